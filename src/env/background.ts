@@ -1,0 +1,24 @@
+import type { Disk } from './disk.js';
+
+/**
+ * Work that must not hold up the event loop. A job is data (structured-cloneable), so that it can cross to a worker
+ * thread; its code is found by `type` in the table of jobs that the composition root registers.
+ */
+export interface Background {
+  /**
+   * Runs the job; rejects with what it threw (errors lose their class when they cross threads: `code`, `message`,
+   * and the fields of DiskError and CorruptionError are kept). At most a fixed number run at a time; the rest wait.
+   */
+  run<Input, Output>(job: Job<Input>, signal?: AbortSignal): Promise<Output>;
+}
+
+export interface Job<Input> {
+  readonly type: string;
+  readonly input: Input;
+}
+
+/** Code of one type of job. It gets its own `disk`, since file handles do not cross threads. */
+export type JobHandler<Input, Output> = (input: Input, disk: Disk, signal: AbortSignal) => Promise<Output>;
+
+/** Jobs by type. `never` makes every handler assignable; the runner trusts the type name. */
+export type JobTable = Readonly<Record<string, JobHandler<never, unknown>>>;
