@@ -1,0 +1,106 @@
+/** What the gRPC handlers need of a node. `node/` implements it; handlers know nothing else of what is behind. */
+import type { NodeId, ShardId, Timestamp } from '../base/ids.js';
+import type { Operation, OperationResult, RequestId } from '../mvcc/operations.js';
+import type { ShardDescriptor, ShardEpoch } from '../shard/descriptor.js';
+
+export interface KvBackend {
+  /**
+   * Executes one operation on whichever node leads its shard. `done` is called exactly once, never before `submit`
+   * returns, at the latest when `timeoutMs` is over; a result of type `failed` carries the outcome. The operation's
+   * byte strings are owned by the backend from here on.
+   */
+  submit(operation: Operation, timeoutMs: number, done: (result: OperationResult) => void): void;
+  /** Pages of one consistent read snapshot, over all shards that the range touches. Throws QuorateError. */
+  scan(request: ScanRequest, signal: AbortSignal): AsyncIterable<ScanPage>;
+  /** A request id for a write whose caller gave none, so that the node's own retries are safe. */
+  newRequestId(): RequestId;
+}
+
+export interface ScanRequest {
+  readonly start: Uint8Array;
+  /** Exclusive; empty is the end of the key space. */
+  readonly end: Uint8Array;
+  readonly reverse: boolean;
+  readonly keysOnly: boolean;
+  /** Records at most; 0 is all. */
+  readonly limit: number;
+  /** About this many bytes a page; 0 is the node's default, which is also the maximum. */
+  readonly pageBytes: number;
+  readonly consistency: 'linearizable' | 'stale';
+  /** For the whole scan. */
+  readonly timeoutMs: number;
+}
+
+export interface ScanRecord {
+  readonly key: Uint8Array;
+  readonly version: Timestamp;
+  /** Empty with `keysOnly`. */
+  readonly value: Uint8Array;
+}
+
+export interface ScanPage {
+  readonly records: readonly ScanRecord[];
+  /** Timestamp of the read snapshot; the same on all pages. */
+  readonly readTs: Timestamp;
+}
+
+export interface AdminBackend {
+  /** What this node knows and what the others answer within a short time; nodes that do not answer are not `live`. */
+  status(timeoutMs: number): Promise<ClusterStatus>;
+  /** The shard map as this node has it, for clients that route by themselves. Also has each shard's last known leader. */
+  shardMap(): ShardMapView;
+}
+
+export interface ShardMapView {
+  /** Grows with every change of the map. */
+  readonly revision: number;
+  readonly nodes: readonly NodeAddress[];
+  /** Ordered by start; together they tile the key space. Empty until the cluster is formed. */
+  readonly shards: readonly { readonly descriptor: ShardDescriptor; readonly leader: NodeId | undefined }[];
+}
+
+export interface NodeAddress {
+  readonly id: NodeId;
+  /** `host:port` of its gRPC service. */
+  readonly clientAddress: string;
+  /** `host:port` of its peer port. */
+  readonly peerAddress: string;
+}
+
+export interface ClusterStatus {
+  readonly clusterId: string;
+  readonly nodes: readonly NodeStatus[];
+  readonly shards: readonly ShardStatus[];
+}
+
+export interface NodeStatus {
+  readonly id: NodeId;
+  readonly clientAddress: string;
+  readonly peerAddress: string;
+  /** Of its process; 0 when the node did not answer. */
+  readonly pid: number;
+  readonly live: boolean;
+  /** Release of the software; empty when the node did not answer. */
+  readonly softwareVersion: string;
+}
+
+export interface ShardStatus {
+  readonly id: ShardId;
+  readonly start: Uint8Array;
+  readonly end: Uint8Array;
+  readonly epoch: ShardEpoch;
+  /** Undefined while there is none that the answering nodes know. */
+  readonly leader: NodeId | undefined;
+  readonly term: number;
+  readonly replicas: readonly ReplicaStatus[];
+  /** Bytes of tables and memtable on the leader, or on the replica that answered. */
+  readonly bytes: number;
+}
+
+export interface ReplicaStatus {
+  readonly node: NodeId;
+  /** 0 when the node did not answer. */
+  readonly appliedIndex: number;
+  readonly commitIndex: number;
+  readonly live: boolean;
+}

@@ -1,0 +1,116 @@
+/**
+ * What nodes say to each other, as plain data. `peer-codec.ts` turns a {@link PeerFrame} into bytes and back
+ * (proto/peer.proto); `node/` decides what to say.
+ */
+import type { QuorateError } from '../base/errors.js';
+import type { NodeId, ShardId, Timestamp } from '../base/ids.js';
+import type { RaftMessage } from '../raft/types.js';
+import type { Operation, OperationResult } from '../mvcc/operations.js';
+import type { ShardEpoch } from '../shard/descriptor.js';
+import type { ScanRecord } from './backend.js';
+
+/** First frame of either side. Anything else first, or another cluster, closes the connection. */
+export interface Hello {
+  readonly type: 'hello';
+  readonly clusterId: string;
+  readonly nodeId: NodeId;
+  /** Random identity of the sender's data directory: a node that lost its disk is not the node that it was. */
+  readonly storeId: string;
+  readonly protocolMin: number;
+  readonly protocolMax: number;
+}
+
+/** All Raft messages of one turn to one node, of all shards (heartbeats travel together). */
+export interface RaftFrame {
+  readonly type: 'raft';
+  readonly messages: readonly ShardMessage[];
+}
+
+export interface ShardMessage {
+  readonly shard: ShardId;
+  readonly message: RaftMessage;
+}
+
+export interface RequestFrame {
+  readonly type: 'request';
+  /** Chosen by the sender, unique among its open requests on this connection. */
+  readonly id: number;
+  /** What is left of the caller's time. */
+  readonly timeoutMs: number;
+  readonly body: PeerRequest;
+}
+
+export interface ResponseFrame {
+  readonly type: 'response';
+  readonly id: number;
+  readonly body: PeerResponse;
+}
+
+export type PeerFrame = Hello | RaftFrame | RequestFrame | ResponseFrame;
+
+export type PeerRequest =
+  /** Operations on one shard, for its leader; `stale` gets for any replica. */
+  | {
+      readonly type: 'execute';
+      readonly shard: ShardId;
+      readonly epoch: ShardEpoch;
+      readonly operations: readonly Operation[];
+    }
+  | {
+      readonly type: 'scanPage';
+      readonly shard: ShardId;
+      readonly epoch: ShardEpoch;
+      /** Clipped to the shard. */
+      readonly start: Uint8Array;
+      readonly end: Uint8Array;
+      readonly at: Timestamp;
+      readonly reverse: boolean;
+      readonly keysOnly: boolean;
+      readonly bytesMax: number;
+      readonly recordsMax: number;
+      readonly consistency: 'linearizable' | 'stale';
+    }
+  /** For the placement leader. */
+  | { readonly type: 'timestamps'; readonly count: number }
+  /** For the placement leader: enter or refresh the sender in the node registry. */
+  | {
+      readonly type: 'registerNode';
+      readonly node: NodeId;
+      readonly storeId: string;
+      readonly clientAddress: string;
+      readonly peerAddress: string;
+    }
+  | { readonly type: 'nodeStatus' };
+
+export type PeerResponse =
+  /** One result for each operation, in order. */
+  | { readonly type: 'executed'; readonly results: readonly OperationResult[] }
+  | {
+      readonly type: 'scannedPage';
+      readonly records: readonly ScanRecord[];
+      /** Where to go on (forward: first key not read; reverse: exclusive upper bound); undefined at the end. */
+      readonly resume: Uint8Array | undefined;
+    }
+  /** `first` and the `count - 1` numbers after it. */
+  | { readonly type: 'timestamps'; readonly first: Timestamp; readonly count: number }
+  | { readonly type: 'registered' }
+  | { readonly type: 'nodeStatus'; readonly status: LocalStatus }
+  /** The whole request failed. `leader` is where the sender might try instead. */
+  | { readonly type: 'failed'; readonly error: QuorateError; readonly leader: NodeId | undefined };
+
+/** A node's own part of the cluster's status. */
+export interface LocalStatus {
+  readonly node: NodeId;
+  readonly pid: number;
+  readonly softwareVersion: string;
+  readonly replicas: readonly LocalReplicaStatus[];
+}
+
+export interface LocalReplicaStatus {
+  readonly shard: ShardId;
+  readonly leader: NodeId | undefined;
+  readonly term: number;
+  readonly appliedIndex: number;
+  readonly commitIndex: number;
+  readonly bytes: number;
+}

@@ -1,0 +1,78 @@
+/** What a shard is: its key range, its epoch and its replicas. Kept in the shard's own state and in the shard map. */
+import { assert } from '../base/assert.js';
+import { compareBytes, copyBytes, equalBytes } from '../base/bytes.js';
+import { ByteReader, ByteWriter, DecodeError } from '../base/coding.js';
+import { NodeId, ReplicaId, ShardId } from '../base/ids.js';
+
+/** Changes with every change of membership or range; a request that was routed by another epoch is refused. */
+export interface ShardEpoch {
+  readonly membership: number;
+  readonly range: number;
+}
+
+export interface ReplicaDescriptor {
+  readonly replica: ReplicaId;
+  readonly node: NodeId;
+}
+
+export interface ShardDescriptor {
+  readonly shard: ShardId;
+  /** First key; empty is the beginning of the key space. */
+  readonly start: Uint8Array;
+  /** First key after the shard; empty is the end of the key space. */
+  readonly end: Uint8Array;
+  readonly epoch: ShardEpoch;
+  /** Sorted by replica id. */
+  readonly replicas: readonly ReplicaDescriptor[];
+}
+
+export function containsKey(descriptor: ShardDescriptor, key: Uint8Array): boolean {
+  return (
+    compareBytes(descriptor.start, key) <= 0 && (descriptor.end.length === 0 || compareBytes(key, descriptor.end) < 0)
+  );
+}
+
+export function sameEpoch(a: ShardEpoch, b: ShardEpoch): boolean {
+  return a.membership === b.membership && a.range === b.range;
+}
+
+export function equalDescriptors(a: ShardDescriptor, b: ShardDescriptor): boolean {
+  return equalBytes(encodeDescriptor(a), encodeDescriptor(b));
+}
+
+export function replicaOn(descriptor: ShardDescriptor, node: NodeId): ReplicaId | undefined {
+  return descriptor.replicas.find((replica) => replica.node === node)?.replica;
+}
+
+export function nodeOf(descriptor: ShardDescriptor, replica: ReplicaId): NodeId | undefined {
+  return descriptor.replicas.find((candidate) => candidate.replica === replica)?.node;
+}
+
+const formatVersion = 1;
+
+/** Byte-exact form: docs/formats/descriptor.md. */
+export function encodeDescriptor(descriptor: ShardDescriptor): Uint8Array {
+  const writer = new ByteWriter();
+  writer.u8(formatVersion).varint(descriptor.shard).bytes(descriptor.start).bytes(descriptor.end);
+  writer.varint(descriptor.epoch.membership).varint(descriptor.epoch.range).varint(descriptor.replicas.length);
+  for (const { replica, node } of descriptor.replicas) writer.varint(replica).varint(node);
+  return writer.finish();
+}
+
+export function decodeDescriptor(bytes: Uint8Array): ShardDescriptor {
+  const reader = new ByteReader(bytes);
+  const version = reader.u8();
+  if (version !== formatVersion) throw new DecodeError(`shard descriptor of format ${version}`);
+  const shard = ShardId(reader.varint());
+  const start = copyBytes(reader.bytes());
+  const end = copyBytes(reader.bytes());
+  const epoch = { membership: reader.varint(), range: reader.varint() };
+  const count = reader.varint();
+  const replicas: ReplicaDescriptor[] = [];
+  for (let i = 0; i < count; i++) {
+    replicas.push({ replica: ReplicaId(reader.varint()), node: NodeId(reader.varint()) });
+  }
+  reader.end();
+  assert(end.length === 0 || compareBytes(start, end) < 0, `shard ${shard} has an empty range`);
+  return { shard, start, end, epoch, replicas };
+}
