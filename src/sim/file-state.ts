@@ -1,0 +1,175 @@
+import type { Prng } from '../base/prng.js';
+
+/** What a device writes whole or not at all. */
+export const sectorBytes = 512;
+
+type PendingChange =
+  | { readonly type: 'write'; readonly offset: number; readonly bytes: Uint8Array }
+  | { readonly type: 'truncate'; readonly length: number };
+
+/** Bytes that can grow; what lies between the old end and a write behind it is zero, as in a sparse file. */
+class GrowableBytes {
+  #buffer = new Uint8Array(0);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  write(bytes: Uint8Array, offset: number): void {
+    if (offset + bytes.length > this.#length) this.resize(offset + bytes.length);
+    this.#buffer.set(bytes, offset);
+  }
+
+  resize(length: number): void {
+    if (length > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(length, 2 * this.#buffer.length, 256));
+      grown.set(this.bytes);
+      this.#buffer = grown;
+    } else if (length < this.#length) {
+      this.#buffer.fill(0, length, this.#length);
+    }
+    this.#length = length;
+  }
+
+  clone(): GrowableBytes {
+    const copy = new GrowableBytes();
+    copy.#buffer = this.bytes.slice();
+    copy.#length = this.#length;
+    return copy;
+  }
+}
+
+/**
+ * The content of one file: what the operating system shows (`current`), what a power loss surely leaves (`durable`),
+ * and the changes that lead from one to the other.
+ *
+ * Invariant: `durable` with all pending changes applied in order is `current`, unless a sync failed: the changes that
+ * it was to make durable are then `current`, and a power loss takes them although later syncs succeed.
+ */
+export class FileState {
+  readonly type = 'file';
+  #current = new GrowableBytes();
+  #durable = new GrowableBytes();
+  #pending: PendingChange[] = [];
+  /** Changes that left `#pending` since the beginning: makes a place in the list that stays valid. */
+  #settledCount = 0;
+
+  get length(): number {
+    return this.#current.length;
+  }
+
+  /** What readers see. A view: do not keep it. */
+  get content(): Uint8Array {
+    return this.#current.bytes;
+  }
+
+  get hasPending(): boolean {
+    return this.#pending.length > 0;
+  }
+
+  write(bytes: Uint8Array, offset: number): void {
+    this.#current.write(bytes, offset);
+    this.#pending.push({ type: 'write', offset, bytes: bytes.slice() });
+  }
+
+  truncate(length: number): void {
+    this.#current.resize(length);
+    this.#pending.push({ type: 'truncate', length });
+  }
+
+  /** All changes up to now: what a sync that begins now must make durable. */
+  syncMark(): number {
+    return this.#settledCount + this.#pending.length;
+  }
+
+  sync(mark: number): void {
+    for (const change of this.#settle(mark)) apply(this.#durable, change);
+  }
+
+  /** A sync failed: the operating system takes the changes for written, though they are not. */
+  failSync(mark: number): void {
+    this.#settle(mark);
+  }
+
+  /** Changes what is stored, behind the back of everyone: as a damaged medium does. */
+  damage(offset: number, change: (byte: number) => number): void {
+    for (const { bytes } of [this.#current, this.#durable]) {
+      if (offset < bytes.length) bytes[offset] = change(bytes[offset]);
+    }
+  }
+
+  /** @param random keeps a random part of what is pending; without it nothing pending survives. */
+  losePower(random: Prng | undefined): void {
+    const pending = this.#settle(this.syncMark());
+    if (random !== undefined && pending.length > 0) keepSome(this.#durable, pending, random);
+    this.#current = this.#durable.clone();
+  }
+
+  clone(): FileState {
+    const copy = new FileState();
+    copy.#current = this.#current.clone();
+    copy.#durable = this.#durable.clone();
+    copy.#pending = [...this.#pending];
+    copy.#settledCount = this.#settledCount;
+    return copy;
+  }
+
+  #settle(mark: number): PendingChange[] {
+    const settled = this.#pending.splice(0, Math.max(0, mark - this.#settledCount));
+    this.#settledCount += settled.length;
+    return settled;
+  }
+}
+
+function apply(target: GrowableBytes, change: PendingChange): void {
+  if (change.type === 'write') target.write(change.bytes, change.offset);
+  else target.resize(change.length);
+}
+
+function keepSome(durable: GrowableBytes, pending: readonly PendingChange[], random: Prng): void {
+  switch (random.pick(['none', 'all', 'prefix', 'sectors', 'sectors'] as const)) {
+    case 'none':
+      return;
+    case 'all':
+      for (const change of pending) apply(durable, change);
+      return;
+    case 'prefix':
+      for (const change of pending.slice(0, random.int(0, pending.length))) apply(durable, change);
+      return;
+    case 'sectors':
+      keepSectors(durable, pending, random);
+  }
+}
+
+/**
+ * Every sector keeps the content that it had after some of the changes to it, in their order, independently of the
+ * other sectors: within one sector a later change never survives without an earlier one. The length may have been
+ * written though the data was not; zeros are read there.
+ */
+function keepSectors(durable: GrowableBytes, pending: readonly PendingChange[], random: Prng): void {
+  const keepChance = random.pick([0.1, 0.5, 0.9]);
+  const closedSectors = new Set<number>();
+  for (const change of pending) {
+    if (change.type === 'truncate') {
+      if (random.chance(keepChance)) durable.resize(change.length);
+      continue;
+    }
+    const end = change.offset + change.bytes.length;
+    for (let at = change.offset; at < end;) {
+      const sector = Math.floor(at / sectorBytes);
+      const pieceEnd = Math.min(end, (sector + 1) * sectorBytes);
+      if (!closedSectors.has(sector) && random.chance(keepChance)) {
+        durable.write(change.bytes.subarray(at - change.offset, pieceEnd - change.offset), at);
+      } else {
+        closedSectors.add(sector);
+      }
+      at = pieceEnd;
+    }
+    if (end > durable.length && random.chance(0.3)) durable.resize(end);
+  }
+}
