@@ -1,0 +1,37 @@
+import { unreachable } from '../base/assert.js';
+import { equalBytes } from '../base/bytes.js';
+import type { Condition, OperationResult, VersionedValue, WriteOperation } from './operations.js';
+
+/** What a write does to the state that it meets. */
+export type Decision = { readonly type: 'write' } | { readonly type: 'answer'; readonly result: OperationResult };
+
+/** Decides about a write whose request id is new. `current` is what the key has, undefined when it is absent. */
+export function decideWrite(operation: WriteOperation, current: VersionedValue | undefined): Decision {
+  if (!conditionHolds(operation.condition, current)) {
+    return { type: 'answer', result: { type: 'conditionFailed', current } };
+  }
+  if (operation.type === 'delete' && current === undefined) {
+    return { type: 'answer', result: { type: 'nothingDeleted' } };
+  }
+  return { type: 'write' };
+}
+
+/** Whether {@link decideWrite} looks at `current`: a put without a condition is decided without a read. */
+export function needsCurrent(operation: WriteOperation): boolean {
+  return operation.type === 'delete' || operation.condition.type !== 'none';
+}
+
+function conditionHolds(condition: Condition, current: VersionedValue | undefined): boolean {
+  switch (condition.type) {
+    case 'none':
+      return true;
+    case 'absent':
+      return current === undefined;
+    case 'versionEquals':
+      return current !== undefined && current.version === condition.version;
+    case 'valueEquals':
+      return current !== undefined && equalBytes(current.value, condition.value);
+    default:
+      return unreachable(condition);
+  }
+}

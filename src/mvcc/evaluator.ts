@@ -1,0 +1,288 @@
+/**
+ * Turns write operations into effects, on the leader of a shard and there only.
+ *
+ * Operations evaluate on the newest state: what is in flight (evaluated, not yet applied) first, the engine where
+ * nothing in flight touches the key. That is the newest state because every change of the shard goes through the one
+ * evaluator of its leader, and because a new leader evaluates only after an entry of its own term is applied.
+ *
+ * What the host must do, in a loop: `prepare`, ask for timestamps, `evaluate`, propose the batch; when the entry is
+ * applied to the state machine, call `applied` and only then answer. Every answer is tied to an entry, also where
+ * the entry changes nothing: a condition that failed is a read, and a leader that was deposed without knowing it must
+ * not answer reads. A result may also rest on an earlier entry, which is applied before. When Raft refuses the
+ * proposal, the host calls `withdraw`; when leadership is lost, or entries in flight will be refused when applied,
+ * `reset`.
+ */
+import { assert, defined } from '../base/assert.js';
+import { mapKey } from '../base/bytes.js';
+import { QuorateError } from '../base/errors.js';
+import { Timestamp, timestampMax } from '../base/ids.js';
+import type { MaybePromise } from '../base/promises.js';
+import { decideWrite, needsCurrent } from './conditions.js';
+import { EffectsInFlight, type KeyState, type Ticket } from './effects-in-flight.js';
+import type { EngineEntry, EngineReader } from './engine.js';
+import { maxVersionKey, requestKey, requestTimeKey, userKey } from './keyspace.js';
+import type { OperationResult, VersionedValue, WriteOperation } from './operations.js';
+import { RequestExpiry, type ExpiryPosition, type ExpiryScan } from './request-expiry.js';
+import { decodeRequestRecord, encodeRequestRecord, fingerprint } from './request-records.js';
+import type { Effect } from './write-batch-format.js';
+import { encodeWriteBatch } from './write-batch-writer.js';
+
+export interface EvaluatorOptions {
+  /** Request ids are remembered at least this long, by the shard's timestamps. */
+  readonly requestIdRetentionMs: number;
+}
+
+/** What `evaluate` needs of the stored state. Opaque to the host; good for one `evaluate`, before the next `prepare`. */
+export interface PreparedReads {
+  readonly operations: readonly WriteOperation[];
+  readonly keys: readonly OperationKeys[];
+  /** By `mapKey` of the raw key. Owned by the evaluation, which moves it on from operation to operation. */
+  readonly states: Map<string, KeyState>;
+  readonly lastVersion: Timestamp;
+  readonly expiry: ExpiryScan;
+  readonly preparation: number;
+  readonly generation: number;
+}
+
+interface OperationKeys {
+  readonly user: Uint8Array;
+  readonly userMapKey: string;
+  readonly request: Uint8Array;
+  readonly requestMapKey: string;
+}
+
+export type Evaluated =
+  | {
+      /** The payload of the entry to propose. */
+      readonly batch: Uint8Array;
+      /** Names the entry for `applied`. */
+      readonly ticket: Ticket;
+      /** One for each operation, in their order. To be answered when the entry is applied, not before. */
+      readonly results: readonly OperationResult[];
+    }
+  /** Every operation failed: nothing to propose, answer at once. */
+  | { readonly batch: undefined; readonly ticket: undefined; readonly results: readonly OperationResult[] };
+
+/** Expired request records that one entry deletes, for each record that it may add: above 1, so that none pile up. */
+const expiredPerOperation = 2;
+
+const absent: KeyState = { value: undefined };
+
+export class Evaluator {
+  readonly #engine: EngineReader;
+  readonly #inFlight = new EffectsInFlight();
+  readonly #expiry: RequestExpiry;
+  /** Highest version of the shard, in flight included; undefined until the first evaluation has read it. */
+  #lastVersion: Timestamp | undefined;
+  #lastTicket: Ticket = 0;
+  /** Where expiry stood before the entry of the last ticket. */
+  #lastPosition: ExpiryPosition;
+  /** Tickets up to here were given out before a reset: nobody waits for them here. */
+  #voidTicket: Ticket = 0;
+  #preparation = 0;
+  #generation = 0;
+
+  constructor(engine: EngineReader, options: EvaluatorOptions) {
+    this.#engine = engine;
+    this.#expiry = new RequestExpiry(options.requestIdRetentionMs * 1000);
+    this.#lastPosition = this.#expiry.position;
+  }
+
+  /** Entries that were evaluated and are not applied. */
+  get entriesInFlight(): number {
+    return this.#inFlight.entries;
+  }
+
+  /**
+   * Looks up what the operations need; without a promise where the engine has it in memory. Changes nothing, so the
+   * result may be dropped. The operations must be valid (validate.ts); their bytes must stay unchanged until the
+   * entry is applied. Rejects with what the engine threw.
+   */
+  prepare(operations: readonly WriteOperation[]): MaybePromise<PreparedReads> {
+    this.#preparation++;
+    const states = new Map<string, KeyState>();
+    const pending: Promise<void>[] = [];
+    const keys = operations.map((operation) => {
+      const user = userKey(operation.key);
+      const request = requestKey(operation.requestId);
+      const found = { user, userMapKey: mapKey(user), request, requestMapKey: mapKey(request) };
+      if (needsCurrent(operation)) this.#lookUp(found.user, found.userMapKey, states, pending);
+      this.#lookUp(found.request, found.requestMapKey, states, pending);
+      return found;
+    });
+    const { preparation, generation } = { preparation: this.#preparation, generation: this.#generation };
+    const common = { operations, keys, states, preparation, generation };
+
+    const lastVersion = this.#lastVersion ?? this.#readLastVersion();
+    const expiry =
+      lastVersion instanceof Promise
+        ? noExpiry
+        : this.#expiry.scan(this.#engine, lastVersion, operations.length * expiredPerOperation);
+    if (pending.length === 0 && !(lastVersion instanceof Promise) && !(expiry instanceof Promise)) {
+      return { ...common, lastVersion, expiry };
+    }
+    return Promise.all([lastVersion, expiry, ...pending]).then(([lastVersion, expiry]) => ({
+      ...common,
+      lastVersion,
+      expiry,
+    }));
+  }
+
+  /**
+   * Evaluates the operations in their order, each on the state that those before it leave behind. The operation at
+   * position i writes at version `firstTimestamp` + i. Operations that were prepared before a `reset` all fail with
+   * NOT_LEADER.
+   */
+  evaluate(operations: readonly WriteOperation[], prepared: PreparedReads, firstTimestamp: Timestamp): Evaluated {
+    assert(prepared.operations === operations, 'these operations were not prepared');
+    if (prepared.generation !== this.#generation) return allFailed(operations);
+    assert(prepared.preparation === this.#preparation, 'prepared reads are good once, and until the next prepare');
+    this.#preparation++;
+
+    const evaluation = new Evaluation(prepared.states, prepared.lastVersion);
+    const results = operations.map((operation, i) =>
+      evaluation.evaluate(operation, prepared.keys[i], Timestamp(firstTimestamp + i)),
+    );
+    if (results.every((result) => result.type === 'failed')) {
+      return { batch: undefined, ticket: undefined, results };
+    }
+    this.#lastPosition = this.#expiry.position;
+    if (evaluation.effects.length > 0) {
+      evaluation.forget(prepared.expiry);
+      this.#expiry.taken(prepared.expiry);
+    }
+    this.#lastVersion = evaluation.lastVersion;
+    const ticket = ++this.#lastTicket;
+    this.#inFlight.add(ticket, evaluation.changed);
+    return { batch: encodeWriteBatch(evaluation.effects), ticket, results };
+  }
+
+  /** The entry is applied to the state machine. In the order of tickets; those from before a reset are ignored. */
+  applied(ticket: Ticket): void {
+    if (ticket > this.#voidTicket) this.#inFlight.applied(ticket);
+  }
+
+  /** The entry was refused and will never be in the log. Only in the turn of its `evaluate`, for the newest entry. */
+  withdraw(ticket: Ticket): void {
+    if (ticket <= this.#voidTicket) return;
+    this.#inFlight.withdraw(ticket);
+    this.#expiry.restore(this.#lastPosition);
+    this.#preparation++;
+  }
+
+  /** Forgets what is in flight. Before the next `prepare`, an entry of the replica's newest term must be applied. */
+  reset(): void {
+    this.#inFlight.clear();
+    this.#expiry.reset();
+    this.#lastVersion = undefined;
+    this.#voidTicket = this.#lastTicket;
+    this.#generation++;
+  }
+
+  #lookUp(key: Uint8Array, asMapKey: string, states: Map<string, KeyState>, pending: Promise<void>[]): void {
+    if (states.has(asMapKey)) return;
+    const inFlight = this.#inFlight.get(asMapKey);
+    if (inFlight !== undefined) {
+      states.set(asMapKey, inFlight);
+      return;
+    }
+    states.set(asMapKey, absent);
+    const found = this.#engine.get(key, timestampMax);
+    if (!(found instanceof Promise)) states.set(asMapKey, stateOf(found));
+    else pending.push(found.then((entry) => void states.set(asMapKey, stateOf(entry))));
+  }
+
+  #readLastVersion(): MaybePromise<Timestamp> {
+    const found = this.#engine.get(maxVersionKey, timestampMax);
+    return found instanceof Promise ? found.then(versionOf) : versionOf(found);
+  }
+}
+
+/** One call of `evaluate`: the state as it moves on, and what has changed. */
+class Evaluation {
+  readonly effects: Effect[] = [];
+  readonly changed = new Map<string, KeyState>();
+  lastVersion: Timestamp;
+  readonly #states: Map<string, KeyState>;
+
+  constructor(states: Map<string, KeyState>, lastVersion: Timestamp) {
+    this.#states = states;
+    this.lastVersion = lastVersion;
+  }
+
+  evaluate(operation: WriteOperation, keys: OperationKeys, version: Timestamp): OperationResult {
+    const record = defined(this.#states.get(keys.requestMapKey), 'the state of a request id').value;
+    if (record !== undefined) return answerRetry(operation, record);
+
+    const current = this.#states.get(keys.userMapKey);
+    assert(current !== undefined || !needsCurrent(operation), 'the state of a key was not prepared');
+    const decision = decideWrite(operation, current?.value);
+    if (decision.type === 'answer') return decision.result;
+
+    if (version <= this.lastVersion) return { type: 'failed', error: timestampTooLow(version, this.lastVersion) };
+    this.lastVersion = version;
+    if (operation.type === 'put') this.#put(keys.user, keys.userMapKey, { version, value: operation.value });
+    else this.#delete(keys.user, keys.userMapKey);
+    const newRecord = { version, value: encodeRequestRecord(fingerprint(operation)) };
+    this.#put(keys.request, keys.requestMapKey, newRecord);
+    const timeKey = requestTimeKey(version, operation.requestId);
+    this.effects.push({ type: 'put', key: timeKey, version, value: new Uint8Array(0) });
+    return { type: 'written', version };
+  }
+
+  /** Deletes expired request records. None of them was changed here: a record that is present is never replaced. */
+  forget(expiry: ExpiryScan): void {
+    for (const { recordKey, timeKey } of expiry.expired) {
+      const asMapKey = mapKey(recordKey);
+      assert(!this.changed.has(asMapKey), 'a request record was replaced while its entry by time existed');
+      this.#delete(recordKey, asMapKey);
+      this.effects.push({ type: 'delete', key: timeKey, version: this.lastVersion });
+    }
+  }
+
+  #put(key: Uint8Array, asMapKey: string, value: VersionedValue): void {
+    this.effects.push({ type: 'put', key, version: value.version, value: value.value });
+    this.#change(asMapKey, { value });
+  }
+
+  #delete(key: Uint8Array, asMapKey: string): void {
+    this.effects.push({ type: 'delete', key, version: this.lastVersion });
+    this.#change(asMapKey, absent);
+  }
+
+  #change(asMapKey: string, state: KeyState): void {
+    this.#states.set(asMapKey, state);
+    this.changed.set(asMapKey, state);
+  }
+}
+
+const noExpiry: ExpiryScan = { expired: [], clearBefore: undefined };
+
+function stateOf(entry: EngineEntry | undefined): KeyState {
+  if (entry === undefined || entry.kind === 'delete') return absent;
+  return { value: { version: entry.version, value: entry.value } };
+}
+
+function versionOf(entry: EngineEntry | undefined): Timestamp {
+  return entry === undefined ? Timestamp(0) : entry.version;
+}
+
+function answerRetry(operation: WriteOperation, record: VersionedValue): OperationResult {
+  if (decodeRequestRecord(record.value) === fingerprint(operation)) {
+    return { type: 'written', version: record.version };
+  }
+  const message = `request id reuse: seq ${operation.requestId.seq} of this session was used for another write`;
+  return { type: 'failed', error: new QuorateError('INVALID_ARGUMENT', message) };
+}
+
+function timestampTooLow(version: Timestamp, lastVersion: Timestamp): QuorateError {
+  return new QuorateError(
+    'TIMESTAMP_UNAVAILABLE',
+    `timestamp regression: ${version} is not above ${lastVersion}, the newest version of the shard`,
+  );
+}
+
+function allFailed(operations: readonly WriteOperation[]): Evaluated {
+  const error = new QuorateError('NOT_LEADER', 'leadership was lost before the operation was evaluated');
+  return { batch: undefined, ticket: undefined, results: operations.map(() => ({ type: 'failed', error })) };
+}
