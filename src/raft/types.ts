@@ -94,7 +94,7 @@ export interface LogView {
   readonly firstIndex: LogIndex;
   /** `firstIndex - 1` when the log holds no entry. */
   readonly lastIndex: LogIndex;
-  /** Term of the entry at `index`, for `firstIndex - 1` … `lastIndex`; undefined outside. */
+  /** Term of the entry at `index`, for `firstIndex - 1` … `lastIndex`; undefined outside. That of index 0 is 0. */
   term(index: LogIndex): Term | undefined;
   /**
    * Entries `from` … `to` (both included), cut after `bytesMax` bytes of data but never below one entry.
@@ -122,6 +122,8 @@ export interface SyncPoint {
   readonly term: Term;
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
+  /** Counts the `Ready`s that had something to make durable; 0 where there was nothing, then the point is void. */
+  readonly sequence: number;
 }
 
 /**
@@ -134,13 +136,16 @@ export interface Ready {
   readonly hardState: HardState | undefined;
   /** To be written; an entry whose index is already in the log replaces it and all after it. */
   readonly entries: readonly Entry[];
-  /** False when only `commit` changed: then it may be written with the next group, and nothing waits. */
+  /**
+   * False when there are no entries and at most `commit` changed: then it may be written with the next group, and
+   * nothing waits: `messagesAfterSync` is empty and `synced` has no effect, whenever it is called.
+   */
   readonly mustSync: boolean;
   readonly messages: readonly RaftMessage[];
   /** Votes and acknowledgements that rely on what this `Ready` makes durable (pitfall 3). */
   readonly messagesAfterSync: readonly RaftMessage[];
   readonly syncPoint: SyncPoint;
-  /** Entries up to here may be applied. */
+  /** Entries up to here may be applied: they are committed, and durable on this replica. */
   readonly commitIndex: LogIndex;
   readonly readStates: readonly ReadState[];
   /** Reads of this and earlier rounds that are not answered by a ReadState will not be: leadership was lost. */

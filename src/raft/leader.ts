@@ -1,0 +1,164 @@
+/**
+ * All that a replica knows and does as leader of one term; the object ends with the leadership.
+ * Messages are not created when something becomes due but in `send`, once for each `Ready`: so everything that one
+ * turn of the host gathered shares one append and one heartbeat a follower.
+ */
+import { emptyBytes } from '../base/bytes.js';
+import { LogIndex, type ReplicaId } from '../base/ids.js';
+import { hasQuorum, quorumReached } from './quorum.js';
+import type { ReadRounds } from './read-index.js';
+import { type LeaderContext, Replication } from './replication.js';
+import type { AppendResponse, Entry, HeartbeatResponse, LogRead, ReadState } from './types.js';
+import { UncommittedProposals } from './uncommitted.js';
+
+/** A leadership transfer that is under way. */
+interface Transfer {
+  readonly to: ReplicaId;
+  ticks: number;
+  /** The target was caught up, and told to campaign. */
+  told: boolean;
+}
+
+export class Leader {
+  readonly replication: Replication;
+  readonly #context: LeaderContext;
+  readonly #reads: ReadRounds;
+  readonly #uncommitted: UncommittedProposals;
+  #transfer: Transfer | undefined;
+  #quorumCheckTicks = 0;
+  #heartbeatTicks = 0;
+
+  /** Proposes the empty entry whose commitment commits everything before it, and makes reads possible. */
+  constructor(context: LeaderContext, reads: ReadRounds, uncommittedBytesMax: number) {
+    this.#context = context;
+    this.#reads = reads;
+    this.replication = new Replication(context);
+    this.#uncommitted = new UncommittedProposals(LogIndex(context.log.lastIndex + 1), uncommittedBytesMax);
+    this.append(emptyBytes);
+  }
+
+  get transferTarget(): ReplicaId | undefined {
+    return this.#transfer?.to;
+  }
+
+  /** Whether an entry of this term is committed: only then does `commitIndex` cover all that earlier leaders committed. */
+  get hasCommittedInTerm(): boolean {
+    const { log, term } = this.#context;
+    return log.term(log.commitIndex) === term;
+  }
+
+  admits(dataBytes: number): boolean {
+    return this.#uncommitted.admits(dataBytes);
+  }
+
+  append(data: Uint8Array): LogIndex {
+    const { log, term } = this.#context;
+    const index = LogIndex(log.lastIndex + 1);
+    log.append({ term, index, data });
+    this.#uncommitted.add(index, data.length);
+    return index;
+  }
+
+  /** Returns false when it is time to step down: no quorum was heard of for an election timeout (CheckQuorum). */
+  tick(): boolean {
+    const { self, configuration, electionTicksMin, heartbeatTicks } = this.#context;
+    const { followers } = this.replication;
+    this.replication.tick();
+    if (this.#transfer !== undefined && ++this.#transfer.ticks >= electionTicksMin) this.#transfer = undefined;
+    if (++this.#quorumCheckTicks >= electionTicksMin) {
+      this.#quorumCheckTicks = 0;
+      if (!hasQuorum(configuration, (replica) => replica === self || followers.get(replica)?.active === true)) {
+        return false;
+      }
+      for (const progress of followers.values()) progress.active = false;
+    }
+    if (++this.#heartbeatTicks >= heartbeatTicks) {
+      this.#heartbeatTicks = 0;
+      this.#sendHeartbeats();
+    }
+    return true;
+  }
+
+  #sendHeartbeats(): void {
+    const { self, term, log, outbox } = this.#context;
+    for (const [to, progress] of this.replication.followers) {
+      // Beyond matchIndex the follower may have other entries than these.
+      const commit = log.commitIndex < progress.matchIndex ? log.commitIndex : progress.matchIndex;
+      outbox.send({ type: 'heartbeat', from: self, to, term, commit, readRound: this.#reads.asked });
+    }
+  }
+
+  onAppendResponse(message: AppendResponse): void {
+    this.replication.onAppendResponse(message);
+    this.advance();
+  }
+
+  onHeartbeatResponse(message: HeartbeatResponse): readonly ReadState[] {
+    const progress = this.replication.followers.get(message.from);
+    if (progress === undefined) return [];
+    progress.active = true;
+    progress.heartbeatAnswered(message.readRound);
+    return this.#confirmReads();
+  }
+
+  #confirmReads(): readonly ReadState[] {
+    const { self, configuration } = this.#context;
+    const { followers } = this.replication;
+    const confirmed = quorumReached(configuration, (replica) =>
+      replica === self ? this.#reads.newest : (followers.get(replica)?.readRound ?? 0),
+    );
+    return this.#reads.confirm(confirmed);
+  }
+
+  /** This replica's log or a follower's is durable further than before: more may be committed. */
+  advance(): void {
+    this.replication.commit();
+    this.#uncommitted.doneTo(this.#context.log.applicableIndex);
+  }
+
+  transferTo(to: ReplicaId): boolean {
+    const progress = this.replication.followers.get(to);
+    if (progress === undefined || progress.stateType === 'needsSnapshot') return false;
+    if (this.#transfer?.to !== to) this.#transfer = { to, ticks: 0, told: false };
+    return true;
+  }
+
+  sendRead(follower: ReplicaId, entries: readonly Entry[]): void {
+    this.replication.sendRead(follower, entries);
+  }
+
+  peerUnreachable(follower: ReplicaId): void {
+    const progress = this.replication.followers.get(follower);
+    if (progress?.stateType === 'replicate') progress.becomeProbe();
+  }
+
+  /** Whether {@link send} has something to do. */
+  get due(): boolean {
+    return this.#reads.due || this.replication.due || this.#transferDue() !== undefined;
+  }
+
+  #transferDue(): Transfer | undefined {
+    const transfer = this.#transfer;
+    if (transfer === undefined || transfer.told) return undefined;
+    const matchIndex = this.replication.followers.get(transfer.to)?.matchIndex;
+    return matchIndex === this.#context.log.lastIndex ? transfer : undefined;
+  }
+
+  /** Creates the messages that are due. */
+  send(): { readonly logReads: readonly LogRead[]; readonly readStates: readonly ReadState[] } {
+    const { self, term, log, outbox } = this.#context;
+    const logReads = this.replication.send();
+    let readStates: readonly ReadState[] = [];
+    if (this.#reads.due) {
+      this.#reads.begin(log.commitIndex);
+      this.#sendHeartbeats();
+      readStates = this.#confirmReads(); // a quorum of one
+    }
+    const transfer = this.#transferDue();
+    if (transfer !== undefined) {
+      transfer.told = true;
+      outbox.send({ type: 'timeoutNow', from: self, to: transfer.to, term });
+    }
+    return { logReads, readStates };
+  }
+}

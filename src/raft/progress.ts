@@ -1,0 +1,179 @@
+/**
+ * What a leader knows about one follower's log, and what it may send next.
+ *
+ * - `probe`: where the logs match is a guess; one append at a time, then wait for an answer or a sign of life.
+ * - `replicate`: they match; appends are pipelined, up to a window of unanswered ones.
+ * - `needsSnapshot`: the follower needs entries that the leader's log no longer has; nothing is sent.
+ *
+ * Invariants: `matchIndex < nextIndex`; `matchIndex` never goes back (in one leadership); the window holds ascending
+ * indexes below `nextIndex`.
+ */
+import { assert } from '../base/assert.js';
+import { LogIndex } from '../base/ids.js';
+
+export type ProgressState =
+  | { readonly type: 'probe'; waiting: boolean }
+  | { readonly type: 'replicate'; readonly window: LogIndex[]; lossCheckDue: boolean }
+  | { readonly type: 'needsSnapshot' };
+
+/**
+ * What to send now. `entries`: from `nextIndex` on. `empty`: an append without entries, which carries the commit index
+ * and finds out whether the follower has all that was sent.
+ */
+export type NextAppend = 'nothing' | 'entries' | 'empty';
+
+export class Progress {
+  readonly #windowMax: number;
+  #matchIndex = LogIndex(0);
+  #nextIndex: LogIndex;
+  #state: ProgressState = { type: 'probe', waiting: false };
+  /** The highest commit index that the follower can have learned from what was sent. */
+  #commitSent = LogIndex(0);
+  /** Since when the host reads entries from its disk for this follower. */
+  #logRead: { readonly from: LogIndex; ticks: number } | undefined;
+  /** The newest ReadIndex round that the follower answered. */
+  #readRound = 0;
+
+  /** Heard of since the last quorum check. */
+  active = true;
+
+  constructor(nextIndex: LogIndex, windowMax: number) {
+    this.#nextIndex = nextIndex;
+    this.#windowMax = windowMax;
+  }
+
+  /** The follower's log is durable and equal to the leader's up to here. */
+  get matchIndex(): LogIndex {
+    return this.#matchIndex;
+  }
+
+  get nextIndex(): LogIndex {
+    return this.#nextIndex;
+  }
+
+  get stateType(): ProgressState['type'] {
+    return this.#state.type;
+  }
+
+  /** Unanswered appends with entries. */
+  get appendsInFlight(): number {
+    return this.#state.type === 'replicate' ? this.#state.window.length : 0;
+  }
+
+  get readRound(): number {
+    return this.#readRound;
+  }
+
+  nextAppend(lastIndex: LogIndex, commitIndex: LogIndex): NextAppend {
+    if (this.#logRead !== undefined) return 'nothing';
+    const hasEntries = this.#nextIndex <= lastIndex;
+    const commitDue = this.#commitSent < Math.min(commitIndex, this.#nextIndex - 1);
+    switch (this.#state.type) {
+      case 'probe':
+        if (this.#state.waiting) return 'nothing';
+        if (hasEntries) return 'entries';
+        return commitDue ? 'empty' : 'nothing';
+      case 'replicate':
+        if (hasEntries && this.#state.window.length < this.#windowMax) return 'entries';
+        if (this.#state.lossCheckDue) return 'empty';
+        // The next append or the next acknowledgement takes the commit index along.
+        return commitDue && this.#state.window.length === 0 ? 'empty' : 'nothing';
+      case 'needsSnapshot':
+        return 'nothing';
+    }
+  }
+
+  /** An append left that follows `nextIndex - 1` and ends at `last` (`nextIndex - 1` when it is empty). */
+  sent(last: LogIndex, commitIndex: LogIndex): void {
+    assert(last >= this.#nextIndex - 1, 'an append was sent that does not begin at nextIndex');
+    const commitCarried = commitIndex < last ? commitIndex : last;
+    if (this.#commitSent < commitCarried) this.#commitSent = commitCarried;
+    if (this.#state.type === 'probe') {
+      this.#state.waiting = true;
+    } else if (this.#state.type === 'replicate') {
+      this.#state.lossCheckDue = false;
+      if (last >= this.#nextIndex) {
+        assert(this.#state.window.length < this.#windowMax, 'an append was sent beyond the window');
+        this.#state.window.push(last);
+        this.#nextIndex = LogIndex(last + 1);
+      }
+    }
+  }
+
+  /** The follower acknowledged everything up to `index`. Returns whether that was news. */
+  accepted(index: LogIndex): boolean {
+    if (index < this.#matchIndex) return false;
+    const news = index > this.#matchIndex;
+    this.#matchIndex = index;
+    if (this.#nextIndex <= index) this.#nextIndex = LogIndex(index + 1);
+    switch (this.#state.type) {
+      case 'probe':
+        this.#nextIndex = LogIndex(index + 1);
+        this.#logRead = undefined;
+        this.#state = { type: 'replicate', window: [], lossCheckDue: false };
+        break;
+      case 'replicate': {
+        const { window } = this.#state;
+        let answered = 0;
+        while (answered < window.length && window[answered] <= index) answered++;
+        window.splice(0, answered);
+        if (this.#logRead !== undefined && this.#logRead.from !== this.#nextIndex) this.#logRead = undefined;
+        break;
+      }
+      case 'needsSnapshot':
+        if (news) this.becomeProbe();
+        break;
+    }
+    return news;
+  }
+
+  /**
+   * The follower refused an append that followed `index`; `hint` is the best guess of where the logs match. Late
+   * answers are recognised and have no effect.
+   */
+  rejected(index: LogIndex, hint: LogIndex): void {
+    if (index <= this.#matchIndex) return;
+    if (this.#state.type === 'replicate') {
+      this.becomeProbe();
+    } else if (this.#state.type === 'probe' && index === this.#nextIndex - 1) {
+      this.#nextIndex = LogIndex(Math.max(Math.min(index, hint + 1), this.#matchIndex + 1));
+      this.becomeProbe(this.#nextIndex);
+    }
+  }
+
+  /** The follower lives: what was sent before and not answered may be lost, so find out. */
+  heartbeatAnswered(readRound: number): void {
+    if (this.#readRound < readRound) this.#readRound = readRound;
+    if (this.#state.type === 'probe') this.#state.waiting = false;
+    else if (this.#state.type === 'replicate') this.#state.lossCheckDue = this.#matchIndex < this.#nextIndex - 1;
+  }
+
+  becomeProbe(nextIndex: LogIndex = LogIndex(this.#matchIndex + 1)): void {
+    this.#state = { type: 'probe', waiting: false };
+    this.#nextIndex = nextIndex;
+    if (this.#commitSent >= nextIndex) this.#commitSent = LogIndex(nextIndex - 1);
+    this.#logRead = undefined;
+  }
+
+  becomeNeedsSnapshot(): void {
+    this.#state = { type: 'needsSnapshot' };
+    this.#logRead = undefined;
+  }
+
+  /** The host was asked to read entries from `nextIndex` on; nothing is sent meanwhile. */
+  logReadStarted(): void {
+    this.#logRead = { from: this.#nextIndex, ticks: 0 };
+  }
+
+  /** Whether entries that begin at `index` are what this follower waits for. Ends the wait if so. */
+  logReadFinished(index: LogIndex): boolean {
+    if (this.#logRead?.from !== index) return false;
+    this.#logRead = undefined;
+    return true;
+  }
+
+  /** A read that takes longer than `timeoutTicks` is forgotten, and asked for again. */
+  tick(timeoutTicks: number): void {
+    if (this.#logRead !== undefined && ++this.#logRead.ticks >= timeoutTicks) this.#logRead = undefined;
+  }
+}

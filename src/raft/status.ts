@@ -1,0 +1,63 @@
+/** What operators see of a replica's Raft state. Plain data. */
+import type { LogIndex, ReplicaId } from '../base/ids.js';
+import type { Leader } from './leader.js';
+import type { ProgressState } from './progress.js';
+import type { RaftLog } from './raft-log.js';
+import type { SoftState } from './types.js';
+
+export interface RaftStatus extends SoftState {
+  readonly self: ReplicaId;
+  /** 0 is nobody. */
+  readonly vote: ReplicaId | 0;
+  readonly firstIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  /** Durable on this replica up to here. */
+  readonly stableIndex: LogIndex;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+  /** 0 when no leadership transfer is under way. */
+  readonly transferTarget: ReplicaId | 0;
+  /** By a leader about the others; empty elsewhere. */
+  readonly followers: readonly FollowerStatus[];
+}
+
+export interface FollowerStatus {
+  readonly replica: ReplicaId;
+  readonly state: ProgressState['type'];
+  readonly matchIndex: LogIndex;
+  readonly nextIndex: LogIndex;
+  readonly appendsInFlight: number;
+  /** Heard of since the last quorum check. */
+  readonly active: boolean;
+}
+
+export function statusOf(
+  self: ReplicaId,
+  softState: SoftState,
+  vote: ReplicaId | 0,
+  log: RaftLog,
+  appliedIndex: LogIndex,
+  leader: Leader | undefined,
+): RaftStatus {
+  const followers = [...(leader?.replication.followers ?? [])].map(([replica, progress]) => ({
+    replica,
+    state: progress.stateType,
+    matchIndex: progress.matchIndex,
+    nextIndex: progress.nextIndex,
+    appendsInFlight: progress.appendsInFlight,
+    active: progress.active,
+  }));
+  const { firstIndex, lastIndex, stableIndex, commitIndex } = log;
+  return {
+    self,
+    ...softState,
+    vote,
+    firstIndex,
+    lastIndex,
+    stableIndex,
+    commitIndex,
+    appliedIndex,
+    transferTarget: leader?.transferTarget ?? 0,
+    followers,
+  };
+}
