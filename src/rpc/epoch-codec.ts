@@ -1,0 +1,32 @@
+/** `ShardEpoch` of proto/admin.proto. */
+import type { ShardEpoch } from '../shard/descriptor.js';
+import type { WireReader } from './wire-reader.js';
+import type { WireWriter } from './wire-writer.js';
+
+export const zeroEpoch: ShardEpoch = { membership: 0, range: 0 };
+
+/** As the nested message `field`. */
+export function writeEpoch(writer: WireWriter, field: number, epoch: ShardEpoch): void {
+  const mark = writer.begin(field);
+  writer.uint(1, epoch.membership);
+  writer.uint(2, epoch.range);
+  writer.end(mark);
+}
+
+export function readEpoch(reader: WireReader): ShardEpoch {
+  let membership = 0;
+  let range = 0;
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        membership = reader.uint();
+        break;
+      case 2:
+        range = reader.uint();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { membership, range };
+}

@@ -1,0 +1,232 @@
+/** Requests between nodes as proto/peer.proto has them. */
+import { unreachable } from '../base/assert.js';
+import { emptyBytes } from '../base/bytes.js';
+import { DecodeError } from '../base/coding.js';
+import type { Operation } from '../mvcc/operations.js';
+import { decodeNodeId, decodeShardId, decodeTimestamp, required } from './decode-ids.js';
+import { consistencyNumber, consistencyOf, type Consistency } from './enums.js';
+import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
+import { wholeMs } from './error-codec.js';
+import { readOperation, requireRequestId, writeOperation } from './operation-codec.js';
+import type { PeerRequest, RequestFrame } from './peer-messages.js';
+import type { WireReader } from './wire-reader.js';
+import type { WireWriter } from './wire-writer.js';
+
+/** Field of `Request.body` by type. */
+const bodyField: Readonly<Record<PeerRequest['type'], number>> = {
+  execute: 3,
+  scanPage: 4,
+  timestamps: 5,
+  registerNode: 6,
+  nodeStatus: 7,
+};
+
+type Body<Type extends PeerRequest['type']> = Extract<PeerRequest, { readonly type: Type }>;
+
+/** The fields of `Request`. A timeout is rounded up to whole milliseconds. */
+export function writeRequestFrame(writer: WireWriter, frame: RequestFrame): void {
+  writer.uint(1, frame.id);
+  writer.uint(2, wholeMs(frame.timeoutMs));
+  const mark = writer.begin(bodyField[frame.body.type]);
+  writeBody(writer, frame.body);
+  writer.end(mark);
+}
+
+export function readRequestFrame(reader: WireReader): RequestFrame {
+  let id = 0;
+  let timeoutMs = 0;
+  let body: PeerRequest | undefined;
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        id = reader.uint();
+        break;
+      case 2:
+        timeoutMs = reader.uint32();
+        break;
+      case 3:
+        body = readExecute(reader.message());
+        break;
+      case 4:
+        body = readScanPage(reader.message());
+        break;
+      case 5:
+        body = readTimestamps(reader.message());
+        break;
+      case 6:
+        body = readRegisterNode(reader.message());
+        break;
+      case 7:
+        reader.skip();
+        body = { type: 'nodeStatus' };
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { type: 'request', id, timeoutMs, body: required(body, 'the body of a request') };
+}
+
+function writeBody(writer: WireWriter, body: PeerRequest): void {
+  switch (body.type) {
+    case 'execute':
+      writer.uint(1, body.shard);
+      writeEpoch(writer, 2, body.epoch);
+      for (const operation of body.operations) {
+        const mark = writer.begin(3);
+        writeOperation(writer, operation);
+        writer.end(mark);
+      }
+      return;
+    case 'scanPage':
+      writer.uint(1, body.shard);
+      writeEpoch(writer, 2, body.epoch);
+      writer.bytes(3, body.start);
+      writer.bytes(4, body.end);
+      writer.uint(5, body.at);
+      writer.bool(6, body.reverse);
+      writer.bool(7, body.keysOnly);
+      writer.uint(8, body.bytesMax);
+      writer.uint(9, body.recordsMax);
+      writer.uint(10, consistencyNumber(body.consistency));
+      return;
+    case 'timestamps':
+      writer.uint(1, body.count);
+      return;
+    case 'registerNode':
+      writer.uint(1, body.node);
+      writer.text(2, body.storeId);
+      writer.text(3, body.clientAddress);
+      writer.text(4, body.peerAddress);
+      return;
+    case 'nodeStatus':
+      return;
+    default:
+      unreachable(body);
+  }
+}
+
+function readExecute(reader: WireReader): Body<'execute'> {
+  let shard = 0;
+  let epoch = zeroEpoch;
+  const operations: Operation[] = [];
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        shard = reader.uint();
+        break;
+      case 2:
+        epoch = readEpoch(reader.message());
+        break;
+      case 3:
+        operations.push(readOperation(reader.message(), requireRequestId));
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { type: 'execute', shard: decodeShardId(shard), epoch, operations };
+}
+
+function readScanPage(reader: WireReader): Body<'scanPage'> {
+  let shard = 0;
+  let epoch = zeroEpoch;
+  let start = emptyBytes;
+  let end = emptyBytes;
+  let at = 0;
+  let reverse = false;
+  let keysOnly = false;
+  let bytesMax = 0;
+  let recordsMax = 0;
+  let consistency: Consistency = 'linearizable';
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        shard = reader.uint();
+        break;
+      case 2:
+        epoch = readEpoch(reader.message());
+        break;
+      case 3:
+        start = reader.ownedBytes();
+        break;
+      case 4:
+        end = reader.ownedBytes();
+        break;
+      case 5:
+        at = reader.uint();
+        break;
+      case 6:
+        reverse = reader.bool();
+        break;
+      case 7:
+        keysOnly = reader.bool();
+        break;
+      case 8:
+        bytesMax = reader.uint();
+        break;
+      case 9:
+        recordsMax = reader.uint();
+        break;
+      case 10:
+        consistency = consistencyOf(reader.enumNumber());
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return {
+    type: 'scanPage',
+    shard: decodeShardId(shard),
+    epoch,
+    start,
+    end,
+    at: decodeTimestamp(at),
+    reverse,
+    keysOnly,
+    bytesMax,
+    recordsMax,
+    consistency,
+  };
+}
+
+function readTimestamps(reader: WireReader): Body<'timestamps'> {
+  let count = 0;
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        count = reader.uint();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  if (count < 1) throw new DecodeError('a request for no timestamps');
+  return { type: 'timestamps', count };
+}
+
+function readRegisterNode(reader: WireReader): Body<'registerNode'> {
+  let node = 0;
+  let storeId = '';
+  let clientAddress = '';
+  let peerAddress = '';
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        node = reader.uint();
+        break;
+      case 2:
+        storeId = reader.text();
+        break;
+      case 3:
+        clientAddress = reader.text();
+        break;
+      case 4:
+        peerAddress = reader.text();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { type: 'registerNode', node: decodeNodeId(node), storeId, clientAddress, peerAddress };
+}
