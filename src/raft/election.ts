@@ -1,7 +1,45 @@
-/** Whom a replica votes for, as pure decisions. */
+/** When a replica campaigns, and whom it votes for. */
 import type { ReplicaId, Term } from '../base/ids.js';
+import type { Prng } from '../base/prng.js';
 import type { RaftLog } from './raft-log.js';
 import type { VoteRequest } from './types.js';
+
+/** Ticks since a leader was heard of or a role began, against a timeout drawn at random so that votes rarely split. */
+export class ElectionTimer {
+  readonly #ticksMin: number;
+  readonly #ticksMax: number;
+  readonly #random: Prng;
+  #ticks = 0;
+  #timeoutTicks: number;
+
+  constructor(ticksMin: number, ticksMax: number, random: Prng) {
+    this.#ticksMin = ticksMin;
+    this.#ticksMax = ticksMax;
+    this.#random = random;
+    this.#timeoutTicks = random.int(ticksMin, ticksMax);
+  }
+
+  /** Whether even the shortest timeout has not passed. */
+  get belowMin(): boolean {
+    return this.#ticks < this.#ticksMin;
+  }
+
+  /** Returns whether the timeout has passed. */
+  tick(): boolean {
+    return ++this.#ticks >= this.#timeoutTicks;
+  }
+
+  /** Counts from zero, against the same timeout. */
+  restart(): void {
+    this.#ticks = 0;
+  }
+
+  /** Counts from zero, against a new timeout. */
+  redraw(): void {
+    this.#ticks = 0;
+    this.#timeoutTicks = this.#random.int(this.#ticksMin, this.#ticksMax);
+  }
+}
 
 /** What a vote depends on besides the log. */
 export interface VoterState {

@@ -8,7 +8,7 @@ import { LogIndex, type ReplicaId } from '../base/ids.js';
 import { hasQuorum, quorumReached } from './quorum.js';
 import type { ReadRounds } from './read-index.js';
 import { type LeaderContext, Replication } from './replication.js';
-import type { AppendResponse, Entry, HeartbeatResponse, LogRead, ReadState } from './types.js';
+import type { AppendResponse, Entry, HeartbeatResponse, LogRead } from './types.js';
 import { UncommittedProposals } from './uncommitted.js';
 
 /** A leadership transfer that is under way. */
@@ -29,11 +29,12 @@ export class Leader {
   #heartbeatTicks = 0;
 
   /** Proposes the empty entry whose commitment commits everything before it, and makes reads possible. */
-  constructor(context: LeaderContext, reads: ReadRounds, uncommittedBytesMax: number) {
+  constructor(context: LeaderContext, reads: ReadRounds) {
     this.#context = context;
     this.#reads = reads;
     this.replication = new Replication(context);
-    this.#uncommitted = new UncommittedProposals(LogIndex(context.log.lastIndex + 1), uncommittedBytesMax);
+    const nextIndex = LogIndex(context.log.lastIndex + 1);
+    this.#uncommitted = new UncommittedProposals(nextIndex, context.options.uncommittedBytesMax);
     this.append(emptyBytes);
   }
 
@@ -61,7 +62,8 @@ export class Leader {
 
   /** Returns false when it is time to step down: no quorum was heard of for an election timeout (CheckQuorum). */
   tick(): boolean {
-    const { self, configuration, electionTicksMin, heartbeatTicks } = this.#context;
+    const { configuration } = this.#context;
+    const { self, electionTicksMin, heartbeatTicks } = this.#context.options;
     const { followers } = this.replication;
     this.replication.tick();
     if (this.#transfer !== undefined && ++this.#transfer.ticks >= electionTicksMin) this.#transfer = undefined;
@@ -80,11 +82,12 @@ export class Leader {
   }
 
   #sendHeartbeats(): void {
-    const { self, term, log, outbox } = this.#context;
+    const { term, log, outbox } = this.#context;
+    const from = this.#context.options.self;
     for (const [to, progress] of this.replication.followers) {
       // Beyond matchIndex the follower may have other entries than these.
       const commit = log.commitIndex < progress.matchIndex ? log.commitIndex : progress.matchIndex;
-      outbox.send({ type: 'heartbeat', from: self, to, term, commit, readRound: this.#reads.asked });
+      outbox.send({ type: 'heartbeat', from, to, term, commit, readRound: this.#reads.asked });
     }
   }
 
@@ -93,21 +96,22 @@ export class Leader {
     this.advance();
   }
 
-  onHeartbeatResponse(message: HeartbeatResponse): readonly ReadState[] {
+  onHeartbeatResponse(message: HeartbeatResponse): void {
     const progress = this.replication.followers.get(message.from);
-    if (progress === undefined) return [];
+    if (progress === undefined) return;
     progress.active = true;
     progress.heartbeatAnswered(message.readRound);
-    return this.#confirmReads();
+    this.#confirmReads();
   }
 
-  #confirmReads(): readonly ReadState[] {
-    const { self, configuration } = this.#context;
+  #confirmReads(): void {
+    const { configuration } = this.#context;
+    const { self } = this.#context.options;
     const { followers } = this.replication;
     const confirmed = quorumReached(configuration, (replica) =>
       replica === self ? this.#reads.newest : (followers.get(replica)?.readRound ?? 0),
     );
-    return this.#reads.confirm(confirmed);
+    this.#reads.confirm(confirmed);
   }
 
   /** This replica's log or a follower's is durable further than before: more may be committed. */
@@ -144,21 +148,20 @@ export class Leader {
     return matchIndex === this.#context.log.lastIndex ? transfer : undefined;
   }
 
-  /** Creates the messages that are due. */
-  send(): { readonly logReads: readonly LogRead[]; readonly readStates: readonly ReadState[] } {
-    const { self, term, log, outbox } = this.#context;
+  /** Creates the messages that are due. Returns what the host must read from its disk for followers that lag. */
+  send(): readonly LogRead[] {
+    const { options, term, log, outbox } = this.#context;
     const logReads = this.replication.send();
-    let readStates: readonly ReadState[] = [];
     if (this.#reads.due) {
       this.#reads.begin(log.commitIndex);
       this.#sendHeartbeats();
-      readStates = this.#confirmReads(); // a quorum of one
+      this.#confirmReads(); // without peers this replica is the quorum
     }
     const transfer = this.#transferDue();
     if (transfer !== undefined) {
       transfer.told = true;
-      outbox.send({ type: 'timeoutNow', from: self, to: transfer.to, term });
+      outbox.send({ type: 'timeoutNow', from: options.self, to: transfer.to, term });
     }
-    return { logReads, readStates };
+    return logReads;
   }
 }

@@ -13,6 +13,8 @@ export class ReadRounds {
   #begun = 0;
   #requested = false;
   #unconfirmed: ReadState[] = [];
+  #confirmed: ReadState[] = [];
+  #lost = false;
 
   /** @param unconfirmedMax with so many rounds under way, the next one waits. */
   constructor(unconfirmedMax: number) {
@@ -48,11 +50,11 @@ export class ReadRounds {
     return this.#unconfirmed.length > 0 ? this.#begun : 0;
   }
 
-  /** A quorum answered `round` or later ones. Returns the rounds that this confirms. */
-  confirm(round: number): readonly ReadState[] {
+  /** A quorum answered `round` or later ones: this confirms it and all earlier rounds. */
+  confirm(round: number): void {
     let confirmed = 0;
     while (confirmed < this.#unconfirmed.length && this.#unconfirmed[confirmed].round <= round) confirmed++;
-    return this.#unconfirmed.splice(0, confirmed);
+    this.#confirmed.push(...this.#unconfirmed.splice(0, confirmed));
   }
 
   /** Leadership is lost; a round that was asked for and did not begin keeps its number, which is not given out again. */
@@ -60,5 +62,17 @@ export class ReadRounds {
     if (this.#requested) this.#begun++;
     this.#requested = false;
     this.#unconfirmed = [];
+    this.#lost = true;
+  }
+
+  get hasNews(): boolean {
+    return this.#lost || this.#confirmed.length > 0;
+  }
+
+  takeNews(): { readonly readStates: readonly ReadState[]; readonly readsLost: boolean } {
+    const news = { readStates: this.#confirmed, readsLost: this.#lost };
+    this.#confirmed = [];
+    this.#lost = false;
+    return news;
   }
 }

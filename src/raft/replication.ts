@@ -2,23 +2,20 @@
 import { assert } from '../base/assert.js';
 import { LogIndex, type ReplicaId, type Term } from '../base/ids.js';
 import { type Configuration, peersOf } from './config.js';
+import type { RaftOptions } from './options.js';
 import type { Outbox } from './outbox.js';
 import { Progress } from './progress.js';
 import { quorumReached } from './quorum.js';
 import type { RaftLog } from './raft-log.js';
 import type { AppendResponse, Entry, LogRead } from './types.js';
 
-/** What everything that a leader does needs to know; constant for one leadership. */
+/** What a leader works with; constant for one leadership. */
 export interface LeaderContext {
-  readonly self: ReplicaId;
+  readonly options: RaftOptions;
   readonly term: Term;
   readonly configuration: Configuration;
   readonly log: RaftLog;
   readonly outbox: Outbox;
-  readonly electionTicksMin: number;
-  readonly heartbeatTicks: number;
-  readonly appendBytesMax: number;
-  readonly appendsInFlightMax: number;
 }
 
 export class Replication {
@@ -27,9 +24,10 @@ export class Replication {
 
   constructor(context: LeaderContext) {
     this.#context = context;
+    const { self, appendsInFlightMax } = context.options;
     const nextIndex = LogIndex(context.log.lastIndex + 1);
-    for (const peer of peersOf(context.configuration, context.self)) {
-      this.#followers.set(peer, new Progress(nextIndex, context.appendsInFlightMax));
+    for (const peer of peersOf(context.configuration, self)) {
+      this.#followers.set(peer, new Progress(nextIndex, appendsInFlightMax));
     }
   }
 
@@ -62,7 +60,8 @@ export class Replication {
   }
 
   #sendNext(follower: ReplicaId, progress: Progress, next: 'entries' | 'empty'): LogRead | undefined {
-    const { log, appendBytesMax } = this.#context;
+    const { log } = this.#context;
+    const { appendBytesMax } = this.#context.options;
     const from = progress.nextIndex;
     if (from < log.firstIndex) {
       progress.becomeNeedsSnapshot();
@@ -82,14 +81,14 @@ export class Replication {
   }
 
   #sendAppend(follower: ReplicaId, progress: Progress, entries: readonly Entry[]): void {
-    const { self, term, log, outbox } = this.#context;
+    const { options, term, log, outbox } = this.#context;
     const prevLogIndex = LogIndex(progress.nextIndex - 1);
     const prevLogTerm = log.term(prevLogIndex);
     assert(prevLogTerm !== undefined, `the term of entry ${prevLogIndex} is unknown`);
     const commit = log.commitIndex;
     outbox.send({
       type: 'appendRequest',
-      from: self,
+      from: options.self,
       to: follower,
       term,
       prevLogIndex,
@@ -128,15 +127,15 @@ export class Replication {
 
   /** Commits what a quorum has, if it is of this term: older entries commit with it only (figure 8 of the paper). */
   commit(): void {
-    const { self, term, configuration, log } = this.#context;
+    const { options, term, configuration, log } = this.#context;
     const reached = quorumReached(configuration, (replica) =>
-      replica === self ? log.stableIndex : (this.#followers.get(replica)?.matchIndex ?? 0),
+      replica === options.self ? log.stableIndex : (this.#followers.get(replica)?.matchIndex ?? 0),
     );
     const index = LogIndex(reached);
     if (index > log.commitIndex && log.term(index) === term) log.commitTo(index);
   }
 
   tick(): void {
-    for (const progress of this.#followers.values()) progress.tick(this.#context.electionTicksMin);
+    for (const progress of this.#followers.values()) progress.tick(this.#context.options.electionTicksMin);
   }
 }

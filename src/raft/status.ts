@@ -1,8 +1,8 @@
 /** What operators see of a replica's Raft state. Plain data. */
 import type { LogIndex, ReplicaId } from '../base/ids.js';
-import type { Leader } from './leader.js';
 import type { ProgressState } from './progress.js';
 import type { RaftLog } from './raft-log.js';
+import type { Roles } from './roles.js';
 import type { SoftState } from './types.js';
 
 export interface RaftStatus extends SoftState {
@@ -31,14 +31,8 @@ export interface FollowerStatus {
   readonly active: boolean;
 }
 
-export function statusOf(
-  self: ReplicaId,
-  softState: SoftState,
-  vote: ReplicaId | 0,
-  log: RaftLog,
-  appliedIndex: LogIndex,
-  leader: Leader | undefined,
-): RaftStatus {
+export function statusOf(self: ReplicaId, roles: Roles, log: RaftLog, appliedIndex: LogIndex): RaftStatus {
+  const leader = roles.state.type === 'leader' ? roles.state.leader : undefined;
   const followers = [...(leader?.replication.followers ?? [])].map(([replica, progress]) => ({
     replica,
     state: progress.stateType,
@@ -50,8 +44,8 @@ export function statusOf(
   const { firstIndex, lastIndex, stableIndex, commitIndex } = log;
   return {
     self,
-    ...softState,
-    vote,
+    ...roles.softState,
+    vote: roles.vote,
     firstIndex,
     lastIndex,
     stableIndex,

@@ -1,0 +1,63 @@
+/** What the host was given in `Ready`s so far, and what of that is durable. */
+import { assert } from '../base/assert.js';
+import type { HardState, SoftState } from './types.js';
+
+/** The part of a `Ready` that depends on earlier ones. */
+export interface Handed {
+  readonly hardState: HardState | undefined;
+  readonly softState: SoftState | undefined;
+  readonly mustSync: boolean;
+  /** See `SyncPoint.sequence`. */
+  readonly sequence: number;
+}
+
+export class Handover {
+  #hardState: HardState;
+  #softState: SoftState;
+  #syncsAsked = 0;
+  #syncsDone = 0;
+
+  constructor(hardState: HardState, softState: SoftState) {
+    this.#hardState = hardState;
+    this.#softState = softState;
+  }
+
+  /** Whether all that was handed over to be made durable is. */
+  get settled(): boolean {
+    return this.#syncsDone === this.#syncsAsked;
+  }
+
+  isNews(hardState: HardState, softState: SoftState): boolean {
+    return !equalHardStates(this.#hardState, hardState) || !equalSoftStates(this.#softState, softState);
+  }
+
+  hand(hardState: HardState, softState: SoftState, hasEntries: boolean): Handed {
+    const before = this.#hardState;
+    const mustSync = hasEntries || hardState.term !== before.term || hardState.vote !== before.vote;
+    const handed: Handed = {
+      hardState: equalHardStates(before, hardState) ? undefined : hardState,
+      softState: equalSoftStates(this.#softState, softState) ? undefined : softState,
+      mustSync,
+      sequence: mustSync ? ++this.#syncsAsked : 0,
+    };
+    this.#hardState = hardState;
+    this.#softState = softState;
+    return handed;
+  }
+
+  /** The host reports a sync. Returns false when that says nothing new. */
+  synced(sequence: number): boolean {
+    if (sequence <= this.#syncsDone) return false;
+    assert(sequence <= this.#syncsAsked, 'a sync was reported that was never asked for');
+    this.#syncsDone = sequence;
+    return true;
+  }
+}
+
+function equalHardStates(a: HardState, b: HardState): boolean {
+  return a.term === b.term && a.vote === b.vote && a.commit === b.commit;
+}
+
+function equalSoftStates(a: SoftState, b: SoftState): boolean {
+  return a.role === b.role && a.term === b.term && a.leader === b.leader;
+}

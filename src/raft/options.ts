@@ -1,0 +1,37 @@
+/** What a `Raft` is made of, and how its settings relate. */
+import { assert } from '../base/assert.js';
+import type { LogIndex, ReplicaId } from '../base/ids.js';
+import type { Prng } from '../base/prng.js';
+import type { HardState, LogView } from './types.js';
+
+export interface RaftOptions {
+  readonly self: ReplicaId;
+  /** All voters of the group, `self` among them. */
+  readonly voters: readonly ReplicaId[];
+  /** As it was made durable last; all zero for a new replica. */
+  readonly hardState: HardState;
+  /** Everything in it is durable when the core starts. */
+  readonly log: LogView;
+  /** The host's state machine has everything up to here. */
+  readonly appliedIndex: LogIndex;
+  /** A follower that hears no leader for min … max ticks (drawn anew each time) campaigns. */
+  readonly electionTicksMin: number;
+  readonly electionTicksMax: number;
+  /** Ticks between heartbeats; below `electionTicksMin`. */
+  readonly heartbeatTicks: number;
+  /** Bytes of entry data in one append; one entry is always sent. */
+  readonly appendBytesMax: number;
+  /** Appends to one follower, and read rounds, that are not answered. */
+  readonly appendsInFlightMax: number;
+  /** Bytes of proposals that are not committed and durable here; beyond, proposals are refused. */
+  readonly uncommittedBytesMax: number;
+  readonly random: Prng;
+}
+
+export function checkOptions(options: RaftOptions): void {
+  assert(options.voters.includes(options.self), `replica ${options.self} is not a voter of its group`);
+  assert(options.heartbeatTicks >= 1, 'heartbeatTicks must be at least 1');
+  assert(options.heartbeatTicks < options.electionTicksMin, 'heartbeatTicks must be below electionTicksMin');
+  assert(options.electionTicksMin <= options.electionTicksMax, 'electionTicksMin must not exceed electionTicksMax');
+  assert(options.appendsInFlightMax >= 1, 'appendsInFlightMax must be at least 1');
+}

@@ -1,0 +1,236 @@
+/**
+ * The role that the replica plays, in which term, and the elections that change it.
+ *
+ * Invariants:
+ * - the term never goes back; in one term there is at most one vote, and at most one leader is heard;
+ * - a candidate counts its own vote, and asks others for theirs, only when term, vote and log are durable.
+ */
+import { assert } from '../base/assert.js';
+import { type ReplicaId, Term } from '../base/ids.js';
+import { type Configuration, peersOf } from './config.js';
+import { ElectionTimer, grantsVote, ignoresElection, type VoterState } from './election.js';
+import { Leader } from './leader.js';
+import type { RaftOptions } from './options.js';
+import type { Outbox } from './outbox.js';
+import { electionResult } from './quorum.js';
+import type { RaftLog } from './raft-log.js';
+import type { ReadRounds } from './read-index.js';
+import type { RaftMessage, SoftState, TimeoutNow, VoteRequest, VoteResponse } from './types.js';
+
+export type RoleState =
+  | { readonly type: 'follower' }
+  | { readonly type: 'preCandidate' | 'candidate'; readonly votes: Map<ReplicaId, boolean> }
+  | { readonly type: 'leader'; readonly leader: Leader };
+
+export class Roles {
+  readonly #options: RaftOptions;
+  readonly #configuration: Configuration;
+  readonly #log: RaftLog;
+  readonly #outbox: Outbox;
+  readonly #reads: ReadRounds;
+  /** Not used by a leader. */
+  readonly #electionTimer: ElectionTimer;
+
+  #term: Term;
+  #vote: ReplicaId | 0;
+  #leader: ReplicaId | 0 = 0;
+  #state: RoleState = { type: 'follower' };
+
+  constructor(
+    options: RaftOptions,
+    configuration: Configuration,
+    { log, outbox, reads }: { readonly log: RaftLog; readonly outbox: Outbox; readonly reads: ReadRounds },
+  ) {
+    this.#options = options;
+    this.#configuration = configuration;
+    this.#log = log;
+    this.#outbox = outbox;
+    this.#reads = reads;
+    this.#electionTimer = new ElectionTimer(options.electionTicksMin, options.electionTicksMax, options.random);
+    this.#term = options.hardState.term;
+    this.#vote = options.hardState.vote;
+    assert(log.lastTerm <= this.#term, 'the log has an entry of a later term than the hard state');
+  }
+
+  get state(): RoleState {
+    return this.#state;
+  }
+
+  get term(): Term {
+    return this.#term;
+  }
+
+  /** Who got this replica's vote in `term`; 0 is nobody. */
+  get vote(): ReplicaId | 0 {
+    return this.#vote;
+  }
+
+  get softState(): SoftState {
+    return { role: this.#state.type, term: this.#term, leader: this.#leader };
+  }
+
+  tick(): void {
+    if (this.#state.type === 'leader') {
+      if (!this.#state.leader.tick()) this.#becomeFollower(this.#term, 0);
+    } else if (this.#electionTimer.tick()) {
+      this.#becomePreCandidate();
+    }
+  }
+
+  campaign(): void {
+    if (this.#state.type !== 'leader') this.#becomePreCandidate();
+  }
+
+  /** Adopts the message's term where it is somebody's real term. Returns false where the message is to be ignored. */
+  takeHigherTerm(message: RaftMessage): boolean {
+    assert(message.term > this.#term, 'not a higher term');
+    switch (message.type) {
+      case 'preVoteRequest':
+        return !ignoresElection(this.#voterState, message);
+      case 'voteRequest':
+        if (ignoresElection(this.#voterState, message)) return false;
+        this.#becomeFollower(message.term, 0);
+        return true;
+      case 'preVoteResponse':
+        // A grant carries the term that this replica would campaign in; a refusal the voter's own.
+        if (!message.granted) this.#becomeFollower(message.term, 0);
+        return true;
+      case 'appendRequest':
+      case 'heartbeat':
+        this.#becomeFollower(message.term, message.from);
+        return true;
+      default:
+        this.#becomeFollower(message.term, 0);
+        return true;
+    }
+  }
+
+  /** A message that only the leader of the current term sends. */
+  hearLeader(from: ReplicaId): void {
+    assert(this.#state.type !== 'leader', `replica ${from} leads in term ${this.#term} too`);
+    assert(this.#leader === 0 || this.#leader === from, `term ${this.#term} has two leaders`);
+    if (this.#state.type !== 'follower' || this.#leader === 0) this.#becomeFollower(this.#term, from);
+    this.#electionTimer.restart();
+  }
+
+  // Votes
+
+  get #voterState(): VoterState {
+    const hearsLeader = this.#state.type === 'leader' || (this.#leader !== 0 && this.#electionTimer.belowMin);
+    return { term: this.#term, vote: this.#vote, leader: this.#leader, hearsLeader };
+  }
+
+  onVoteRequest(request: VoteRequest): void {
+    const granted = grantsVote(this.#voterState, this.#log, request);
+    if (granted && request.type === 'voteRequest') {
+      this.#vote = request.from;
+      this.#electionTimer.restart();
+    }
+    this.answerVote(request, granted);
+  }
+
+  answerVote(request: VoteRequest, granted: boolean): void {
+    this.#outbox.sendAfterSync({
+      type: request.type === 'preVoteRequest' ? 'preVoteResponse' : 'voteResponse',
+      from: this.#options.self,
+      to: request.from,
+      term: granted ? request.term : this.#term,
+      granted,
+    });
+  }
+
+  onVoteResponse(response: VoteResponse): void {
+    const awaited = response.type === 'preVoteResponse' ? 'preCandidate' : 'candidate';
+    if (this.#state.type !== awaited) return;
+    // A late grant may be for an earlier campaign.
+    if (response.type === 'preVoteResponse' && response.granted && response.term !== this.#term + 1) return;
+    this.#countVote(response.from, response.granted);
+  }
+
+  /** Term and vote are durable, and the log as it was when the term began. */
+  onTermDurable(): void {
+    if (this.#state.type === 'candidate') this.#countVote(this.#options.self, true);
+  }
+
+  #countVote(voter: ReplicaId, granted: boolean): void {
+    assert(this.#state.type === 'preCandidate' || this.#state.type === 'candidate', 'a vote outside of an election');
+    if (!this.#state.votes.has(voter)) this.#state.votes.set(voter, granted);
+    switch (electionResult(this.#configuration, this.#state.votes)) {
+      case 'won':
+        if (this.#state.type === 'preCandidate') this.#becomeCandidate({ transfer: false });
+        else this.#becomeLeader();
+        break;
+      case 'lost':
+        this.#becomeFollower(this.#term, 0);
+        break;
+      case 'open':
+        break;
+    }
+  }
+
+  /** The leader hands over. PreVote would only take time: the leader knows that this replica can win. */
+  onTimeoutNow(message: TimeoutNow): void {
+    if (this.#state.type === 'follower' && this.#leader === message.from) this.#becomeCandidate({ transfer: true });
+  }
+
+  // Changes of role
+
+  #becomeFollower(term: Term, leader: ReplicaId | 0): void {
+    assert(term >= this.#term, 'the term goes back');
+    if (this.#state.type === 'leader') this.#reads.lose();
+    if (term > this.#term) {
+      this.#term = term;
+      this.#vote = 0;
+    }
+    this.#leader = leader;
+    this.#state = { type: 'follower' };
+    this.#electionTimer.redraw();
+  }
+
+  /** The term stays: only a replica that would win raises it. */
+  #becomePreCandidate(): void {
+    assert(this.#state.type !== 'leader', 'a leader campaigns');
+    this.#leader = 0;
+    this.#state = { type: 'preCandidate', votes: new Map() };
+    this.#electionTimer.redraw();
+    for (const to of peersOf(this.#configuration, this.#options.self)) {
+      this.#outbox.send(this.#voteRequest('preVoteRequest', to, Term(this.#term + 1)));
+    }
+    this.#countVote(this.#options.self, true);
+  }
+
+  /**
+   * Requests for votes wait for the sync too: otherwise, after a crash, this replica could ask again in the same term
+   * with a shorter log, and be elected by late answers to its first request.
+   */
+  #becomeCandidate({ transfer }: { readonly transfer: boolean }): void {
+    assert(this.#state.type !== 'leader', 'a leader campaigns');
+    this.#term = Term(this.#term + 1);
+    this.#vote = this.#options.self;
+    this.#leader = 0;
+    this.#state = { type: 'candidate', votes: new Map() };
+    this.#electionTimer.redraw();
+    for (const to of peersOf(this.#configuration, this.#options.self)) {
+      this.#outbox.sendAfterSync({ ...this.#voteRequest('voteRequest', to, this.#term), transfer });
+    }
+  }
+
+  #becomeLeader(): void {
+    assert(this.#state.type === 'candidate', 'only a candidate becomes leader');
+    assert(this.#vote === this.#options.self, 'a leader that did not vote for itself');
+    this.#leader = this.#options.self;
+    const context = {
+      options: this.#options,
+      term: this.#term,
+      configuration: this.#configuration,
+      log: this.#log,
+      outbox: this.#outbox,
+    };
+    this.#state = { type: 'leader', leader: new Leader(context, this.#reads) };
+  }
+
+  #voteRequest(type: VoteRequest['type'], to: ReplicaId, term: Term): VoteRequest {
+    const { lastIndex: lastLogIndex, lastTerm: lastLogTerm } = this.#log;
+    return { type, from: this.#options.self, to, term, lastLogIndex, lastLogTerm, transfer: false };
+  }
+}
