@@ -1,0 +1,196 @@
+import { Worker } from 'node:worker_threads';
+import { assert } from '../base/assert.js';
+import { QuorateError } from '../base/errors.js';
+import type { Background, Job } from '../env/background.js';
+import { decodeError } from './worker-errors.js';
+import type { WorkerReply, WorkerRequest } from './worker-messages.js';
+
+export interface WorkerPoolOptions {
+  /** The module that each worker runs; it calls `serveJobs`. */
+  readonly entry: URL;
+  /** Threads, and so jobs that run at a time; each is started when it is first needed. */
+  readonly size: number;
+  /** Jobs that may wait for a thread; more are refused with `OVERLOADED`. Default 1024. */
+  readonly queueMax?: number;
+  /** Structured-cloneable; what the entry finds as `workerData`. */
+  readonly workerData?: unknown;
+}
+
+/** Milliseconds that running jobs have to end after they were cancelled by the pool's end. */
+const stopMsMax = 2000;
+
+interface PendingJob {
+  readonly job: Job<unknown>;
+  readonly signal: AbortSignal | undefined;
+  readonly resolve: (output: unknown) => void;
+  readonly reject: (reason: unknown) => void;
+  /** Called when the caller gives up; undoes itself. */
+  readonly onAbort: () => void;
+}
+
+/**
+ * Background work in worker threads, one job a thread at a time. A thread that crashes rejects its job and is
+ * replaced; threads without a job do not keep the process alive. Closing cancels what runs and refuses what waits.
+ */
+export class WorkerPool implements Background, AsyncDisposable {
+  readonly #options: WorkerPoolOptions;
+  readonly #queueMax: number;
+  readonly #waiting: PendingJob[] = [];
+  readonly #idle: PoolThread[] = [];
+  readonly #threads = new Set<PoolThread>();
+  #isClosed = false;
+
+  constructor(options: WorkerPoolOptions) {
+    assert(options.size >= 1, 'a worker pool has at least one thread');
+    this.#options = options;
+    this.#queueMax = options.queueMax ?? 1024;
+  }
+
+  run<Input, Output>(job: Job<Input>, signal?: AbortSignal): Promise<Output> {
+    return new Promise<Output>((resolve, reject) => {
+      signal?.throwIfAborted();
+      if (this.#isClosed) throw new QuorateError('NODE_STOPPING', 'the worker pool is closed');
+      if (this.#waiting.length >= this.#queueMax) {
+        throw new QuorateError('OVERLOADED', `${this.#queueMax} background jobs are waiting already`);
+      }
+      const pending: PendingJob = {
+        job,
+        signal,
+        resolve: (output) => resolve(output as Output),
+        reject,
+        onAbort: () => this.#giveUp(pending),
+      };
+      signal?.addEventListener('abort', pending.onAbort, { once: true });
+      this.#waiting.push(pending);
+      this.#assign();
+    });
+  }
+
+  /** Jobs that wait are rejected, those that run are cancelled; returns when all threads have ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    for (const pending of this.#waiting.splice(0)) {
+      this.#settle(pending, () => pending.reject(new QuorateError('NODE_STOPPING', 'the worker pool is closed')));
+    }
+    await Promise.all([...this.#threads].map((thread) => thread.stop()));
+  }
+
+  #assign(): void {
+    while (this.#waiting.length > 0) {
+      const thread = this.#idle.pop() ?? (this.#threads.size < this.#options.size ? this.#startThread() : undefined);
+      if (thread === undefined) return;
+      const pending = this.#waiting.shift();
+      assert(pending !== undefined, 'a job waits');
+      thread.begin(pending);
+    }
+  }
+
+  #startThread(): PoolThread {
+    const thread = new PoolThread(this.#options, {
+      onDone: (pending, settle) => {
+        this.#settle(pending, settle);
+        this.#idle.push(thread);
+        this.#assign();
+      },
+      onDeath: (pending, error) => {
+        this.#threads.delete(thread);
+        const at = this.#idle.indexOf(thread);
+        if (at >= 0) this.#idle.splice(at, 1);
+        if (pending !== undefined) this.#settle(pending, () => pending.reject(error));
+        if (!this.#isClosed) this.#assign();
+      },
+    });
+    this.#threads.add(thread);
+    return thread;
+  }
+
+  /** The caller of a job aborts it: one that waits is over, one that runs is told. */
+  #giveUp(pending: PendingJob): void {
+    const at = this.#waiting.indexOf(pending);
+    if (at >= 0) {
+      this.#waiting.splice(at, 1);
+      pending.reject(pending.signal?.reason);
+      return;
+    }
+    for (const thread of this.#threads) thread.cancel(pending);
+  }
+
+  #settle(pending: PendingJob, settle: () => void): void {
+    pending.signal?.removeEventListener('abort', pending.onAbort);
+    settle();
+  }
+}
+
+interface ThreadEvents {
+  readonly onDone: (pending: PendingJob, settle: () => void) => void;
+  readonly onDeath: (pending: PendingJob | undefined, error: Error) => void;
+}
+
+class PoolThread {
+  readonly #worker: Worker;
+  readonly #events: ThreadEvents;
+  #pending: PendingJob | undefined;
+  #failure: Error | undefined;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: WorkerPoolOptions, events: ThreadEvents) {
+    this.#events = events;
+    this.#worker = new Worker(options.entry, { workerData: options.workerData });
+    this.#worker.unref();
+    this.#worker.on('message', (reply: WorkerReply) => this.#onReply(reply));
+    this.#worker.on('error', (error) => {
+      this.#failure = error;
+    });
+    this.#worker.on('exit', (code) => {
+      const pending = this.#pending;
+      this.#pending = undefined;
+      this.#onIdle?.();
+      events.onDeath(pending, new Error(`a worker thread died with exit code ${code}`, { cause: this.#failure }));
+    });
+  }
+
+  begin(pending: PendingJob): void {
+    assert(this.#pending === undefined, 'a thread runs one job at a time');
+    try {
+      this.#post({ type: 'run', job: pending.job });
+    } catch (error) {
+      // The input cannot be cloned; the thread knows nothing of it.
+      this.#events.onDone(pending, () => pending.reject(error));
+      return;
+    }
+    this.#pending = pending;
+    this.#worker.ref();
+  }
+
+  cancel(pending: PendingJob): void {
+    if (this.#pending === pending) this.#post({ type: 'cancel' });
+  }
+
+  async stop(): Promise<void> {
+    if (this.#pending !== undefined) {
+      this.#post({ type: 'cancel' });
+      await new Promise<void>((resolve) => {
+        const timeout = setTimeout(resolve, stopMsMax);
+        this.#onIdle = () => {
+          clearTimeout(timeout);
+          resolve();
+        };
+      });
+    }
+    await this.#worker.terminate();
+  }
+
+  #post(request: WorkerRequest): void {
+    this.#worker.postMessage(request);
+  }
+
+  #onReply(reply: WorkerReply): void {
+    const pending = this.#pending;
+    assert(pending !== undefined, 'a thread answers one job at a time');
+    this.#pending = undefined;
+    this.#worker.unref();
+    this.#onIdle?.();
+    if (reply.type === 'done') this.#events.onDone(pending, () => pending.resolve(reply.output));
+    else this.#events.onDone(pending, () => pending.reject(decodeError(reply.error)));
+  }
+}

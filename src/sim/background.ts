@@ -1,0 +1,75 @@
+import { defined } from '../base/assert.js';
+import type { Prng } from '../base/prng.js';
+import type { Background, Job, JobTable } from '../env/background.js';
+import type { Disk } from '../env/disk.js';
+import type { SimProcess } from './process.js';
+import type { Scheduler } from './scheduler.js';
+
+export interface SimBackgroundOptions {
+  readonly scheduler: Scheduler;
+  readonly process: SimProcess;
+  /** The process's own view of its disk. */
+  readonly disk: Disk;
+  readonly jobs: JobTable;
+  readonly random: Prng;
+  /** Jobs that run at a time. Default 1. */
+  readonly size?: number;
+  /** Virtual milliseconds of computing before the job touches the disk. Default 0.1 … 20. */
+  readonly delayMs?: readonly [min: number, max: number];
+}
+
+interface WaitingJob {
+  readonly type: string;
+  readonly begin: () => void;
+}
+
+/**
+ * Background work in the simulator: jobs run in this thread, after a virtual delay, on the disk of the process; with
+ * it they end. As with threads, what goes in and comes out is cloned.
+ */
+export class SimBackground implements Background {
+  readonly #options: SimBackgroundOptions;
+  readonly #waiting: WaitingJob[] = [];
+  #running = 0;
+
+  constructor(options: SimBackgroundOptions) {
+    this.#options = options;
+  }
+
+  run<Input, Output>(job: Job<Input>, signal?: AbortSignal): Promise<Output> {
+    const { jobs, disk } = this.#options;
+    const handler = defined(jobs[job.type], `the code of background job ${job.type}`) as unknown as (
+      input: Input,
+      disk: Disk,
+      signal: AbortSignal,
+    ) => Promise<Output>;
+    const input = structuredClone(job.input);
+    return new Promise<Output>((resolve, reject) => {
+      const work = async (): Promise<Output> => {
+        signal?.throwIfAborted();
+        return structuredClone(await handler(input, disk, signal ?? new AbortController().signal));
+      };
+      const begin = (): void => {
+        void work()
+          .then(resolve, reject)
+          .finally(() => {
+            this.#running--;
+            this.#beginNext();
+          });
+      };
+      this.#waiting.push({ type: job.type, begin });
+      this.#beginNext();
+    });
+  }
+
+  #beginNext(): void {
+    const { scheduler, process, random, size = 1, delayMs: [minMs, maxMs] = [0.1, 20] } = this.#options;
+    while (this.#running < size) {
+      const job = this.#waiting.shift();
+      if (job === undefined) return;
+      this.#running++;
+      const delayMs = minMs + (maxMs - minMs) * random.float();
+      scheduler.schedule(delayMs, `${process.name} job ${job.type}`, () => process.enter(job.begin));
+    }
+  }
+}
