@@ -1,0 +1,184 @@
+import { defined } from '../base/assert.js';
+import type { Disk } from '../env/disk.js';
+import type { Logger } from '../env/logger.js';
+import { Batch } from './batch.js';
+import { SegmentFile } from './segment-file.js';
+import { batchHeaderBytes, segmentHeaderBytes } from './segment-format.js';
+import type { SegmentSet } from './segment-set.js';
+import { BatchEncoder, encodeEmptyBatch } from './segment-writer.js';
+
+/**
+ * Room in the newest segment that is made before it is needed: when the device is full, hard states and other small
+ * batches can still be written for a while.
+ */
+const reserveBytes = 64 * 1024;
+
+export interface BatchWriterOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly segmentBytesMax: number;
+  readonly segments: SegmentSet;
+  /** Sequence number of the first batch that will be written. */
+  readonly nextBatch: number;
+  readonly logger: Logger;
+}
+
+/**
+ * Group commit: one batch is written and synced at a time, and what is asked for meanwhile gathers in the next.
+ * There is no timer; the first batch after a pause takes what comes in the same turn.
+ *
+ * Order on disk, on which recovery relies: a batch is written only after the sync of the one before returned; a
+ * segment is made only after the sync of the last batch before it returned, and is durable before it is used.
+ */
+export class BatchWriter {
+  readonly #options: BatchWriterOptions;
+  readonly #encoder = new BatchEncoder();
+  /** Full batches that wait, and at the end the open one, which may be empty. */
+  readonly #queue: Batch[] = [new Batch()];
+  readonly #batchBytesMax: number;
+  #nextBatch: number;
+  #running: Promise<void> | undefined;
+  #failed: Error | undefined;
+  #isDeviceFull = false;
+  #syncs = 0;
+  #largestBatchBytes = 0;
+  readonly #onDurable: () => void;
+  readonly #onFailure: (error: Error) => void;
+
+  constructor(
+    options: BatchWriterOptions,
+    events: { readonly onDurable: () => void; readonly onFailure: (error: Error) => void },
+  ) {
+    this.#options = options;
+    this.#batchBytesMax = Math.floor(options.segmentBytesMax / 4);
+    this.#nextBatch = options.nextBatch;
+    this.#onDurable = events.onDurable;
+    this.#onFailure = events.onFailure;
+  }
+
+  get failed(): Error | undefined {
+    return this.#failed;
+  }
+
+  /** The device was full when room was to be made ahead. */
+  get isDeviceFull(): boolean {
+    return this.#isDeviceFull;
+  }
+
+  get syncs(): number {
+    return this.#syncs;
+  }
+
+  get largestBatchBytes(): number {
+    return this.#largestBatchBytes;
+  }
+
+  /** The batch that takes what is asked for now. It is written when it is wanted, or a later one is. */
+  get gathering(): Batch {
+    const last = this.#queue[this.#queue.length - 1];
+    if (last.bytes < this.#batchBytesMax) return last;
+    const next = new Batch();
+    this.#queue.push(next);
+    return next;
+  }
+
+  /** Resolves when `batch`, and so all before it, is durable; rejects when that can no longer come true. */
+  want(batch: Batch): Promise<void> {
+    if (this.#failed !== undefined) return Promise.reject(this.#failed);
+    batch.isWanted = true;
+    this.#running ??= this.#run();
+    return batch.durable.promise;
+  }
+
+  /** Makes everything durable that was asked for, and ends. Rejects when that failed. */
+  async finish(): Promise<void> {
+    const last = this.#queue[this.#queue.length - 1];
+    if (!last.isEmpty && this.#failed === undefined) await this.want(last);
+    await this.#running;
+  }
+
+  get #isWanted(): boolean {
+    return this.#queue.length > 1 || this.#queue[0].isWanted;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      // What else this turn asks for joins the first batch.
+      await Promise.resolve();
+      while (this.#isWanted) {
+        const batch = this.#take();
+        try {
+          if (!batch.isEmpty) await this.#write(batch);
+        } catch (error) {
+          batch.durable.reject(error);
+          throw error;
+        }
+        batch.durable.resolve();
+        // Those who waited go first: what they ask for next is better than a proof.
+        await Promise.resolve();
+        if (!this.#isWanted) await this.#writeProof();
+      }
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+    }
+    this.#running = undefined;
+  }
+
+  /** From here on the batch gathers no more. */
+  #take(): Batch {
+    const batch = defined(this.#queue.shift(), 'the gathering batch');
+    if (this.#queue.length === 0) this.#queue.push(new Batch());
+    return batch;
+  }
+
+  async #write(batch: Batch): Promise<void> {
+    const { segments, segmentBytesMax } = this.#options;
+    const isUsed = segments.newest.end > segmentHeaderBytes;
+    if (isUsed && segments.newest.end + batch.bytes + batchHeaderBytes > segmentBytesMax) await this.#startSegment();
+    const file = segments.newest;
+    const place = { segment: file.segment, offset: file.end, sequence: this.#nextBatch };
+    const bytes = batch.encode(this.#encoder, place);
+    const hasReserve = await file.makeRoom(bytes.length + batchHeaderBytes, reserveBytes, segmentBytesMax);
+    if (this.#isDeviceFull === hasReserve) this.#reserveChanged(!hasReserve);
+    await file.write(bytes, file.end);
+    await file.sync();
+    this.#syncs++;
+    this.#largestBatchBytes = Math.max(this.#largestBatchBytes, bytes.length);
+    file.end += bytes.length;
+    this.#nextBatch++;
+    batch.applyDurable(file.segment);
+    this.#onDurable();
+  }
+
+  async #startSegment(): Promise<void> {
+    const { disk, directory, segments, segmentBytesMax } = this.#options;
+    await this.#writeProof();
+    const header = { segment: segments.newest.segment + 1, firstBatch: this.#nextBatch };
+    segments.add(await SegmentFile.create(disk, directory, header, segmentBytesMax));
+  }
+
+  /**
+   * Says on disk that the last batch is durable, so that damage to it is not taken for a torn write. The next batch
+   * overwrites the proof and is one itself; so under load none is written. It needs no sync of its own: a proof that
+   * gets lost with the power proves nothing, and nothing false.
+   */
+  async #writeProof(): Promise<void> {
+    const file = this.#options.segments.newest;
+    const place = { segment: file.segment, offset: file.end, sequence: this.#nextBatch };
+    await file.write(encodeEmptyBatch(place), file.end);
+  }
+
+  #reserveChanged(isDeviceFull: boolean): void {
+    this.#isDeviceFull = isDeviceFull;
+    if (isDeviceFull) this.#options.logger.warn('the disk is full; the log lives on its reserve');
+    else this.#options.logger.info('the log can grow again');
+  }
+
+  /** Ends everything: after a failed write or sync nobody knows what is on disk, and trying again would hide it. */
+  #fail(error: Error): void {
+    this.#failed = error;
+    this.#options.logger.error('the log failed; nothing more is written', { error: error.message });
+    for (const batch of this.#queue) batch.durable.reject(error);
+    this.#onFailure(error);
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * One Raft group's log in memory: the view that Raft reads, and where on disk the entries lie. No I/O.
+ *
+ * Two clocks run here. What the host hands over shows at once in `terms` and the cache; `places`, and the segments
+ * of the hard state and of the truncation record, follow when a batch is durable (`entriesDurable` and others).
+ *
+ * Invariants:
+ * - every entry of `firstIndex … lastIndex` is in the cache or has a place;
+ * - an entry without a place is in the cache;
+ * - `#underWay` holds, in order, the entries that were handed over and are not durable; of each append only those up
+ *   to `liveTo` still count, as a later append may have replaced the rest.
+ */
+import { assert } from '../base/assert.js';
+import { LogIndex, Term, type ShardId } from '../base/ids.js';
+import type { Entry, HardState, LogView } from '../raft/types.js';
+import { EntryCache, type CacheMeter } from './entry-cache.js';
+import { EntryPlaces, type EntriesPlace, type SegmentUse } from './entry-places.js';
+import type { RecordPlace } from './record.js';
+import type { PlacedEntries } from './segment-writer.js';
+import { TermRuns } from './term-runs.js';
+
+/** Entries of one append on their way to disk. */
+export interface EntriesUnderWay {
+  readonly entries: readonly Entry[];
+  /** Those after it were replaced or dropped meanwhile. */
+  liveTo: LogIndex;
+}
+
+/** What to fetch for a read: records from disk, then what follows in memory. */
+export interface ReadPlan {
+  readonly places: readonly EntriesPlace[];
+  readonly cached: readonly Entry[];
+}
+
+const initialHardState: HardState = { term: Term(0), vote: 0, commit: LogIndex(0) };
+const beforeAll = LogIndex(0);
+
+export class GroupState implements LogView {
+  readonly id: ShardId;
+  #hardState: HardState = initialHardState;
+  /** Segment of the newest durable hard state, and of the newest durable truncation record. */
+  hardStateSegment: number | undefined;
+  truncationSegment: number | undefined;
+  /** False until the first append: then nothing of the group is on disk. */
+  hasRecords = false;
+  #terms = new TermRuns(beforeAll, Term(0));
+  /** Up to here entries were dropped, as the log knows; `baseIndex` of the terms is the same, except in a replay. */
+  #droppedTo = beforeAll;
+  readonly #places: EntryPlaces;
+  readonly #cache: EntryCache;
+  readonly #underWay: EntriesUnderWay[] = [];
+
+  constructor(id: ShardId, use: SegmentUse, meter: CacheMeter) {
+    this.id = id;
+    this.#places = new EntryPlaces(use);
+    this.#cache = new EntryCache(meter, LogIndex(1));
+  }
+
+  get firstIndex(): LogIndex {
+    return LogIndex(this.#terms.baseIndex + 1);
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#terms.lastIndex;
+  }
+
+  get hardState(): HardState {
+    return this.#hardState;
+  }
+
+  setHardState(hardState: HardState): void {
+    this.#hardState = hardState;
+    this.hasRecords = true;
+  }
+
+  get hasCachedEntries(): boolean {
+    return this.#cache.firstIndex <= this.lastIndex;
+  }
+
+  /** The last entry that was dropped, with its term; index 0 when none was. */
+  get truncation(): { readonly index: LogIndex; readonly term: Term } {
+    return { index: this.#terms.baseIndex, term: this.#terms.baseTerm };
+  }
+
+  term(index: LogIndex): Term | undefined {
+    return this.#terms.term(index);
+  }
+
+  entries(from: LogIndex, to: LogIndex, bytesMax: number): readonly Entry[] | undefined {
+    this.#assertPresent(from, to);
+    return from < this.#cache.firstIndex ? undefined : this.#cache.slice(from, to, bytesMax);
+  }
+
+  /** Takes over `entries`; they replace what is there from the first one's index on. Not empty. */
+  append(entries: readonly Entry[]): EntriesUnderWay {
+    const first = entries[0].index;
+    assert(first >= this.firstIndex, `entry ${first} was dropped; the log of shard ${this.id} begins later`);
+    assert(first <= this.lastIndex + 1, `entry ${first} leaves a gap after ${this.lastIndex} in shard ${this.id}`);
+    if (first <= this.lastIndex) this.#truncateFrom(first);
+    for (const entry of entries) {
+      assert(entry.index === this.lastIndex + 1, `entry ${entry.index} is not consecutive`);
+      this.#terms.push(entry.term);
+      this.#cache.push(entry);
+    }
+    const append = { entries, liveTo: this.lastIndex };
+    this.#underWay.push(append);
+    this.hasRecords = true;
+    return append;
+  }
+
+  /** The oldest append is durable, in these records. */
+  entriesDurable(append: EntriesUnderWay, records: readonly PlacedEntries[]): void {
+    assert(this.#underWay.shift() === append, 'appends become durable in order');
+    let first: number = append.entries[0].index;
+    for (const record of records) {
+      const last = Math.min(first + record.count - 1, append.liveTo);
+      if (last >= first && last >= this.firstIndex) this.#places.push(LogIndex(first), LogIndex(last), record);
+      first += record.count;
+    }
+  }
+
+  /**
+   * Drops the entries up to `index`. When the log does not have the entry of `term` there, all of it is dropped:
+   * another log takes its place that begins after `index` (a Raft snapshot was installed).
+   * False when nothing changed.
+   */
+  truncatePrefix(index: LogIndex, term: Term): boolean {
+    if (index <= this.#droppedTo) return false;
+    this.#droppedTo = index;
+    this.hasRecords = true;
+    this.#drop(index, term);
+    return true;
+  }
+
+  evict(bytesMax: number): void {
+    if (!this.#places.isEmpty) this.#cache.evict(this.#places.lastIndex, bytesMax);
+  }
+
+  planRead(from: LogIndex, to: LogIndex, bytesMax: number): ReadPlan {
+    this.#assertPresent(from, to);
+    const cachedFrom = this.#cache.firstIndex;
+    if (from >= cachedFrom) return { places: [], cached: this.#cache.slice(from, to, bytesMax) };
+    const places = this.#places.find(from, LogIndex(Math.min(to, cachedFrom - 1)), bytesMax);
+    const reachesCache = places[places.length - 1].last === cachedFrom - 1;
+    return { places, cached: reachesCache && to >= cachedFrom ? this.#cache.slice(cachedFrom, to, bytesMax) : [] };
+  }
+
+  /**
+   * Restart: a record of entries was found. Returns false when the log cannot have been written so.
+   * The oldest segments are gone, so a log may begin anywhere, and entries may be missing that a truncation record
+   * further on says were dropped: `isComplete` tells in the end.
+   */
+  replayEntries(entries: readonly Entry[], place: RecordPlace): boolean {
+    const first = entries[0].index;
+    if (first <= this.#droppedTo) return false;
+    if (first > this.lastIndex + 1 || first < this.firstIndex) this.#reset(LogIndex(first - 1), Term(0));
+    else if (first <= this.lastIndex) this.#truncateFrom(first);
+    for (const entry of entries) {
+      if (entry.term < this.#terms.lastTerm) return false;
+      this.#terms.push(entry.term);
+    }
+    this.#places.push(first, this.lastIndex, place);
+    this.#cache.reset(LogIndex(this.lastIndex + 1));
+    this.hasRecords = true;
+    return true;
+  }
+
+  replayHardState(hardState: HardState, segment: number): void {
+    this.#hardState = hardState;
+    this.hardStateSegment = segment;
+    this.hasRecords = true;
+  }
+
+  replayTruncation(index: LogIndex, term: Term, segment: number): void {
+    this.truncationSegment = segment;
+    this.hasRecords = true;
+    if (index < this.#droppedTo) return;
+    this.#droppedTo = index;
+    if (index >= this.#terms.baseIndex) this.#drop(index, term);
+  }
+
+  /** After a replay: no entry is missing between those that were dropped and those that were found. */
+  get isComplete(): boolean {
+    return this.#droppedTo === this.#terms.baseIndex;
+  }
+
+  /** After a replay: what was dropped had been committed, even where no hard state came to say so. */
+  raiseCommit(): void {
+    if (this.#hardState.commit < this.#droppedTo) this.#hardState = { ...this.#hardState, commit: this.#droppedTo };
+  }
+
+  #drop(index: LogIndex, term: Term): void {
+    if (index === this.#terms.baseIndex) {
+      this.#terms.setBaseTerm(term);
+    } else if (this.#terms.term(index) === term) {
+      this.#terms.dropThrough(index);
+      this.#places.dropThrough(index);
+      this.#cache.dropThrough(index);
+    } else {
+      this.#reset(index, term);
+    }
+  }
+
+  #reset(baseIndex: LogIndex, baseTerm: Term): void {
+    this.#terms = new TermRuns(baseIndex, baseTerm);
+    this.#places.truncateFrom(beforeAll);
+    this.#cache.reset(LogIndex(baseIndex + 1));
+    for (const append of this.#underWay) append.liveTo = beforeAll;
+  }
+
+  #truncateFrom(index: LogIndex): void {
+    this.#terms.truncateFrom(index);
+    this.#places.truncateFrom(index);
+    this.#cache.truncateFrom(index);
+    const last = LogIndex(index - 1);
+    for (const append of this.#underWay) if (append.liveTo > last) append.liveTo = last;
+  }
+
+  #assertPresent(from: LogIndex, to: LogIndex): void {
+    assert(
+      from >= this.firstIndex && from <= to && to <= this.lastIndex,
+      `shard ${this.id} has no entries ${from} to ${to}, only ${this.firstIndex} to ${this.lastIndex}`,
+    );
+  }
+}

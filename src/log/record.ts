@@ -1,0 +1,22 @@
+import type { LogIndex, ShardId, Term } from '../base/ids.js';
+import type { Entry, HardState } from '../raft/types.js';
+
+/** What one record says. Records of one shard take effect in the order in which they lie in the log. */
+export type LogRecord =
+  /** Consecutive entries; they replace what the log has from the first index on. */
+  | { readonly type: 'entries'; readonly shard: ShardId; readonly entries: readonly Entry[] }
+  /** Replaces the earlier one. */
+  | { readonly type: 'hardState'; readonly shard: ShardId; readonly hardState: HardState }
+  /** Entries up to `index`, whose term was `term`, are not needed any more. */
+  | { readonly type: 'truncatePrefix'; readonly shard: ShardId; readonly index: LogIndex; readonly term: Term }
+  /** Segments before this one are not needed, and may be gone. */
+  | { readonly type: 'firstSegment'; readonly segment: number };
+
+/** Where a record lies: what it takes to read it again. */
+export interface RecordPlace {
+  readonly segment: number;
+  /** Of its header in the file. */
+  readonly offset: number;
+  /** With its header. */
+  readonly bytes: number;
+}

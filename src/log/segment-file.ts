@@ -1,0 +1,115 @@
+import { assert } from '../base/assert.js';
+import { deferred, type Deferred } from '../base/promises.js';
+import { DiskError, type Disk, type DiskFile } from '../env/disk.js';
+import { encodeSegmentHeader, segmentHeaderBytes, segmentName, type SegmentHeader } from './segment-format.js';
+
+/** Files grow by so much at a time, in zeros, so that most syncs change no metadata (docs/decisions). */
+const growthBytes = 1024 * 1024;
+const zeros = new Uint8Array(growthBytes);
+
+/**
+ * An open segment file. The newest one is written at `end`; the others are only read. `allocatedBytes` of the file
+ * are written already, with zeros where nothing else is.
+ */
+export class SegmentFile {
+  readonly segment: number;
+  readonly path: string;
+  /** Where the next batch goes. */
+  end: number;
+  /** Records in it that hold a live entry. */
+  liveRecords = 0;
+  readonly #file: DiskFile;
+  #allocatedBytes: number;
+  #reads = 0;
+  #unread: Deferred<void> | undefined;
+
+  constructor(segment: number, file: DiskFile, place: { readonly end: number; readonly allocatedBytes: number }) {
+    this.segment = segment;
+    this.path = file.path;
+    this.end = place.end;
+    this.#file = file;
+    this.#allocatedBytes = place.allocatedBytes;
+  }
+
+  /** A new file, durable with its name, with room for `bytesMax` or a first part of it. */
+  static async create(disk: Disk, directory: string, header: SegmentHeader, bytesMax: number): Promise<SegmentFile> {
+    const file = await disk.open(`${directory}/${segmentName(header.segment)}`, 'create');
+    try {
+      const allocatedBytes = Math.max(segmentHeaderBytes, Math.min(growthBytes, bytesMax));
+      const bytes = new Uint8Array(allocatedBytes);
+      bytes.set(encodeSegmentHeader(header));
+      await file.write(bytes, 0);
+      await file.sync();
+      await disk.syncDirectory(directory);
+      return new SegmentFile(header.segment, file, { end: segmentHeaderBytes, allocatedBytes });
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  get allocatedBytes(): number {
+    return this.#allocatedBytes;
+  }
+
+  /**
+   * Grows the file, if need be, so that `bytes` fit at `end` and `reserveBytes` more. The result is false when the
+   * device is full, though `bytes` still fit; throws a `noSpace` {@link DiskError} when they do not.
+   * Becomes durable with the next sync.
+   */
+  async makeRoom(bytes: number, reserveBytes: number, bytesMax: number): Promise<boolean> {
+    const needed = this.end + bytes;
+    const wanted = Math.max(needed, Math.min(needed + reserveBytes, bytesMax));
+    while (this.#allocatedBytes < wanted) {
+      const room = Math.max(bytesMax, needed) - this.#allocatedBytes;
+      const growth = zeros.subarray(0, Math.min(growthBytes, room));
+      try {
+        await this.#file.write(growth, this.#allocatedBytes);
+      } catch (error) {
+        if (error instanceof DiskError && error.code === 'noSpace' && needed <= this.#allocatedBytes) return false;
+        throw error;
+      }
+      this.#allocatedBytes += growth.length;
+    }
+    return true;
+  }
+
+  /** Writes at `offset` into room that was made. */
+  async write(bytes: Uint8Array, offset: number): Promise<void> {
+    assert(offset + bytes.length <= this.#allocatedBytes, `no room was made in ${this.path}`);
+    await this.#file.write(bytes, offset);
+  }
+
+  sync(): Promise<void> {
+    return this.#file.sync();
+  }
+
+  /** All of the file; for segments that are replayed. */
+  async readAll(): Promise<Uint8Array> {
+    const bytes = new Uint8Array(await this.#file.size());
+    return bytes.subarray(0, await this.#file.read(bytes, 0));
+  }
+
+  /** Keeps the file open until the returned function is called. */
+  retainForRead(): () => void {
+    this.#reads++;
+    return () => {
+      this.#reads--;
+      if (this.#reads === 0) this.#unread?.resolve();
+    };
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    return bytes.subarray(0, await this.#file.read(bytes, offset));
+  }
+
+  /** Waits for reads under way. */
+  async close(): Promise<void> {
+    if (this.#reads > 0) {
+      this.#unread ??= deferred();
+      await this.#unread.promise;
+    }
+    await this.#file.close();
+  }
+}

@@ -1,0 +1,267 @@
+import { assert } from '../base/assert.js';
+import type { ShardId } from '../base/ids.js';
+import type { Disk } from '../env/disk.js';
+import type { Logger } from '../env/logger.js';
+import type { Entry, HardState } from '../raft/types.js';
+import { BatchWriter } from './batch-writer.js';
+import { CacheMeter } from './entry-cache.js';
+import { readEntries } from './entry-reader.js';
+import { GroupLog, type GroupLogHost } from './group-log.js';
+import { GroupState } from './group-state.js';
+import { recover, type Recovered } from './recovery.js';
+import { SegmentFile } from './segment-file.js';
+import type { SegmentSet } from './segment-set.js';
+
+export interface SharedLogOptions {
+  readonly disk: Disk;
+  /** Holds nothing but the log's segments. */
+  readonly directory: string;
+  /** A segment of this size is followed by a new one; only a single batch that is larger makes a larger segment. */
+  readonly segmentBytesMax: number;
+  /** Entries of all groups that are kept in memory though they are on disk. */
+  readonly cacheBytesMax: number;
+  readonly logger: Logger;
+}
+
+/** What one replica hands over, as in its Raft `Ready`. */
+export interface Append {
+  readonly hardState?: HardState | undefined;
+  readonly entries: readonly Entry[];
+  /** False, and no entries: the hard state is written with the next batch or at `close`; nobody waits for it. */
+  readonly mustSync: boolean;
+}
+
+export interface SharedLogStats {
+  readonly segments: number;
+  /** Of all segment files, with room that was made ahead. */
+  readonly bytes: number;
+  readonly cachedBytes: number;
+  /** Since the log was opened, as the following. */
+  readonly syncs: number;
+  readonly appends: number;
+  /** The largest that was written with one sync. */
+  readonly batchBytesMax: number;
+  /** The disk had no room for the log to grow ahead: hard states can be written, entries hardly. */
+  readonly isDiskFull: boolean;
+}
+
+/**
+ * The node's one write-ahead log, which all its Raft groups share. It has one writer at a time in its directory.
+ *
+ * A write or sync that fails ends the log for good: that append, all that wait and all later ones reject, and nothing
+ * is tried again, since after a failed sync nobody knows what is on disk. Open it anew to go on.
+ */
+export class SharedLog {
+  readonly #options: SharedLogOptions;
+  readonly #states: Map<ShardId, GroupState>;
+  readonly #logs = new Map<ShardId, GroupLog>();
+  readonly #segments: SegmentSet;
+  readonly #meter: CacheMeter;
+  /** Groups with entries in memory, the one that appended least recently first. */
+  readonly #cachedGroups = new Set<GroupState>();
+  readonly #writer: BatchWriter;
+  readonly #host: GroupLogHost;
+  readonly #failureCallbacks: ((error: Error) => void)[] = [];
+  /** Segments are being dropped. */
+  #dropping: Promise<void> | undefined;
+  #isClosed = false;
+  #appends = 0;
+
+  /**
+   * Opens the log, or makes a new one where there is no directory. Rejects with a CorruptionError that names file and
+   * offset when anything is damaged that may have been acknowledged.
+   */
+  static async open(options: SharedLogOptions): Promise<SharedLog> {
+    const { disk, directory, segmentBytesMax } = options;
+    if (!(await disk.exists(directory))) {
+      await disk.makeDirectory(directory);
+      await disk.syncDirectory(parentOf(directory));
+    }
+    const meter = new CacheMeter();
+    const recovered = await recover({ disk, directory, meter, logger: options.logger });
+    try {
+      recovered.segments.add(await SegmentFile.create(disk, directory, recovered.next, segmentBytesMax));
+    } catch (error) {
+      for (const file of recovered.segments.all) await file.close().catch(() => undefined);
+      throw error;
+    }
+    const log = new SharedLog(options, recovered, meter);
+    log.#dropSegments();
+    return log;
+  }
+
+  private constructor(options: SharedLogOptions, recovered: Recovered, meter: CacheMeter) {
+    this.#options = options;
+    this.#states = recovered.groups;
+    this.#segments = recovered.segments;
+    this.#meter = meter;
+    this.#writer = new BatchWriter(
+      { ...options, segments: recovered.segments, nextBatch: recovered.next.firstBatch },
+      { onDurable: () => this.#batchDurable(), onFailure: (error) => this.#writerFailed(error) },
+    );
+    this.#host = {
+      readEntries: (places, bytesMax) => readEntries(this.#segments, places, bytesMax),
+      truncated: (group) => this.#recordTruncation(group),
+    };
+  }
+
+  /** Groups with any record, in ascending order. */
+  get groups(): readonly ShardId[] {
+    const ids: ShardId[] = [];
+    for (const state of this.#states.values()) if (state.hasRecords) ids.push(state.id);
+    return ids.sort((a, b) => a - b);
+  }
+
+  /** The log of this group; an empty one, of which nothing is on disk, if it has no record yet. */
+  group(id: ShardId): GroupLog {
+    let log = this.#logs.get(id);
+    if (log === undefined) {
+      log = new GroupLog(this.#state(id), this.#host);
+      this.#logs.set(id, log);
+    }
+    return log;
+  }
+
+  /**
+   * Takes over `what`, entries included; it shows in the group's log at once. Entries replace what is there from the
+   * first one's index on. Resolves when it is durable; in the order of the calls, of all groups.
+   */
+  append(id: ShardId, what: Append): Promise<void> {
+    assert(!this.#isClosed, 'append to a closed log');
+    if (this.#writer.failed !== undefined) return Promise.reject(this.#writer.failed);
+    assert(what.mustSync || what.entries.length === 0, 'entries must be synced');
+    const state = this.#state(id);
+    const batch = this.#writer.gathering;
+    this.#appends++;
+    if (what.hardState !== undefined) {
+      state.setHardState(what.hardState);
+      batch.addHardState(state, what.hardState);
+    }
+    if (what.entries.length > 0) {
+      batch.addEntries(state, state.append(what.entries));
+      this.#cachedGroups.delete(state);
+      this.#cachedGroups.add(state);
+    }
+    return what.mustSync ? this.#writer.want(batch) : Promise.resolve();
+  }
+
+  /** Set once a write or sync failed: a DiskError, unless it was a bug. */
+  get failed(): Error | undefined {
+    return this.#writer.failed;
+  }
+
+  /** Calls `callback` when the log fails; at once if it has. */
+  onFailure(callback: (error: Error) => void): void {
+    if (this.#writer.failed !== undefined) callback(this.#writer.failed);
+    else this.#failureCallbacks.push(callback);
+  }
+
+  stats(): SharedLogStats {
+    return {
+      segments: this.#segments.count,
+      bytes: this.#segments.bytes,
+      cachedBytes: this.#meter.bytes,
+      syncs: this.#writer.syncs,
+      appends: this.#appends,
+      batchBytesMax: this.#writer.largestBatchBytes,
+      isDiskFull: this.#writer.isDeviceFull,
+    };
+  }
+
+  /** Waits for what is under way, reads too, and writes hard states that nobody waited for; rejects if that fails. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    try {
+      await this.#writer.finish();
+      await this.#dropping;
+    } finally {
+      for (const file of this.#segments.all) await file.close();
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #state(id: ShardId): GroupState {
+    let state = this.#states.get(id);
+    if (state === undefined) {
+      state = new GroupState(id, this.#segments, this.#meter);
+      this.#states.set(id, state);
+    }
+    return state;
+  }
+
+  #batchDurable(): void {
+    this.#evict();
+    this.#dropSegments();
+  }
+
+  #evict(): void {
+    const { cacheBytesMax } = this.#options;
+    for (const group of this.#cachedGroups) {
+      if (this.#meter.bytes <= cacheBytesMax) return;
+      group.evict(cacheBytesMax);
+      if (!group.hasCachedEntries) this.#cachedGroups.delete(group);
+    }
+  }
+
+  #recordTruncation(group: GroupState): void {
+    if (this.#writer.failed !== undefined || this.#isClosed) return;
+    const batch = this.#writer.gathering;
+    batch.addTruncation(group);
+    this.#writer.want(batch).catch(() => undefined);
+    this.#dropSegments();
+  }
+
+  /**
+   * Drops the oldest segments once they hold no live entry. Small records that still count and lie there are written
+   * again first, with the number of the first segment that stays. They go through the one queue: once they are
+   * durable, so is everything (truncations, replaced entries) that made the segments superfluous.
+   */
+  #dropSegments(): void {
+    if (this.#dropping !== undefined || this.#isClosed || this.#writer.failed !== undefined) return;
+    const first = this.#segments.firstWithEntries;
+    if (first === this.#segments.oldest.segment) return;
+    const batch = this.#writer.gathering;
+    for (const group of this.#states.values()) {
+      if (group.hardStateSegment !== undefined && group.hardStateSegment < first) {
+        batch.addHardState(group, group.hardState);
+      }
+      if (group.truncationSegment !== undefined && group.truncationSegment < first) batch.addTruncation(group);
+    }
+    batch.addFirstSegment(first);
+    this.#dropping = this.#writer
+      .want(batch)
+      .then(() => this.#removeSegments(first))
+      .catch((error: unknown) => {
+        // The next open removes what is left. A failure of the log itself was reported already.
+        if (this.#writer.failed !== undefined) return;
+        this.#options.logger.warn('superfluous log segments could not be removed', { error: String(error) });
+      })
+      .finally(() => {
+        this.#dropping = undefined;
+        this.#dropSegments();
+      });
+  }
+
+  async #removeSegments(first: number): Promise<void> {
+    const { disk, directory } = this.#options;
+    for (const file of this.#segments.takeBefore(first)) {
+      await file.close();
+      await disk.remove(file.path);
+    }
+    await disk.syncDirectory(directory);
+  }
+
+  #writerFailed(error: Error): void {
+    for (const callback of this.#failureCallbacks) callback(error);
+  }
+}
+
+function parentOf(directory: string): string {
+  const slash = directory.replace(/\/+$/, '').lastIndexOf('/');
+  if (slash < 0) return '.';
+  return slash === 0 ? '/' : directory.slice(0, slash);
+}
