@@ -1,0 +1,78 @@
+/** Decides what to compact: a pure function of the levels. Leveled compaction as in LevelDB and RocksDB. */
+import type { TableMetadata } from '../sstable/sstable-format.js';
+import { overlaps, rangeOf, totalBytes, type Levels } from '../version/levels.js';
+import { levelCount } from '../version/version-edit.js';
+
+export interface PickerOptions {
+  /** See TreeOptions. */
+  readonly level0TablesCompact: number;
+  readonly levelBytesBase: number;
+  readonly levelBytesMultiplier: number;
+}
+
+export type CompactionDecision =
+  | { readonly type: 'nothing' }
+  /** The tables overlap nothing on the next level, nor each other: they go there as they are. */
+  | { readonly type: 'move'; readonly level: number; readonly tables: readonly TableMetadata[] }
+  /** Merge `upper`, of `level`, and `lower`, of the next one, into new tables of the next one. */
+  | {
+      readonly type: 'compact';
+      readonly level: number;
+      readonly upper: readonly TableMetadata[];
+      readonly lower: readonly TableMetadata[];
+    };
+
+/**
+ * Works on the level that is most over its limit. Of level 0 all tables go at once: what stays behind would be older
+ * than what has left, and equal entries are told apart by their level. Of another level goes the table that costs the
+ * least to merge: the one with the fewest bytes under it on the next level for its own size.
+ */
+export function pickCompaction(levels: Levels, options: PickerOptions): CompactionDecision {
+  const level = mostOverfull(levels, options);
+  if (level === undefined) return { type: 'nothing' };
+  const upper = level === 0 ? levels[0] : [cheapestToMerge(levels[level], levels[level + 1])];
+  const range = rangeOf(upper);
+  const lower = levels[level + 1].filter((table) => overlaps(table, range));
+  if (lower.length === 0 && overlapFree(upper)) return { type: 'move', level, tables: upper };
+  return { type: 'compact', level, upper, lower };
+}
+
+/** Bytes that a level from 1 on may have. */
+export function levelBytesMax(level: number, options: PickerOptions): number {
+  return options.levelBytesBase * options.levelBytesMultiplier ** (level - 1);
+}
+
+function mostOverfull(levels: Levels, options: PickerOptions): number | undefined {
+  let picked: number | undefined;
+  let highest = 1;
+  // The last level has nowhere to go.
+  for (let level = 0; level < levelCount - 1; level++) {
+    const fullness =
+      level === 0
+        ? levels[0].length / options.level0TablesCompact
+        : totalBytes(levels[level]) / levelBytesMax(level, options);
+    if (fullness < highest || (fullness === highest && picked !== undefined)) continue;
+    // A level that is exactly full stays, except level 0, which counts tables.
+    if (level > 0 && fullness === 1) continue;
+    picked = level;
+    highest = fullness;
+  }
+  return picked;
+}
+
+function cheapestToMerge(tables: readonly TableMetadata[], below: readonly TableMetadata[]): TableMetadata {
+  let cheapest = tables[0];
+  let lowest = Infinity;
+  for (const table of tables) {
+    const cost = totalBytes(below.filter((other) => overlaps(other, table))) / table.bytes;
+    if (cost < lowest || (cost === lowest && table.number < cheapest.number)) {
+      cheapest = table;
+      lowest = cost;
+    }
+  }
+  return cheapest;
+}
+
+function overlapFree(tables: readonly TableMetadata[]): boolean {
+  return tables.every((a, i) => tables.every((b, j) => j <= i || !overlaps(a, b)));
+}

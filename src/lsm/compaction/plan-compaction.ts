@@ -1,0 +1,64 @@
+import { overlaps, rangeOf, totalBytes, type Levels } from '../version/levels.js';
+import type { VersionEdit } from '../version/version-edit.js';
+import type { CompactInput, CompactOutput } from './compact-job.js';
+import type { CompactionDecision } from './picker.js';
+
+export type CompactDecision = Extract<CompactionDecision, { type: 'compact' }>;
+
+export interface MergePlan {
+  /** Newest first, as CompactInput.runs. */
+  readonly runs: CompactInput['runs'];
+  readonly tombstoneDropVersionMax: number;
+  readonly outputsMax: number;
+}
+
+/**
+ * How to carry out the decision.
+ *
+ * A tombstone may go when nothing that it hides can be anywhere else. Below the merge that is so when no deeper level
+ * overlaps it. Above it, in memtables and upper levels, there are normally
+ * only newer versions; the plan does not take that on trust but keeps tombstones that are not older than all of those.
+ */
+export function planMerge(
+  levels: Levels,
+  decision: CompactDecision,
+  options: {
+    readonly safePoint: number;
+    /** Smallest version in any memtable. */
+    readonly memtableVersionMin: number;
+    readonly sstableBytesTarget: number;
+  },
+): MergePlan {
+  const { level, upper, lower } = decision;
+  const inputs = [...upper, ...lower];
+  const range = rangeOf(inputs);
+  const overlapsMerge = levels.map((tables) =>
+    tables.filter((table) => overlaps(table, range) && !inputs.includes(table)),
+  );
+  const isBottom = overlapsMerge.slice(level + 2).every((tables) => tables.length === 0);
+  const above = overlapsMerge.slice(0, level + 1).flat();
+  const versionAbove = Math.min(options.memtableVersionMin, ...above.map((table) => table.smallestVersion));
+  return {
+    runs: [...(level === 0 ? upper.map((table) => [table]) : [upper]), lower].filter((run) => run.length > 0),
+    tombstoneDropVersionMax: isBottom ? Math.min(options.safePoint, versionAbove - 1) : -1,
+    // Each but the last has at least the target. Twice that, since prefixes compress differently in new neighbourhoods.
+    outputsMax: 2 * Math.ceil(totalBytes(inputs) / options.sstableBytesTarget) + 1,
+  };
+}
+
+export function editOfMerge({ level, upper, lower }: CompactDecision, output: CompactOutput): VersionEdit {
+  return {
+    removed: [
+      ...upper.map(({ number }) => ({ level, number })),
+      ...lower.map(({ number }) => ({ level: level + 1, number })),
+    ],
+    added: output.tables.map((table) => ({ level: level + 1, table })),
+  };
+}
+
+export function editOfMove({ level, tables }: Extract<CompactionDecision, { type: 'move' }>): VersionEdit {
+  return {
+    removed: tables.map(({ number }) => ({ level, number })),
+    added: tables.map((table) => ({ level: level + 1, table })),
+  };
+}

@@ -1,0 +1,28 @@
+import type { Timestamp } from '../../base/ids.js';
+import type { Kind } from '../entry.js';
+
+/** A step that is done when the call returns (`undefined`), or when this promise resolves. */
+export type Pending = Promise<void> | undefined;
+
+/** Which user keys to walk over: from `lower` up to but without `upper`; `upper` undefined means to the end. */
+export interface KeyBounds {
+  readonly lower: Uint8Array;
+  readonly upper: Uint8Array | undefined;
+}
+
+/**
+ * Walks over entries in one direction, given at its making: ascending or descending in the order of entries.
+ * `start` first; a step must be done before the next one. The fields of the entry may be read while `valid`; its `key`
+ * and `value` stay as they are when the iterator goes on.
+ */
+export interface EntryIterator {
+  readonly valid: boolean;
+  readonly key: Uint8Array;
+  readonly version: Timestamp;
+  readonly kind: Kind;
+  readonly value: Uint8Array;
+  /** Goes to the first entry in its direction. */
+  start(): Pending;
+  /** Goes to the next one. Only while `valid`. */
+  advance(): Pending;
+}

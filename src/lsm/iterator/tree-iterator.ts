@@ -1,0 +1,147 @@
+import { assert } from '../../base/assert.js';
+import { equalBytes } from '../../base/bytes.js';
+import type { Timestamp } from '../../base/ids.js';
+import type { MaybePromise } from '../../base/promises.js';
+import type { Entry, Kind } from '../entry.js';
+import type { EntryIterator } from './entry-iterator.js';
+
+/** A key with the value that it has at the iterator's version. Ownership as in Found. */
+export interface TreeRecord {
+  readonly key: Uint8Array;
+  readonly version: Timestamp;
+  readonly value: Uint8Array;
+}
+
+/** Hands out what `entries` walks over, and holds what it reads from until it is closed. */
+abstract class PinnedIterator<Result> {
+  protected readonly entries: EntryIterator;
+  readonly #release: () => void;
+  #state: 'new' | 'idle' | 'busy' | 'closed' = 'new';
+  #released = false;
+
+  /** @param release called once, when nothing is read any more */
+  constructor(entries: EntryIterator, release: () => void) {
+    this.entries = entries;
+    this.#release = release;
+  }
+
+  /**
+   * The next one, or undefined when there is none. At once when what is needed is in memory. Not before the last call
+   * has resolved, and not after `close`. After a rejection only `close` makes sense.
+   */
+  next(): MaybePromise<Result | undefined> {
+    assert(this.#state === 'new' || this.#state === 'idle', `next of an iterator that is ${this.#state}`);
+    const pending = this.#state === 'new' ? this.entries.start() : undefined;
+    this.#state = 'idle';
+    const result = pending === undefined ? this.find() : pending.then(this.resume);
+    return result instanceof Promise ? this.#whileBusy(result) : result;
+  }
+
+  async #whileBusy(result: Promise<Result | undefined>): Promise<Result | undefined> {
+    this.#state = 'busy';
+    try {
+      return await result;
+    } finally {
+      if (this.#isClosed()) this.#releaseOnce();
+      else this.#state = 'idle';
+    }
+  }
+
+  #isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  /** From where `entries` stands, goes to the next result. */
+  protected abstract find(): MaybePromise<Result | undefined>;
+
+  /** {@link find} after a step that had to wait. */
+  protected readonly resume = (): MaybePromise<Result | undefined> => this.find();
+
+  /** Releases what the iterator holds; at once, or when the read that is under way ends. May be called again. */
+  close(): void {
+    const busy = this.#state === 'busy';
+    this.#state = 'closed';
+    if (!busy) this.#releaseOnce();
+  }
+
+  #releaseOnce(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#release();
+  }
+}
+
+/** For each key its newest version at or below `at`, without deleted keys. */
+export abstract class TreeIterator extends PinnedIterator<TreeRecord> {
+  protected readonly at: Timestamp;
+
+  constructor(entries: EntryIterator, at: Timestamp, release: () => void) {
+    super(entries, release);
+    this.at = at;
+  }
+}
+
+/** Versions come newest first: the first one that is visible decides, the rest of the key is passed over. */
+export class ForwardTreeIterator extends TreeIterator {
+  #decidedKey: Uint8Array | undefined;
+
+  protected override find(): MaybePromise<TreeRecord | undefined> {
+    const entries = this.entries;
+    while (entries.valid) {
+      if (entries.version <= this.at && !this.#isDecided(entries.key)) {
+        this.#decidedKey = entries.key;
+        if (entries.kind === 'put') return { key: entries.key, version: entries.version, value: entries.value };
+      }
+      const pending = entries.advance();
+      if (pending !== undefined) return pending.then(this.resume);
+    }
+    return undefined;
+  }
+
+  #isDecided(key: Uint8Array): boolean {
+    return this.#decidedKey !== undefined && equalBytes(this.#decidedKey, key);
+  }
+}
+
+/** Versions come oldest first: the last one that is visible decides, which shows when the key ends. */
+export class ReverseTreeIterator extends TreeIterator {
+  #candidate: { readonly key: Uint8Array; version: Timestamp; kind: Kind; value: Uint8Array } | undefined;
+
+  protected override find(): MaybePromise<TreeRecord | undefined> {
+    const entries = this.entries;
+    for (;;) {
+      const candidate = this.#candidate;
+      if (candidate !== undefined && (!entries.valid || !equalBytes(candidate.key, entries.key))) {
+        this.#candidate = undefined;
+        if (candidate.kind === 'put') {
+          return { key: candidate.key, version: candidate.version, value: candidate.value };
+        }
+      }
+      if (!entries.valid) return undefined;
+      if (entries.version <= this.at) {
+        this.#candidate = { key: entries.key, version: entries.version, kind: entries.kind, value: entries.value };
+      }
+      const pending = entries.advance();
+      if (pending !== undefined) return pending.then(this.resume);
+    }
+  }
+}
+
+/** All versions that the tree still has, deletions too, in the order of entries. */
+export class VersionIterator extends PinnedIterator<Entry> {
+  #last: Entry | undefined;
+
+  protected override find(): MaybePromise<Entry | undefined> {
+    const entries = this.entries;
+    while (entries.valid) {
+      const { key, version } = entries;
+      if (this.#last === undefined || this.#last.version !== version || !equalBytes(this.#last.key, key)) {
+        this.#last = { key, version, kind: entries.kind, value: entries.value };
+        return this.#last;
+      }
+      const pending = entries.advance();
+      if (pending !== undefined) return pending.then(this.resume);
+    }
+    return undefined;
+  }
+}

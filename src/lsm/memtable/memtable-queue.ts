@@ -1,0 +1,77 @@
+import { assert } from '../../base/assert.js';
+import type { LogIndex, Timestamp } from '../../base/ids.js';
+import type { Found } from '../entry.js';
+import type { KeyBounds } from '../iterator/entry-iterator.js';
+import type { TreeBatch } from '../tree-batch.js';
+import { Memtable } from './memtable.js';
+import { MemtableIterator } from './memtable-iterator.js';
+
+/** The memtables of a tree: the active one, which takes writes, and the sealed ones, which wait to be flushed in order. */
+export class MemtableQueue {
+  #active: Memtable;
+  /** Oldest first. */
+  readonly #sealed: Memtable[] = [];
+
+  constructor(appliedIndex: LogIndex) {
+    this.#active = new Memtable(appliedIndex);
+  }
+
+  get active(): Memtable {
+    return this.#active;
+  }
+
+  get sealedCount(): number {
+    return this.#sealed.length;
+  }
+
+  get oldestSealed(): Memtable | undefined {
+    return this.#sealed.at(0);
+  }
+
+  get bytes(): number {
+    return this.#sealed.reduce((sum, memtable) => sum + memtable.bytes, this.#active.bytes);
+  }
+
+  /** 2^53 - 1 when all are empty. */
+  get smallestVersion(): number {
+    return this.#sealed.reduce(
+      (min, memtable) => Math.min(min, memtable.smallestVersion),
+      this.#active.smallestVersion,
+    );
+  }
+
+  write(batch: TreeBatch, appliedIndex: LogIndex): void {
+    this.#active.write(batch, appliedIndex);
+  }
+
+  /** The active memtable takes no more writes; an empty one takes its place. */
+  seal(): void {
+    this.#sealed.push(this.#active);
+    this.#active = new Memtable(this.#active.appliedIndex);
+  }
+
+  /** The tables have it now. */
+  dropOldestSealed(memtable: Memtable): void {
+    assert(this.#sealed[0] === memtable, 'memtables are flushed in order');
+    this.#sealed.shift();
+  }
+
+  /** The newest version of `key` at or below `at` in any of them. */
+  get(key: Uint8Array, at: Timestamp): Found | undefined {
+    let best = this.#active.get(key, at);
+    for (let i = this.#sealed.length - 1; i >= 0; i--) {
+      const memtable = this.#sealed[i];
+      if (best !== undefined && memtable.largestVersion <= best.version) continue;
+      const found = memtable.get(key, at);
+      if (found !== undefined && (best === undefined || found.version > best.version)) best = found;
+    }
+    return best;
+  }
+
+  /** One for each, newest first; they see what is written until now. */
+  iterators(bounds: KeyBounds, reverse: boolean): MemtableIterator[] {
+    return [this.#active, ...this.#sealed.toReversed()].map(
+      (memtable) => new MemtableIterator(memtable, bounds, reverse),
+    );
+  }
+}

@@ -1,0 +1,187 @@
+import { assert } from '../../base/assert.js';
+import { DecodeError, getU32 } from '../../base/coding.js';
+import { Timestamp } from '../../base/ids.js';
+import { kindOfByte, type Kind } from '../entry.js';
+
+/**
+ * A place in a block, on an entry while `valid`. Every method may throw a {@link DecodeError}: the checksum was right,
+ * so the bytes are what was written, but what was written is not a block.
+ */
+export class BlockCursor {
+  readonly #block: Uint8Array;
+  readonly #restartCount: number;
+  /** Where the entries end and the restart offsets begin. */
+  readonly #entriesEnd: number;
+
+  /** Start of the current entry, and of the next one. */
+  #offset = 0;
+  #nextOffset = 0;
+  #valid = false;
+  /** The current key, in the first `#keyLength` bytes: the next entry's key is built over it. */
+  #keyBuffer = new Uint8Array(64);
+  #keyLength = 0;
+  /** A copy of it that outlives the step; made when somebody asks. */
+  #key: Uint8Array | undefined;
+  #version = 0;
+  #kindByte = 0;
+  #valueOffset = 0;
+  /** Where {@link #varint} reads. */
+  #at = 0;
+
+  /** `block` as {@link BlockWriter.finish} made it. */
+  constructor(block: Uint8Array) {
+    this.#block = block;
+    if (block.length < 8) throw new DecodeError('a block of less than 8 bytes');
+    this.#restartCount = getU32(block, block.length - 4);
+    this.#entriesEnd = block.length - 4 - 4 * this.#restartCount;
+    if (this.#restartCount < 1 || this.#entriesEnd < 1) throw new DecodeError('a block without entries');
+  }
+
+  get valid(): boolean {
+    return this.#valid;
+  }
+
+  get key(): Uint8Array {
+    return (this.#key ??= this.#keyBuffer.slice(0, this.#keyLength));
+  }
+
+  get version(): Timestamp {
+    return Timestamp(this.#version);
+  }
+
+  get kind(): Kind {
+    return kindOfByte(this.#kindByte);
+  }
+
+  /** A view of the block. */
+  get value(): Uint8Array {
+    return this.#block.subarray(this.#valueOffset, this.#nextOffset);
+  }
+
+  toFirst(): void {
+    this.#toRestart(0);
+  }
+
+  toLast(): void {
+    this.#toRestart(this.#restartCount - 1);
+    while (this.#nextOffset < this.#entriesEnd) this.#decode(this.#nextOffset);
+  }
+
+  next(): void {
+    assert(this.#valid, 'a cursor that is on no entry cannot go on');
+    if (this.#nextOffset < this.#entriesEnd) this.#decode(this.#nextOffset);
+    else this.#valid = false;
+  }
+
+  previous(): void {
+    assert(this.#valid, 'a cursor that is on no entry cannot go back');
+    const target = this.#offset;
+    if (target === 0) {
+      this.#valid = false;
+      return;
+    }
+    let restart = this.#restartCount - 1;
+    while (this.#restartOffset(restart) >= target) restart--;
+    this.#toRestart(restart);
+    while (this.#nextOffset < target) this.#decode(this.#nextOffset);
+    if (this.#nextOffset !== target) throw new DecodeError('entries and restart offsets disagree');
+  }
+
+  /** To the first entry at or after (key, version). */
+  seek(key: Uint8Array, version: number): void {
+    // The last restart whose entry comes before the target, or the first one.
+    let low = 0;
+    let high = this.#restartCount - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      this.#toRestart(middle);
+      if (this.#compare(key, version) < 0) low = middle;
+      else high = middle - 1;
+    }
+    this.#toRestart(low);
+    while (this.#valid && this.#compare(key, version) < 0) this.next();
+  }
+
+  /** To the last entry whose user key comes before `key`. */
+  seekBefore(key: Uint8Array): void {
+    this.seek(key, Number.MAX_SAFE_INTEGER);
+    if (this.#valid) this.previous();
+    else this.toLast();
+  }
+
+  hasKey(key: Uint8Array): boolean {
+    return this.#compare(key, this.#version) === 0;
+  }
+
+  /** < 0 when the current entry comes before (key, version). */
+  #compare(key: Uint8Array, version: number): number {
+    const length = this.#keyLength;
+    const shared = Math.min(length, key.length);
+    for (let i = 0; i < shared; i++) {
+      const difference = this.#keyBuffer[i] - key[i];
+      if (difference !== 0) return difference;
+    }
+    return length === key.length ? version - this.#version : length - key.length;
+  }
+
+  #restartOffset(restart: number): number {
+    return getU32(this.#block, this.#entriesEnd + 4 * restart);
+  }
+
+  #toRestart(restart: number): void {
+    this.#keyLength = 0;
+    this.#decode(this.#restartOffset(restart));
+  }
+
+  #decode(offset: number): void {
+    this.#at = offset;
+    const shared = this.#varint();
+    const unshared = this.#varint();
+    const valueLength = this.#varint();
+    const version = this.#varint();
+    const keyOffset = this.#at + 1;
+    const valueOffset = keyOffset + unshared;
+    const nextOffset = valueOffset + valueLength;
+    if (shared > this.#keyLength) throw new DecodeError(`an entry shares ${shared} bytes of a shorter key`);
+    if (!(nextOffset <= this.#entriesEnd)) throw new DecodeError('an entry runs out of its block');
+
+    const keyLength = shared + unshared;
+    if (keyLength > this.#keyBuffer.length) {
+      const grown = new Uint8Array(Math.max(keyLength, this.#keyBuffer.length * 2));
+      grown.set(this.#keyBuffer.subarray(0, shared));
+      this.#keyBuffer = grown;
+    }
+    for (let i = 0; i < unshared; i++) this.#keyBuffer[shared + i] = this.#block[keyOffset + i];
+
+    this.#keyLength = keyLength;
+    this.#key = undefined;
+    this.#version = version;
+    this.#kindByte = this.#block[keyOffset - 1];
+    this.#valueOffset = valueOffset;
+    this.#offset = offset;
+    this.#nextOffset = nextOffset;
+    this.#valid = true;
+  }
+
+  /** As ByteReader.varint, without an object of its own. */
+  #varint(): number {
+    let byte = this.#block[this.#at++];
+    if (byte < 0x80) return byte;
+    let value = byte & 0x7f;
+    for (let scale = 0x80, length = 2; ; scale *= 0x80, length++) {
+      if (length > 8 || this.#at >= this.#entriesEnd) throw new DecodeError('a varint does not end');
+      byte = this.#block[this.#at++];
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) break;
+    }
+    if (value > Number.MAX_SAFE_INTEGER) throw new DecodeError('a varint above 2^53 - 1');
+    return value;
+  }
+}
+
+/** In a block of entries the newest of `key` at or below `at`, if it is there: a cursor on it. */
+export function findInBlock(block: Uint8Array, key: Uint8Array, at: number): BlockCursor | undefined {
+  const cursor = new BlockCursor(block);
+  cursor.seek(key, at);
+  return cursor.valid && cursor.hasKey(key) ? cursor : undefined;
+}

@@ -1,0 +1,130 @@
+/**
+ * The form of an SSTable; docs/formats/sstable.md has it to the byte.
+ *
+ *     data block … data block | filter block | index block | properties block | footer
+ *
+ * Who points to bytes holds their checksum: the manifest that of the footer, the footer those of filter, index and
+ * properties, the index those of the data blocks. So not only a changed byte is found, but also a block or a whole
+ * table that is sound in itself and stands in the wrong place.
+ */
+import { maskedCrc32 } from '../../base/checksum.js';
+import { ByteReader, ByteWriter, DecodeError } from '../../base/coding.js';
+import { copyBytes, equalBytes, utf8 } from '../../base/bytes.js';
+import { Timestamp } from '../../base/ids.js';
+
+export const sstableMagic = utf8('QRTABLE\n');
+export const sstableFormatVersion = 1;
+export const footerBytes = 64;
+
+/** Last byte of every stored block. There is no compression yet. */
+export const compressionNone = 0;
+
+/** Every so many entries of a block, one has its key in full: where a search can start. */
+export const restartInterval = 16;
+
+/** Where a block is. */
+export interface BlockHandle {
+  readonly offset: number;
+  /** Bytes on disk, with the byte for the type of compression. */
+  readonly length: number;
+  /** Masked CRC-32 of those. */
+  readonly checksum: number;
+}
+
+export interface Footer {
+  readonly filter: BlockHandle;
+  readonly index: BlockHandle;
+  readonly properties: BlockHandle;
+}
+
+/** What a table says about itself. Manifest and table hold the same. */
+export interface TableProperties {
+  readonly entries: number;
+  /** Of those, how many are deletions. */
+  readonly tombstones: number;
+  readonly smallestKey: Uint8Array;
+  /** Belongs to the table, as `smallestKey` does. */
+  readonly largestKey: Uint8Array;
+  readonly smallestVersion: Timestamp;
+  readonly largestVersion: Timestamp;
+}
+
+/** What a manifest knows of a table, and a job that reads it must be told. Structured-cloneable. */
+export interface TableMetadata extends TableProperties {
+  /** Names the file. Never used twice in a tree. */
+  readonly number: number;
+  /** Size of the file. */
+  readonly bytes: number;
+  /** The checksum in the table's footer, and by it that of every byte of the table. */
+  readonly fingerprint: number;
+}
+
+/** In the index, the value of the entry that stands for a data block. */
+export function encodeBlockHandle(handle: BlockHandle): Uint8Array {
+  return new ByteWriter(16).varint(handle.offset).varint(handle.length).u32(handle.checksum).finish();
+}
+
+export function decodeBlockHandle(bytes: Uint8Array): BlockHandle {
+  const reader = new ByteReader(bytes);
+  const handle = { offset: reader.varint(), length: reader.varint(), checksum: reader.u32() };
+  reader.end();
+  return handle;
+}
+
+export function encodeFooter(footer: Footer): { bytes: Uint8Array; fingerprint: number } {
+  const writer = new ByteWriter(footerBytes);
+  for (const handle of [footer.filter, footer.index, footer.properties]) {
+    writer.u53(handle.offset).u32(handle.length).u32(handle.checksum);
+  }
+  writer.u32(sstableFormatVersion);
+  const fingerprint = maskedCrc32(writer.view());
+  writer.u32(fingerprint).raw(sstableMagic);
+  return { bytes: writer.finish(), fingerprint };
+}
+
+/** Throws a {@link DecodeError} unless this is the footer with that fingerprint. */
+export function decodeFooter(bytes: Uint8Array, fingerprint: number): Footer {
+  const reader = new ByteReader(bytes);
+  const handle = (): BlockHandle => ({ offset: reader.u53(), length: reader.u32(), checksum: reader.u32() });
+  const covered = bytes.subarray(0, footerBytes - 4 - sstableMagic.length);
+  if (bytes.length !== footerBytes) throw new DecodeError('the footer is cut off');
+  if (maskedCrc32(covered) !== fingerprint) throw new DecodeError('the footer is not that of the table wanted here');
+  const footer = { filter: handle(), index: handle(), properties: handle() };
+  const version = reader.u32();
+  if (version !== sstableFormatVersion) throw new DecodeError(`unknown format version ${version}`);
+  if (reader.u32() !== fingerprint) throw new DecodeError('the footer does not match its checksum');
+  if (!equalBytes(reader.raw(sstableMagic.length), sstableMagic)) throw new DecodeError('not an SSTable');
+  return footer;
+}
+
+export function encodeProperties(writer: ByteWriter, properties: TableProperties): void {
+  writer
+    .varint(properties.entries)
+    .varint(properties.tombstones)
+    .bytes(properties.smallestKey)
+    .bytes(properties.largestKey)
+    .varint(properties.smallestVersion)
+    .varint(properties.largestVersion);
+}
+
+export function decodeProperties(reader: ByteReader): TableProperties {
+  return {
+    entries: reader.varint(),
+    tombstones: reader.varint(),
+    smallestKey: copyBytes(reader.bytes()),
+    largestKey: copyBytes(reader.bytes()),
+    smallestVersion: Timestamp(reader.varint()),
+    largestVersion: Timestamp(reader.varint()),
+  };
+}
+
+export function equalProperties(a: TableProperties, b: TableProperties): boolean {
+  return (
+    a.entries === b.entries &&
+    a.tombstones === b.tombstones &&
+    equalBytes(a.smallestKey, b.smallestKey) &&
+    equalBytes(a.largestKey, b.largestKey) &&
+    a.smallestVersion === b.smallestVersion &&
+    a.largestVersion === b.largestVersion
+  );
+}

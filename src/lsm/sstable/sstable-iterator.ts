@@ -1,0 +1,136 @@
+import { compareBytes } from '../../base/bytes.js';
+import { assert, defined } from '../../base/assert.js';
+import type { Timestamp } from '../../base/ids.js';
+import type { Kind } from '../entry.js';
+import type { EntryIterator, KeyBounds, Pending } from '../iterator/entry-iterator.js';
+import { BlockCursor } from './block-cursor.js';
+import { decodeBlockHandle, type BlockHandle } from './sstable-format.js';
+import type { SstableReader } from './sstable-reader.js';
+
+/** Walks over one table: a cursor in the index, and one in the data block that it points to. */
+export class SstableIterator implements EntryIterator {
+  readonly #table: SstableReader;
+  readonly #bounds: KeyBounds;
+  readonly #reverse: boolean;
+  #index: BlockCursor | undefined;
+  #indexOffset = 0;
+  #handle: BlockHandle | undefined;
+  #cursor: BlockCursor | undefined;
+  #valid = false;
+
+  constructor(table: SstableReader, bounds: KeyBounds, reverse: boolean) {
+    this.#table = table;
+    this.#bounds = bounds;
+    this.#reverse = reverse;
+  }
+
+  get valid(): boolean {
+    return this.#valid;
+  }
+
+  get #current(): BlockCursor {
+    return defined(this.#cursor, 'the cursor of a started iterator');
+  }
+
+  get key(): Uint8Array {
+    return this.#current.key;
+  }
+
+  get version(): Timestamp {
+    return this.#current.version;
+  }
+
+  get kind(): Kind {
+    return this.#current.kind;
+  }
+
+  get value(): Uint8Array {
+    return this.#current.value;
+  }
+
+  async start(): Promise<void> {
+    const { lower, upper } = this.#bounds;
+    const footer = await this.#table.footer();
+    const contents = await this.#table.block(footer.index);
+    const index = this.#decode(footer.index.offset, () => {
+      const cursor = new BlockCursor(contents);
+      // The first block that ends at or after the bound. The entry before `upper` is in it or in the one before.
+      if (!this.#reverse) cursor.seek(lower, Number.MAX_SAFE_INTEGER);
+      else if (upper === undefined) cursor.toLast();
+      else {
+        cursor.seek(upper, Number.MAX_SAFE_INTEGER);
+        if (!cursor.valid) cursor.toLast();
+      }
+      return cursor;
+    });
+    this.#index = index;
+    this.#indexOffset = footer.index.offset;
+    if (!index.valid) return;
+    this.#enterBlock(await this.#table.block(this.#readHandle(index)), (cursor) => {
+      if (!this.#reverse) cursor.seek(lower, Number.MAX_SAFE_INTEGER);
+      else if (upper === undefined) cursor.toLast();
+      else cursor.seekBefore(upper);
+    });
+    if (!this.#current.valid) await this.#nextBlock();
+  }
+
+  advance(): Pending {
+    assert(this.#valid, 'an iterator that is on no entry cannot advance');
+    const cursor = this.#current;
+    this.#decode(this.#offset, () => {
+      if (this.#reverse) cursor.previous();
+      else cursor.next();
+    });
+    if (!cursor.valid) return this.#nextBlock();
+    this.#valid = this.#inBounds();
+    return undefined;
+  }
+
+  get #offset(): number {
+    return this.#handle?.offset ?? 0;
+  }
+
+  #decode<T>(offset: number, decoder: () => T): T {
+    return this.#table.decode(offset, decoder);
+  }
+
+  #readHandle(index: BlockCursor): BlockHandle {
+    return (this.#handle = this.#decode(this.#indexOffset, () => decodeBlockHandle(index.value)));
+  }
+
+  #nextBlock(): Pending {
+    const index = defined(this.#index, 'the index of a started iterator');
+    this.#valid = false;
+    this.#decode(this.#indexOffset, () => {
+      if (this.#reverse) index.previous();
+      else index.next();
+    });
+    if (!index.valid) return undefined;
+    const block = this.#table.block(this.#readHandle(index));
+    if (block instanceof Promise) return block.then(this.#enterNextBlock);
+    this.#enterNextBlock(block);
+    return undefined;
+  }
+
+  readonly #enterNextBlock = (contents: Uint8Array): void => {
+    this.#enterBlock(contents, (cursor) => {
+      if (this.#reverse) cursor.toLast();
+      else cursor.toFirst();
+    });
+  };
+
+  #enterBlock(contents: Uint8Array, position: (cursor: BlockCursor) => void): void {
+    this.#cursor = this.#decode(this.#offset, () => {
+      const cursor = new BlockCursor(contents);
+      position(cursor);
+      return cursor;
+    });
+    this.#valid = this.#cursor.valid && this.#inBounds();
+  }
+
+  #inBounds(): boolean {
+    const { lower, upper } = this.#bounds;
+    const key = this.#current.key;
+    return this.#reverse ? compareBytes(key, lower) >= 0 : upper === undefined || compareBytes(key, upper) < 0;
+  }
+}

@@ -1,0 +1,192 @@
+import { maskedCrc32 } from '../../base/checksum.js';
+import { ByteReader, DecodeError } from '../../base/coding.js';
+import { CorruptionError } from '../../base/errors.js';
+import type { MaybePromise } from '../../base/promises.js';
+import { DiskError, type Disk, type DiskFile } from '../../env/disk.js';
+import type { BlockCachePartition } from '../block-cache.js';
+import type { Found } from '../entry.js';
+import { BlockCursor, findInBlock } from './block-cursor.js';
+import { bloomMayContain } from './bloom-filter.js';
+import {
+  compressionNone,
+  decodeBlockHandle,
+  decodeFooter,
+  decodeProperties,
+  footerBytes,
+  type BlockHandle,
+  type Footer,
+  type TableMetadata,
+  type TableProperties,
+} from './sstable-format.js';
+
+interface OpenTable {
+  readonly file: DiskFile;
+  readonly footer: Footer;
+}
+
+/**
+ * Reads one table. The file is opened at the first read and stays open until `close`. Nothing is handed out that its
+ * checksum does not cover: a reader answers rightly, or rejects with a CorruptionError that names file and offset.
+ */
+export class SstableReader {
+  readonly metadata: TableMetadata;
+  readonly path: string;
+  readonly #disk: Disk;
+  readonly #cache: BlockCachePartition;
+  #opening: Promise<OpenTable> | undefined;
+  #footer: Footer | undefined;
+  #closed = false;
+
+  constructor(disk: Disk, path: string, metadata: TableMetadata, cache: BlockCachePartition) {
+    this.#disk = disk;
+    this.path = path;
+    this.metadata = metadata;
+    this.#cache = cache;
+  }
+
+  #open(): Promise<OpenTable> {
+    return (this.#opening ??= this.#openFile());
+  }
+
+  async #openFile(): Promise<OpenTable> {
+    if (this.#closed) throw new DiskError('closed', this.path, 'open');
+    const file = await this.#disk.open(this.path, 'read').catch((error: unknown) => {
+      this.#opening = undefined;
+      if (error instanceof DiskError && error.code === 'notFound') throw this.corruption(0, 'the table is missing');
+      throw error;
+    });
+    try {
+      const size = await file.size();
+      if (size !== this.metadata.bytes) {
+        throw this.corruption(Math.min(size, this.metadata.bytes), `it has ${size} bytes, not ${this.metadata.bytes}`);
+      }
+      const offset = size - footerBytes;
+      const bytes = await this.#read(file, offset, footerBytes);
+      const footer = this.decode(offset, () => decodeFooter(bytes, this.metadata.fingerprint));
+      this.#footer = footer;
+      return { file, footer };
+    } catch (error) {
+      this.#opening = undefined;
+      await file.close();
+      throw error;
+    }
+  }
+
+  async #read(file: DiskFile, offset: number, length: number): Promise<Uint8Array> {
+    if (offset < 0 || offset + length > this.metadata.bytes) throw this.corruption(0, 'a block outside of the file');
+    const bytes = new Uint8Array(length);
+    const got = await file.read(bytes, offset);
+    if (got !== length) throw this.corruption(offset + got, `it ends after ${got} of ${length} bytes`);
+    return bytes;
+  }
+
+  /** The footer, once the table is open. */
+  async footer(): Promise<Footer> {
+    return (await this.#open()).footer;
+  }
+
+  /** The contents of a block; there already when it is cached. */
+  block(handle: BlockHandle): MaybePromise<Uint8Array> {
+    return this.#cache.get(handle.offset) ?? this.readBlock(handle, true);
+  }
+
+  /** The contents of a block, from the file. */
+  async readBlock(handle: BlockHandle, keep: boolean): Promise<Uint8Array> {
+    const { file } = await this.#open();
+    const stored = await this.#read(file, handle.offset, handle.length);
+    if (maskedCrc32(stored) !== handle.checksum) {
+      throw this.corruption(handle.offset, 'a block does not match its checksum');
+    }
+    const compression = stored[stored.length - 1];
+    if (compression !== compressionNone) {
+      throw this.corruption(handle.offset, `a block has the unknown compression ${compression}`);
+    }
+    const contents = stored.subarray(0, stored.length - 1);
+    if (keep && !this.#closed) this.#cache.insert(handle.offset, contents);
+    return contents;
+  }
+
+  async readProperties(): Promise<TableProperties> {
+    const { properties } = await this.footer();
+    const contents = await this.readBlock(properties, false);
+    return this.decode(properties.offset, () => {
+      const reader = new ByteReader(contents);
+      const decoded = decodeProperties(reader);
+      reader.end();
+      return decoded;
+    });
+  }
+
+  /**
+   * The newest version of `key` at or below `at`. At once when what is needed is in memory.
+   * @param hash bloomHash of `key`
+   */
+  get(key: Uint8Array, hash: number, at: number): MaybePromise<Found | undefined> {
+    const footer = this.#footer;
+    if (footer === undefined) return this.#getReading(key, hash, at);
+    const filter = this.#cache.get(footer.filter.offset);
+    if (filter === undefined) return this.#getReading(key, hash, at);
+    if (!this.#filterPasses(footer, filter, hash)) return undefined;
+    const index = this.#cache.get(footer.index.offset);
+    if (index === undefined) return this.#getReading(key, hash, at);
+    const handle = this.#findHandle(footer, index, key, at);
+    if (handle === undefined) return undefined;
+    const block = this.#cache.get(handle.offset);
+    if (block === undefined) return this.#getReading(key, hash, at);
+    return this.#findEntry(handle, block, key, at);
+  }
+
+  /** The same steps, waiting where something must be read. */
+  async #getReading(key: Uint8Array, hash: number, at: number): Promise<Found | undefined> {
+    const footer = await this.footer();
+    if (!this.#filterPasses(footer, await this.block(footer.filter), hash)) return undefined;
+    const handle = this.#findHandle(footer, await this.block(footer.index), key, at);
+    if (handle === undefined) return undefined;
+    return this.#findEntry(handle, await this.block(handle), key, at);
+  }
+
+  #filterPasses(footer: Footer, filter: Uint8Array, hash: number): boolean {
+    return this.decode(footer.filter.offset, () => bloomMayContain(filter, hash));
+  }
+
+  /** The one block in which the newest entry of `key` at or below `at` can be. */
+  #findHandle(footer: Footer, index: Uint8Array, key: Uint8Array, at: number): BlockHandle | undefined {
+    return this.decode(footer.index.offset, () => {
+      const cursor = new BlockCursor(index);
+      cursor.seek(key, at);
+      return cursor.valid ? decodeBlockHandle(cursor.value) : undefined;
+    });
+  }
+
+  #findEntry(handle: BlockHandle, block: Uint8Array, key: Uint8Array, at: number): Found | undefined {
+    return this.decode(handle.offset, () => {
+      const cursor = findInBlock(block, key, at);
+      return cursor && { version: cursor.version, kind: cursor.kind, value: cursor.value };
+    });
+  }
+
+  /** Runs a decoder of the block at `offset`; bytes that are sound but not of the right form are damage too. */
+  decode<T>(offset: number, decoder: () => T): T {
+    try {
+      return decoder();
+    } catch (error) {
+      if (error instanceof DecodeError) throw this.corruption(offset, error.message);
+      throw error;
+    }
+  }
+
+  corruption(offset: number, reason: string): CorruptionError {
+    return new CorruptionError(this.path, offset, reason);
+  }
+
+  /** Forgets the cached blocks and closes the file. Reads under way may then reject with `closed`. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cache.clear();
+    const opening = this.#opening;
+    this.#opening = undefined;
+    this.#footer = undefined;
+    const open = await opening?.catch(() => undefined);
+    await open?.file.close();
+  }
+}

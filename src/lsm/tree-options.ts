@@ -1,0 +1,57 @@
+import { assert } from '../base/assert.js';
+import { defaultLimits } from '../base/limits.js';
+
+const kib = 1024;
+const mib = 1024 * kib;
+
+/** How a tree is shaped. All of it may differ from one opening to the next: files on disk say for themselves how they were made. */
+export interface TreeOptions {
+  /** A memtable of this many bytes is sealed and flushed. Default `limits.memtableBytesMax`, 16 MiB. */
+  readonly memtableBytesMax: number;
+  /** With this many sealed memtables writes stall. Default `limits.sealedMemtablesMax`, 4. */
+  readonly sealedMemtablesMax: number;
+  /** A data block is closed when it has reached this many bytes. Default 8 KiB. */
+  readonly blockBytes: number;
+  /** Bits of bloom filter for each user key of a table. Default 10, of which about 1.2 % false positives follow. */
+  readonly bloomBitsPerKey: number;
+  /** Compaction starts a new table at the next user key when one has reached this many bytes. Default 8 MiB. */
+  readonly sstableBytesTarget: number;
+  /** Level 0 is compacted into level 1 when it has this many tables. Default 4. */
+  readonly level0TablesCompact: number;
+  /** With this many tables in level 0 writes stall. Default 12. */
+  readonly level0TablesStall: number;
+  /** Level 1 is compacted into level 2 when it is larger. Default 64 MiB. */
+  readonly levelBytesBase: number;
+  /** Each level may be this many times as large as the one above it. Default 10. */
+  readonly levelBytesMultiplier: number;
+  /** A manifest whose edits take more than this (and more than its own first record) is followed by a new one. Default 256 KiB. */
+  readonly manifestBytesMax: number;
+  /** First and longest pause before a flush or compaction that found the disk full is tried again. Default 100 and 5000 ms. */
+  readonly noSpaceRetryMsMin: number;
+  readonly noSpaceRetryMsMax: number;
+}
+
+export const defaultTreeOptions: TreeOptions = {
+  memtableBytesMax: defaultLimits.memtableBytesMax,
+  sealedMemtablesMax: defaultLimits.sealedMemtablesMax,
+  blockBytes: 8 * kib,
+  bloomBitsPerKey: 10,
+  sstableBytesTarget: 8 * mib,
+  level0TablesCompact: 4,
+  level0TablesStall: 12,
+  levelBytesBase: 64 * mib,
+  levelBytesMultiplier: 10,
+  manifestBytesMax: 256 * kib,
+  noSpaceRetryMsMin: 100,
+  noSpaceRetryMsMax: 5000,
+};
+
+/** `options` over the defaults; asserts how they relate. */
+export function treeOptions(options: Partial<TreeOptions>): TreeOptions {
+  const all = { ...defaultTreeOptions, ...options };
+  for (const [name, value] of Object.entries(all)) assert(value >= 1, `${name} must be at least 1, got ${value}`);
+  assert(all.level0TablesCompact <= all.level0TablesStall, 'level 0 must be compacted before it stalls writes');
+  assert(all.levelBytesMultiplier >= 2, 'levelBytesMultiplier must be at least 2');
+  assert(all.noSpaceRetryMsMin <= all.noSpaceRetryMsMax, 'noSpaceRetryMsMin must not exceed noSpaceRetryMsMax');
+  return all;
+}

@@ -1,0 +1,261 @@
+import { assert } from '../base/assert.js';
+import type { LogIndex, Timestamp } from '../base/ids.js';
+import { deferred, type Deferred, type MaybePromise } from '../base/promises.js';
+import type { Background } from '../env/background.js';
+import type { Clock } from '../env/clock.js';
+import type { Disk } from '../env/disk.js';
+import type { Logger } from '../env/logger.js';
+import { TreeClosedError } from './background-errors.js';
+import type { BlockCache } from './block-cache.js';
+import type { Found } from './entry.js';
+import type { EntryIterator, KeyBounds } from './iterator/entry-iterator.js';
+import { MergingIterator } from './iterator/merging-iterator.js';
+import {
+  ForwardTreeIterator,
+  ReverseTreeIterator,
+  VersionIterator,
+  type TreeIterator,
+} from './iterator/tree-iterator.js';
+import { Maintenance, type MaintenanceStats } from './maintenance.js';
+import { MemtableQueue } from './memtable/memtable-queue.js';
+import { verifySstable } from './sstable/verify-sstable.js';
+import type { TreeBatch } from './tree-batch.js';
+import { treeOptions, type TreeOptions } from './tree-options.js';
+import { currentFileName } from './version/file-names.js';
+import { totalBytes } from './version/levels.js';
+import { VersionSet } from './version/version-set.js';
+
+/** What a tree has of the outside world; all but the logger is shared by the trees of a node. */
+export interface TreeResources {
+  readonly disk: Disk;
+  /** Must know the jobs of `lsmJobs`. */
+  readonly background: Background;
+  readonly blockCache: BlockCache;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+export interface IteratorOptions extends KeyBounds {
+  /** Versions above this one are not seen. */
+  readonly at: Timestamp;
+  /** Descending order of keys. */
+  readonly reverse: boolean;
+}
+
+export interface TreeStats extends MaintenanceStats {
+  /** Of all table files. */
+  readonly bytes: number;
+  readonly memtableBytes: number;
+  readonly sealedMemtables: number;
+  readonly levels: readonly { readonly tables: number; readonly bytes: number }[];
+  readonly stalled: boolean;
+}
+
+/**
+ * An ordered store of versioned keys in one folder, which it has for itself. A library of its own: it knows nothing of
+ * Raft but that a log outside of it replays, after a crash, the batches from `durableAppliedIndex` on.
+ *
+ * - `write` is synchronous and volatile. What was written becomes durable by flushes, whole batches at a time and in
+ *   the order of writing; a reopened tree has exactly the batches up to its `durableAppliedIndex`.
+ * - Reads answer at once when all they need is in memory, else by a promise. They see every write before them. Read
+ *   errors are DiskErrors and CorruptionErrors; never a wrong answer.
+ * - Everything runs on one thread. Methods may be called while promises of others are pending; `close` comes last.
+ */
+export class Tree {
+  readonly #memtables: MemtableQueue;
+  readonly #versions: VersionSet;
+  readonly #maintenance: Maintenance;
+  readonly #options: TreeOptions;
+  readonly #durableCallbacks: ((appliedIndex: LogIndex) => void)[] = [];
+  readonly #failureCallbacks: ((error: Error) => void)[] = [];
+  /** Calls of `flush` that wait until that index is durable. */
+  #flushWaiters: { readonly appliedIndex: LogIndex; readonly done: Deferred<void> }[] = [];
+  #closed = false;
+
+  /** Whether there is a tree in the folder. One whose creation a crash interrupted does not count. */
+  static exists(directory: string, disk: Disk): Promise<boolean> {
+    return disk.exists(`${directory}/${currentFileName}`);
+  }
+
+  /** A new, empty tree, durable when this resolves. There must be none in the folder, which is made if it is missing. */
+  static async create(directory: string, resources: TreeResources, options: Partial<TreeOptions> = {}): Promise<Tree> {
+    const all = treeOptions(options);
+    return new Tree(await VersionSet.create(directory, all.manifestBytesMax, resources), resources, all);
+  }
+
+  /**
+   * The tree as its last durable flush or compaction left it. Rejects with a CorruptionError if a file is damaged or
+   * missing, as far as that shows without reading the tables; see {@link verify}.
+   */
+  static async open(directory: string, resources: TreeResources, options: Partial<TreeOptions> = {}): Promise<Tree> {
+    const all = treeOptions(options);
+    return new Tree(await VersionSet.open(directory, all.manifestBytesMax, resources), resources, all);
+  }
+
+  private constructor(versions: VersionSet, resources: TreeResources, options: TreeOptions) {
+    this.#versions = versions;
+    this.#options = options;
+    this.#memtables = new MemtableQueue(versions.durableAppliedIndex);
+    this.#maintenance = new Maintenance(this.#memtables, versions, resources, options, {
+      onFlushed: (appliedIndex) => this.#flushed(appliedIndex),
+      onFailed: (error) => this.#failed(error),
+    });
+    this.#maintenance.wake();
+  }
+
+  /**
+   * Puts the batch into the active memtable, where reads see it at once. `appliedIndex` is greater than ever before.
+   * Versions of the batch must be above the safe point. The caller waits while {@link writeStall} says so: that is what
+   * bounds the memory. Throws `failure` if there is one.
+   */
+  write(batch: TreeBatch, appliedIndex: LogIndex): void {
+    assert(!this.#closed, 'a write to a closed tree');
+    if (this.failure !== undefined) throw this.failure;
+    this.#memtables.write(batch, appliedIndex);
+    if (this.#memtables.active.bytes < this.#options.memtableBytesMax) return;
+    this.#memtables.seal();
+    this.#maintenance.wake();
+  }
+
+  /**
+   * Defined while flushes or compactions are too far behind, or wait for space on the disk. Resolves when that is over;
+   * rejects when the tree has failed or is closed.
+   */
+  writeStall(): Promise<void> | undefined {
+    return this.#maintenance.stall;
+  }
+
+  /** The newest version of `key` at or below `at`. A deleted key is found, as kind `delete`, while its tombstone lives. */
+  get(key: Uint8Array, at: Timestamp): MaybePromise<Found | undefined> {
+    assert(!this.#closed, 'a read from a closed tree');
+    return this.#versions.current.get(key, at, this.#memtables.get(key, at));
+  }
+
+  /** Each key with its newest version at or below `at`, deleted keys left out, as the tree is now. Must be closed. */
+  openIterator({ at, reverse, ...bounds }: IteratorOptions): TreeIterator {
+    const { entries, release } = this.#pinnedEntries(bounds, reverse);
+    return reverse ? new ReverseTreeIterator(entries, at, release) : new ForwardTreeIterator(entries, at, release);
+  }
+
+  /** All versions, tombstones too, by key and from the newest to the oldest, as the tree is now. Must be closed. */
+  openVersionIterator(bounds: KeyBounds): VersionIterator {
+    const { entries, release } = this.#pinnedEntries(bounds, false);
+    return new VersionIterator(entries, release);
+  }
+
+  /** A read view: the memtables as they are now, and the current version, whose tables stay until it is released. */
+  #pinnedEntries(bounds: KeyBounds, reverse: boolean): { entries: EntryIterator; release: () => void } {
+    assert(!this.#closed, 'a read from a closed tree');
+    const version = this.#versions.current;
+    const sources = [...this.#memtables.iterators(bounds, reverse), ...version.iterators(bounds, reverse)];
+    version.retain();
+    return { entries: new MergingIterator(sources, reverse), release: () => version.release() };
+  }
+
+  /** Of the last batch that was written. */
+  get appliedIndex(): LogIndex {
+    return this.#memtables.active.appliedIndex;
+  }
+
+  /** Of the last batch that a crash cannot take away: the log replays what comes after it. */
+  get durableAppliedIndex(): LogIndex {
+    return this.#versions.durableAppliedIndex;
+  }
+
+  /** `callback` learns of every new `durableAppliedIndex`. */
+  onDurable(callback: (appliedIndex: LogIndex) => void): void {
+    this.#durableCallbacks.push(callback);
+  }
+
+  /**
+   * No read will be made below `version`, and no write at or below it: versions that a newer one at or below it has
+   * replaced may go, and so may tombstones at or below it that hide nothing. Lower than before: no effect.
+   */
+  setSafePoint(version: Timestamp): void {
+    this.#maintenance.setSafePoint(version);
+  }
+
+  /** Makes durable all that is written until now. */
+  async flush(): Promise<void> {
+    assert(!this.#closed, 'a flush of a closed tree');
+    if (this.failure !== undefined) throw this.failure;
+    const appliedIndex = this.appliedIndex;
+    if (this.durableAppliedIndex === appliedIndex) return;
+    if (this.#memtables.active.hasBatches) this.#memtables.seal();
+    const done = deferred<void>();
+    this.#flushWaiters.push({ appliedIndex, done });
+    this.#maintenance.wake();
+    await done.promise;
+  }
+
+  #flushed(durable: LogIndex): void {
+    const waiters = this.#flushWaiters;
+    this.#flushWaiters = waiters.filter(({ appliedIndex }) => appliedIndex > durable);
+    for (const { appliedIndex, done } of waiters) if (appliedIndex <= durable) done.resolve();
+    for (const callback of this.#durableCallbacks) callback(durable);
+  }
+
+  #failed(error: Error): void {
+    this.#rejectFlushes(error);
+    for (const callback of this.#failureCallbacks) callback(error);
+  }
+
+  #rejectFlushes(error: Error): void {
+    for (const { done } of this.#flushWaiters) done.reject(error);
+    this.#flushWaiters = [];
+  }
+
+  /** Why flushes and compactions have ended for good: the disk failed, or an input was damaged. The node must stop. */
+  get failure(): Error | undefined {
+    return this.#maintenance.failure;
+  }
+
+  /** `callback` learns of the failure when it comes. */
+  onFailure(callback: (error: Error) => void): void {
+    this.#failureCallbacks.push(callback);
+  }
+
+  stats(): TreeStats {
+    const levels = this.#versions.current.levels.map((tables) => ({
+      tables: tables.length,
+      bytes: totalBytes(tables),
+    }));
+    return {
+      ...this.#maintenance.stats,
+      bytes: levels.reduce((sum, level) => sum + level.bytes, 0),
+      memtableBytes: this.#memtables.bytes,
+      sealedMemtables: this.#memtables.sealedCount,
+      levels,
+      stalled: this.writeStall() !== undefined,
+    };
+  }
+
+  /** Reads every byte of every file and checks all that can be checked. Rejects with the first CorruptionError. */
+  async verify(): Promise<void> {
+    assert(!this.#closed, 'a verification of a closed tree');
+    const version = this.#versions.current;
+    version.retain();
+    try {
+      await this.#versions.verify();
+      for (const { reader } of version.tables()) await verifySstable(reader);
+    } finally {
+      version.release();
+    }
+  }
+
+  /**
+   * Ends the work behind the tree and closes its files. Does not flush: the log replays. Iterators that are still open
+   * can only be closed afterwards; reads under way may reject.
+   */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#maintenance.close();
+    this.#rejectFlushes(new TreeClosedError('the tree was closed'));
+    await this.#versions.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

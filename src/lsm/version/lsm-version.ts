@@ -1,0 +1,147 @@
+import { assert } from '../../base/assert.js';
+import { compareBytes } from '../../base/bytes.js';
+import type { MaybePromise } from '../../base/promises.js';
+import type { Found } from '../entry.js';
+import type { EntryIterator, KeyBounds } from '../iterator/entry-iterator.js';
+import { LevelIterator } from '../iterator/level-iterator.js';
+import { bloomHash } from '../sstable/bloom-filter.js';
+import { SstableIterator } from '../sstable/sstable-iterator.js';
+import type { SstableReader } from '../sstable/sstable-reader.js';
+import type { Levels } from './levels.js';
+
+/** A table that versions share. When the last of them is released nobody can read it any more, and it is obsolete. */
+export interface SharedTable {
+  readonly reader: SstableReader;
+  /** How many versions hold it. */
+  references: number;
+}
+
+/**
+ * The tables of the tree at one time; immutable. Whoever reads from a version over several turns of the event loop
+ * retains it first and releases it afterwards, so that its tables stay.
+ */
+export class LsmVersion {
+  readonly levels: Levels;
+  /** The same as `levels`, with readers. */
+  readonly #tables: readonly (readonly SharedTable[])[];
+  readonly #onObsolete: (table: SharedTable) => void;
+  #references = 1;
+
+  /** Made with one reference, the maker's. */
+  constructor(levels: Levels, tables: readonly (readonly SharedTable[])[], onObsolete: (table: SharedTable) => void) {
+    this.levels = levels;
+    this.#tables = tables;
+    this.#onObsolete = onObsolete;
+    for (const table of this.tables()) table.references++;
+  }
+
+  *tables(): Generator<SharedTable> {
+    for (const level of this.#tables) yield* level;
+  }
+
+  retain(): void {
+    assert(this.#references > 0, 'a version that was given up cannot be retained');
+    this.#references++;
+  }
+
+  release(): void {
+    assert(this.#references > 0, 'a version was released too often');
+    if (--this.#references > 0) return;
+    for (const table of this.tables()) if (--table.references === 0) this.#onObsolete(table);
+  }
+
+  /**
+   * The newest version of `key` at or below `at`, in the tables or, if that is newer still, `best`. Tables that cannot
+   * have a newer one are not touched: usually the first hit ends the search, but nothing here relies on versions of a
+   * key being written in their order.
+   */
+  get(key: Uint8Array, at: number, best: Found | undefined): MaybePromise<Found | undefined> {
+    const candidates = this.#candidates(key);
+    if (candidates.length === 0) return best;
+    const hash = bloomHash(key);
+    for (let i = 0; i < candidates.length; i++) {
+      if (!canHaveNewer(candidates[i], at, best)) continue;
+      const found = candidates[i].get(key, hash, at);
+      if (found instanceof Promise) return this.#getReading(found, candidates, i + 1, key, hash, at, best);
+      best = newer(best, found);
+    }
+    return best;
+  }
+
+  /** The rest of {@link get}, from the first table on that had to be read. */
+  async #getReading(
+    pending: Promise<Found | undefined>,
+    candidates: readonly SstableReader[],
+    from: number,
+    key: Uint8Array,
+    hash: number,
+    at: number,
+    best: Found | undefined,
+  ): Promise<Found | undefined> {
+    this.retain();
+    try {
+      best = newer(best, await pending);
+      for (let i = from; i < candidates.length; i++) {
+        if (canHaveNewer(candidates[i], at, best)) best = newer(best, await candidates[i].get(key, hash, at));
+      }
+      return best;
+    } finally {
+      this.release();
+    }
+  }
+
+  /** Tables whose range has the key, the newest first. */
+  #candidates(key: Uint8Array): SstableReader[] {
+    const candidates: SstableReader[] = [];
+    for (const { reader } of this.#tables[0]) {
+      const { smallestKey, largestKey } = reader.metadata;
+      if (compareBytes(smallestKey, key) <= 0 && compareBytes(key, largestKey) <= 0) candidates.push(reader);
+    }
+    for (let level = 1; level < this.#tables.length; level++) {
+      const tables = this.#tables[level];
+      const at = firstEndingAtOrAfter(tables, key);
+      if (at < tables.length && compareBytes(tables[at].reader.metadata.smallestKey, key) <= 0) {
+        candidates.push(tables[at].reader);
+      }
+    }
+    return candidates;
+  }
+
+  /** One source for each table of level 0 and for each other level that has tables within the bounds, newest first. */
+  iterators(bounds: KeyBounds, reverse: boolean): EntryIterator[] {
+    const sources: EntryIterator[] = [];
+    this.#tables.forEach((tables, level) => {
+      const inBounds = tables.map(({ reader }) => reader).filter((reader) => isInBounds(reader, bounds));
+      if (level === 0) for (const reader of inBounds) sources.push(new SstableIterator(reader, bounds, reverse));
+      else if (inBounds.length > 0) sources.push(new LevelIterator(inBounds, bounds, reverse));
+    });
+    return sources;
+  }
+}
+
+function canHaveNewer({ metadata }: SstableReader, at: number, best: Found | undefined): boolean {
+  return metadata.smallestVersion <= at && (best === undefined || metadata.largestVersion > best.version);
+}
+
+/** `later` was read from an older source: of equals the first one stays. */
+export function newer(best: Found | undefined, later: Found | undefined): Found | undefined {
+  return best === undefined || (later !== undefined && later.version > best.version) ? later : best;
+}
+
+function firstEndingAtOrAfter(tables: readonly SharedTable[], key: Uint8Array): number {
+  let low = 0;
+  let high = tables.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareBytes(tables[middle].reader.metadata.largestKey, key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function isInBounds({ metadata }: SstableReader, { lower, upper }: KeyBounds): boolean {
+  return (
+    compareBytes(metadata.largestKey, lower) >= 0 &&
+    (upper === undefined || compareBytes(metadata.smallestKey, upper) < 0)
+  );
+}

@@ -1,0 +1,257 @@
+import { assert } from '../../base/assert.js';
+import { CorruptionError } from '../../base/errors.js';
+import { LogIndex } from '../../base/ids.js';
+import type { Disk } from '../../env/disk.js';
+import type { Logger } from '../../env/logger.js';
+import type { BlockCache } from '../block-cache.js';
+import { SstableReader } from '../sstable/sstable-reader.js';
+import type { TableMetadata } from '../sstable/sstable-format.js';
+import { currentFileName, manifestFileName, parentFolder, parseFileName, tableFileName } from './file-names.js';
+import { applyEdit, emptyLevels, type Levels } from './levels.js';
+import { LsmVersion, type SharedTable } from './lsm-version.js';
+import { readManifest, type Manifest } from './manifest-reader.js';
+import { ManifestWriter } from './manifest-writer.js';
+import type { VersionEdit } from './version-edit.js';
+
+export interface VersionSetResources {
+  readonly disk: Disk;
+  readonly blockCache: BlockCache;
+  readonly logger: Logger;
+}
+
+/**
+ * The current version of a tree, and the way to the next one. Owns the files in the tree's folder.
+ *
+ * Invariants:
+ * - The current version is what the durable CURRENT says: an edit is first durable, then seen.
+ * - A file is removed only when no durable state names it and no reader holds it.
+ * - A number is given to a file once.
+ */
+export class VersionSet {
+  readonly #directory: string;
+  readonly #resources: VersionSetResources;
+  readonly #manifest: ManifestWriter;
+  /** Manifests on disk; all but the one that counts go when an edit has succeeded. */
+  readonly #manifestNumbers: Set<number>;
+  #current: LsmVersion;
+  #appliedIndex: LogIndex;
+  #nextFileNumber: number;
+  /** Edits queue behind each other. */
+  #lastEdit: Promise<unknown> = Promise.resolve();
+  readonly #removals = new Set<Promise<void>>();
+  #closed = false;
+
+  static async create(
+    directory: string,
+    manifestBytesMax: number,
+    resources: VersionSetResources,
+  ): Promise<VersionSet> {
+    const { disk } = resources;
+    await disk.makeDirectory(directory);
+    await disk.syncDirectory(parentFolder(directory));
+    await clearUnfinishedCreation(disk, directory);
+    const versions = new VersionSet(directory, manifestBytesMax, resources, undefined);
+    await versions.apply({ removed: [], added: [] });
+    return versions;
+  }
+
+  static async open(directory: string, manifestBytesMax: number, resources: VersionSetResources): Promise<VersionSet> {
+    const manifest = await readManifest(resources.disk, directory);
+    const versions = new VersionSet(directory, manifestBytesMax, resources, manifest);
+    try {
+      await versions.#settleFiles();
+    } catch (error) {
+      await versions.close();
+      throw error;
+    }
+    return versions;
+  }
+
+  private constructor(
+    directory: string,
+    manifestBytesMax: number,
+    resources: VersionSetResources,
+    manifest: Manifest | undefined,
+  ) {
+    this.#directory = directory;
+    this.#resources = resources;
+    this.#manifest = new ManifestWriter(resources.disk, directory, manifestBytesMax, manifest);
+    this.#manifestNumbers = new Set(manifest === undefined ? [] : [manifest.pointer.number]);
+    this.#appliedIndex = manifest?.state.appliedIndex ?? LogIndex(0);
+    this.#nextFileNumber = manifest?.state.nextFileNumber ?? 1;
+    this.#current = this.#makeVersion(manifest?.state.levels ?? emptyLevels, new Map());
+  }
+
+  /** Borrowed: retain it to read over several turns. */
+  get current(): LsmVersion {
+    return this.#current;
+  }
+
+  get durableAppliedIndex(): LogIndex {
+    return this.#appliedIndex;
+  }
+
+  get directory(): string {
+    return this.#directory;
+  }
+
+  tablePath(number: number): string {
+    return `${this.#directory}/${tableFileName(number)}`;
+  }
+
+  /** The first of `count` numbers that are now the caller's. */
+  takeFileNumbers(count: number): number {
+    const first = this.#nextFileNumber;
+    this.#nextFileNumber += count;
+    return first;
+  }
+
+  /**
+   * Makes the edit durable, then current. Files that it adds are durable already, names too. If it rejects, the edit
+   * has not happened, yet a crash may show it: the files of both sides must stay until an edit has succeeded.
+   */
+  apply(edit: VersionEdit): Promise<void> {
+    const done = this.#lastEdit.then(() => this.#apply(edit));
+    this.#lastEdit = done.catch(() => undefined);
+    return done;
+  }
+
+  async #apply(edit: VersionEdit): Promise<void> {
+    assert(!this.#closed, 'an edit of a closed tree');
+    const levels = applyEdit(this.#current.levels, edit);
+    const appliedIndex = edit.appliedIndex ?? this.#appliedIndex;
+    assert(appliedIndex >= this.#appliedIndex, `applied index ${appliedIndex} after ${this.#appliedIndex}`);
+    const rest = { appliedIndex, nextFileNumber: this.#nextFileNumber };
+    const manifestNumber = await this.#manifest.append(
+      { removed: edit.removed, added: edit.added, ...rest },
+      { levels, ...rest },
+      () => {
+        const number = this.takeFileNumbers(1);
+        this.#manifestNumbers.add(number);
+        return number;
+      },
+    );
+
+    const previous = this.#current;
+    this.#appliedIndex = appliedIndex;
+    this.#current = this.#makeVersion(levels, sharedTablesOf(previous));
+    previous.release();
+    for (const number of this.#manifestNumbers) {
+      if (number === manifestNumber) continue;
+      this.#manifestNumbers.delete(number);
+      this.#removeInBackground(`${this.#directory}/${manifestFileName(number)}`);
+    }
+  }
+
+  #makeVersion(levels: Levels, existing: ReadonlyMap<number, SharedTable>): LsmVersion {
+    const tables = levels.map((level) =>
+      level.map((metadata) => existing.get(metadata.number) ?? { reader: this.#reader(metadata), references: 0 }),
+    );
+    return new LsmVersion(levels, tables, (table) => this.#dropTable(table));
+  }
+
+  #reader(metadata: TableMetadata): SstableReader {
+    const { disk, blockCache } = this.#resources;
+    return new SstableReader(disk, this.tablePath(metadata.number), metadata, blockCache.partition());
+  }
+
+  #dropTable({ reader }: SharedTable): void {
+    this.#track(reader.close().catch((error: unknown) => this.#warn('closing a table failed', reader.path, error)));
+    // At the close of the tree its versions are released too: then the tables stay.
+    if (!this.#closed) this.#removeInBackground(reader.path);
+  }
+
+  /** What cannot be removed stays until the tree is opened again. */
+  #removeInBackground(path: string): void {
+    this.#track(
+      this.#resources.disk
+        .remove(path)
+        .catch((error: unknown) => this.#warn('removing an obsolete file failed', path, error)),
+    );
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work.then(() => {
+      this.#removals.delete(tracked);
+    });
+    this.#removals.add(tracked);
+  }
+
+  #warn(message: string, path: string, error: unknown): void {
+    this.#resources.logger.warn(message, { path, error: String(error) });
+  }
+
+  /** After a start: every table that the manifest names is there, and what nothing names is removed. */
+  async #settleFiles(): Promise<void> {
+    const wanted = new Set(sharedTablesOf(this.#current).keys());
+    const missing = new Set(wanted);
+    for (const name of await this.#resources.disk.list(this.#directory)) {
+      const file = parseFileName(name);
+      const path = `${this.#directory}/${name}`;
+      switch (file.type) {
+        case 'table':
+          missing.delete(file.number);
+          this.#nextFileNumber = Math.max(this.#nextFileNumber, file.number + 1);
+          if (!wanted.has(file.number)) this.#removeInBackground(path);
+          break;
+        case 'manifest':
+          this.#nextFileNumber = Math.max(this.#nextFileNumber, file.number + 1);
+          if (!this.#manifestNumbers.has(file.number)) this.#removeInBackground(path);
+          break;
+        case 'aside':
+          this.#removeInBackground(path);
+          break;
+        case 'current':
+        case 'foreign':
+          break;
+      }
+    }
+    for (const number of missing) throw new CorruptionError(this.tablePath(number), 0, 'the table is missing');
+    await this.#removalsDone();
+  }
+
+  async #removalsDone(): Promise<void> {
+    while (this.#removals.size > 0) await Promise.all(this.#removals);
+  }
+
+  /** Reads the manifest again: it must say what is current. */
+  async verify(): Promise<void> {
+    const verified = this.#lastEdit.then(async () => {
+      const { state } = await readManifest(this.#resources.disk, this.#directory);
+      const onDisk = state.levels.map((tables) => tables.map(({ number }) => number));
+      const current = this.#current.levels.map((tables) => tables.map(({ number }) => number));
+      assert(JSON.stringify(onDisk) === JSON.stringify(current), 'the manifest on disk is not that of the tree');
+    });
+    this.#lastEdit = verified.catch(() => undefined);
+    await verified;
+  }
+
+  /** Waits for edits and removals that are under way and closes the tables. Versions that are still held end with it. */
+  async close(): Promise<void> {
+    await this.#lastEdit;
+    this.#closed = true;
+    await Promise.all([...this.#current.tables()].map(({ reader }) => reader.close()));
+    await this.#removalsDone();
+  }
+}
+
+function sharedTablesOf(version: LsmVersion): Map<number, SharedTable> {
+  return new Map([...version.tables()].map((table) => [table.reader.metadata.number, table]));
+}
+
+/**
+ * A crash may have ended a creation before CURRENT was there. Anything beyond its first manifest means that there was a
+ * tree and its root is lost: then nothing is touched.
+ */
+async function clearUnfinishedCreation(disk: Disk, directory: string): Promise<void> {
+  const leftovers: string[] = [];
+  for (const name of await disk.list(directory)) {
+    const file = parseFileName(name);
+    assert(file.type !== 'current', `there is a tree in ${directory} already`);
+    if (file.type === 'table' || (file.type === 'manifest' && file.number > 1)) {
+      throw new CorruptionError(`${directory}/${currentFileName}`, 0, `it is missing, though there is ${name}`);
+    }
+    if (file.type !== 'foreign') leftovers.push(name);
+  }
+  for (const name of leftovers) await disk.remove(`${directory}/${name}`);
+}
