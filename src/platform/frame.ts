@@ -3,7 +3,7 @@ import { assert } from '../base/assert.js';
 import { maskedCrc32, crc32 } from '../base/checksum.js';
 import { getU32, putU32 } from '../base/coding.js';
 
-/** Length of the payload (u32), then the masked checksum (u32) of those four bytes and the payload. */
+/** Length of the payload (u32), then the masked checksum (u32) of the payload followed by those four bytes. */
 export const frameHeaderBytes = 8;
 const lengthBytes = 4;
 
@@ -18,7 +18,7 @@ export function writeFrameHeader(target: Uint8Array, offset: number, payload: Ui
 }
 
 function checksum(length: Uint8Array, payload: Uint8Array): number {
-  return maskedCrc32(payload, crc32(length));
+  return maskedCrc32(length, crc32(payload));
 }
 
 /**

@@ -48,13 +48,16 @@ export class DiskTree {
 
   makeDirectory(path: string): void {
     let at = this.#root;
-    for (const name of split(path)) {
+    const names = split(path);
+    for (const [depth, name] of names.entries()) {
       let next = at.get(name);
       if (next === undefined) {
         next = new DirectoryState();
         at.change(new Map([[name, next]]));
       }
-      if (next.type !== 'directory') throw new DiskError('exists', path, 'makeDirectory');
+      if (next.type !== 'directory') {
+        throw new DiskError(depth === names.length - 1 ? 'exists' : 'io', path, 'makeDirectory');
+      }
       at = next;
     }
   }

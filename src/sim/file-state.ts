@@ -73,6 +73,7 @@ export class FileState {
   }
 
   write(bytes: Uint8Array, offset: number): void {
+    if (bytes.length === 0) return;
     this.#current.write(bytes, offset);
     this.#pending.push({ type: 'write', offset, bytes: bytes.slice() });
   }
