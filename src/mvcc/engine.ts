@@ -49,7 +49,7 @@ export interface Engine extends EngineReader {
   readonly appliedIndex: LogIndex;
   /** The engine holds everything up to here also after a power loss. */
   readonly durableAppliedIndex: LogIndex;
-  /** Atomic, visible at once, durable with the next flush. */
+  /** Atomic, visible at once, durable with the next flush. `appliedIndex` grows with each call. */
   write(batch: TreeBatch, appliedIndex: LogIndex): void;
   /** Reads below `version` have ended: of each key, all but the newest version at or below it may be dropped. */
   setSafePoint(version: Timestamp): void;

@@ -63,6 +63,9 @@ export type Evaluated =
   /** Every operation failed: nothing to propose, answer at once. */
   | { readonly batch: undefined; readonly ticket: undefined; readonly results: readonly OperationResult[] };
 
+/** Bytes that a batch takes for each operation besides its key and value, at most; its own header is included. */
+export const operationOverheadBytesMax = 256;
+
 /** Expired request records that one entry deletes, for each record that it may add: above 1, so that none pile up. */
 const expiredPerOperation = 2;
 

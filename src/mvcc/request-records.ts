@@ -20,9 +20,14 @@ export function fingerprint(operation: WriteOperation): number {
   putU32(header, 6, operation.type === 'put' ? operation.value.length : 0);
   putU53(header, 10, condition.type === 'versionEquals' ? condition.version : 0);
   let crc = crc32(key, crc32(header));
-  if (operation.type === 'put') crc = crc32(operation.value, crc);
-  if (condition.type === 'valueEquals') crc = crc32(condition.value, crc);
+  if (operation.type === 'put') crc = extend(crc, operation.value);
+  if (condition.type === 'valueEquals') crc = extend(crc, condition.value);
   return crc;
+}
+
+/** Node.js takes some empty arrays (those without memory behind them) as a wish to start again at 0. */
+function extend(crc: number, bytes: Uint8Array): number {
+  return bytes.length === 0 ? crc : crc32(bytes, crc);
 }
 
 export function encodeRequestRecord(operationFingerprint: number): Uint8Array {

@@ -33,6 +33,13 @@ interface StoredState {
   readonly safePoint: Timestamp;
 }
 
+/**
+ * What a new shard holds counts as its first entry, of term 0, which no log has: the log of a new group begins after
+ * it. So a replica that begins with nothing cannot be brought up by entries alone, which would leave out what was
+ * there before the first of them; it needs a Raft snapshot.
+ */
+export const initialIndex = LogIndex(1);
+
 /** Version of what a shard has before its first write; below every timestamp that is issued. */
 const initialVersion = Timestamp(1);
 
@@ -54,10 +61,10 @@ export class StateMachine implements EngineReader {
     this.#mark = { index: engine.appliedIndex, safePoint: stored.safePoint };
   }
 
-  /** Makes a new, empty shard in an empty engine; durable when it resolves. */
+  /** Makes a new, empty shard, at {@link initialIndex}, in an empty engine; durable when it resolves. */
   static async create(engine: Engine, descriptor: Uint8Array, options: StateMachineOptions): Promise<StateMachine> {
     assert(engine.appliedIndex === 0, `the engine has applied entries up to ${engine.appliedIndex}`);
-    engine.write(new TreeBatch().put(descriptorKey, initialVersion, descriptor), LogIndex(0));
+    engine.write(new TreeBatch().put(descriptorKey, initialVersion, descriptor), initialIndex);
     await engine.flush();
     return new StateMachine(engine, { descriptor, maxVersion: Timestamp(0), safePoint: Timestamp(0) }, options);
   }

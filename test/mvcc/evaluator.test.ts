@@ -1,73 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { AssertionError } from '../../src/base/assert.js';
 import { utf8 } from '../../src/base/bytes.js';
-import { LogIndex, Timestamp } from '../../src/base/ids.js';
-import { Evaluator, type Evaluated } from '../../src/mvcc/evaluator.js';
-import type { Condition, OperationResult, RequestId, WriteOperation } from '../../src/mvcc/operations.js';
-import { StateMachine } from '../../src/mvcc/state-machine.js';
-import { NaiveEngine } from './naive-engine.js';
-
-const none: Condition = { type: 'none' };
-const session = new Uint8Array(16).fill(7);
-let seqs = 0;
-const nextId = (): RequestId => ({ session, seq: seqs++ });
-
-function put(key: string, value: string, condition = none, requestId = nextId()): WriteOperation {
-  return { type: 'put', key: utf8(key), value: utf8(value), condition, requestId };
-}
-
-function del(key: string, condition = none, requestId = nextId()): WriteOperation {
-  return { type: 'delete', key: utf8(key), condition, requestId };
-}
-
-/** One leader, whose entries are applied when the test says so. */
-class Leader {
-  readonly engine = new NaiveEngine();
-  readonly evaluator: Evaluator;
-  readonly #proposed: Evaluated[] = [];
-  #machine: StateMachine | undefined;
-  #clock = 1000;
-
-  constructor(requestIdRetentionMs = 60_000) {
-    this.evaluator = new Evaluator(this.engine, { requestIdRetentionMs });
-  }
-
-  async machine(): Promise<StateMachine> {
-    this.#machine ??= await StateMachine.create(this.engine, utf8('shard'), { versionRetentionMs: 60_000 });
-    return this.#machine;
-  }
-
-  advanceClock(micros: number): void {
-    this.#clock += micros;
-  }
-
-  /** Evaluates, and leaves the entry in flight. */
-  async propose(...operations: WriteOperation[]): Promise<readonly OperationResult[]> {
-    await this.machine();
-    const evaluated = this.evaluator.evaluate(
-      operations,
-      await this.evaluator.prepare(operations),
-      Timestamp(this.#clock),
-    );
-    this.#clock += operations.length;
-    if (evaluated.batch !== undefined) this.#proposed.push(evaluated);
-    return evaluated.results;
-  }
-
-  async applyAll(): Promise<void> {
-    const machine = await this.machine();
-    for (const { batch, ticket } of this.#proposed.splice(0)) {
-      if (batch === undefined) continue;
-      machine.apply(LogIndex(machine.appliedIndex + 1), batch);
-      this.evaluator.applied(ticket);
-    }
-  }
-
-  async execute(operation: WriteOperation): Promise<OperationResult> {
-    const [result] = await this.propose(operation);
-    await this.applyAll();
-    return result;
-  }
-}
+import { Timestamp, timestampMax } from '../../src/base/ids.js';
+import { Evaluator, operationOverheadBytesMax } from '../../src/mvcc/evaluator.js';
+import { keyPrefix } from '../../src/mvcc/keyspace.js';
+import type { Condition, OperationResult, WriteOperation } from '../../src/mvcc/operations.js';
+import { initialIndex } from '../../src/mvcc/state-machine.js';
+import { decodeWriteBatch } from '../../src/mvcc/write-batch-reader.js';
+import { del, Leader, nextId, none, put } from './leader.js';
 
 describe('conditions on every state', () => {
   const version = Timestamp(1000);
@@ -121,5 +61,270 @@ describe('conditions on every state', () => {
     const changed = result?.type === 'written';
     if (changed) expect(read).toEqual(type === 'put' ? { version: written, value: utf8('new') } : undefined);
     else expect(read).toEqual(state === 'present' ? { version, value: utf8('old') } : undefined);
+  });
+});
+
+describe('request ids', () => {
+  const wheres = ['same batch', 'in flight', 'applied'] as const;
+
+  /** Results of the last operation, after those before it reached the state `where`. */
+  async function resultAfter(
+    leader: Leader,
+    where: (typeof wheres)[number],
+    before: WriteOperation[],
+    last: WriteOperation,
+  ): Promise<OperationResult | undefined> {
+    if (where === 'same batch') return (await leader.propose(...before, last)).at(-1);
+    await leader.propose(...before);
+    if (where === 'applied') await leader.applyAll();
+    return (await leader.propose(last)).at(-1);
+  }
+
+  it.each(wheres)('answers a retry with the first result, without an effect (%s)', async (where) => {
+    const leader = new Leader();
+    const first = put('k', 'mine', { type: 'absent' });
+    const others = [put('k', 'theirs'), del('k'), put('k', 'again')];
+    const retried = await resultAfter(leader, where, [first, ...others], first);
+    expect(retried).toEqual({ type: 'written', version: 1000 });
+    await leader.applyAll();
+    const read = await (await leader.machine()).read(utf8('k'), timestampMax);
+    expect(read).toEqual({ version: 1003, value: utf8('again') });
+  });
+
+  it.each(wheres)('answers a retried delete with its version (%s)', async (where) => {
+    const first = del('k');
+    const retried = await resultAfter(new Leader(), where, [put('k', 'v'), first], first);
+    expect(retried).toEqual({ type: 'written', version: 1001 });
+  });
+
+  it.each(wheres)('are not remembered for what took no effect (%s)', async (where) => {
+    const [conditionFailed, nothingDeleted] = [
+      put('k', 'v', { type: 'versionEquals', version: Timestamp(5) }),
+      del('k'),
+    ];
+    const leader = new Leader();
+    const again = { ...conditionFailed, condition: none };
+    expect(await resultAfter(leader, where, [conditionFailed, nothingDeleted], again)).toMatchObject({
+      type: 'written',
+    });
+    expect((await leader.propose(nothingDeleted))[0]).toMatchObject({ type: 'written' });
+  });
+
+  const id = nextId();
+  const original = put('k', 'v', none, id);
+  const different: Record<string, WriteOperation> = {
+    key: put('l', 'v', none, id),
+    value: put('k', 'w', none, id),
+    'empty value': put('k', '', none, id),
+    type: del('k', none, id),
+    condition: put('k', 'v', { type: 'absent' }, id),
+    version: put('k', 'v', { type: 'versionEquals', version: Timestamp(1000) }, id),
+    'expected value': put('k', 'v', { type: 'valueEquals', value: utf8('') }, id),
+  };
+  it.each(wheres.flatMap((where) => Object.keys(different).map((what) => ({ where, what }))))(
+    'refuse another write: different $what ($where)',
+    async ({ where, what }) => {
+      const leader = new Leader();
+      const result = await resultAfter(leader, where, [original], different[what]);
+      expect(result).toMatchObject({ type: 'failed', error: { code: 'INVALID_ARGUMENT', outcome: 'notApplied' } });
+      expect(result?.type === 'failed' && result.error.message).toMatch(/request id reuse/);
+    },
+  );
+
+  it('are of one session', async () => {
+    const leader = new Leader();
+    await leader.execute(original);
+    const otherSession = { session: new Uint8Array(16), seq: id.seq };
+    expect(await leader.execute(put('k', 'w', none, otherSession))).toMatchObject({ type: 'written', version: 1001 });
+  });
+
+  it('are forgotten after the retention, a few with each entry', async () => {
+    const leader = new Leader(1);
+    const old = Array.from({ length: 9 }, (_, i) => put(`k${i}`, 'v'));
+    await leader.propose(...old);
+    await leader.applyAll();
+    leader.clock = 2008;
+    // 1000 to 1007 are older than 1 ms at 2008, of which the highest version so far knows nothing.
+    const recent = put('k', 'v');
+    await leader.execute(recent);
+    expect(await requestsStored(leader)).toBe(10);
+    const counts = [];
+    for (let i = 0; i < 4; i++) {
+      await leader.propose(put('k', 'v'));
+      counts.push(forgottenBy(leader));
+    }
+    await leader.applyAll();
+    expect(counts).toEqual([2, 2, 2, 2]);
+    expect(await requestsStored(leader)).toBe(6);
+    expect(await leader.execute(old[7])).toMatchObject({ type: 'written', version: leader.clock - 1 });
+    expect(await leader.execute(recent)).toMatchObject({ type: 'written', version: 2008 });
+  });
+
+  it('do not pile up under a steady load', async () => {
+    const leader = new Leader(10);
+    for (let i = 0; i < 300; i++) {
+      await leader.propose(put('k', 'v'));
+      leader.clock += 500;
+      if (i % 3 === 0) await leader.applyAll();
+    }
+    await leader.applyAll();
+    expect(await requestsStored(leader)).toBeLessThan(30);
+  });
+
+  function forgottenBy(leader: Leader): number {
+    let count = 0;
+    const onDelete = (key: Uint8Array): void => {
+      if (key[0] === keyPrefix.request) count++;
+    };
+    const newest = leader.proposed.at(-1)?.batch;
+    if (newest !== undefined) decodeWriteBatch(newest, { put: () => undefined, delete: onDelete });
+    return count;
+  }
+
+  async function requestsStored(leader: Leader): Promise<number> {
+    const bounds = { lower: Uint8Array.of(keyPrefix.request), upper: Uint8Array.of(keyPrefix.requestTime) };
+    const iterator = leader.engine.openIterator({ ...bounds, at: timestampMax, reverse: false });
+    let count = 0;
+    while ((await iterator.next()) !== undefined) count++;
+    return count;
+  }
+});
+
+describe('entries', () => {
+  it('are made for answers that change nothing, too', async () => {
+    const leader = new Leader();
+    await leader.propose(put('k', 'v', { type: 'versionEquals', version: Timestamp(1) }), del('k'));
+    expect(leader.proposed.length).toBe(1);
+    await leader.applyAll();
+    expect((await leader.machine()).appliedIndex).toBe(initialIndex + 1);
+    expect((await leader.machine()).maxVersion).toBe(0);
+  });
+
+  it('are not made when every operation failed', async () => {
+    const leader = new Leader();
+    await leader.execute(put('k', 'v'));
+    leader.clock = 1000;
+    const results = await leader.propose(put('k', 'w'));
+    expect(results).toMatchObject([
+      { type: 'failed', error: { code: 'TIMESTAMP_UNAVAILABLE', outcome: 'notApplied' } },
+    ]);
+    expect(leader.proposed.length).toBe(0);
+  });
+
+  it('take what is above the highest version in flight when timestamps go back', async () => {
+    const leader = new Leader();
+    await leader.propose(put('a', 'v'), put('b', 'v'));
+    leader.clock = 1000;
+    const results = await leader.propose(put('c', 'v'), put('d', 'v'), put('e', 'v'));
+    expect(results.map(({ type }) => type)).toEqual(['failed', 'failed', 'written']);
+    await leader.applyAll();
+    expect((await leader.machine()).maxVersion).toBe(1002);
+  });
+
+  it('know the highest version of a shard that was there before the evaluator', async () => {
+    const leader = new Leader();
+    await leader.execute(put('k', 'v'));
+    const second = new Evaluator(leader.engine, { requestIdRetentionMs: 1 });
+    const operations = [put('k', 'w')];
+    const { results } = second.evaluate(operations, await second.prepare(operations), Timestamp(1000));
+    expect(results).toMatchObject([{ type: 'failed', error: { code: 'TIMESTAMP_UNAVAILABLE' } }]);
+  });
+
+  it('must be applied in order', async () => {
+    const leader = new Leader();
+    await leader.propose(put('k', 'v'));
+    await leader.propose(put('k', 'w'));
+    expect(() => leader.evaluator.applied(2)).toThrow(AssertionError);
+    expect(() => new Leader().evaluator.applied(1)).toThrow(AssertionError);
+  });
+
+  it('leave no trace when they are withdrawn', async () => {
+    const leader = new Leader();
+    await leader.execute(put('k', 'applied'));
+    await leader.propose(put('k', 'in flight'), put('l', 'in flight'));
+    const refused = [put('k', 'refused'), del('l'), put('m', 'refused')];
+    const evaluated = leader.evaluator.evaluate(refused, await leader.evaluator.prepare(refused), Timestamp(1500));
+    leader.evaluator.withdraw(evaluated.ticket ?? 0);
+    leader.clock = 1600;
+    const ask: Condition = { type: 'versionEquals', version: Timestamp(1) };
+    const results = await leader.propose(put('k', '', ask), put('l', '', ask), put('m', '', ask), refused[0]);
+    expect(results).toEqual([
+      { type: 'conditionFailed', current: { version: 1001, value: utf8('in flight') } },
+      { type: 'conditionFailed', current: { version: 1002, value: utf8('in flight') } },
+      { type: 'conditionFailed', current: undefined },
+      { type: 'written', version: 1603 },
+    ]);
+  });
+
+  it('add no more than a fixed number of bytes to each operation', async () => {
+    const leader = new Leader(1);
+    await leader.propose(...Array.from({ length: 40 }, () => put('k', 'v')));
+    await leader.applyAll();
+    leader.clock = 2 ** 52;
+    await leader.execute(put('k', 'v'));
+    for (const count of [1, 10]) {
+      const operations = Array.from({ length: count }, () => put('k'.repeat(4096), 'v'.repeat(100_000)));
+      await leader.propose(...operations);
+      const bytes = leader.proposed.at(-1)?.batch?.length ?? 0;
+      await leader.applyAll();
+      const overhead = (bytes - count * 104_096) / count;
+      expect(overhead).toBeGreaterThan(200);
+      expect(overhead).toBeLessThanOrEqual(operationOverheadBytesMax);
+    }
+  });
+});
+
+describe('a reset', () => {
+  it('forgets what was in flight', async () => {
+    const leader = new Leader();
+    await leader.execute(put('k', 'applied'));
+    const lost = put('k', 'lost');
+    await leader.propose(lost);
+    leader.lose();
+    expect(leader.evaluator.entriesInFlight).toBe(0);
+    const [failed, written] = await leader.propose(put('k', '', { type: 'absent' }), lost);
+    expect(failed).toMatchObject({ current: { value: utf8('applied') } });
+    expect(written).toEqual({ type: 'written', version: leader.clock - 1 });
+  });
+
+  it('makes what was prepared before it fail', async () => {
+    const leader = new Leader();
+    await leader.execute(put('k', 'v'));
+    const operations = [put('k', 'w'), del('k')];
+    const prepared = await leader.evaluator.prepare(operations);
+    leader.lose();
+    const evaluated = leader.evaluator.evaluate(operations, prepared, Timestamp(5000));
+    expect(evaluated.batch).toBeUndefined();
+    const notLeader = { type: 'failed', error: { code: 'NOT_LEADER', outcome: 'notApplied' } };
+    expect(evaluated.results).toMatchObject([notLeader, notLeader]);
+  });
+
+  it('ignores entries from before it that are applied late', async () => {
+    const leader = new Leader();
+    await leader.propose(put('k', 'v'));
+    leader.evaluator.reset();
+    await leader.applyAll();
+    expect(await leader.execute(put('k', 'w', { type: 'valueEquals', value: utf8('v') }))).toMatchObject({
+      type: 'written',
+    });
+  });
+});
+
+describe('prepared reads', () => {
+  it('are good once, and only the newest', async () => {
+    const { evaluator } = new Leader();
+    const operations = [put('k', 'v')];
+    const older = await evaluator.prepare(operations);
+    const newer = await evaluator.prepare(operations);
+    expect(() => evaluator.evaluate(operations, older, Timestamp(1))).toThrow(AssertionError);
+    evaluator.evaluate(operations, newer, Timestamp(1));
+    expect(() => evaluator.evaluate(operations, newer, Timestamp(2))).toThrow(AssertionError);
+    expect(() => evaluator.evaluate([put('k', 'v')], newer, Timestamp(2))).toThrow(AssertionError);
+  });
+
+  it('come without a promise when the engine has everything in memory', async () => {
+    const leader = new Leader();
+    await leader.execute(put('k', 'v'));
+    expect(leader.evaluator.prepare([put('k', 'v', { type: 'absent' }), del('l')])).not.toBeInstanceOf(Promise);
   });
 });

@@ -1,19 +1,25 @@
-/** The slow, obvious twin of the tree: every version ever written, in one list, sorted for each read. */
-import { compareBytes, copyBytes } from '../../src/base/bytes.js';
+/** The slow, obvious twin of the tree: every version that was ever written, in plain lists. */
+import { assert } from '../../src/base/assert.js';
+import { compareBytes, copyBytes, mapKey } from '../../src/base/bytes.js';
 import { LogIndex, Timestamp } from '../../src/base/ids.js';
-import type { MaybePromise } from '../../src/base/promises.js';
 import type { Prng } from '../../src/base/prng.js';
-import type { Engine, EngineEntry, EngineIterator, EngineRange, EngineRecord } from '../../src/mvcc/engine.js';
+import type { MaybePromise } from '../../src/base/promises.js';
 import type { TreeBatch } from '../../src/lsm/tree-batch.js';
+import type { Engine, EngineEntry, EngineIterator, EngineRange, EngineRecord } from '../../src/mvcc/engine.js';
 
 interface StoredEntry extends EngineEntry {
   readonly key: Uint8Array;
 }
 
+interface WrittenBatch {
+  readonly appliedIndex: LogIndex;
+  readonly entries: readonly StoredEntry[];
+}
+
 export class NaiveEngine implements Engine {
-  readonly #entries: StoredEntry[] = [];
+  readonly #batches: WrittenBatch[] = [];
+  readonly #byKey = new Map<string, StoredEntry[]>();
   readonly #random: Prng | undefined;
-  #appliedIndex = LogIndex(0);
   #durableAppliedIndex = LogIndex(0);
   safePoint = Timestamp(0);
 
@@ -23,26 +29,29 @@ export class NaiveEngine implements Engine {
   }
 
   get appliedIndex(): LogIndex {
-    return this.#appliedIndex;
+    return this.#batches.at(-1)?.appliedIndex ?? LogIndex(0);
   }
 
   get durableAppliedIndex(): LogIndex {
     return this.#durableAppliedIndex;
   }
 
-  get entries(): readonly StoredEntry[] {
-    return this.#entries;
+  write(batch: TreeBatch, appliedIndex: LogIndex): void {
+    const entries = [...batch].map((entry) => ({ ...entry, key: copyBytes(entry.key), value: copyBytes(entry.value) }));
+    this.#add({ appliedIndex, entries });
   }
 
-  write(batch: TreeBatch, appliedIndex: LogIndex): void {
-    for (const { key, version, kind, value } of batch) {
-      this.#entries.push({ key: copyBytes(key), version, kind, value: copyBytes(value) });
+  #add(batch: WrittenBatch): void {
+    assert(batch.appliedIndex > this.appliedIndex, `applied index ${batch.appliedIndex} after ${this.appliedIndex}`);
+    this.#batches.push(batch);
+    for (const entry of batch.entries) {
+      const key = mapKey(entry.key);
+      this.#byKey.set(key, [...(this.#byKey.get(key) ?? []), entry]);
     }
-    this.#appliedIndex = appliedIndex;
   }
 
   flush(): Promise<void> {
-    this.#durableAppliedIndex = this.#appliedIndex;
+    this.#durableAppliedIndex = this.appliedIndex;
     return Promise.resolve();
   }
 
@@ -50,31 +59,29 @@ export class NaiveEngine implements Engine {
     this.safePoint = version;
   }
 
-  get(key: Uint8Array, at: Timestamp): MaybePromise<EngineEntry | undefined> {
-    if (this.#random?.chance(0.5) !== true) return this.#get(key, at);
-    return Promise.resolve().then(() => this.#get(key, at));
+  /** What is there after a power loss. */
+  reopened(): NaiveEngine {
+    const engine = new NaiveEngine(this.#random);
+    for (const batch of this.#batches) if (batch.appliedIndex <= this.#durableAppliedIndex) engine.#add(batch);
+    engine.#durableAppliedIndex = this.#durableAppliedIndex;
+    return engine;
   }
 
-  #get(key: Uint8Array, at: Timestamp): StoredEntry | undefined {
-    let newest: StoredEntry | undefined;
-    for (const entry of this.#entries) {
-      if (entry.version > at || compareBytes(entry.key, key) !== 0) continue;
-      if (newest === undefined || entry.version >= newest.version) newest = entry;
-    }
-    return newest;
+  get(key: Uint8Array, at: Timestamp): MaybePromise<EngineEntry | undefined> {
+    const read = (): EngineEntry | undefined => newest(this.#byKey.get(mapKey(key)) ?? [], at);
+    return this.#random?.chance(0.5) === true ? Promise.resolve().then(read) : read();
   }
 
   openIterator({ lower, upper, at, reverse }: EngineRange): EngineIterator {
-    const keys = this.#entries
-      .map((entry) => entry.key)
-      .filter((key) => compareBytes(lower, key) <= 0 && compareBytes(key, upper) < 0)
-      .sort(compareBytes)
-      .filter((key, i, all) => i === 0 || compareBytes(key, all[i - 1]) !== 0);
-    if (reverse) keys.reverse();
-    const records = keys.flatMap((key): EngineRecord[] => {
-      const entry = this.#get(key, at);
-      return entry === undefined || entry.kind === 'delete' ? [] : [entry];
-    });
+    const records: EngineRecord[] = [];
+    for (const versions of this.#byKey.values()) {
+      const { key } = versions[0];
+      if (compareBytes(lower, key) > 0 || compareBytes(key, upper) >= 0) continue;
+      const entry = newest(versions, at);
+      if (entry?.kind === 'put') records.push(entry);
+    }
+    records.sort((a, b) => compareBytes(a.key, b.key));
+    if (reverse) records.reverse();
     let position = 0;
     return {
       next: () => {
@@ -86,4 +93,12 @@ export class NaiveEngine implements Engine {
       },
     };
   }
+}
+
+function newest(versions: readonly StoredEntry[], at: Timestamp): StoredEntry | undefined {
+  let best: StoredEntry | undefined;
+  for (const entry of versions) {
+    if (entry.version <= at && (best === undefined || entry.version >= best.version)) best = entry;
+  }
+  return best;
 }

@@ -1,0 +1,106 @@
+/** What a shard must do, written down as plainly as possible: one operation after the other, in plain maps. */
+import { mapKey, toHex } from '../../src/base/bytes.js';
+import type { Timestamp } from '../../src/base/ids.js';
+import type { OperationResult, RequestId, VersionedValue, WriteOperation } from '../../src/mvcc/operations.js';
+
+interface ModelVersion {
+  readonly version: Timestamp;
+  /** Undefined: deleted. */
+  readonly value: string | undefined;
+}
+
+interface ModelRequest {
+  readonly version: Timestamp;
+  readonly operation: string;
+}
+
+/** A result in a form that can be compared: byte strings as text, errors by code. */
+export type PlainResult =
+  | { readonly type: 'written'; readonly version: number }
+  | { readonly type: 'nothingDeleted' }
+  | { readonly type: 'conditionFailed'; readonly current: { version: number; value: string } | undefined }
+  | { readonly type: 'failed'; readonly code: string };
+
+export function plain(result: OperationResult): PlainResult {
+  switch (result.type) {
+    case 'written':
+    case 'nothingDeleted':
+      return result;
+    case 'conditionFailed': {
+      const { current } = result;
+      const value = current && { version: current.version, value: mapKey(current.value) };
+      return { type: 'conditionFailed', current: value };
+    }
+    case 'failed':
+      return { type: 'failed', code: result.error.code };
+    default:
+      throw new Error(`not the result of a write: ${result.type}`);
+  }
+}
+
+export function nameOf(id: RequestId): string {
+  return `${toHex(id.session)}/${id.seq}`;
+}
+
+function describe(operation: WriteOperation): string {
+  const { type, condition } = operation;
+  const value = operation.type === 'put' ? toHex(operation.value) : '';
+  const operand =
+    condition.type === 'versionEquals'
+      ? condition.version
+      : condition.type === 'valueEquals'
+        ? toHex(condition.value)
+        : '';
+  return [type, toHex(operation.key), value, condition.type, operand].join(' ');
+}
+
+export class SequentialModel {
+  /** All versions of each key, oldest first. */
+  readonly versions = new Map<string, ModelVersion[]>();
+  readonly requests = new Map<string, ModelRequest>();
+  lastVersion = 0;
+
+  clone(): SequentialModel {
+    const copy = new SequentialModel();
+    for (const [key, versions] of this.versions) copy.versions.set(key, [...versions]);
+    for (const [name, request] of this.requests) copy.requests.set(name, request);
+    copy.lastVersion = this.lastVersion;
+    return copy;
+  }
+
+  read(key: string, at: number): { version: Timestamp; value: string } | undefined {
+    const newest = (this.versions.get(key) ?? []).filter(({ version }) => version <= at).at(-1);
+    if (newest === undefined || newest.value === undefined) return undefined;
+    return { version: newest.version, value: newest.value };
+  }
+
+  execute(operation: WriteOperation, version: Timestamp): PlainResult {
+    const name = nameOf(operation.requestId);
+    const request = this.requests.get(name);
+    if (request !== undefined) {
+      if (request.operation === describe(operation)) return { type: 'written', version: request.version };
+      return { type: 'failed', code: 'INVALID_ARGUMENT' };
+    }
+    const key = mapKey(operation.key);
+    const current = this.read(key, Infinity);
+    const { condition } = operation;
+    const holds =
+      condition.type === 'none' ||
+      (condition.type === 'absent' && current === undefined) ||
+      (condition.type === 'versionEquals' && current?.version === condition.version) ||
+      (condition.type === 'valueEquals' && current?.value === mapKey(condition.value));
+    if (!holds) return { type: 'conditionFailed', current };
+    if (operation.type === 'delete' && current === undefined) return { type: 'nothingDeleted' };
+    if (version <= this.lastVersion) return { type: 'failed', code: 'TIMESTAMP_UNAVAILABLE' };
+
+    this.lastVersion = version;
+    this.requests.set(name, { version, operation: describe(operation) });
+    const value = operation.type === 'put' ? mapKey(operation.value) : undefined;
+    this.versions.set(key, [...(this.versions.get(key) ?? []), { version, value }]);
+    return { type: 'written', version };
+  }
+}
+
+export function plainValue(found: VersionedValue | undefined): { version: Timestamp; value: string } | undefined {
+  return found && { version: found.version, value: mapKey(found.value) };
+}
