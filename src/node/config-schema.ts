@@ -5,6 +5,7 @@
 import { z } from 'zod';
 
 import { defaultLimits, type Limits } from '../base/limits.js';
+import { addressRule, isAddress } from './config-address.js';
 import { defaultRaftTiming } from './options.js';
 
 const kib = 1024;
@@ -29,16 +30,6 @@ function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): z.ZodType<numb
 const bytes = z.preprocess(bytesFromText, wholeNumber(1));
 /** A day: no wait of this program is sensibly longer. */
 const milliseconds = wholeNumber(1, 86_400_000);
-
-const addressRule = 'expected host:port (an IPv6 host in brackets, a port from 1 to 65535)';
-
-/** `host:port`, as `listen` and `connect` take it. */
-export function isAddress(text: string): boolean {
-  const match = /^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]]+):(\d{1,5})$/.exec(text);
-  if (match === null) return false;
-  const port = Number(match[2]);
-  return port >= 1 && port <= 65_535;
-}
 
 const address = z.string(addressRule).refine(isAddress, addressRule);
 const text = z.string('expected text').min(1, 'must not be empty');

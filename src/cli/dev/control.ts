@@ -1,0 +1,69 @@
+/**
+ * How `quorate dev start` in one terminal reaches `quorate dev` in another: it puts a file `start-N` into the folder
+ * `control/` of the data directory, and the running `quorate dev` takes it away when it starts node N. Files work
+ * wherever the data does; no port to choose, no path to fit into a socket's name, and nothing to clean up after a crash.
+ */
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { devNodeIds } from './layout.js';
+
+const pollMs = 200;
+const takenWithinMs = 3000;
+
+function controlFolder(folder: string): string {
+  return join(folder, 'control');
+}
+
+function requestFile(folder: string, id: number): string {
+  return join(controlFolder(folder), `start-${id}`);
+}
+
+/** Calls `start` for each request from now on; those from before are forgotten. Ends when `signal` is aborted. */
+export async function watchStartRequests(
+  folder: string,
+  start: (id: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  await rm(controlFolder(folder), { recursive: true, force: true });
+  await mkdir(controlFolder(folder), { recursive: true });
+  while (!signal.aborted) {
+    const names = await readdir(controlFolder(folder)).catch(() => [] as string[]);
+    for (const id of devNodeIds) {
+      if (!names.includes(`start-${id}`)) continue;
+      await rm(requestFile(folder, id), { force: true });
+      start(id);
+    }
+    await pause(signal);
+  }
+}
+
+/** False when no `quorate dev` took the request. */
+export async function requestStart(folder: string, ids: readonly number[]): Promise<boolean> {
+  const waiting = new Set(ids);
+  const deadline = performance.now() + takenWithinMs;
+  try {
+    for (const id of ids) await writeFile(requestFile(folder, id), '');
+  } catch {
+    return false;
+  }
+  while (waiting.size > 0 && performance.now() < deadline) {
+    await pause();
+    const names = await readdir(controlFolder(folder)).catch(() => [] as string[]);
+    for (const id of waiting) if (!names.includes(`start-${id}`)) waiting.delete(id);
+  }
+  for (const id of waiting) await rm(requestFile(folder, id), { force: true });
+  return waiting.size === 0;
+}
+
+function pause(signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, pollMs);
+    function done(): void {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    }
+    signal?.addEventListener('abort', done);
+  });
+}
