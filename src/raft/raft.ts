@@ -49,6 +49,8 @@ export class Raft {
   readonly #roles: Roles;
   readonly #handover: Handover;
   #appliedIndex: LogIndex;
+  /** What the last `Ready` allowed to apply; at the start what is applied already. */
+  #applicableTaken: LogIndex;
 
   constructor(options: RaftOptions) {
     checkOptions(options);
@@ -65,6 +67,7 @@ export class Raft {
     });
     this.#handover = new Handover(this.hardState, this.softState);
     this.#appliedIndex = appliedIndex;
+    this.#applicableTaken = appliedIndex;
   }
 
   get role(): Role {
@@ -246,6 +249,7 @@ export class Raft {
       this.#reads.hasNews ||
       (this.#outbox.hasAfterSync && this.#handover.settled) ||
       this.#handover.isNews(this.hardState, this.softState) ||
+      this.#applicableTaken < this.#log.applicableIndex ||
       (this.#leadership?.due ?? false)
     );
   }
@@ -256,6 +260,7 @@ export class Raft {
     const { lastIndex, lastTerm, applicableIndex } = this.#log;
     const { sequence, ...handed } = this.#handover.hand(this.hardState, this.softState, entries.length > 0);
     if (this.#handover.settled) this.#outbox.release();
+    this.#applicableTaken = applicableIndex;
     return {
       ...handed,
       ...this.#reads.takeNews(),
