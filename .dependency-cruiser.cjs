@@ -27,7 +27,7 @@ const may = {
   log: ['base', 'env', 'raft'],
   lsm: ['base', 'env'],
   mvcc: ['base', 'lsm'],
-  shard: ['raft', 'log', 'mvcc', 'lsm', 'env', 'base'],
+  shard: ['raft', 'log', 'mvcc', 'env', 'base'],
   txn: ['base', 'env', 'mvcc'],
   placement: ['base', 'env', 'shard', 'mvcc'],
   rpc: ['base', 'env', 'raft', 'mvcc', 'shard', 'placement', 'txn'],

@@ -42,6 +42,8 @@ export interface Limits {
   readonly peerRequestsInFlightMax: number;
   /** Size of a log segment. */
   readonly segmentBytesMax: number;
+  /** A log of more than this has the trees flushed that keep it from dropping segments. */
+  readonly logBytesFlush: number;
   /** Log entries that one node keeps in memory. */
   readonly logCacheBytesMax: number;
   /** A memtable of this size is sealed and flushed. */
@@ -54,6 +56,8 @@ export interface Limits {
   readonly requestIdRetentionMs: number;
   /** Versions that a newer one replaced stay readable at least this long. */
   readonly versionRetentionMs: number;
+  /** A replica that may lag by more than this answers no stale read. */
+  readonly staleReadMsMax: number;
 }
 
 export const defaultLimits: Limits = {
@@ -74,12 +78,14 @@ export const defaultLimits: Limits = {
   peerQueueBytesMax: 64 * mib,
   peerRequestsInFlightMax: 4096,
   segmentBytesMax: 64 * mib,
+  logBytesFlush: 512 * mib,
   logCacheBytesMax: 64 * mib,
   memtableBytesMax: 16 * mib,
   sealedMemtablesMax: 4,
   blockCacheBytesMax: 128 * mib,
   requestIdRetentionMs: 10 * 60_000,
   versionRetentionMs: 10 * 60_000,
+  staleReadMsMax: 10_000,
 };
 
 /** Asserts how limits relate. Messages name both sides. */

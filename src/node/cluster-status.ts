@@ -1,0 +1,74 @@
+/** The state of the cluster as operators see it: what this node knows, and what the others answer within a short time. */
+import type { NodeId } from '../base/ids.js';
+import type { PlacementState } from '../placement/placement-state.js';
+import type { ClusterStatus, NodeStatus, ReplicaStatus, ShardStatus } from '../rpc/backend.js';
+import type { LocalReplicaStatus, LocalStatus } from '../rpc/peer-messages.js';
+import type { ShardDescriptor } from '../shard/descriptor.js';
+import type { InitialNode } from './options.js';
+import type { HostedShard } from './shard-host.js';
+
+export function localReplicaStatus({ replica, tree }: HostedShard): LocalReplicaStatus {
+  return {
+    shard: replica.shard,
+    leader: replica.leaderNode,
+    term: replica.term,
+    appliedIndex: replica.appliedIndex,
+    commitIndex: replica.commitIndex,
+    bytes: tree.stats().bytes,
+  };
+}
+
+export interface StatusInput {
+  readonly clusterId: string;
+  readonly initialNodes: readonly InitialNode[];
+  readonly placement: PlacementState;
+  /** What the nodes said that answered. */
+  readonly answers: readonly LocalStatus[];
+}
+
+/** Pure: puts the answers together. Of a shard that several nodes speak for, the highest term knows best. */
+export function composeStatus({ clusterId, initialNodes, placement, answers }: StatusInput): ClusterStatus {
+  const byNode = new Map(answers.map((answer) => [answer.node, answer]));
+  const ids = new Set<NodeId>([...initialNodes.map(({ id }) => id), ...placement.nodes.keys()]);
+  const nodes = [...ids]
+    .sort((a, b) => a - b)
+    .map((id): NodeStatus => {
+      const address = placement.nodes.get(id) ?? initialNodes.find((node) => node.id === id);
+      const answer = byNode.get(id);
+      return {
+        id,
+        clientAddress: address?.clientAddress ?? '',
+        peerAddress: address?.peerAddress ?? '',
+        pid: answer?.pid ?? 0,
+        live: answer !== undefined,
+        softwareVersion: answer?.softwareVersion ?? '',
+      };
+    });
+  return { clusterId, nodes, shards: placement.shardMap.shards.map((shard) => shardStatus(shard, byNode)) };
+}
+
+function shardStatus(shard: ShardDescriptor, answers: ReadonlyMap<NodeId, LocalStatus>): ShardStatus {
+  const known = new Map<NodeId, LocalReplicaStatus>();
+  for (const { node } of shard.replicas) {
+    const status = answers.get(node)?.replicas.find((replica) => replica.shard === shard.shard);
+    if (status !== undefined) known.set(node, status);
+  }
+  const newest = [...known.values()].reduce<LocalReplicaStatus | undefined>(
+    (best, status) => (best === undefined || betterInformed(status, best) ? status : best),
+    undefined,
+  );
+  const leader = newest?.leader !== undefined && answers.has(newest.leader) ? newest.leader : undefined;
+  const speaker = (leader === undefined ? undefined : known.get(leader)) ?? newest;
+  const replicas = shard.replicas.map(({ node }): ReplicaStatus => {
+    const status = known.get(node);
+    const { appliedIndex = 0, commitIndex = 0 } = status ?? {};
+    return { node, appliedIndex, commitIndex, live: status !== undefined };
+  });
+  const { start, end, epoch } = shard;
+  return { id: shard.shard, start, end, epoch, leader, term: speaker?.term ?? 0, replicas, bytes: speaker?.bytes ?? 0 };
+}
+
+function betterInformed(a: LocalReplicaStatus, b: LocalReplicaStatus): boolean {
+  if (a.term !== b.term) return a.term > b.term;
+  return a.leader !== undefined && b.leader === undefined;
+}

@@ -1,0 +1,73 @@
+/**
+ * Who a data directory belongs to: the file IDENTITY, written once, before anything else, and checked at every start.
+ * A node that finds another cluster's or node's data stops instead of mixing them.
+ */
+import { crc32 } from '../base/checksum.js';
+import { fromUtf8, toHex, utf8 } from '../base/bytes.js';
+import { CorruptionError, QuorateError } from '../base/errors.js';
+import { NodeId } from '../base/ids.js';
+import type { Prng } from '../base/prng.js';
+import { readWholeFile, replaceFile } from '../env/disk.js';
+import type { Disk } from '../env/disk.js';
+import type { ClusterOptions } from './options.js';
+
+export interface Identity {
+  readonly clusterId: string;
+  readonly nodeId: NodeId;
+  /** Random, made with the directory: tells a disk that was lost and made anew from the one that joined. */
+  readonly storeId: string;
+}
+
+const fileName = 'IDENTITY';
+const format = 1;
+
+/** The same for all nodes that are configured alike; another name or other first nodes make another cluster. */
+export function clusterIdOf(cluster: ClusterOptions): string {
+  const members = cluster.nodes.map((node) => `${node.id}=${node.peerAddress}`).join(',');
+  const checksum = crc32(utf8(`${cluster.name}\n${members}`));
+  return `${cluster.name}-${checksum.toString(16).padStart(8, '0')}`;
+}
+
+/** Reads the identity of the directory, or gives it one when it is new. Throws INVALID_ARGUMENT when it is another's. */
+export async function openIdentity(
+  disk: Disk,
+  directory: string,
+  expected: { clusterId: string; nodeId: NodeId; random: Prng },
+): Promise<Identity> {
+  await disk.makeDirectory(directory);
+  const path = `${directory}/${fileName}`;
+  if (!(await disk.exists(path))) {
+    const others = (await disk.list(directory)).filter((name) => name === 'log' || name === 'shards');
+    if (others.length > 0) {
+      throw new CorruptionError(path, 0, `it is missing, though ${directory} has ${others.join(' and ')}`);
+    }
+    const { clusterId, nodeId } = expected;
+    const identity: Identity = { clusterId, nodeId, storeId: toHex(expected.random.bytes(16)) };
+    await replaceFile(disk, directory, fileName, encode(identity));
+    return identity;
+  }
+  const identity = decode(path, await readWholeFile(disk, path));
+  if (identity.clusterId !== expected.clusterId || identity.nodeId !== expected.nodeId) {
+    throw new QuorateError(
+      'INVALID_ARGUMENT',
+      `${directory} belongs to node ${identity.nodeId} of cluster ${identity.clusterId}, ` +
+        `this is node ${expected.nodeId} of cluster ${expected.clusterId}`,
+    );
+  }
+  return identity;
+}
+
+function encode(identity: Identity): Uint8Array {
+  const content = JSON.stringify({ format, ...identity });
+  return utf8(`${content}\n${crc32(utf8(content)).toString(16).padStart(8, '0')}\n`);
+}
+
+function decode(path: string, bytes: Uint8Array): Identity {
+  const [content, checksum] = fromUtf8(bytes).split('\n');
+  if (checksum !== crc32(utf8(content)).toString(16).padStart(8, '0')) {
+    throw new CorruptionError(path, 0, 'its checksum does not match');
+  }
+  const parsed = JSON.parse(content) as { format: number } & Identity;
+  if (parsed.format !== format) throw new CorruptionError(path, 0, `it has the unknown format ${parsed.format}`);
+  return { clusterId: parsed.clusterId, nodeId: NodeId(parsed.nodeId), storeId: parsed.storeId };
+}

@@ -1,0 +1,348 @@
+/**
+ * A node, put together: everything but the gRPC server and the process around it. It sees the world only through the
+ * `Env` that it is given, so the simulator runs the same code.
+ */
+import { defined } from '../base/assert.js';
+import { QuorateError } from '../base/errors.js';
+import { placementShardId } from '../base/ids.js';
+import type { NodeId, ShardId } from '../base/ids.js';
+import { deferred } from '../base/promises.js';
+import type { Timer } from '../env/clock.js';
+import type { Env } from '../env/env.js';
+import type { Operation, OperationResult, RequestId } from '../mvcc/operations.js';
+import { firstShardMap, placementDescriptor } from '../placement/bootstrap.js';
+import { PlacementLeader } from '../placement/placement-leader.js';
+import type { PlacementState } from '../placement/placement-state.js';
+import type { AdminBackend, ClusterStatus, KvBackend, ScanPage, ScanRequest, ShardMapView } from '../rpc/backend.js';
+import type { LocalStatus } from '../rpc/peer-messages.js';
+import type { ShardDescriptor } from '../shard/descriptor.js';
+import { replicaOn } from '../shard/descriptor.js';
+import { KvExecutor } from '../shard/kv-executor.js';
+import { composeStatus, localReplicaStatus } from './cluster-status.js';
+import { clusterIdOf, openIdentity } from './identity.js';
+import type { Identity } from './identity.js';
+import type { NodeOptions } from './options.js';
+import { PeerRequests } from './peer-requests.js';
+import { Peers } from './peers.js';
+import { PlacementView } from './placement-view.js';
+import { Router } from './router.js';
+import { Scanner } from './scanner.js';
+import { ShardHost } from './shard-host.js';
+import { TimestampClient } from './timestamp-client.js';
+
+/** What only the surrounding process knows, for the status. */
+export interface ProcessFacts {
+  readonly pid: number;
+  readonly softwareVersion: string;
+}
+
+/** Ticks between two tries to enter the node registry. */
+const registerTicks = 10;
+const registerMsMax = 2000;
+const statusMsMax = 1000;
+
+export class Node implements KvBackend, AdminBackend {
+  readonly options: NodeOptions;
+  readonly identity: Identity;
+  readonly host: ShardHost;
+  readonly #env: Env;
+  readonly #facts: ProcessFacts;
+  readonly #peers: Peers;
+  readonly #router: Router;
+  readonly #scanner: Scanner;
+  readonly #placementLeader: PlacementLeader;
+  readonly #placement: PlacementView;
+  readonly #executors = new Map<ShardId, KvExecutor>();
+  readonly #stopped = deferred<Error | undefined>();
+  readonly #requests: PeerRequests;
+  #registration: 'due' | 'underWay' | 'done' = 'due';
+  #peerAddress = '';
+  #ticks = 0;
+  #timer: Timer | undefined;
+  #failure: Error | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(
+    env: Env,
+    options: NodeOptions,
+    parts: { facts: ProcessFacts; identity: Identity; host: ShardHost },
+  ) {
+    this.#env = env;
+    this.options = options;
+    this.#facts = parts.facts;
+    this.identity = parts.identity;
+    this.host = parts.host;
+    const { clock, random, logger, network } = env;
+    const { nodeId, limits, cluster } = options;
+    const placementReplica = defined(this.host.shard(placementShardId), 'replica of the placement group').replica;
+
+    this.#peers = new Peers({
+      ...this.identity,
+      network,
+      clock,
+      logger,
+      random: random.split('peers'),
+      limits,
+      addressOf: (node) => this.#addressOf(node),
+      storeOf: (node) => this.#placement.state.nodes.get(node)?.storeId,
+      handler: {
+        onRaft: (_from, messages) => this.host.step(messages),
+        onRequest: (_from, request, respond) => this.#requests.handle(request, respond),
+        onUnreachable: (node) => this.host.peerUnreachable(node),
+      },
+    });
+    this.host.sendRaft = (node, messages) => this.#peers.sendRaft(node, messages);
+    this.#placement = new PlacementView(placementReplica, {
+      change: (state) => this.#onPlacement(state),
+      failure: (error) => this.fail(QuorateError.from(error)),
+    });
+    this.#placementLeader = new PlacementLeader({
+      replica: placementReplica,
+      clock,
+      logger,
+      firstMap: firstShardMap({
+        nodes: cluster.nodes.map(({ id }) => id),
+        shardCount: cluster.initialShards,
+        replicationFactor: cluster.replicationFactor,
+      }),
+    });
+    const request = this.#peers.request.bind(this.#peers);
+    const timestamps = new TimestampClient({
+      clock,
+      nodeId,
+      leader: () => placementReplica.leaderNode,
+      local: this.#placementLeader,
+      request,
+    });
+    this.#createExecutor = (shard) => {
+      const replica = defined(this.host.shard(shard.shard), `replica of shard ${shard.shard}`).replica;
+      this.#executors.set(shard.shard, new KvExecutor(replica, { timestamps, clock, limits }));
+    };
+    const shardMap = (): PlacementState['shardMap'] => this.#placement.state.shardMap;
+    const executor = (shard: ShardDescriptor): KvExecutor | undefined => this.#executors.get(shard.shard);
+    const isReachable = (node: NodeId): boolean => this.#peers.isReachable(node);
+    const common = { clock, limits, shardMap, executor, request };
+    this.#router = new Router({ ...common, nodeId, random: random.split('router'), isReachable });
+    const nodeFor = this.#router.nodeFor.bind(this.#router);
+    this.#scanner = new Scanner({ ...common, random: random.split('scanner'), timestamps, nodeFor });
+    this.#requests = new PeerRequests({
+      shardMap,
+      executor,
+      router: this.#router,
+      placementLeader: this.#placementLeader,
+      status: () => this.#localStatus(),
+      leaderOf: (shard) => this.#leaderOf(shard),
+    });
+  }
+
+  readonly #createExecutor: (shard: ShardDescriptor) => void;
+
+  /** Opens the data directory and joins the others. Throws what is wrong with directory, address or configuration. */
+  static async start(env: Env, options: NodeOptions, facts: ProcessFacts): Promise<Node> {
+    const { nodeId, cluster, dataDirectory, limits, raft } = options;
+    const expected = { clusterId: clusterIdOf(cluster), nodeId, random: env.random.split('identity') };
+    const identity = await openIdentity(env.disk, dataDirectory, expected);
+    const host = await ShardHost.open({ env, directory: dataDirectory, nodeId, limits, timing: raft });
+    let node: Node | undefined;
+    try {
+      await host.create(placementDescriptor(cluster.nodes.map(({ id }) => id)));
+      node = new Node(env, options, { facts, identity, host });
+      await node.#begin();
+      return node;
+    } catch (error) {
+      await (node?.close() ?? host.close());
+      throw error;
+    }
+  }
+
+  async #begin(): Promise<void> {
+    this.host.onFailure = (error) => this.fail(error);
+    for (const { replica } of this.host.shards) {
+      if (replica.shard !== placementShardId) this.#createExecutor(replica.descriptor);
+    }
+    await this.#placement.load();
+    this.#peerAddress = await this.#peers.listen(this.options.peerListen);
+    this.#planTick();
+  }
+
+  /** `host:port` of the peer port, as bound. */
+  get peerAddress(): string {
+    return this.#peerAddress;
+  }
+
+  // ---- time
+
+  #planTick(): void {
+    this.#timer = this.#env.clock.after(this.options.raft.tickMs, () => {
+      this.#planTick();
+      this.host.tick();
+      this.#peers.tick();
+      this.#router.tick();
+      if (++this.#ticks % registerTicks === 0 && this.#registration === 'due') void this.#register();
+    });
+  }
+
+  /** Tells the placement group that this node is there, until it has said yes. */
+  async #register(): Promise<void> {
+    const leader = defined(this.host.shard(placementShardId), 'placement replica').replica.leaderNode;
+    if (leader === undefined) return;
+    this.#registration = 'underWay';
+    const { nodeId, storeId } = this.identity;
+    const self = defined(
+      this.options.cluster.nodes.find(({ id }) => id === nodeId),
+      'this node in cluster.nodes',
+    );
+    const { clientAddress, peerAddress } = self;
+    try {
+      if (leader === nodeId) await this.#placementLeader.register({ id: nodeId, storeId, clientAddress, peerAddress });
+      else {
+        const body = { type: 'registerNode', node: nodeId, storeId, clientAddress, peerAddress } as const;
+        const response = await this.#peers.request(leader, body, registerMsMax);
+        if (response.type === 'failed') throw response.error;
+      }
+      this.#registration = 'done';
+    } catch (thrown) {
+      const error = QuorateError.from(thrown);
+      this.#registration = 'due';
+      if (!error.retryable) this.fail(error);
+    }
+  }
+
+  // ---- what the placement group decided
+
+  #onPlacement(state: PlacementState): void {
+    for (const shard of state.shardMap.shards) {
+      if (replicaOn(shard, this.identity.nodeId) === undefined || this.#executors.has(shard.shard)) continue;
+      void this.#createReplica(shard);
+    }
+  }
+
+  async #createReplica(shard: ShardDescriptor): Promise<void> {
+    try {
+      await this.host.create(shard);
+      if (this.#closing === undefined && !this.#executors.has(shard.shard)) this.#createExecutor(shard);
+    } catch (error) {
+      if (this.#closing === undefined) this.fail(error instanceof Error ? error : QuorateError.from(error));
+    }
+  }
+
+  #addressOf(node: NodeId): string | undefined {
+    const configured = this.options.cluster.nodes.find(({ id }) => id === node);
+    return this.#placement.state.nodes.get(node)?.peerAddress ?? configured?.peerAddress;
+  }
+
+  #leaderOf(shard: ShardDescriptor): NodeId | undefined {
+    return this.#executors.get(shard.shard)?.replica.leaderNode;
+  }
+
+  /** Resolves to whether the cluster is formed and every shard has a leader that this node knows, within `msMax`. */
+  async ready(msMax: number): Promise<boolean> {
+    await this.#waitWhile(() => !this.#isReady, msMax);
+    return this.#isReady;
+  }
+
+  get #isReady(): boolean {
+    const { shards } = this.#placement.state.shardMap;
+    return shards.length > 0 && shards.every((shard) => this.#leaderOf(shard) !== undefined);
+  }
+
+  // ---- KvBackend
+
+  submit(operation: Operation, timeoutMs: number, done: (result: OperationResult) => void): void {
+    this.#router.submit(operation, Math.min(timeoutMs, this.options.requestTimeoutMsMax), done);
+  }
+
+  scan(request: ScanRequest, signal: AbortSignal): AsyncIterable<ScanPage> {
+    return this.#scanner.scan(request, signal);
+  }
+
+  newRequestId(): RequestId {
+    return this.#router.newRequestId();
+  }
+
+  // ---- AdminBackend
+
+  async status(timeoutMs: number): Promise<ClusterStatus> {
+    const others = new Set<NodeId>([
+      ...this.options.cluster.nodes.map(({ id }) => id),
+      ...this.#placement.state.nodes.keys(),
+    ]);
+    others.delete(this.identity.nodeId);
+    const asked = [...others].map(async (node) => {
+      const response = await this.#peers.request(node, { type: 'nodeStatus' }, Math.min(timeoutMs, statusMsMax));
+      return response.type === 'nodeStatus' ? response.status : undefined;
+    });
+    const answers: LocalStatus[] = [this.#localStatus()];
+    for (const answer of await Promise.allSettled(asked)) {
+      if (answer.status === 'fulfilled' && answer.value !== undefined) answers.push(answer.value);
+    }
+    const { clusterId } = this.identity;
+    return composeStatus({
+      clusterId,
+      initialNodes: this.options.cluster.nodes,
+      placement: this.#placement.state,
+      answers,
+    });
+  }
+
+  #localStatus(): LocalStatus {
+    return { node: this.identity.nodeId, ...this.#facts, replicas: this.host.shards.map(localReplicaStatus) };
+  }
+
+  shardMap(): ShardMapView {
+    const { nodes, shardMap } = this.#placement.state;
+    return {
+      revision: shardMap.revision,
+      nodes: this.options.cluster.nodes.map((initial) => nodes.get(initial.id) ?? initial),
+      shards: shardMap.shards.map((descriptor) => ({ descriptor, leader: this.#leaderOf(descriptor) })),
+    };
+  }
+
+  // ---- end
+
+  /** Resolves when the node has failed or was closed: with what made it stop, or undefined. */
+  get stopped(): Promise<Error | undefined> {
+    return this.#stopped.promise;
+  }
+
+  /** The node cannot go on: it stops at once, answering nothing more. */
+  fail(error: Error): void {
+    if (this.#failure !== undefined || this.#closing !== undefined) return;
+    this.#failure = error;
+    this.#env.logger.error('the node stops', { error: error.message, stack: error.stack });
+    void this.close();
+  }
+
+  /** Hands every leadership over that somebody can take, while operations go on; ends by itself after `msMax`. */
+  async handOver(msMax: number): Promise<void> {
+    await this.#waitWhile(() => this.host.handOver(), msMax);
+  }
+
+  /** Accepts no more operations and lets those under way end, for at most `msMax`. */
+  async drain(msMax: number): Promise<void> {
+    this.#router.stop();
+    await this.#waitWhile(() => this.#router.pendingCount > 0, msMax);
+  }
+
+  async #waitWhile(condition: () => boolean, msMax: number): Promise<void> {
+    const { clock } = this.#env;
+    const untilMs = clock.monotonicMs() + msMax;
+    while (this.#closing === undefined && clock.monotonicMs() < untilMs && condition()) {
+      await new Promise<void>((resolve) => clock.after(this.options.raft.tickMs, resolve));
+    }
+  }
+
+  /** Ends the node. What is on disk stays as after a crash: everything acknowledged is there. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#timer?.cancel();
+    this.#router.close();
+    await this.#peers.close();
+    await this.host.close();
+    this.#stopped.resolve(this.#failure);
+  }
+}

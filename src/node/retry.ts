@@ -1,0 +1,13 @@
+import type { Prng } from '../base/prng.js';
+
+const delayMsMin = 10;
+const delayMsMax = 200;
+
+/**
+ * Milliseconds until the next try after `tries` of them: doubling, with jitter, and never less than the hint that the
+ * failed try gave.
+ */
+export function retryDelayMs(tries: number, hintMs: number | undefined, random: Prng): number {
+  const exponential = Math.min(delayMsMax, delayMsMin * 2 ** Math.min(tries - 1, 10));
+  return Math.max(hintMs ?? 0, exponential * (0.5 + random.float() / 2));
+}

@@ -1,0 +1,179 @@
+/**
+ * Scans over all shards that a range touches, page by page, at one read timestamp: the result is the state at one
+ * moment, however long the scan takes (up to `versionRetentionMs`). Each page is asked of the shard that the map has
+ * at that time; after an error that another try can mend the same page is asked again.
+ *
+ * A stale scan reads this node's own replicas where it has them, at the newest timestamp that they have applied.
+ */
+import { compareBytes } from '../base/bytes.js';
+import { QuorateError } from '../base/errors.js';
+import { Timestamp } from '../base/ids.js';
+import type { NodeId } from '../base/ids.js';
+import type { Limits } from '../base/limits.js';
+import type { Prng } from '../base/prng.js';
+import type { Clock } from '../env/clock.js';
+import type { ShardMap } from '../placement/shard-map.js';
+import type { ScanPage, ScanRecord, ScanRequest } from '../rpc/backend.js';
+import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
+import type { ShardDescriptor } from '../shard/descriptor.js';
+import type { KvExecutor, TimestampSource } from '../shard/kv-executor.js';
+import { retryDelayMs } from './retry.js';
+
+export interface ScannerOptions {
+  readonly clock: Clock;
+  readonly random: Prng;
+  readonly limits: Limits;
+  readonly timestamps: TimestampSource;
+  readonly shardMap: () => ShardMap;
+  readonly executor: (shard: ShardDescriptor) => KvExecutor | undefined;
+  /** Where to ask for a shard that is not led here. */
+  readonly nodeFor: (shard: ShardDescriptor, tries: number, stale: boolean) => NodeId | undefined;
+  readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+}
+
+/** One page as a shard gives it; `resume` is where that shard goes on. */
+interface ShardPage {
+  readonly records: readonly ScanRecord[];
+  readonly resume: Uint8Array | undefined;
+}
+
+interface Position {
+  /** Forward: the first key not read. Reverse: everything at or above is read. Empty: that end of the key space. */
+  readonly bound: Uint8Array;
+}
+
+export class Scanner {
+  readonly #options: ScannerOptions;
+
+  constructor(options: ScannerOptions) {
+    this.#options = options;
+  }
+
+  /** See KvBackend.scan; limits and timeout have been capped. */
+  async *scan(request: ScanRequest, signal: AbortSignal): AsyncGenerator<ScanPage> {
+    const { clock } = this.#options;
+    const deadlineMs = clock.monotonicMs() + request.timeoutMs;
+    const readTs = await this.#readTimestamp(request, deadlineMs, signal);
+    let left = request.limit === 0 ? Infinity : request.limit;
+    let position: Position | undefined = { bound: request.reverse ? request.end : request.start };
+    while (position !== undefined && left > 0) {
+      const { shard, page } = await this.#page(request, { position, readTs, left, deadlineMs, signal });
+      left -= page.records.length;
+      position = page.resume === undefined ? nextShard(request, shard) : { bound: page.resume };
+      if (page.records.length > 0) yield { records: page.records, readTs };
+    }
+  }
+
+  async #readTimestamp(request: ScanRequest, deadlineMs: number, signal: AbortSignal): Promise<Timestamp> {
+    if (request.consistency === 'linearizable') {
+      return this.#untilDone(deadlineMs, signal, () => this.#options.timestamps.request(1));
+    }
+    let newest = 0;
+    for (const shard of this.#options.shardMap().shards) {
+      newest = Math.max(newest, this.#options.executor(shard)?.replica.machine.maxVersion ?? 0);
+    }
+    return Timestamp(newest);
+  }
+
+  #page(
+    request: ScanRequest,
+    at: { position: Position; readTs: Timestamp; left: number; deadlineMs: number; signal: AbortSignal },
+  ): Promise<{ shard: ShardDescriptor; page: ShardPage }> {
+    return this.#untilDone(at.deadlineMs, at.signal, async (tries) => {
+      const shard = this.#shardAt(request, at.position);
+      const page = await this.#ask(request, shard, { ...at, tries });
+      return { shard, page };
+    });
+  }
+
+  #shardAt(request: ScanRequest, { bound }: Position): ShardDescriptor {
+    const map = this.#options.shardMap();
+    const shard = request.reverse ? map.findBelow(bound) : map.find(bound);
+    if (shard === undefined) throw new QuorateError('SHARD_UNAVAILABLE', 'the cluster is not formed yet');
+    return shard;
+  }
+
+  async #ask(
+    request: ScanRequest,
+    shard: ShardDescriptor,
+    at: { position: Position; readTs: Timestamp; left: number; deadlineMs: number; tries: number },
+  ): Promise<ShardPage> {
+    const { limits, executor, clock } = this.#options;
+    const { reverse, keysOnly, consistency } = request;
+    const start = reverse ? later(request.start, shard.start) : at.position.bound;
+    const end = reverse ? earlierEnd(at.position.bound, shard.end) : earlierEnd(request.end, shard.end);
+    const bytesMax =
+      request.pageBytes === 0 ? limits.scanPageBytesMax : Math.min(request.pageBytes, limits.scanPageBytesMax);
+    const recordsMax = Math.min(at.left, limits.scanPageRecordsMax);
+    const spec = { start, end, at: at.readTs, reverse, keysOnly, bytesMax, recordsMax };
+    const local = executor(shard);
+    if (local !== undefined && (consistency === 'stale' || local.replica.isLeader)) {
+      return local.scanPage(spec, shard.epoch, consistency);
+    }
+    const node = this.#options.nodeFor(shard, at.tries, consistency === 'stale');
+    if (node === undefined) {
+      const message = `shard ${shard.shard} has no leader that this node knows`;
+      throw new QuorateError('SHARD_UNAVAILABLE', message, { shard: shard.shard });
+    }
+    const timeoutMs = Math.max(1, at.deadlineMs - clock.monotonicMs());
+    const body = { type: 'scanPage', shard: shard.shard, epoch: shard.epoch, ...spec, consistency } as const;
+    const response = await this.#options.request(node, body, timeoutMs);
+    if (response.type === 'scannedPage') return response;
+    if (response.type === 'failed') throw response.error;
+    throw new QuorateError('INTERNAL', `node ${node} answered a scan with ${response.type}`);
+  }
+
+  /** Tries until it works, fails for good, or the time is over. */
+  async #untilDone<T>(deadlineMs: number, signal: AbortSignal, attempt: (tries: number) => Promise<T>): Promise<T> {
+    const { clock, random } = this.#options;
+    for (let tries = 1; ; tries++) {
+      if (signal.aborted) throw new QuorateError('CANCELLED', 'the caller gave up');
+      try {
+        return await before(clock, deadlineMs, attempt(tries));
+      } catch (thrown) {
+        const error = QuorateError.from(thrown, 'notApplied');
+        const delayMs = retryDelayMs(tries, error.retryAfterMs, random);
+        if (!error.retryable) throw error;
+        if (clock.monotonicMs() + delayMs >= deadlineMs) {
+          const { shard } = error;
+          throw new QuorateError('SHARD_UNAVAILABLE', `${error.message}; given up at the deadline`, {
+            shard,
+            cause: error,
+          });
+        }
+        await new Promise<void>((resolve) => clock.after(delayMs, resolve));
+      }
+    }
+  }
+}
+
+/** Rejects with DEADLINE_EXCEEDED when `promise` is not there by then. */
+function before<T>(clock: Clock, deadlineMs: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(Math.max(0, deadlineMs - clock.monotonicMs()), () =>
+      reject(new QuorateError('DEADLINE_EXCEEDED', 'the scan was not done before its deadline')),
+    );
+    promise.then(resolve, reject).finally(() => timer.cancel());
+  });
+}
+
+/** Where a scan goes on when it has read all of `shard`; undefined when that was the last. */
+function nextShard(request: ScanRequest, shard: ShardDescriptor): Position | undefined {
+  if (request.reverse) {
+    const done = shard.start.length === 0 || compareBytes(shard.start, request.start) <= 0;
+    return done ? undefined : { bound: shard.start };
+  }
+  const done = shard.end.length === 0 || (request.end.length > 0 && compareBytes(shard.end, request.end) >= 0);
+  return done ? undefined : { bound: shard.end };
+}
+
+function later(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return compareBytes(a, b) >= 0 ? a : b;
+}
+
+/** The earlier of two exclusive ends, of which an empty one is the end of the key space. */
+function earlierEnd(a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (a.length === 0) return b;
+  if (b.length === 0) return a;
+  return compareBytes(a, b) <= 0 ? a : b;
+}

@@ -1,0 +1,170 @@
+/**
+ * A whole cluster inside a test process, for users' own tests: real sockets on loopback, real files in a temporary
+ * directory, the same code as in production.
+ *
+ * ```ts
+ * import { connect } from 'quorate';
+ * import { startCluster } from 'quorate/testing';
+ *
+ * await using cluster = await startCluster({ nodes: 3 });
+ * await using client = await connect({ endpoints: cluster.endpoints });
+ * await client.put('greeting', 'hello');
+ * ```
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { QuorateError } from '../base/errors.js';
+import { NodeId } from '../base/ids.js';
+import { defaultLimits } from '../base/limits.js';
+import type { Limits } from '../base/limits.js';
+import { silentLogger } from '../env/logger.js';
+import type { Logger } from '../env/logger.js';
+import { defaultRaftTiming } from './options.js';
+import type { InitialNode, NodeOptions, RaftTiming } from './options.js';
+import { serveNode } from './serve.js';
+import type { RunningNode } from './serve.js';
+
+export interface TestClusterOptions {
+  /** Number of nodes, 1 to 5. Default 3. */
+  readonly nodes?: number;
+  /** Shards that the key space is split into. Default 4. */
+  readonly shards?: number;
+  /** Limits that differ from the defaults. */
+  readonly limits?: Partial<Limits>;
+  /** Raft times that differ from the defaults; tests that kill nodes may want shorter ones. */
+  readonly raft?: Partial<RaftTiming>;
+  /** Where nodes log. Default: nowhere. */
+  readonly logger?: Logger;
+  /** Milliseconds until every shard has a leader, or starting fails. Default 20 000. */
+  readonly startMsMax?: number;
+}
+
+/** A node of a {@link TestCluster}, numbered from 1. */
+export interface TestNode {
+  readonly id: number;
+  /** `host:port` of its gRPC service, running or not. */
+  readonly endpoint: string;
+  readonly dataDirectory: string;
+  readonly running: boolean;
+  /** Ends it at once, without handing anything over. */
+  kill(): Promise<void>;
+  /** Hands leadership over and ends it. */
+  stop(): Promise<void>;
+  /** Starts it again on its data. */
+  start(): Promise<void>;
+}
+
+export interface TestCluster extends AsyncDisposable {
+  readonly nodes: readonly TestNode[];
+  /** For `connect`. */
+  readonly endpoints: readonly string[];
+}
+
+/** Starts a cluster and waits until it takes requests. Dispose it to stop the nodes and remove their data. */
+export async function startCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
+  const { nodes: count = 3, shards = 4, startMsMax = 20_000 } = options;
+  const directory = await mkdtemp(join(tmpdir(), 'quorate-'));
+  const ports = await freePorts(count * 2);
+  const members = Array.from({ length: count }, (_, i): InitialNode => {
+    const [clientPort, peerPort] = ports.slice(i * 2);
+    return { id: NodeId(i + 1), clientAddress: `127.0.0.1:${clientPort}`, peerAddress: `127.0.0.1:${peerPort}` };
+  });
+  const nodes = members.map((member) => {
+    const nodeOptions: NodeOptions = {
+      cluster: { name: 'test', nodes: members, initialShards: shards, replicationFactor: Math.min(3, count) },
+      nodeId: member.id,
+      dataDirectory: join(directory, `node-${member.id}`),
+      clientListen: member.clientAddress,
+      peerListen: member.peerAddress,
+      raft: { ...defaultRaftTiming, ...options.raft },
+      requestTimeoutMsDefault: 5000,
+      requestTimeoutMsMax: 60_000,
+      drainMsMax: 5000,
+      backgroundThreads: 1,
+      limits: { ...defaultLimits, ...options.limits },
+    };
+    return new InProcessNode(nodeOptions, options.logger ?? silentLogger);
+  });
+  const cluster: TestCluster = {
+    nodes,
+    endpoints: nodes.map((node) => node.endpoint),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(nodes.map((node) => node.kill()));
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+  try {
+    await Promise.all(nodes.map((node) => node.start()));
+    await Promise.all(nodes.map((node) => node.ready(startMsMax)));
+    return cluster;
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+class InProcessNode implements TestNode {
+  readonly #options: NodeOptions;
+  readonly #logger: Logger;
+  #node: RunningNode | undefined;
+
+  constructor(options: NodeOptions, logger: Logger) {
+    this.#options = options;
+    this.#logger = logger;
+  }
+
+  get id(): number {
+    return this.#options.nodeId;
+  }
+
+  get endpoint(): string {
+    return this.#options.clientListen;
+  }
+
+  get dataDirectory(): string {
+    return this.#options.dataDirectory;
+  }
+
+  get running(): boolean {
+    return this.#node !== undefined;
+  }
+
+  async start(): Promise<void> {
+    if (this.#node !== undefined) return;
+    const node = await serveNode(this.#options, { logger: this.#logger });
+    this.#node = node;
+    void node.stopped.then(() => {
+      if (this.#node === node) this.#node = undefined;
+    });
+  }
+
+  async ready(msMax: number): Promise<void> {
+    if (this.#node === undefined || (await this.#node.ready(msMax))) return;
+    throw new QuorateError('SHARD_UNAVAILABLE', `the cluster did not elect its leaders within ${msMax} ms`);
+  }
+
+  async kill(): Promise<void> {
+    await this.#node?.kill();
+  }
+
+  async stop(): Promise<void> {
+    await this.#node?.stop();
+  }
+}
+
+/** Ports that were free a moment ago, all different. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

@@ -1,0 +1,99 @@
+/**
+ * Timestamps for all shards of this node: what a turn asks for travels as one request to the placement leader, or is
+ * served here when this node is it. While one request is under way, the next gathers.
+ */
+import { QuorateError } from '../base/errors.js';
+import { Timestamp } from '../base/ids.js';
+import type { NodeId } from '../base/ids.js';
+import type { Clock } from '../env/clock.js';
+import type { PlacementLeader } from '../placement/placement-leader.js';
+import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
+import type { TimestampSource } from '../shard/kv-executor.js';
+
+export interface TimestampClientOptions {
+  readonly clock: Clock;
+  /** The placement leader's node, as far as known. */
+  readonly leader: () => NodeId | undefined;
+  readonly nodeId: NodeId;
+  readonly local: PlacementLeader;
+  readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+}
+
+interface Waiting {
+  readonly count: number;
+  readonly resolve: (first: Timestamp) => void;
+  readonly reject: (error: QuorateError) => void;
+}
+
+/** A request is given up after this; whoever waits decides whether to ask again. */
+const requestMsMax = 1000;
+const retryMs = 20;
+
+export class TimestampClient implements TimestampSource {
+  readonly #options: TimestampClientOptions;
+  #waiting: Waiting[] = [];
+  #running = false;
+
+  constructor(options: TimestampClientOptions) {
+    this.#options = options;
+  }
+
+  /** Bounded by the operations in flight: each batch of a shard and each scan waits for one at a time. */
+  request(count: number): Promise<Timestamp> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ count, resolve, reject });
+      this.#run();
+    });
+  }
+
+  #run(): void {
+    if (this.#running || this.#waiting.length === 0) return;
+    this.#running = true;
+    this.#options.clock.endOfTurn(() => {
+      void this.#serve(this.#waiting.splice(0)).finally(() => {
+        this.#running = false;
+        this.#run();
+      });
+    });
+  }
+
+  async #serve(waiting: readonly Waiting[]): Promise<void> {
+    const count = waiting.reduce((sum, request) => sum + request.count, 0);
+    const { clock } = this.#options;
+    const giveUpAtMs = clock.monotonicMs() + requestMsMax;
+    for (;;) {
+      try {
+        let first: number = await this.#ask(count, giveUpAtMs - clock.monotonicMs());
+        for (const request of waiting) {
+          request.resolve(Timestamp(first));
+          first += request.count;
+        }
+        return;
+      } catch (thrown) {
+        const cause = QuorateError.from(thrown);
+        if (!cause.retryable || clock.monotonicMs() + retryMs >= giveUpAtMs) {
+          const message = `no timestamp from the placement group: ${cause.message}`;
+          const error = new QuorateError('TIMESTAMP_UNAVAILABLE', message, {
+            cause,
+            shard: cause.shard,
+            retryAfterMs: retryMs,
+          });
+          for (const request of waiting) request.reject(error);
+          return;
+        }
+        await new Promise<void>((resolve) => clock.after(retryMs, resolve));
+      }
+    }
+  }
+
+  async #ask(count: number, timeoutMs: number): Promise<Timestamp> {
+    const { leader, nodeId, local, request } = this.#options;
+    const node = leader();
+    if (node === undefined) throw new QuorateError('NOT_LEADER', 'the placement group has no leader');
+    if (node === nodeId) return local.timestamps(count);
+    const response = await request(node, { type: 'timestamps', count }, timeoutMs);
+    if (response.type === 'timestamps') return response.first;
+    if (response.type === 'failed') throw response.error;
+    throw new QuorateError('INTERNAL', `node ${node} answered a timestamp request with ${response.type}`);
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * The placement group's work, done by whichever node leads it: forms the cluster, keeps the node registry, issues
+ * timestamps.
+ *
+ * Invariants
+ * - Changes are decided on the applied state and committed one at a time; nothing else writes to the group.
+ * - Timestamps are issued only after a ReadIndex round that began after they were asked for: a leader that was
+ *   deposed meanwhile cannot issue one that is below what its successor has issued (docs/protocol/timestamps.md).
+ */
+import { assert } from '../base/assert.js';
+import { equalBytes } from '../base/bytes.js';
+import { QuorateError } from '../base/errors.js';
+import { Timestamp } from '../base/ids.js';
+import type { Clock } from '../env/clock.js';
+import type { Logger } from '../env/logger.js';
+import { userKey } from '../mvcc/keyspace.js';
+import type { Effect } from '../mvcc/write-batch-format.js';
+import { encodeWriteBatch } from '../mvcc/write-batch-writer.js';
+import { encodeDescriptor } from '../shard/descriptor.js';
+import type { ShardDescriptor } from '../shard/descriptor.js';
+import { encodeEntry } from '../shard/entry-format.js';
+import type { Replica } from '../shard/replica.js';
+import { Oracle } from './oracle.js';
+import { encodeHighWater, encodeNodeRecord, highWaterKey, nodeKey, shardKey } from './placement-format.js';
+import type { NodeRecord } from './placement-format.js';
+import { loadPlacementState } from './placement-state.js';
+import type { PlacementState } from './placement-state.js';
+
+export interface PlacementLeaderOptions {
+  readonly replica: Replica;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** What the first leader of a new cluster writes. */
+  readonly firstMap: readonly ShardDescriptor[];
+}
+
+interface TimestampRequest {
+  readonly count: number;
+  readonly resolve: (first: Timestamp) => void;
+  readonly reject: (error: QuorateError) => void;
+}
+
+/** A term of this node as placement leader. Time passes by the monotonic clock, whatever the wall clock does. */
+interface Reign {
+  readonly oracle: Oracle;
+  readonly wallMicrosAtStart: number;
+  readonly monotonicMsAtStart: number;
+}
+
+const requestsMax = 10_000;
+
+export class PlacementLeader {
+  readonly #replica: Replica;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #firstMap: readonly ShardDescriptor[];
+  #reign: Reign | undefined;
+  /** Ends of the changes under way; each waits for the one before. */
+  #lastChange: Promise<void> = Promise.resolve();
+  #requests: TimestampRequest[] = [];
+  #issuing = false;
+
+  constructor(options: PlacementLeaderOptions) {
+    this.#replica = options.replica;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+    this.#firstMap = options.firstMap;
+    this.#replica.onLeadership((leading) => {
+      if (!leading) this.#abdicate();
+      else if (this.#reign === undefined) void this.#begin();
+    });
+  }
+
+  async #begin(): Promise<void> {
+    const { term } = this.#replica;
+    try {
+      const state = await loadPlacementState(this.#replica.machine);
+      if (!this.#leadsIn(term) || this.#reign !== undefined) return;
+      this.#reign = {
+        oracle: new Oracle(state.highWater),
+        wallMicrosAtStart: this.#clock.wallMicros(),
+        monotonicMsAtStart: this.#clock.monotonicMs(),
+      };
+      if (state.shardMap.shards.length === 0) await this.#formCluster();
+      this.#issue();
+    } catch (error) {
+      this.#logger.warn('placement leader could not begin', { term, error: QuorateError.from(error).message });
+    }
+  }
+
+  #leadsIn(term: number): boolean {
+    return this.#replica.term === term && this.#replica.isReadyLeader;
+  }
+
+  #abdicate(): void {
+    this.#reign = undefined;
+    const error = this.#notLeader();
+    for (const request of this.#requests.splice(0)) request.reject(error);
+  }
+
+  #notLeader(): QuorateError {
+    return new QuorateError('NOT_LEADER', 'this node does not lead the placement group', {
+      shard: this.#replica.shard,
+    });
+  }
+
+  async #formCluster(): Promise<void> {
+    await this.#change((state) =>
+      state.shardMap.shards.length > 0
+        ? []
+        : this.#firstMap.map((shard) => ({ key: shardKey(shard.shard), value: encodeDescriptor(shard) })),
+    );
+    this.#logger.info('formed the cluster', { shards: this.#firstMap.length });
+  }
+
+  /**
+   * Enters a node, or its new addresses, in the registry. Rejects with INVALID_ARGUMENT when another data directory
+   * has joined under its id, with NOT_LEADER when this node does not lead.
+   */
+  async register(node: NodeRecord): Promise<void> {
+    await this.#change(({ nodes }) => {
+      const known = nodes.get(node.id);
+      if (known !== undefined && known.storeId !== node.storeId) throw wrongStore(node, known);
+      const value = encodeNodeRecord(node);
+      const same = known !== undefined && equalBytes(encodeNodeRecord(known), value);
+      return same ? [] : [{ key: nodeKey(node.id), value }];
+    });
+  }
+
+  /** The first of `count` timestamps. Rejects with NOT_LEADER or OVERLOADED. */
+  timestamps(count: number): Promise<Timestamp> {
+    if (!this.#replica.isLeader) return Promise.reject(this.#notLeader());
+    if (this.#requests.length >= requestsMax) {
+      return Promise.reject(new QuorateError('OVERLOADED', 'too many timestamp requests', { retryAfterMs: 20 }));
+    }
+    return new Promise((resolve, reject) => {
+      this.#requests.push({ count, resolve, reject });
+      this.#issue();
+    });
+  }
+
+  /** One round for all that was asked for until the end of this turn; the next round gathers meanwhile. */
+  #issue(): void {
+    if (this.#issuing || this.#requests.length === 0 || this.#reign === undefined) return;
+    this.#issuing = true;
+    this.#clock.endOfTurn(() => {
+      const requests = this.#requests.splice(0);
+      this.#replica.reads.request((error) => {
+        void this.#issueTo(requests, error).finally(() => {
+          this.#issuing = false;
+          this.#issue();
+        });
+      });
+    });
+  }
+
+  async #issueTo(requests: readonly TimestampRequest[], refused: QuorateError | undefined): Promise<void> {
+    const reign = this.#reign;
+    if (refused !== undefined || reign === undefined) {
+      for (const request of requests) request.reject(refused ?? this.#notLeader());
+      return;
+    }
+    const count = requests.reduce((sum, request) => sum + request.count, 0);
+    try {
+      let first: number = await this.#allocate(reign, count);
+      for (const request of requests) {
+        request.resolve(Timestamp(first));
+        first += request.count;
+      }
+    } catch (error) {
+      for (const request of requests) request.reject(QuorateError.from(error, 'notApplied'));
+    }
+  }
+
+  async #allocate(reign: Reign, count: number): Promise<Timestamp> {
+    for (;;) {
+      const elapsedMicros = Math.floor((this.#clock.monotonicMs() - reign.monotonicMsAtStart) * 1000);
+      const allocation = reign.oracle.allocate(count, reign.wallMicrosAtStart + elapsedMicros);
+      if (allocation.type === 'issued') return allocation.first;
+      const { highWater } = allocation;
+      await this.#change(() => [{ key: highWaterKey, value: encodeHighWater(highWater) }]);
+      if (this.#reign !== reign) throw this.#notLeader();
+      reign.oracle.raised(highWater);
+    }
+  }
+
+  /** Decides on the applied state and commits; one change at a time. */
+  #change(decide: (state: PlacementState) => readonly KeyValue[]): Promise<void> {
+    const change = this.#lastChange.then(async () => {
+      const { term } = this.#replica;
+      const state = await loadPlacementState(this.#replica.machine);
+      const changed = decide(state);
+      if (changed.length === 0) return;
+      if (!this.#leadsIn(term)) throw this.#notLeader();
+      await this.#commit(changed);
+    });
+    this.#lastChange = change.catch(() => undefined);
+    return change;
+  }
+
+  #commit(changed: readonly KeyValue[]): Promise<void> {
+    const version = Timestamp(this.#replica.machine.maxVersion + 1);
+    const effects: Effect[] = changed.map(({ key, value }) => ({ type: 'put', key: userKey(key), version, value }));
+    const batch = encodeWriteBatch(effects);
+    const data = encodeEntry({ type: 'effects', epoch: this.#replica.descriptor.epoch, batch });
+    return new Promise((resolve, reject) => {
+      const answer = this.#replica.propose(data, (end) => {
+        if (end.type === 'applied') resolve();
+        else reject(end.error);
+      });
+      if (answer !== 'accepted') reject(this.#notLeader());
+    });
+  }
+}
+
+interface KeyValue {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+function wrongStore(node: NodeRecord, known: NodeRecord): QuorateError {
+  assert(node.id === known.id, 'records of two nodes');
+  return new QuorateError(
+    'INVALID_ARGUMENT',
+    `node ${node.id} joined with the data directory ${known.storeId}, this is ${node.storeId}: ` +
+      'a node that lost its disk cannot come back under its old id',
+  );
+}

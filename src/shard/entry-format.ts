@@ -1,0 +1,49 @@
+/** What Quorate puts into the data of a Raft entry. Byte-exact form: docs/formats/raft-entry.md. */
+import { ByteReader, ByteWriter, DecodeError } from '../base/coding.js';
+import { LogIndex } from '../base/ids.js';
+import { unreachable } from '../base/assert.js';
+import type { ShardEpoch } from './descriptor.js';
+
+export type ShardEntry =
+  /** The effects of operations, evaluated by the leader under `epoch`. Refused when the epoch has changed since. */
+  | { readonly type: 'effects'; readonly epoch: ShardEpoch; readonly batch: Uint8Array }
+  /** Every voter has these entries: logs may drop them up to here as soon as their own tree has them. */
+  | { readonly type: 'truncateLog'; readonly upTo: LogIndex };
+
+const entryTypes = { effects: 1, truncateLog: 2 } as const;
+
+/** Bytes that the envelope adds to a batch, at most. */
+export const entryOverheadBytes = 24;
+
+export function encodeEntry(entry: ShardEntry): Uint8Array {
+  switch (entry.type) {
+    case 'effects': {
+      const writer = new ByteWriter(entry.batch.length + entryOverheadBytes);
+      writer.u8(entryTypes.effects).varint(entry.epoch.membership).varint(entry.epoch.range).raw(entry.batch);
+      return writer.view();
+    }
+    case 'truncateLog':
+      return new ByteWriter(entryOverheadBytes).u8(entryTypes.truncateLog).varint(entry.upTo).view();
+    default:
+      return unreachable(entry);
+  }
+}
+
+/** The batch is a view of `data`. */
+export function decodeEntry(data: Uint8Array): ShardEntry {
+  const reader = new ByteReader(data);
+  const type = reader.u8();
+  switch (type) {
+    case entryTypes.effects: {
+      const epoch = { membership: reader.varint(), range: reader.varint() };
+      return { type: 'effects', epoch, batch: reader.raw(reader.remaining) };
+    }
+    case entryTypes.truncateLog: {
+      const upTo = LogIndex(reader.varint());
+      reader.end();
+      return { type: 'truncateLog', upTo };
+    }
+    default:
+      throw new DecodeError(`entry of unknown type ${type}`);
+  }
+}

@@ -1,0 +1,435 @@
+/**
+ * One replica of one shard on this node: its Raft core, its part of the shared log, its state machine.
+ *
+ * Invariants
+ * - An entry is applied only when it is committed and durable in this node's own log, in order, each once.
+ * - What leaves in `messagesAfterSync` leaves after the log has synced what it relies on, in the order it was made.
+ * - A proposal's `done` is called exactly once, in the turn in which its entry is applied (or known to be lost).
+ * - All work of one turn is gathered: inputs only mark the replica, `handleReady` runs at the end of the turn.
+ */
+import { assert, defined } from '../base/assert.js';
+import { emptyBytes } from '../base/bytes.js';
+import { CorruptionError, QuorateError } from '../base/errors.js';
+import { LogIndex } from '../base/ids.js';
+import type { NodeId, ReplicaId, ShardId, Term } from '../base/ids.js';
+import type { Limits } from '../base/limits.js';
+import type { Prng } from '../base/prng.js';
+import type { Clock } from '../env/clock.js';
+import type { Logger } from '../env/logger.js';
+import type { GroupLog } from '../log/group-log.js';
+import type { StateMachine } from '../mvcc/state-machine.js';
+import { Raft } from '../raft/raft.js';
+import type { Entry, HardState, RaftMessage, Ready } from '../raft/types.js';
+import { nodeOf, replicaOn, sameEpoch } from './descriptor.js';
+import type { ShardDescriptor } from './descriptor.js';
+import { decodeEntry } from './entry-format.js';
+import type { ShardEntry } from './entry-format.js';
+import { ReadGate } from './read-gate.js';
+
+/** Ticks that Raft's times are counted in. */
+export interface ReplicaTiming {
+  readonly heartbeatTicks: number;
+  readonly electionTicksMin: number;
+  readonly electionTicksMax: number;
+}
+
+/** What a replica needs of the node that it lives on. */
+export interface ReplicaHost {
+  readonly nodeId: NodeId;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: Prng;
+  readonly limits: Limits;
+  readonly timing: ReplicaTiming;
+  append(shard: ShardId, records: LogRecords): Promise<void>;
+  /** Puts a message into this turn's frame to `node`. */
+  send(node: NodeId, shard: ShardId, message: RaftMessage): void;
+  /** Has `handleReady` called at the end of the turn. */
+  schedule(replica: Replica): void;
+  /** The node cannot go on: its log failed, its data is damaged, or an assertion did not hold. */
+  fail(error: Error): void;
+}
+
+/** What a replica asks of its tree beyond what the state machine does. */
+export interface ReplicaTree {
+  readonly durableAppliedIndex: LogIndex;
+  onDurable(callback: (appliedIndex: LogIndex) => void): void;
+  /** Back-pressure: defined while the tree cannot take more. */
+  writeStall(): Promise<void> | undefined;
+}
+
+export interface ReplicaParts {
+  readonly host: ReplicaHost;
+  readonly descriptor: ShardDescriptor;
+  readonly log: GroupLog;
+  readonly machine: StateMachine;
+  readonly tree: ReplicaTree;
+}
+
+export interface LogRecords {
+  readonly hardState: HardState | undefined;
+  readonly entries: readonly Entry[];
+  readonly mustSync: boolean;
+}
+
+/** How a proposal ended. `lost`: the error says whether it can still take effect. */
+export type ProposalEnd =
+  { readonly type: 'applied'; readonly index: LogIndex } | { readonly type: 'lost'; readonly error: QuorateError };
+
+export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded';
+
+interface Proposal {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly done: (end: ProposalEnd) => void;
+}
+
+const applyBytesMax = 1024 * 1024;
+
+export class Replica {
+  readonly shard: ShardId;
+  readonly replicaId: ReplicaId;
+  readonly machine: StateMachine;
+  readonly reads: ReadGate;
+  readonly #host: ReplicaHost;
+  readonly #raft: Raft;
+  readonly #log: GroupLog;
+  readonly #tree: ReplicaTree;
+  #descriptor: ShardDescriptor;
+  readonly #proposals: Proposal[] = [];
+  #applying = false;
+  /** Committed, and durable here, up to this index. */
+  #applicable: LogIndex;
+  #closed = false;
+  /** Index that must be applied before this leader evaluates anything: its own term's no-op (pitfall 6). */
+  #leaderFrom: LogIndex = LogIndex(0);
+  /** Whether listeners were told that this replica leads. */
+  #announced = false;
+  #truncatable: LogIndex = LogIndex(0);
+  /** Monotonic milliseconds when this replica last knew that it had all that the leader had committed. */
+  #freshAsOfMs = -Infinity;
+  readonly #roleListeners: ((leading: boolean) => void)[] = [];
+  readonly #applyListeners: ((index: LogIndex) => void)[] = [];
+
+  constructor({ host, descriptor, log, machine, tree }: ReplicaParts) {
+    this.#host = host;
+    this.#descriptor = descriptor;
+    this.#log = log;
+    this.#tree = tree;
+    this.machine = machine;
+    this.shard = descriptor.shard;
+    this.replicaId = defined(replicaOn(descriptor, host.nodeId), `replica of shard ${descriptor.shard} on this node`);
+    assert(machine.appliedIndex <= log.lastIndex, `shard ${this.shard} has applied entries that its log does not have`);
+    this.#raft = new Raft({
+      self: this.replicaId,
+      voters: descriptor.replicas.map(({ replica }) => replica),
+      hardState: log.hardState,
+      log,
+      appliedIndex: machine.appliedIndex,
+      ...host.timing,
+      appendBytesMax: host.limits.appendBytesMax,
+      appendsInFlightMax: host.limits.appendsInFlightMax,
+      uncommittedBytesMax: host.limits.uncommittedBytesMax,
+      random: host.random.split(`raft-${descriptor.shard}`),
+    });
+    this.#applicable = this.#raft.hardState.commit;
+    this.reads = new ReadGate(this.#raft, this.shard, () => this.#schedule());
+    this.#tree.onDurable(() => this.#truncateLog());
+    this.#schedule();
+  }
+
+  get descriptor(): ShardDescriptor {
+    return this.#descriptor;
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.machine.appliedIndex;
+  }
+
+  get commitIndex(): LogIndex {
+    return this.#raft.commitIndex;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#raft.lastIndex;
+  }
+
+  get term(): Term {
+    return this.#raft.term;
+  }
+
+  get isLeader(): boolean {
+    return this.#raft.role === 'leader';
+  }
+
+  /** A leader that has applied an entry of its own term: it may evaluate. */
+  get isReadyLeader(): boolean {
+    return this.isLeader && this.#leaderFrom > 0 && this.appliedIndex >= this.#leaderFrom;
+  }
+
+  /** The node of the leader, as far as this replica knows. */
+  get leaderNode(): NodeId | undefined {
+    const leader = this.#raft.leader;
+    return leader === 0 ? undefined : nodeOf(this.#descriptor, leader);
+  }
+
+  /** Milliseconds by which a stale read here may lag behind what was acknowledged; Infinity when unknown. */
+  get stalenessMs(): number {
+    return this.isReadyLeader ? 0 : this.#host.clock.monotonicMs() - this.#freshAsOfMs;
+  }
+
+  /** `listener(leading)` runs when the replica becomes able to evaluate as leader, and when it stops being leader. */
+  onLeadership(listener: (leading: boolean) => void): void {
+    this.#roleListeners.push(listener);
+  }
+
+  /** `listener(index)` runs after every applied entry. */
+  onApplied(listener: (index: LogIndex) => void): void {
+    this.#applyListeners.push(listener);
+  }
+
+  tick(): void {
+    this.#raft.tick();
+    this.#schedule();
+  }
+
+  step(message: RaftMessage): void {
+    if (message.to !== this.replicaId) return;
+    this.#raft.step(message);
+    if ((message.type === 'appendRequest' || message.type === 'heartbeat') && message.term === this.#raft.term) {
+      // Only a leader whose commit we hold proves how fresh we are; a heartbeat's commit is capped by what we have.
+      if (message.type === 'appendRequest' && this.appliedIndex >= message.commit) {
+        this.#freshAsOfMs = this.#host.clock.monotonicMs();
+      } else if (
+        message.type === 'heartbeat' &&
+        this.appliedIndex >= message.commit &&
+        this.#log.lastIndex <= message.commit
+      ) {
+        this.#freshAsOfMs = this.#host.clock.monotonicMs();
+      }
+    }
+    this.#schedule();
+  }
+
+  /** The connection to this node broke: stop sending into the void until it answers again. */
+  peerUnreachable(node: NodeId): void {
+    const replica = replicaOn(this.#descriptor, node);
+    if (replica === undefined || replica === this.replicaId) return;
+    this.#raft.peerUnreachable(replica);
+    this.#schedule();
+  }
+
+  /**
+   * Proposes an entry. `done` is called when it was applied here or is known to be lost, never before this returns;
+   * not at all when the proposal is refused.
+   */
+  propose(data: Uint8Array, done: (end: ProposalEnd) => void): 'accepted' | ProposalRefusal {
+    if (!this.isReadyLeader) return 'notLeader';
+    const result = this.#raft.propose(data);
+    if (result.type === 'refused') return result.reason;
+    this.#proposals.push({ index: result.index, term: result.term, done });
+    this.#schedule();
+    return 'accepted';
+  }
+
+  /**
+   * Makes an error of a read from the tree one for the caller. Damage and broken assumptions also end the node:
+   * nothing that was read is served.
+   */
+  readFailed(error: unknown): QuorateError {
+    if (error instanceof QuorateError) return error;
+    this.#fail(error);
+    if (!(error instanceof CorruptionError)) return QuorateError.from(error);
+    return new QuorateError('CORRUPTION', error.message, { shard: this.shard, cause: error });
+  }
+
+  /** Hands leadership to the voter that has most of the log; false when this replica leads nothing or is alone. */
+  transferLeadership(): boolean {
+    if (!this.isLeader) return false;
+    const followers = this.#raft.status().followers.filter(({ active }) => active);
+    followers.sort((a, b) => b.matchIndex - a.matchIndex);
+    const target = followers.at(0);
+    if (target === undefined) return false;
+    const started = this.#raft.transferLeadership(target.replica);
+    this.#schedule();
+    return started;
+  }
+
+  status(): ReturnType<Raft['status']> {
+    return this.#raft.status();
+  }
+
+  #schedule(): void {
+    if (!this.#closed) this.#host.schedule(this);
+  }
+
+  /** Carries out what the core has decided this turn. Called by the host at the end of the turn. */
+  handleReady(): void {
+    if (this.#closed) return;
+    this.reads.startRound(this.isReadyLeader);
+    while (this.#raft.hasReady()) this.#carryOut(this.#raft.takeReady());
+    this.reads.applied(this.appliedIndex);
+    this.#apply();
+  }
+
+  #carryOut(ready: Ready): void {
+    if (ready.softState !== undefined) this.#onRole(ready.softState.role === 'leader', ready.softState.term);
+    for (const message of ready.messages) this.#sendMessage(message);
+    this.#persist(ready);
+    this.#applicable = ready.commitIndex;
+    if (ready.readsLost) this.reads.fail();
+    for (const state of ready.readStates) this.reads.confirmed(state);
+    for (const read of ready.logReads) void this.#readLog(read.to, read.from, read.bytesMax);
+  }
+
+  #onRole(leading: boolean, term: Term): void {
+    this.#leaderFrom = leading ? this.#raft.lastIndex : LogIndex(0);
+    if (leading || !this.#announced) return;
+    this.#announced = false;
+    this.#host.logger.info('leads no more', { shard: this.shard, term });
+    for (const listener of this.#roleListeners) listener(false);
+  }
+
+  #sendMessage(message: RaftMessage): void {
+    const node = nodeOf(this.#descriptor, message.to);
+    if (node !== undefined) this.#host.send(node, this.shard, message);
+  }
+
+  #persist(ready: Ready): void {
+    const { hardState, entries, mustSync } = ready;
+    if (hardState === undefined && entries.length === 0) return;
+    this.#host.append(this.shard, { hardState, entries, mustSync }).then(
+      () => {
+        if (this.#closed || !mustSync) return;
+        for (const message of ready.messagesAfterSync) this.#sendMessage(message);
+        this.#raft.synced(ready.syncPoint);
+        this.#schedule();
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #apply(): void {
+    if (this.#applying) return;
+    this.#applying = true;
+    this.#applyCommitted().then(
+      () => {
+        this.#applying = false;
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  async #applyCommitted(): Promise<void> {
+    for (;;) {
+      const to = this.#applicable;
+      if (this.#closed || this.appliedIndex >= to) return;
+      const from = LogIndex(this.appliedIndex + 1);
+      const entries = this.#log.entries(from, to, applyBytesMax) ?? (await this.#log.read(from, to, applyBytesMax));
+      for (const entry of entries) {
+        const stall = this.#tree.writeStall();
+        if (stall !== undefined) await stall;
+        if (this.#closed) return;
+        this.#applyEntry(entry);
+      }
+      this.#afterApply();
+    }
+  }
+
+  #applyEntry(entry: Entry): void {
+    assert(entry.index === this.appliedIndex + 1, `shard ${this.shard} applies entry ${entry.index} out of order`);
+    const content: ShardEntry | undefined = entry.data.length === 0 ? undefined : decodeEntry(entry.data);
+    let refused: QuorateError | undefined;
+    let batch = emptyBytes;
+    if (content?.type === 'effects') {
+      if (sameEpoch(content.epoch, this.#descriptor.epoch)) batch = content.batch;
+      else
+        refused = new QuorateError('EPOCH_MISMATCH', `shard ${this.shard} has changed its range or members`, {
+          shard: this.shard,
+        });
+    } else if (content?.type === 'truncateLog' && content.upTo > this.#truncatable) {
+      this.#truncatable = content.upTo;
+    }
+    this.machine.apply(entry.index, batch);
+    this.#settle(entry, refused);
+    for (const listener of this.#applyListeners) listener(entry.index);
+  }
+
+  /** Answers the proposals up to this entry: its own, and those whose place it took. */
+  #settle(entry: Entry, refused: QuorateError | undefined): void {
+    while (this.#proposals.length > 0 && this.#proposals[0].index <= entry.index) {
+      const proposal = defined(this.#proposals.shift(), 'proposal');
+      if (proposal.index === entry.index && proposal.term === entry.term && refused === undefined) {
+        proposal.done({ type: 'applied', index: entry.index });
+      } else {
+        const error =
+          refused ?? new QuorateError('NOT_LEADER', `the leader of shard ${this.shard} changed`, { shard: this.shard });
+        proposal.done({ type: 'lost', error });
+      }
+    }
+  }
+
+  #afterApply(): void {
+    this.#raft.applied(this.appliedIndex);
+    this.reads.applied(this.appliedIndex);
+    this.#announceLeadership();
+    this.#truncateLog();
+    this.#schedule();
+  }
+
+  #announceLeadership(): void {
+    if (this.#announced || !this.isReadyLeader) return;
+    this.#announced = true;
+    this.#host.logger.info('leads', { shard: this.shard, term: this.term });
+    for (const listener of this.#roleListeners) listener(true);
+  }
+
+  async #readLog(to: ReplicaId, from: LogIndex, bytesMax: number): Promise<void> {
+    try {
+      if (from < this.#log.firstIndex) return;
+      const entries = await this.#log.read(from, this.#log.lastIndex, bytesMax);
+      if (this.#closed) return;
+      this.#raft.entriesRead(to, entries);
+      this.#schedule();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #truncateLog(): void {
+    const upTo = LogIndex(Math.min(this.#truncatable, this.#tree.durableAppliedIndex));
+    if (upTo < this.#log.firstIndex) return;
+    this.#log.truncatePrefix(upTo, defined(this.#log.term(upTo), 'term of an entry of the log'));
+  }
+
+  /** The entries that every voter has and this tree holds durably; a leader proposes to drop them. */
+  truncatableByAll(): LogIndex {
+    if (!this.isReadyLeader) return LogIndex(0);
+    let upTo: number = this.#tree.durableAppliedIndex;
+    for (const follower of this.#raft.status().followers) upTo = Math.min(upTo, follower.matchIndex);
+    return LogIndex(upTo);
+  }
+
+  /** Entries that the log keeps. */
+  get logLength(): number {
+    return this.#log.lastIndex - this.#log.firstIndex + 1;
+  }
+
+  get firstLogIndex(): LogIndex {
+    return this.#log.firstIndex;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#closed) return;
+    this.#host.fail(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  /** Ends the replica. Proposals under way end with an unknown outcome. Leaves the tree open: its owner closes it. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.reads.close();
+    const error = new QuorateError('NODE_STOPPING', 'the node is stopping', { shard: this.shard, outcome: 'unknown' });
+    for (const proposal of this.#proposals.splice(0)) proposal.done({ type: 'lost', error });
+  }
+}
