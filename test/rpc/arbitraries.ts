@@ -10,7 +10,7 @@ import type { LocalReplicaStatus, PeerFrame, PeerRequest, PeerResponse } from '.
 
 /** Objects with the usual prototype, as decoders make them. */
 function record<T>(model: { [Key in keyof T]: fc.Arbitrary<T[Key]> }): fc.Arbitrary<T> {
-  return fc.record(model, { noNullPrototype: true }) as fc.Arbitrary<T>;
+  return fc.record(model, { noNullPrototype: true });
 }
 
 const u53 = fc.oneof(

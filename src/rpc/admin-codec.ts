@@ -1,0 +1,302 @@
+/** The responses of proto/admin.proto; its requests are empty. */
+import { emptyBytes } from '../base/bytes.js';
+import type { NodeId } from '../base/ids.js';
+import type { ReplicaDescriptor } from '../shard/descriptor.js';
+import type { ClusterStatus, NodeAddress, NodeStatus, ReplicaStatus, ShardMapView, ShardStatus } from './backend.js';
+import { decodeNodeId, decodeReplicaId, decodeShardId } from './decode-ids.js';
+import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
+import { WireReader } from './wire-reader.js';
+import { WireWriter } from './wire-writer.js';
+
+type ShardLocation = ShardMapView['shards'][number];
+
+export function encodeShardMap(map: ShardMapView): Buffer {
+  const writer = new WireWriter();
+  writer.uint(1, map.revision);
+  for (const node of map.nodes) {
+    const mark = writer.begin(2);
+    writer.uint(1, node.id);
+    writer.text(2, node.clientAddress);
+    writer.text(3, node.peerAddress);
+    writer.end(mark);
+  }
+  for (const { descriptor, leader } of map.shards) {
+    const mark = writer.begin(3);
+    writer.uint(1, descriptor.shard);
+    writer.bytes(2, descriptor.start);
+    writer.bytes(3, descriptor.end);
+    writeEpoch(writer, 4, descriptor.epoch);
+    for (const { replica, node } of descriptor.replicas) {
+      const inner = writer.begin(5);
+      writer.uint(1, replica);
+      writer.uint(2, node);
+      writer.end(inner);
+    }
+    if (leader !== undefined) writer.presentUint(6, leader);
+    writer.end(mark);
+  }
+  return writer.finish();
+}
+
+/** Throws DecodeError. */
+export function decodeShardMap(bytes: Uint8Array): ShardMapView {
+  let revision = 0;
+  const nodes: NodeAddress[] = [];
+  const shards: ShardLocation[] = [];
+  const reader = new WireReader(bytes);
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        revision = reader.uint();
+        break;
+      case 2:
+        nodes.push(readNodeAddress(reader.message()));
+        break;
+      case 3:
+        shards.push(readShardLocation(reader.message()));
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { revision, nodes, shards };
+}
+
+function readNodeAddress(reader: WireReader): NodeAddress {
+  let id = 0;
+  let clientAddress = '';
+  let peerAddress = '';
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        id = reader.uint();
+        break;
+      case 2:
+        clientAddress = reader.text();
+        break;
+      case 3:
+        peerAddress = reader.text();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { id: decodeNodeId(id), clientAddress, peerAddress };
+}
+
+function readShardLocation(reader: WireReader): ShardLocation {
+  let shard = 0;
+  let start = emptyBytes;
+  let end = emptyBytes;
+  let epoch = zeroEpoch;
+  const replicas: ReplicaDescriptor[] = [];
+  let leader: NodeId | undefined;
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        shard = reader.uint();
+        break;
+      case 2:
+        start = reader.ownedBytes();
+        break;
+      case 3:
+        end = reader.ownedBytes();
+        break;
+      case 4:
+        epoch = readEpoch(reader.message());
+        break;
+      case 5:
+        replicas.push(readReplicaLocation(reader.message()));
+        break;
+      case 6:
+        leader = decodeNodeId(reader.uint());
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { descriptor: { shard: decodeShardId(shard), start, end, epoch, replicas }, leader };
+}
+
+function readReplicaLocation(reader: WireReader): ReplicaDescriptor {
+  let replica = 0;
+  let node = 0;
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        replica = reader.uint();
+        break;
+      case 2:
+        node = reader.uint();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { replica: decodeReplicaId(replica), node: decodeNodeId(node) };
+}
+
+export function encodeClusterStatus(status: ClusterStatus): Buffer {
+  const writer = new WireWriter();
+  writer.text(1, status.clusterId);
+  for (const node of status.nodes) {
+    const mark = writer.begin(2);
+    writer.uint(1, node.id);
+    writer.text(2, node.clientAddress);
+    writer.text(3, node.peerAddress);
+    writer.uint(4, node.pid);
+    writer.bool(5, node.live);
+    writer.text(6, node.softwareVersion);
+    writer.end(mark);
+  }
+  for (const shard of status.shards) {
+    const mark = writer.begin(3);
+    writeShardStatus(writer, shard);
+    writer.end(mark);
+  }
+  return writer.finish();
+}
+
+function writeShardStatus(writer: WireWriter, shard: ShardStatus): void {
+  writer.uint(1, shard.id);
+  writer.bytes(2, shard.start);
+  writer.bytes(3, shard.end);
+  writeEpoch(writer, 4, shard.epoch);
+  if (shard.leader !== undefined) writer.presentUint(5, shard.leader);
+  writer.uint(6, shard.term);
+  for (const replica of shard.replicas) {
+    const mark = writer.begin(7);
+    writer.uint(1, replica.node);
+    writer.uint(2, replica.appliedIndex);
+    writer.uint(3, replica.commitIndex);
+    writer.bool(4, replica.live);
+    writer.end(mark);
+  }
+  writer.uint(8, shard.bytes);
+}
+
+/** Throws DecodeError. */
+export function decodeClusterStatus(bytes: Uint8Array): ClusterStatus {
+  let clusterId = '';
+  const nodes: NodeStatus[] = [];
+  const shards: ShardStatus[] = [];
+  const reader = new WireReader(bytes);
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        clusterId = reader.text();
+        break;
+      case 2:
+        nodes.push(readNodeStatus(reader.message()));
+        break;
+      case 3:
+        shards.push(readShardStatus(reader.message()));
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { clusterId, nodes, shards };
+}
+
+function readNodeStatus(reader: WireReader): NodeStatus {
+  let id = 0;
+  let clientAddress = '';
+  let peerAddress = '';
+  let pid = 0;
+  let live = false;
+  let softwareVersion = '';
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        id = reader.uint();
+        break;
+      case 2:
+        clientAddress = reader.text();
+        break;
+      case 3:
+        peerAddress = reader.text();
+        break;
+      case 4:
+        pid = reader.uint();
+        break;
+      case 5:
+        live = reader.bool();
+        break;
+      case 6:
+        softwareVersion = reader.text();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { id: decodeNodeId(id), clientAddress, peerAddress, pid, live, softwareVersion };
+}
+
+function readShardStatus(reader: WireReader): ShardStatus {
+  let id = 0;
+  let start = emptyBytes;
+  let end = emptyBytes;
+  let epoch = zeroEpoch;
+  let leader: NodeId | undefined;
+  let term = 0;
+  const replicas: ReplicaStatus[] = [];
+  let bytes = 0;
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        id = reader.uint();
+        break;
+      case 2:
+        start = reader.ownedBytes();
+        break;
+      case 3:
+        end = reader.ownedBytes();
+        break;
+      case 4:
+        epoch = readEpoch(reader.message());
+        break;
+      case 5:
+        leader = decodeNodeId(reader.uint());
+        break;
+      case 6:
+        term = reader.uint();
+        break;
+      case 7:
+        replicas.push(readReplicaStatus(reader.message()));
+        break;
+      case 8:
+        bytes = reader.uint();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { id: decodeShardId(id), start, end, epoch, leader, term, replicas, bytes };
+}
+
+function readReplicaStatus(reader: WireReader): ReplicaStatus {
+  let node = 0;
+  let appliedIndex = 0;
+  let commitIndex = 0;
+  let live = false;
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        node = reader.uint();
+        break;
+      case 2:
+        appliedIndex = reader.uint();
+        break;
+      case 3:
+        commitIndex = reader.uint();
+        break;
+      case 4:
+        live = reader.bool();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { node: decodeNodeId(node), appliedIndex, commitIndex, live };
+}

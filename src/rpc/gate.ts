@@ -1,0 +1,70 @@
+import { assert } from '../base/assert.js';
+import { QuorateError } from '../base/errors.js';
+import { deferred, type Deferred } from '../base/promises.js';
+import type { OperationResult } from '../mvcc/operations.js';
+import { validateOperation, type OperationLimits } from '../mvcc/validate.js';
+import type { KvBackend } from './backend.js';
+import type { DecodedOperation } from './kv-codec.js';
+
+/**
+ * Where operations enter the node: refuses what is invalid and, once the node drains, everything; counts what is open,
+ * so that draining can wait for it.
+ */
+export class Gate {
+  readonly #kv: KvBackend;
+  readonly #limits: OperationLimits;
+  #open = 0;
+  #draining = false;
+  #idle: Deferred<void> | undefined;
+
+  constructor(kv: KvBackend, limits: OperationLimits) {
+    this.#kv = kv;
+    this.#limits = limits;
+  }
+
+  /** Operations and scans that have entered and not left. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /** `done` is called exactly once: before this returns if the operation is refused here. */
+  submit(operation: DecodedOperation, timeoutMs: number, done: (result: OperationResult) => void): void {
+    const error = operation instanceof QuorateError ? operation : validateOperation(operation, this.#limits);
+    const refused = error ?? deadlineError(timeoutMs) ?? this.enter();
+    if (refused !== undefined || operation instanceof QuorateError) {
+      if (refused !== undefined) done({ type: 'failed', error: refused });
+      return;
+    }
+    this.#kv.submit(operation, timeoutMs, (result) => {
+      this.leave();
+      done(result);
+    });
+  }
+
+  /** For what does not go through `submit`. Undefined: entered, and must {@link leave}. */
+  enter(): QuorateError | undefined {
+    if (this.#draining) return new QuorateError('NODE_STOPPING', 'the node is shutting down');
+    this.#open++;
+    return undefined;
+  }
+
+  leave(): void {
+    assert(this.#open > 0, 'more left the gate than entered');
+    this.#open--;
+    if (this.#open === 0) this.#idle?.resolve();
+  }
+
+  /** Lets nothing in any more; resolves when nothing is open. */
+  drain(): Promise<void> {
+    this.#draining = true;
+    this.#idle ??= deferred<void>();
+    if (this.#open === 0) this.#idle.resolve();
+    return this.#idle.promise;
+  }
+}
+
+/** Of a call whose deadline passed before it was looked at. */
+export function deadlineError(timeoutMs: number): QuorateError | undefined {
+  if (timeoutMs > 0) return undefined;
+  return new QuorateError('DEADLINE_EXCEEDED', 'the deadline had passed when the request arrived');
+}

@@ -1,0 +1,99 @@
+/** The unary messages of proto/kv.proto and the parts of its streams. Decoded byte strings are copies. */
+import { DecodeError } from '../base/coding.js';
+import { QuorateError } from '../base/errors.js';
+import type { Operation, OperationResult } from '../mvcc/operations.js';
+import { readOperation, writeOperation, type MissingRequestId } from './operation-codec.js';
+import { writeResult } from './result-codec.js';
+import { WireReader } from './wire-reader.js';
+import { WireWriter } from './wire-writer.js';
+
+/** An operation, or why what came is none: one bad operation does not concern the others of its message. */
+export type DecodedOperation = Operation | QuorateError;
+
+/** `Operation`, for a message that takes it as it is. */
+export function encodeOperation(operation: Operation): Buffer {
+  const writer = new WireWriter(operation.key.length + (operation.type === 'put' ? operation.value.length : 0) + 128);
+  writeOperation(writer, operation);
+  return writer.finish();
+}
+
+/** `GetResponse`, `PutResponse`, `DeleteResponse`: whichever the operation has. */
+export function encodeResult(result: OperationResult): Buffer {
+  const writer = new WireWriter(resultBytes(result));
+  writeResult(writer, result);
+  return writer.finish();
+}
+
+/** How many operations a message may have, and what stands in for a request id that a write does not have. */
+export interface OperationRules {
+  readonly operationsMax: number;
+  readonly missingRequestId: MissingRequestId;
+}
+
+/** `BatchRequest`. Throws DecodeError when it has too many operations. */
+export function decodeBatchRequest(bytes: Uint8Array, rules: OperationRules): DecodedOperation[] {
+  const operations: DecodedOperation[] = [];
+  const reader = new WireReader(bytes);
+  while (reader.next()) {
+    if (reader.field === 1) {
+      checkCount(operations.length + 1, rules);
+      operations.push(decodeOperation(reader.message(), rules));
+    } else reader.skip();
+  }
+  return operations;
+}
+
+/** Looked at before each operation is decoded, so that a message of millions of empty ones costs nothing. */
+export function checkCount(operations: number, { operationsMax }: OperationRules): void {
+  if (operations > operationsMax) {
+    throw new DecodeError(`more than ${operationsMax} operations in one message (limit batchOperationsMax)`);
+  }
+}
+
+/** `BatchResponse`, not longer than about `bytesMax`: see there for what happens to values beyond. */
+export function encodeBatchResponse(results: readonly OperationResult[], bytesMax: number): Buffer {
+  const writer = new WireWriter();
+  for (const result of results) {
+    const fits = writer.length + resultBytes(result) <= bytesMax;
+    const mark = writer.begin(1);
+    writeResult(writer, fits ? result : withoutValue(result, 'the response of the batch is full'));
+    writer.end(mark);
+  }
+  return writer.finish();
+}
+
+/** `Operation`; what does not decode becomes an error. */
+export function decodeOperation(reader: WireReader, { missingRequestId }: OperationRules): DecodedOperation {
+  try {
+    return readOperation(reader, missingRequestId);
+  } catch (error) {
+    return refusal(error);
+  }
+}
+
+/** Why a request was refused before anything was done. */
+export function refusal(thrown: unknown): QuorateError {
+  if (thrown instanceof DecodeError) {
+    return new QuorateError('INVALID_ARGUMENT', `the request is malformed: ${thrown.message}`, { cause: thrown });
+  }
+  return QuorateError.from(thrown, 'notApplied');
+}
+
+/** At least as many bytes as the result takes, errors apart. */
+export function resultBytes(result: OperationResult): number {
+  const overhead = 64;
+  switch (result.type) {
+    case 'found':
+      return result.value.length + overhead;
+    case 'conditionFailed':
+      return (result.current?.value.length ?? 0) + overhead;
+    default:
+      return overhead;
+  }
+}
+
+/** What takes the place of a result whose value there is no room for. Neither kind has changed anything. */
+export function withoutValue(result: OperationResult, reason: string): OperationResult {
+  if (result.type !== 'found' && result.type !== 'conditionFailed') return result;
+  return { type: 'failed', error: new QuorateError('OVERLOADED', `${reason}; ask again for this value`) };
+}

@@ -1,0 +1,154 @@
+/**
+ * QuorateError ↔ gRPC status, total both ways. The details travel in the `grpc-status-details-bin` trailer as a
+ * google.rpc.Status with one `quorate.v1.ErrorDetail`.
+ */
+import { Metadata, status as GrpcStatus } from '@grpc/grpc-js';
+import { DecodeError } from '../base/coding.js';
+import { QuorateError, type ErrorCode } from '../base/errors.js';
+import { readErrorDetail, writeErrorDetail } from './error-codec.js';
+import { WireReader } from './wire-reader.js';
+import { WireWriter } from './wire-writer.js';
+
+const detailsKey = 'grpc-status-details-bin';
+const detailTypeUrl = 'type.googleapis.com/quorate.v1.ErrorDetail';
+
+/** Headers are small; a longer message is cut. */
+const messageCharsMax = 1024;
+
+const statusOfCode: Readonly<Record<ErrorCode, GrpcStatus>> = {
+  INVALID_ARGUMENT: GrpcStatus.INVALID_ARGUMENT,
+  NOT_LEADER: GrpcStatus.UNAVAILABLE,
+  SHARD_UNAVAILABLE: GrpcStatus.UNAVAILABLE,
+  TIMESTAMP_UNAVAILABLE: GrpcStatus.UNAVAILABLE,
+  EPOCH_MISMATCH: GrpcStatus.ABORTED,
+  DEADLINE_EXCEEDED: GrpcStatus.DEADLINE_EXCEEDED,
+  CANCELLED: GrpcStatus.CANCELLED,
+  OVERLOADED: GrpcStatus.RESOURCE_EXHAUSTED,
+  READ_TOO_OLD: GrpcStatus.FAILED_PRECONDITION,
+  DISK_FULL: GrpcStatus.RESOURCE_EXHAUSTED,
+  CORRUPTION: GrpcStatus.DATA_LOSS,
+  NODE_STOPPING: GrpcStatus.UNAVAILABLE,
+  UNAVAILABLE: GrpcStatus.UNAVAILABLE,
+  INTERNAL: GrpcStatus.INTERNAL,
+};
+
+/** How a gRPC call ends in failure; what grpc-js takes from a handler. */
+export interface FailedStatus {
+  readonly code: GrpcStatus;
+  readonly details: string;
+  readonly metadata: Metadata;
+}
+
+export function grpcStatusOf(code: ErrorCode): GrpcStatus {
+  return statusOfCode[code];
+}
+
+export function toGrpcStatus(error: QuorateError): FailedStatus {
+  const code = grpcStatusOf(error.code);
+  const details = error.message.slice(0, messageCharsMax);
+  const metadata = new Metadata();
+  metadata.set(detailsKey, encodeDetails(code, details, error));
+  return { code, details, metadata };
+}
+
+/**
+ * What a gRPC call failed with, as the caller of the client sees it. Without our details (a proxy answered, or grpc-js
+ * itself) the status alone counts, and the outcome is unknown unless the status means that no handler was reached.
+ */
+export function fromGrpcError(thrown: unknown): QuorateError {
+  if (thrown instanceof QuorateError) return thrown;
+  if (!isFailedStatus(thrown)) return QuorateError.from(thrown);
+  const { details, metadata } = thrown;
+  const error = undetailed(thrown);
+  for (const value of metadata?.get(detailsKey) ?? []) {
+    if (typeof value === 'string') continue;
+    const detailed = decodeDetails(value, details, error.code);
+    if (detailed !== undefined) return detailed;
+  }
+  return error;
+}
+
+interface GrpcError {
+  readonly code: number;
+  readonly details: string;
+  readonly metadata?: Metadata;
+}
+
+function isFailedStatus(thrown: unknown): thrown is GrpcError {
+  if (typeof thrown !== 'object' || thrown === null) return false;
+  return (
+    'code' in thrown && typeof thrown.code === 'number' && 'details' in thrown && typeof thrown.details === 'string'
+  );
+}
+
+function undetailed({ code, details }: GrpcError): QuorateError {
+  switch (code as GrpcStatus) {
+    case GrpcStatus.INVALID_ARGUMENT:
+    case GrpcStatus.UNIMPLEMENTED:
+    case GrpcStatus.UNAUTHENTICATED:
+    case GrpcStatus.PERMISSION_DENIED:
+      return new QuorateError('INVALID_ARGUMENT', details, { outcome: 'notApplied' });
+    case GrpcStatus.UNAVAILABLE:
+    case GrpcStatus.ABORTED:
+      return new QuorateError('UNAVAILABLE', details, { outcome: 'unknown' });
+    case GrpcStatus.DEADLINE_EXCEEDED:
+      return new QuorateError('DEADLINE_EXCEEDED', details, { outcome: 'unknown' });
+    case GrpcStatus.CANCELLED:
+      return new QuorateError('CANCELLED', details, { outcome: 'unknown' });
+    case GrpcStatus.RESOURCE_EXHAUSTED:
+      // Also grpc-js's answer to an oversized message: the same request would fail again.
+      return new QuorateError('OVERLOADED', details, { outcome: 'unknown', retryable: false });
+    default:
+      return new QuorateError('INTERNAL', `gRPC status ${code}: ${details}`, { outcome: 'unknown' });
+  }
+}
+
+function encodeDetails(code: number, message: string, error: QuorateError): Buffer {
+  const writer = new WireWriter();
+  writer.uint(1, code);
+  writer.text(2, message);
+  const any = writer.begin(3);
+  writer.text(1, detailTypeUrl);
+  const detail = writer.begin(2);
+  writeErrorDetail(writer, error);
+  writer.end(detail);
+  writer.end(any);
+  return writer.finish();
+}
+
+/** Undefined when there is no detail of ours in `bytes`. */
+function decodeDetails(bytes: Uint8Array, message: string, fallback: ErrorCode): QuorateError | undefined {
+  try {
+    const reader = new WireReader(bytes);
+    while (reader.next()) {
+      if (reader.field !== 3) {
+        reader.skip();
+        continue;
+      }
+      const detail = readAny(reader.message());
+      if (detail !== undefined) return readErrorDetail(detail, message, fallback);
+    }
+    return undefined;
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
+}
+
+function readAny(reader: WireReader): WireReader | undefined {
+  let typeUrl = '';
+  let value: WireReader | undefined;
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        typeUrl = reader.text();
+        break;
+      case 2:
+        value = reader.message();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return typeUrl === detailTypeUrl ? value : undefined;
+}
