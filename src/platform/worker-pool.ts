@@ -17,7 +17,7 @@ export interface WorkerPoolOptions {
 }
 
 /** Milliseconds that running jobs have to end after they were cancelled by the pool's end. */
-const stopMsMax = 2000;
+const stopMsMax = 1000;
 
 interface PendingJob {
   readonly job: Job<unknown>;
