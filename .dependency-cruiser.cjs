@@ -35,7 +35,7 @@ const may = {
   platform: ['base', 'env', 'rpc'],
   node: allBut('cli', 'sim', 'client'),
   sim: allBut('platform', 'cli'),
-  cli: ['node', 'client', 'base', 'env', 'sim'],
+  cli: ['node', 'client', 'base', 'env', 'sim', 'platform'],
 };
 
 /** @type {import('dependency-cruiser').IConfiguration} */

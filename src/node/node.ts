@@ -5,7 +5,7 @@
 import { defined } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
 import { placementShardId } from '../base/ids.js';
-import type { NodeId, ShardId } from '../base/ids.js';
+import type { NodeId, ReplicaId, ShardId } from '../base/ids.js';
 import { deferred } from '../base/promises.js';
 import type { Timer } from '../env/clock.js';
 import type { Env } from '../env/env.js';
@@ -36,6 +36,8 @@ export interface ProcessFacts {
   readonly softwareVersion: string;
 }
 
+/** A new shard's first leader campaigns after this: the other nodes need a moment to make their replicas. */
+const firstCampaignMs = 100;
 /** Ticks between two tries to enter the node registry. */
 const registerTicks = 10;
 const registerMsMax = 2000;
@@ -219,8 +221,10 @@ export class Node implements KvBackend, AdminBackend {
 
   async #createReplica(shard: ShardDescriptor): Promise<void> {
     try {
-      await this.host.create(shard);
-      if (this.#closing === undefined && !this.#executors.has(shard.shard)) this.#createExecutor(shard);
+      const { replica } = await this.host.create(shard);
+      if (this.#closing !== undefined || this.#executors.has(shard.shard)) return;
+      this.#createExecutor(shard);
+      if (replica.replicaId === firstLeader(shard)) this.#env.clock.after(firstCampaignMs, () => replica.campaign());
     } catch (error) {
       if (this.#closing === undefined) this.fail(error instanceof Error ? error : QuorateError.from(error));
     }
@@ -237,11 +241,11 @@ export class Node implements KvBackend, AdminBackend {
 
   /** Resolves to whether the cluster is formed and every shard has a leader that this node knows, within `msMax`. */
   async ready(msMax: number): Promise<boolean> {
-    await this.#waitWhile(() => !this.#isReady, msMax);
-    return this.#isReady;
+    await this.#waitWhile(() => !this.isReady, msMax);
+    return this.isReady;
   }
 
-  get #isReady(): boolean {
+  get isReady(): boolean {
     const { shards } = this.#placement.state.shardMap;
     return shards.length > 0 && shards.every((shard) => this.#leaderOf(shard) !== undefined);
   }
@@ -345,4 +349,9 @@ export class Node implements KvBackend, AdminBackend {
     await this.host.close();
     this.#stopped.resolve(this.#failure);
   }
+}
+
+/** Which replica of a new shard campaigns at once, so that leaders are spread and nobody waits for a timeout. */
+function firstLeader({ shard, replicas }: ShardDescriptor): ReplicaId {
+  return replicas[shard % replicas.length].replica;
 }

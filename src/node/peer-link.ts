@@ -171,7 +171,7 @@ export class PeerLink {
     this.#state = { type: 'ready', connection };
     this.#failures = 0;
     this.#lastReason = undefined;
-    this.#options.logger.info('connected to a peer', { node: this.#options.node, remote: connection.remote });
+    this.#options.logger.info('connected to a peer', { peer: this.#options.node, remote: connection.remote });
   }
 
   #disconnected(connection: Connection, reason: string): void {
@@ -181,7 +181,7 @@ export class PeerLink {
     const { clock, random, node, logger, onUnreachable } = this.#options;
     const backoffMs = Math.min(backoffMsMax, backoffMsMin * 2 ** Math.min(this.#failures++, 10));
     this.#state = { type: 'idle', dialAtMs: clock.monotonicMs() + backoffMs * (0.5 + random.float() / 2) };
-    if (reason !== this.#lastReason) logger.warn('no connection to a peer', { node, reason });
+    if (reason !== this.#lastReason) logger.warn('no connection to a peer', { peer: node, reason });
     this.#lastReason = reason;
     this.#failRequests(new QuorateError('UNAVAILABLE', `the connection to node ${node} broke`, { outcome: 'unknown' }));
     onUnreachable();

@@ -172,7 +172,7 @@ export class Peers {
         if (error !== undefined) {
           this.#options.logger.warn('lost a peer connection', {
             remote: connection.remote,
-            node: from,
+            peer: from,
             error: error.message,
           });
         }

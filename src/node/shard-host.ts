@@ -7,12 +7,11 @@
  * On disk: `log/` is the shared log, `shards/<id>/` a replica's tree. A tree is made aside and renamed, so a folder
  * that is there is whole.
  */
-import { QuorateError } from '../base/errors.js';
-import { LogIndex, ShardId } from '../base/ids.js';
-import type { NodeId } from '../base/ids.js';
+import { CorruptionError, QuorateError } from '../base/errors.js';
+import { LogIndex, Term } from '../base/ids.js';
+import type { NodeId , ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
-import { CorruptionError } from '../base/errors.js';
 import type { Clock } from '../env/clock.js';
 import type { Env } from '../env/env.js';
 import type { Logger } from '../env/logger.js';
@@ -20,7 +19,7 @@ import { SharedLog } from '../log/shared-log.js';
 import { BlockCache } from '../lsm/block-cache.js';
 import { Tree } from '../lsm/tree.js';
 import type { TreeResources } from '../lsm/tree.js';
-import { StateMachine } from '../mvcc/state-machine.js';
+import { StateMachine, initialIndex } from '../mvcc/state-machine.js';
 import type { RaftMessage } from '../raft/types.js';
 import type { ShardMessage } from '../rpc/peer-messages.js';
 import { decodeDescriptor, encodeDescriptor } from '../shard/descriptor.js';
@@ -95,6 +94,10 @@ export class ShardHost implements ReplicaHost {
     const { env, directory, limits } = options;
     await env.disk.makeDirectory(`${directory}/shards`);
     await env.disk.syncDirectory(directory);
+    const isNew = (await env.disk.list(`${directory}/shards`)).length === 0;
+    if (!isNew && !(await env.disk.exists(`${directory}/log`))) {
+      throw new CorruptionError(`${directory}/log`, 0, 'the folder is missing, though there are shards');
+    }
     const log = await SharedLog.open({
       disk: env.disk,
       directory: `${directory}/log`,
@@ -161,6 +164,7 @@ export class ShardHost implements ReplicaHost {
     if (machine === undefined) throw new CorruptionError(path, 0, 'it holds no shard');
     const descriptor = decodeDescriptor(machine.descriptor);
     const log = this.#log.group(descriptor.shard);
+    if (log.lastIndex < initialIndex) log.truncatePrefix(initialIndex, Term(0));
     if (tree.durableAppliedIndex > log.lastIndex) {
       const reason = `the log ends at ${log.lastIndex}, though the tree has applied entry ${tree.durableAppliedIndex}`;
       throw new CorruptionError(`${this.#options.directory}/log`, 0, `shard ${descriptor.shard}: ${reason}`);

@@ -243,6 +243,12 @@ export class Replica {
     return new QuorateError('CORRUPTION', error.message, { shard: this.shard, cause: error });
   }
 
+  /** Asks to lead at once, as if no leader had been heard of for an election timeout. */
+  campaign(): void {
+    this.#raft.campaign();
+    this.#schedule();
+  }
+
   /** Hands leadership to the voter that has most of the log; false when this replica leads nothing or is alone. */
   transferLeadership(): boolean {
     if (!this.isLeader) return false;
