@@ -27,7 +27,14 @@ program.parse();
 const { seeds, seed: firstSeed = systemRandomSeed(), minutes } = program.opts<Options>();
 
 const startedMs = performance.now();
-const summary = { seeds: 0, failed: [] as number[], virtualMinutes: 0, events: 0, operations: 0, faults: {} as Record<string, number> };
+const summary = {
+  seeds: 0,
+  failed: [] as number[],
+  virtualMinutes: 0,
+  events: 0,
+  operations: 0,
+  faults: {} as Record<string, number>,
+};
 for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
   const result = await simulate({ seed, runTurns, nowMs: () => performance.now(), faultMs: minutes * 60_000 });
   add(result);

@@ -1,0 +1,72 @@
+/** `quorate serve`: one node, until it is told to stop. */
+import { readFileSync } from 'node:fs';
+
+import { loadConfig, printConfig, type ConfigSources } from '../../node/config.js';
+import { configuredLogger } from '../../node/config-logger.js';
+import { serveNode } from '../../node/serve.js';
+import { CommandFailure, describeFailure } from '../failure.js';
+import { printLine } from '../output.js';
+import { onStopSignal } from '../signals.js';
+
+export interface ServeOptions {
+  readonly config?: string;
+  readonly nodeId?: string;
+  readonly dataDirectory?: string;
+  readonly clientListen?: string;
+  readonly peerListen?: string;
+  readonly logLevel?: string;
+  readonly logFormat?: string;
+  /** `path=value` each. */
+  readonly set: readonly string[];
+  readonly printConfig: boolean;
+}
+
+/** Resolves to the exit status when the node has stopped. */
+export async function serve(options: ServeOptions): Promise<number> {
+  const config = loadConfig(configSources(options));
+  if (options.printConfig) {
+    await printLine(printConfig(config).trimEnd());
+    return 0;
+  }
+  const logger = configuredLogger(config.logging);
+  const node = await serveNode(config.options, { logger });
+  onStopSignal({
+    stop: () => {
+      logger.info('stopping', { drainMsMax: config.options.drainMsMax });
+      node.stop().catch((error: unknown) => {
+        logger.error('could not stop in order', { error });
+        process.exit(1);
+      });
+    },
+    stopNow: () => process.exit(1),
+  });
+  const error = await node.stopped;
+  if (error === undefined) return 0;
+  throw new CommandFailure(`the node stopped: ${describeFailure(error)}`, { cause: error });
+}
+
+function configSources(options: ServeOptions): ConfigSources {
+  const file = options.config ?? process.env.QUORATE_CONFIG;
+  const named: readonly (readonly [path: string, value: string | undefined])[] = [
+    ['nodeId', options.nodeId],
+    ['dataDirectory', options.dataDirectory],
+    ['clientListen', options.clientListen],
+    ['peerListen', options.peerListen],
+    ['logging.level', options.logLevel],
+    ['logging.format', options.logFormat],
+  ];
+  const flags = named.flatMap(([path, value]) => (value === undefined ? [] : [`${path}=${value}`]));
+  return {
+    file: file === undefined ? undefined : { name: file, text: readConfigFile(file) },
+    environment: process.env,
+    flags: [...options.set, ...flags],
+  };
+}
+
+function readConfigFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new CommandFailure(`cannot read the configuration file ${file}: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,106 @@
+/** A cluster's status for people and for machines. Pure. */
+import type { ClusterStatus, ShardStatus } from '../client/index.js';
+import { formatTable } from './table.js';
+import { cut, escapeBytes, formatBytes, toBase64 } from './text.js';
+
+const boundWidthMax = 24;
+
+/** The stable form; fields may be added, none is ever removed. `start` and `end` are escaped where they are not text. */
+export function statusToJson(status: ClusterStatus): unknown {
+  return {
+    clusterId: status.clusterId,
+    nodes: status.nodes.map(({ id, clientAddress, peerAddress, pid, live, softwareVersion }) => ({
+      id,
+      address: clientAddress,
+      peerAddress,
+      pid,
+      live,
+      softwareVersion,
+    })),
+    shards: status.shards.map((shard) => ({
+      id: shard.id,
+      start: escapeBytes(shard.start),
+      end: escapeBytes(shard.end),
+      startBase64: toBase64(shard.start),
+      endBase64: toBase64(shard.end),
+      epoch: shard.epoch,
+      leader: shard.leader ?? null,
+      term: shard.term,
+      replicas: shard.replicas.map(({ node, appliedIndex, commitIndex, live }) => ({
+        node,
+        appliedIndex,
+        commitIndex,
+        live,
+        lag: live ? lagOf(shard, appliedIndex) : null,
+      })),
+      bytes: shard.bytes,
+    })),
+  };
+}
+
+export function statusTables(status: ClusterStatus): string {
+  const leaders = new Map<number, number>();
+  for (const { leader } of status.shards) if (leader !== undefined) leaders.set(leader, (leaders.get(leader) ?? 0) + 1);
+  const nodes = formatTable(
+    [
+      { title: 'node' },
+      { title: 'clients' },
+      { title: 'peers' },
+      { title: 'state' },
+      { title: 'pid', align: 'right' },
+      { title: 'leads', align: 'right' },
+    ],
+    status.nodes.map((node) => [
+      node.id,
+      node.clientAddress,
+      node.peerAddress,
+      node.live ? 'live' : 'no answer',
+      node.live ? node.pid : '-',
+      leaders.get(node.id) ?? 0,
+    ]),
+  );
+  const shards = formatTable(
+    [
+      { title: 'shard' },
+      { title: 'from' },
+      { title: 'to' },
+      { title: 'epoch' },
+      { title: 'leader' },
+      { title: 'term', align: 'right' },
+      { title: 'applied on each node (lag)' },
+      { title: 'size', align: 'right' },
+    ],
+    status.shards.map((shard) => [
+      shard.id,
+      shard.start.length === 0 ? '-∞' : bound(shard.start),
+      shard.end.length === 0 ? '∞' : bound(shard.end),
+      `${shard.epoch.membership}.${shard.epoch.range}`,
+      shard.leader === undefined ? 'none' : shard.leader,
+      shard.term,
+      replicaCells(shard),
+      formatBytes(shard.bytes),
+    ]),
+  );
+  return `cluster ${status.clusterId}\n\n${nodes}\n\n${status.shards.length === 0 ? 'no shards yet' : shards}`;
+}
+
+function bound(key: Uint8Array): string {
+  return cut(escapeBytes(key), boundWidthMax);
+}
+
+/** Entries that the leader has committed and a replica has not applied. */
+function lagOf(shard: ShardStatus, appliedIndex: number): number {
+  const leader = shard.replicas.find(({ node }) => node === shard.leader);
+  return Math.max(0, (leader?.commitIndex ?? appliedIndex) - appliedIndex);
+}
+
+/** `1: 120  2: 118 (2)  3: ?` */
+function replicaCells(shard: ShardStatus): string {
+  return shard.replicas
+    .map(({ node, appliedIndex, live }) => {
+      if (!live) return `${node}: ?`;
+      const lag = lagOf(shard, appliedIndex);
+      return `${node}: ${appliedIndex}${lag === 0 ? '' : ` (${lag})`}`;
+    })
+    .join('  ');
+}
