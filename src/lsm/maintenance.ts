@@ -293,9 +293,10 @@ export class Maintenance {
   }
 
   /** Rejects when the tree is closed meanwhile. */
-  #pause(ms: number): Promise<void> {
+  async #pause(ms: number): Promise<void> {
     const { signal } = this.#closing;
-    return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
       const onAbort = (): void => {
         timer.cancel();
         reject(new TreeClosedError('the tree was closed'));

@@ -210,9 +210,10 @@ export class Tree {
     return this.#maintenance.failure;
   }
 
-  /** `callback` learns of the failure when it comes. */
+  /** `callback` learns of the failure when it comes, at once if it has come. */
   onFailure(callback: (error: Error) => void): void {
-    this.#failureCallbacks.push(callback);
+    if (this.failure === undefined) this.#failureCallbacks.push(callback);
+    else callback(this.failure);
   }
 
   stats(): TreeStats {

@@ -23,7 +23,7 @@ export class BlockCursor {
   /** A copy of it that outlives the step; made when somebody asks. */
   #key: Uint8Array | undefined;
   #version = 0;
-  #kindByte = 0;
+  #kind: Kind = 'put';
   #valueOffset = 0;
   /** Where {@link #varint} reads. */
   #at = 0;
@@ -50,7 +50,7 @@ export class BlockCursor {
   }
 
   get kind(): Kind {
-    return kindOfByte(this.#kindByte);
+    return this.#kind;
   }
 
   /** A view of the block. */
@@ -144,6 +144,7 @@ export class BlockCursor {
     const nextOffset = valueOffset + valueLength;
     if (shared > this.#keyLength) throw new DecodeError(`an entry shares ${shared} bytes of a shorter key`);
     if (!(nextOffset <= this.#entriesEnd)) throw new DecodeError('an entry runs out of its block');
+    const kind = kindOfByte(this.#block[keyOffset - 1]);
 
     const keyLength = shared + unshared;
     if (keyLength > this.#keyBuffer.length) {
@@ -156,7 +157,7 @@ export class BlockCursor {
     this.#keyLength = keyLength;
     this.#key = undefined;
     this.#version = version;
-    this.#kindByte = this.#block[keyOffset - 1];
+    this.#kind = kind;
     this.#valueOffset = valueOffset;
     this.#offset = offset;
     this.#nextOffset = nextOffset;

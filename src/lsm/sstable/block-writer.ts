@@ -6,7 +6,7 @@ import { restartInterval } from './sstable-format.js';
 
 /** Builds one block after another: entries in order, each key without what it shares with the one before. */
 export class BlockWriter {
-  readonly #bytes = new ByteWriter(4096);
+  readonly #bytes = new ByteWriter();
   #restarts: number[] = [];
   #entries = 0;
   #lastKey = emptyBytes;

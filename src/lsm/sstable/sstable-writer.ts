@@ -42,7 +42,7 @@ export class SstableWriter {
   readonly #index = new BlockWriter();
   readonly #hashes: number[] = [];
   /** Finished blocks that are not written yet. */
-  readonly #buffer = new ByteWriter(writeBytes);
+  readonly #buffer = new ByteWriter();
   /** Bytes written; the buffer comes after them. */
   #written = 0;
   #writing = false;

@@ -1,4 +1,5 @@
-import { compareBytes, emptyBytes, equalBytes } from '../../base/bytes.js';
+import { equalBytes } from '../../base/bytes.js';
+import { DecodeError } from '../../base/coding.js';
 import { compareEntries } from '../entry.js';
 import { BlockCursor } from './block-cursor.js';
 import { bloomHash, bloomMayContain } from './bloom-filter.js';
@@ -11,73 +12,69 @@ import type { SstableReader } from './sstable-reader.js';
  */
 export async function verifySstable(table: SstableReader): Promise<void> {
   const footer = await table.footer();
-  const index = await table.readBlock(footer.index, false);
-  const filter = await table.readBlock(footer.filter, false);
-  const found = new TableSummary();
-  let offset = 0;
-  const handles = table.decode(footer.index.offset, () => new BlockCursor(index));
-  for (handles.toFirst(); handles.valid; handles.next()) {
-    const handle = table.decode(footer.index.offset, () => decodeBlockHandle(handles.value));
-    if (handle.offset !== offset) throw table.corruption(offset, 'the index leaves out bytes');
-    const block = await table.readBlock(handle, false);
-    table.decode(handle.offset, () => {
-      const cursor = new BlockCursor(block);
-      for (cursor.toFirst(); cursor.valid; cursor.next()) {
-        if (!found.add(cursor)) throw table.corruption(handle.offset, 'entries are out of order');
-        if (!bloomMayContain(filter, bloomHash(cursor.key))) {
-          throw table.corruption(footer.filter.offset, 'the bloom filter lacks a key');
-        }
-      }
-    });
-    if (!equalBytes(found.largestKey, handles.key) || found.lastVersion !== handles.version) {
-      throw table.corruption(footer.index.offset, 'the index disagrees with a block about its last entry');
-    }
-    offset += handle.length;
-  }
-  for (const handle of [footer.filter, footer.index, footer.properties]) {
-    if (handle.offset !== offset) throw table.corruption(offset, 'blocks do not follow each other');
-    offset += handle.length;
-  }
-  if (offset + footerBytes !== table.metadata.bytes) throw table.corruption(offset, 'bytes that belong to no block');
   const properties = await table.readProperties();
-  if (!equalProperties(properties, table.metadata) || !found.agreesWith(properties)) {
-    throw table.corruption(footer.properties.offset, 'properties disagree with the entries or with the manifest');
+  const filter = await table.readBlock(footer.filter, false);
+  const index = await table.readBlock(footer.index, false);
+  const summary = new TableSummary();
+  /** Where the block is that is being looked at. */
+  let offset = 0;
+  try {
+    const handles = new BlockCursor(index);
+    for (handles.toFirst(); handles.valid; handles.next()) {
+      const handle = decodeBlockHandle(handles.value);
+      if (handle.offset !== offset) throw new DecodeError('the index leaves out bytes');
+      summary.addBlock(await table.readBlock(handle, false), filter);
+      if (!summary.endsWith(handles)) throw new DecodeError('the index disagrees about the last entry of a block');
+      offset += handle.length;
+    }
+    for (const handle of [footer.filter, footer.index, footer.properties]) {
+      if (handle.offset !== offset) throw new DecodeError('blocks do not follow each other');
+      offset += handle.length;
+    }
+    if (offset + footerBytes !== table.metadata.bytes) throw new DecodeError('bytes that belong to no block');
+    if (!equalProperties(properties, table.metadata)) throw new DecodeError('properties disagree with the manifest');
+    if (!equalProperties(properties, summary.properties)) throw new DecodeError('properties disagree with the entries');
+  } catch (error) {
+    throw error instanceof DecodeError ? table.corruption(offset, error.message) : error;
   }
 }
 
-/** Counts entries as a writer of the table must have done. */
+/** Properties of the entries that it is shown, counted as the writer of the table must have done. */
 class TableSummary {
-  #entries = 0;
-  #tombstones = 0;
-  #smallestKey: Uint8Array | undefined;
-  #smallestVersion = Number.MAX_SAFE_INTEGER;
-  #largestVersion = 0;
-  largestKey = emptyBytes;
-  lastVersion = 0;
+  #properties: TableProperties | undefined;
+  #last: { readonly key: Uint8Array; readonly version: number } | undefined;
 
-  /** False if the entry does not come after the last one. */
-  add(entry: BlockCursor): boolean {
-    const { key, version } = entry;
-    if (this.#entries > 0 && compareEntries(this.largestKey, this.lastVersion, key, version) >= 0) return false;
-    this.#entries++;
-    if (entry.kind === 'delete') this.#tombstones++;
-    this.#smallestKey ??= key;
-    this.largestKey = key;
-    this.lastVersion = version;
-    this.#smallestVersion = Math.min(this.#smallestVersion, version);
-    this.#largestVersion = Math.max(this.#largestVersion, version);
-    return true;
+  get properties(): TableProperties {
+    if (this.#properties === undefined) throw new DecodeError('a table without entries');
+    return this.#properties;
   }
 
-  agreesWith(properties: TableProperties): boolean {
-    return (
-      this.#entries === properties.entries &&
-      this.#tombstones === properties.tombstones &&
-      this.#smallestKey !== undefined &&
-      compareBytes(this.#smallestKey, properties.smallestKey) === 0 &&
-      compareBytes(this.largestKey, properties.largestKey) === 0 &&
-      this.#smallestVersion === properties.smallestVersion &&
-      this.#largestVersion === properties.largestVersion
-    );
+  addBlock(block: Uint8Array, filter: Uint8Array): void {
+    const cursor = new BlockCursor(block);
+    for (cursor.toFirst(); cursor.valid; cursor.next()) {
+      if (!bloomMayContain(filter, bloomHash(cursor.key))) throw new DecodeError('the bloom filter lacks a key');
+      this.#add(cursor);
+    }
+  }
+
+  #add({ key, version, kind }: BlockCursor): void {
+    const last = this.#last;
+    if (last !== undefined && compareEntries(last.key, last.version, key, version) >= 0) {
+      throw new DecodeError('entries are out of order');
+    }
+    const before = this.#properties;
+    this.#properties = {
+      entries: (before?.entries ?? 0) + 1,
+      tombstones: (before?.tombstones ?? 0) + (kind === 'delete' ? 1 : 0),
+      smallestKey: before?.smallestKey ?? key,
+      largestKey: key,
+      smallestVersion: before !== undefined && before.smallestVersion < version ? before.smallestVersion : version,
+      largestVersion: before !== undefined && before.largestVersion > version ? before.largestVersion : version,
+    };
+    this.#last = { key, version };
+  }
+
+  endsWith({ key, version }: BlockCursor): boolean {
+    return this.#last !== undefined && equalBytes(this.#last.key, key) && this.#last.version === version;
   }
 }

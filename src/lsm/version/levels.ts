@@ -5,7 +5,7 @@
  * - Level 0 is newest first, that is, by descending number. Its tables may overlap.
  * - Tables of a level from 1 on are in ascending order of keys and share no user key.
  */
-import { assert } from '../../base/assert.js';
+import { assert, AssertionError } from '../../base/assert.js';
 import { compareBytes, printable } from '../../base/bytes.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
 import { levelCount, type VersionEdit } from './version-edit.js';
@@ -46,10 +46,9 @@ export function checkLevels(levels: Levels): void {
       assert(compareBytes(table.smallestKey, table.largestKey) <= 0, `table ${table.number} ends before it starts`);
       if (level === 0 || i === 0) return;
       const before = tables[i - 1];
-      assert(
-        compareBytes(before.largestKey, table.smallestKey) < 0,
-        `tables ${before.number} and ${table.number} of level ${level} overlap at ${printable(table.smallestKey)}`,
-      );
+      if (compareBytes(before.largestKey, table.smallestKey) < 0) return;
+      const place = printable(table.smallestKey);
+      throw new AssertionError(`tables ${before.number} and ${table.number} of level ${level} overlap at ${place}`);
     });
   });
 }

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import { compareBytes, utf8 } from '../../../src/base/bytes.js';
+import { CorruptionError } from '../../../src/base/errors.js';
+import { BlockCache } from '../../../src/lsm/block-cache.js';
+import { compactTables, type CompactInput } from '../../../src/lsm/compaction/compact-job.js';
+import { SstableReader } from '../../../src/lsm/sstable/sstable-reader.js';
+import type { TableMetadata } from '../../../src/lsm/sstable/sstable-format.js';
+import { SstableWriter } from '../../../src/lsm/sstable/sstable-writer.js';
+import { verifySstable } from '../../../src/lsm/sstable/verify-sstable.js';
+import type { SimDisk } from '../../../src/sim/disk.js';
+import { newDisk } from '../harness.js';
+
+const tableOptions = { blockBytes: 200, bloomBitsPerKey: 10 };
+
+async function writeTable(disk: SimDisk, number: number, entries: [string, number][]): Promise<TableMetadata> {
+  const path = `tree/${String(number).padStart(6, '0')}.sst`;
+  const writer = await SstableWriter.create(disk, path, number, tableOptions);
+  for (const [key, version] of entries) await writer.add(utf8(key), version, 'put', utf8(`table ${number}`));
+  return writer.finish();
+}
+
+async function setUp(): Promise<{ disk: SimDisk; input: CompactInput }> {
+  const disk = newDisk();
+  await disk.makeDirectory('tree');
+  const versionsOf = (keys: string[], versions: number[]): [string, number][] =>
+    keys.flatMap((key) => versions.map((version): [string, number] => [key, version]));
+  const many = Array.from({ length: 60 }, (_, i) => 90 - i);
+  const upper = await writeTable(disk, 9, versionsOf(['a', 'b', 'c'], many));
+  const lower = [
+    await writeTable(disk, 1, versionsOf(['a'], [20, 10])),
+    await writeTable(disk, 2, versionsOf(['b', 'c', 'd'], [40, 20, 10])),
+  ];
+  const input = {
+    ...tableOptions,
+    directory: 'tree',
+    runs: [[upper], lower],
+    firstOutputNumber: 20,
+    outputsMax: 9,
+    sstableBytesTarget: 500,
+    safePoint: 0,
+    tombstoneDropVersionMax: -1,
+  };
+  return { disk, input };
+}
+
+const signal = new AbortController().signal;
+
+describe('the job lsm.compact', () => {
+  it('keeps all versions of a key in one table, of sound tables in order', async () => {
+    const { disk, input } = await setUp();
+    const { tables, entriesRead, entriesDropped } = await compactTables(input, disk, signal);
+    // 40 is in both runs for b and c.
+    expect([entriesRead, entriesDropped]).toEqual([60 * 3 + 2 + 9, 2]);
+    expect(tables.map(({ number }) => number)).toEqual([20, 21, 22]);
+    tables
+      .slice(1)
+      .forEach((table, i) => expect(compareBytes(tables[i].largestKey, table.smallestKey)).toBeLessThan(0));
+    for (const table of tables) {
+      const path = `tree/0000${table.number}.sst`;
+      await verifySstable(new SstableReader(disk, path, table, new BlockCache(0).partition()));
+    }
+    expect(tables.reduce((sum, { entries }) => sum + entries, 0)).toBe(entriesRead - entriesDropped);
+  });
+
+  it('puts the rest into the last table when it runs out of numbers', async () => {
+    const { disk, input } = await setUp();
+    const { tables } = await compactTables({ ...input, outputsMax: 1 }, disk, signal);
+    expect(tables).toHaveLength(1);
+  });
+
+  it('makes no table when nothing stays', async () => {
+    const disk = newDisk();
+    await disk.makeDirectory('tree');
+    const writer = await SstableWriter.create(disk, 'tree/000001.sst', 1, tableOptions);
+    await writer.add(utf8('a'), 1, 'delete', utf8(''));
+    const { input } = await setUp();
+    const runs = [[await writer.finish()]];
+    const output = await compactTables({ ...input, runs, safePoint: 5, tombstoneDropVersionMax: 5 }, disk, signal);
+    expect(output).toEqual({ tables: [], entriesRead: 1, entriesDropped: 1 });
+  });
+
+  it('leaves nothing behind when it is cancelled, or an input is damaged', async () => {
+    const { disk, input } = await setUp();
+    const before = disk.paths();
+    const cancel = new AbortController();
+    const reason = new Error('enough');
+    disk.fault = (operation, path) => {
+      if (operation === 'write' && path.endsWith('21.sst')) cancel.abort(reason);
+      return undefined;
+    };
+    await expect(compactTables(input, disk, cancel.signal)).rejects.toBe(reason);
+    expect(disk.paths()).toEqual(before);
+
+    disk.corrupt('tree/000002.sst', 150);
+    await expect(compactTables(input, disk, signal)).rejects.toThrow(CorruptionError);
+    expect(disk.paths()).toEqual(before);
+  });
+
+  it('refuses an input whose manifest counts other entries', async () => {
+    const { disk, input } = await setUp();
+    const runs = [[{ ...input.runs[0][0], entries: 1 }]];
+    await expect(compactTables({ ...input, runs }, disk, signal)).rejects.toThrow('the manifest says 1');
+  });
+});

@@ -1,0 +1,155 @@
+import { describe, expect, it } from 'vitest';
+import { compareBytes, toHex, utf8 } from '../../../src/base/bytes.js';
+import { Timestamp } from '../../../src/base/ids.js';
+import { Prng } from '../../../src/base/prng.js';
+import type { Disk } from '../../../src/env/disk.js';
+import { BlockCache } from '../../../src/lsm/block-cache.js';
+import { compareEntries, type Kind } from '../../../src/lsm/entry.js';
+import { bloomHash } from '../../../src/lsm/sstable/bloom-filter.js';
+import { SstableIterator } from '../../../src/lsm/sstable/sstable-iterator.js';
+import { SstableReader } from '../../../src/lsm/sstable/sstable-reader.js';
+import { SstableWriter } from '../../../src/lsm/sstable/sstable-writer.js';
+import { verifySstable } from '../../../src/lsm/sstable/verify-sstable.js';
+import { newDisk, text } from '../harness.js';
+
+interface TestEntry {
+  readonly key: Uint8Array;
+  readonly version: number;
+  readonly kind: Kind;
+  readonly value: Uint8Array;
+}
+
+async function writeTable(
+  disk: Disk,
+  entries: readonly TestEntry[],
+  blockBytes: number,
+  cache = new BlockCache(1 << 20),
+): Promise<SstableReader> {
+  const writer = await SstableWriter.create(disk, '000007.sst', 7, { blockBytes, bloomBitsPerKey: 10 });
+  for (const { key, version, kind, value } of entries) await writer.add(key, version, kind, value);
+  return new SstableReader(disk, '000007.sst', await writer.finish(), cache.partition());
+}
+
+async function collect(reader: SstableReader, lower: Uint8Array, upper: Uint8Array | undefined, reverse: boolean) {
+  const iterator = new SstableIterator(reader, { lower, upper }, reverse);
+  const entries: TestEntry[] = [];
+  for (await iterator.start(); iterator.valid; await iterator.advance()) {
+    const { key, version, kind, value } = iterator;
+    entries.push({ key, version, kind, value: value.slice() });
+  }
+  return entries;
+}
+
+function randomEntries(random: Prng, count: number): TestEntry[] {
+  const entries: TestEntry[] = [];
+  for (let i = 0; i < count; i++) {
+    const kind = random.chance(0.2) ? 'delete' : 'put';
+    entries.push({
+      key: Uint8Array.of(...utf8(random.pick(['', 'user/', 'user/0000'])), ...random.bytes(random.int(0, 2))),
+      version: random.int(1, random.chance(0.1) ? Number.MAX_SAFE_INTEGER : 300),
+      kind,
+      value: random.bytes(kind === 'put' ? random.int(0, 40) : 0),
+    });
+  }
+  return entries
+    .sort((a, b) => compareEntries(a.key, a.version, b.key, b.version))
+    .filter(
+      (entry, i, all) => i === 0 || compareEntries(all[i - 1].key, all[i - 1].version, entry.key, entry.version) < 0,
+    );
+}
+
+describe('an SSTable', () => {
+  it.each([1, 2, 3, 4])('gives back what was written, seed %i', async (seed) => {
+    const random = new Prng(seed);
+    const entries = randomEntries(random, random.int(1, 800));
+    const reader = await writeTable(
+      newDisk(),
+      entries,
+      random.int(1, 1000),
+      new BlockCache(random.pick([0, 2000, 1 << 20])),
+    );
+    await verifySstable(reader);
+    expect(await collect(reader, utf8(''), undefined, false)).toEqual(entries);
+    expect(await collect(reader, utf8(''), undefined, true)).toEqual([...entries].reverse());
+    for (let i = 0; i < 30; i++) {
+      const [lower, upper] = [random.pick(entries).key, random.bytes(random.int(0, 3))].sort(compareBytes);
+      const within = entries.filter(({ key }) => compareBytes(key, lower) >= 0 && compareBytes(key, upper) < 0);
+      expect(await collect(reader, lower, upper, false)).toEqual(within);
+      expect(await collect(reader, lower, upper, true)).toEqual(within.reverse());
+    }
+    for (let i = 0; i < 100; i++) {
+      const key = random.chance(0.8) ? random.pick(entries).key : random.bytes(3);
+      const at = random.int(0, 320);
+      const expected = entries.find((entry) => compareBytes(entry.key, key) === 0 && entry.version <= at);
+      const found = await reader.get(key, bloomHash(key), at);
+      expect(found && { key, ...found, value: found.value.slice() }).toEqual(expected);
+    }
+    await reader.close();
+  });
+
+  it('says what it holds', async () => {
+    const reader = await writeTable(
+      newDisk(),
+      [
+        { key: utf8('a'), version: 9, kind: 'put', value: utf8('1') },
+        { key: utf8('b'), version: 30, kind: 'delete', value: utf8('') },
+        { key: utf8('b'), version: 4, kind: 'put', value: utf8('2') },
+      ],
+      4096,
+    );
+    const { smallestKey, largestKey, ...numbers } = reader.metadata;
+    expect([text(smallestKey), text(largestKey)]).toEqual(['a', 'b']);
+    expect(numbers).toMatchObject({ number: 7, entries: 3, tombstones: 1, smallestVersion: 4, largestVersion: 30 });
+    expect(await reader.readProperties()).toMatchObject({ entries: 3, tombstones: 1, smallestKey, largestKey });
+  });
+
+  it('has this form, byte for byte', async () => {
+    const disk = newDisk();
+    await writeTable(
+      disk,
+      [
+        { key: utf8('apple'), version: 300, kind: 'put', value: utf8('red') },
+        { key: utf8('apple'), version: 2, kind: 'delete', value: utf8('') },
+        { key: utf8('apply'), version: 1, kind: 'put', value: utf8('!') },
+      ],
+      4096,
+    );
+    const hex = toHex(disk.content('000007.sst'));
+    await expect(`${(hex.match(/.{1,64}/g) ?? []).join('\n')}\n`).toMatchFileSnapshot('golden/sstable.hex');
+  });
+
+  it('answers at once when all that it needs is cached', async () => {
+    const entries = randomEntries(new Prng(1), 200);
+    const reader = await writeTable(newDisk(), entries, 500);
+    const { key, version } = entries[77];
+    const first = reader.get(key, bloomHash(key), version);
+    expect(first).toBeInstanceOf(Promise);
+    const found = await first;
+    expect(reader.get(key, bloomHash(key), version)).toEqual(found);
+    const iterator = new SstableIterator(reader, { lower: utf8(''), upper: undefined }, false);
+    for (await iterator.start(); iterator.valid; await iterator.advance());
+    let steps = 0;
+    const again = new SstableIterator(reader, { lower: utf8(''), upper: undefined }, false);
+    for (await again.start(); again.valid; steps++) expect(again.advance()).toBeUndefined();
+    expect(steps).toBe(entries.length);
+  });
+
+  it('refuses entries out of order, repeated ones, and to be empty', async () => {
+    const writer = await SstableWriter.create(newDisk(), '000001.sst', 1, { blockBytes: 100, bloomBitsPerKey: 10 });
+    await expect(writer.finish()).rejects.toThrow('at least one entry');
+    writer.add(utf8('b'), 5, 'put', utf8(''));
+    expect(() => writer.add(utf8('b'), 5, 'put', utf8(''))).toThrow('must come in order');
+    expect(() => writer.add(utf8('b'), 6, 'put', utf8(''))).toThrow('must come in order');
+    expect(() => writer.add(utf8('a'), 1, 'put', utf8(''))).toThrow('must come in order');
+    writer.add(utf8('b'), 4, 'put', utf8(''));
+    expect(writer.entries).toBe(2);
+  });
+
+  it('leaves nothing behind when it is abandoned', async () => {
+    const disk = newDisk();
+    const writer = await SstableWriter.create(disk, '000001.sst', 1, { blockBytes: 100, bloomBitsPerKey: 10 });
+    await writer.add(utf8('b'), Timestamp(5), 'put', new Uint8Array(300_000));
+    await writer.abandon();
+    expect(disk.paths()).toEqual([]);
+  });
+});

@@ -1,0 +1,32 @@
+import { utf8 } from '../../src/base/bytes.js';
+import { Timestamp } from '../../src/base/ids.js';
+import type { TableMetadata } from '../../src/lsm/sstable/sstable-format.js';
+import { checkLevels, type Levels } from '../../src/lsm/version/levels.js';
+import { levelCount } from '../../src/lsm/version/version-edit.js';
+
+/** `7:a-f*30@5` is table 7 with keys a to f, 30 bytes and versions from 5 on; 10 bytes and version 1 if not said. */
+export function table(text: string): TableMetadata {
+  const match = /^(\d+):(\w+)-(\w+)(?:\*(\d+))?(?:@(\d+))?$/.exec(text);
+  if (match === null) throw new Error(`not a table: ${text}`);
+  const [, number, smallest, largest, bytes = '10', version = '1'] = match;
+  return {
+    number: Number(number),
+    bytes: Number(bytes),
+    fingerprint: 0,
+    entries: 1,
+    tombstones: 0,
+    smallestKey: utf8(smallest),
+    largestKey: utf8(largest),
+    smallestVersion: Timestamp(Number(version)),
+    largestVersion: Timestamp(Number(version)),
+  };
+}
+
+/** One line for each level, from level 0 on. */
+export function levels(...lines: string[]): Levels {
+  const all = Array.from({ length: levelCount }, (_, level) =>
+    (lines[level] ?? '').split(' ').filter(Boolean).map(table),
+  );
+  checkLevels(all);
+  return all;
+}

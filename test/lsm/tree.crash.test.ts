@@ -1,0 +1,149 @@
+/** Power loss at every operation on the disk. The seed of what it keeps is the number of the operation. */
+import { describe, expect, it } from 'vitest';
+import { defined } from '../../src/base/assert.js';
+import { LogIndex, Timestamp } from '../../src/base/ids.js';
+import { utf8 } from '../../src/base/bytes.js';
+import { DiskError } from '../../src/env/disk.js';
+import type { Disk } from '../../src/env/disk.js';
+import { TreeBatch } from '../../src/lsm/tree-batch.js';
+import type { TreeOptions } from '../../src/lsm/tree-options.js';
+import { Tree, type TreeStats } from '../../src/lsm/tree.js';
+import type { CrashKeeps, SimDisk } from '../../src/sim/disk.js';
+import { newDisk, scan, settled, treeDirectory, treeResources, type ShownRecord } from './harness.js';
+
+const options: Partial<TreeOptions> = {
+  memtableBytesMax: 600,
+  sealedMemtablesMax: 2,
+  blockBytes: 200,
+  sstableBytesTarget: 500,
+  level0TablesCompact: 2,
+  level0TablesStall: 4,
+  levelBytesBase: 700,
+  levelBytesMultiplier: 2,
+  manifestBytesMax: 1,
+};
+
+const batchCount = 28;
+
+/** Batch i of the workload: a few keys that overwrite and delete those of earlier batches. */
+function writeBatch(tree: Tree, index: number): void {
+  const version = Timestamp(index);
+  const batch = new TreeBatch()
+    .put(utf8(`a${index % 7}`), version, utf8(`value ${index}`))
+    .put(utf8(`b${(index * 5) % 23}`), version, utf8('x'.repeat(index % 40)));
+  if (index % 3 === 0) batch.delete(utf8(`a${(index + 2) % 7}`), version);
+  if (index % 6 === 0) tree.setSafePoint(Timestamp(index - 3));
+  tree.write(batch, LogIndex(index));
+}
+
+/** What the tree has after the first `count` batches, by the obvious way. */
+function expectedAfter(count: number): ShownRecord[] {
+  const values = new Map<string, { version: number; value: string }>();
+  for (let index = 1; index <= count; index++) {
+    values.set(`a${index % 7}`, { version: index, value: `value ${index}` });
+    values.set(`b${(index * 5) % 23}`, { version: index, value: 'x'.repeat(index % 40) });
+    if (index % 3 === 0) values.delete(`a${(index + 2) % 7}`);
+  }
+  return [...values.keys()].sort().map((key) => ({ key, ...defined(values.get(key), key) }));
+}
+
+interface Progress {
+  created: boolean;
+  durable: number;
+  /** At the end. */
+  stats?: TreeStats;
+}
+
+/** Writes, flushes, compacts, reopens; `progress` is what the tree has said. */
+async function workload(disk: Disk, progress: Progress): Promise<void> {
+  let tree = await Tree.create(treeDirectory, treeResources(disk), options);
+  progress.created = true;
+  const watch = (): void => tree.onDurable((index) => (progress.durable = index));
+  watch();
+  for (let index = 1; index <= batchCount; index++) {
+    await tree.writeStall();
+    writeBatch(tree, index);
+    if (index % 11 === 0) await tree.flush();
+    if (index !== batchCount / 2) continue;
+    await tree.close();
+    tree = await Tree.open(treeDirectory, treeResources(disk), options);
+    watch();
+    for (let again = tree.durableAppliedIndex + 1; again <= index; again++) writeBatch(tree, again);
+  }
+  await settled(tree);
+  if (tree.failure !== undefined) throw tree.failure;
+  progress.stats = tree.stats();
+  await tree.close();
+}
+
+async function recover(disk: SimDisk, progress: Progress): Promise<void> {
+  const resources = treeResources(disk);
+  const exists = await Tree.exists(treeDirectory, disk);
+  if (progress.created) expect(exists).toBe(true);
+  const tree = exists
+    ? await Tree.open(treeDirectory, resources, options)
+    : await Tree.create(treeDirectory, resources, options);
+  expect(tree.durableAppliedIndex).toBeGreaterThanOrEqual(progress.durable);
+  expect(await scan(tree)).toEqual(expectedAfter(tree.durableAppliedIndex));
+  await tree.verify();
+
+  for (let index = tree.durableAppliedIndex + 1; index <= batchCount; index++) writeBatch(tree, index);
+  await settled(tree);
+  expect(tree.failure).toBeUndefined();
+  expect(await scan(tree)).toEqual(expectedAfter(batchCount));
+  await tree.close();
+  expectNoStrayFiles(disk, tree);
+}
+
+/** One table file for each table, one manifest, and the root. */
+function expectNoStrayFiles(disk: SimDisk, tree: Tree): void {
+  const tables = tree.stats().levels.reduce((sum, level) => sum + level.tables, 0);
+  const names = disk.paths().map((path) => path.slice(path.lastIndexOf('/') + 1));
+  expect(names.filter((name) => name.endsWith('.sst'))).toHaveLength(tables);
+  expect(names.filter((name) => name.startsWith('manifest-'))).toHaveLength(1);
+  expect(names).toHaveLength(tables + 2);
+}
+
+async function crashAt(operation: number, keep: CrashKeeps): Promise<'crashed' | 'over'> {
+  const disk = newDisk(operation);
+  await disk.makeDirectory('node');
+  await disk.syncDirectory('.');
+  disk.crashAtOperation = operation;
+  const progress: Progress = { created: false, durable: 0 };
+  try {
+    await workload(disk, progress);
+  } catch (error) {
+    if (!(error instanceof DiskError && error.code === 'crashed')) throw error;
+  }
+  const isOver = disk.operationCount < operation;
+  disk.crash({ keep });
+  await recover(disk, progress);
+  return isOver ? 'over' : 'crashed';
+}
+
+describe('a tree after power loss', () => {
+  // Every operation with a random part of what was not synced; a sample of them with the extremes.
+  it.each([
+    { keep: 'random', first: 1, step: 1 },
+    { keep: 'none', first: 2, step: 7 },
+    { keep: 'all', first: 3, step: 7 },
+  ] as const)(
+    'is a prefix of what was written, with all that was durable; keeps $keep',
+    async ({ keep, first, step }) => {
+      let operation = first;
+      while ((await crashAt(operation, keep)) === 'crashed') operation += step;
+      expect(operation).toBeGreaterThan(200);
+    },
+  );
+
+  it('is tested through flushes, compactions of two levels and new manifests', async () => {
+    const disk = newDisk();
+    const progress: Progress = { created: false, durable: 0 };
+    await workload(disk, progress);
+    expect(progress.stats).toMatchObject({ outOfSpace: false });
+    expect(progress.stats?.compactions).toBeGreaterThan(2);
+    expect(progress.stats?.levels[2].tables).toBeGreaterThan(0);
+    const manifest = disk.paths().find((path) => path.includes('manifest-'));
+    expect(Number(manifest?.slice(-6))).toBeGreaterThan(2);
+  });
+});
