@@ -1,0 +1,39 @@
+import { describe, expect, test } from 'vitest';
+import { Chaos, type ChaosCounts } from './chaos.js';
+
+/** `RAFT_SEED` replays one seed, `RAFT_SEEDS` sets how many run. */
+const onlySeed = process.env.RAFT_SEED;
+const seeds = onlySeed === undefined ? Number(process.env.RAFT_SEEDS ?? 120) : 1;
+const sizes = [3, 5, 3, 2, 4, 3, 1];
+
+describe('random faults', () => {
+  test('keep what Raft promises, and end in agreement', () => {
+    const total: Partial<ChaosCounts> = {};
+    for (let i = 0; i < seeds; i++) {
+      const seed = Number(onlySeed ?? i + 1);
+      const chaos = new Chaos(seed, sizes[seed % sizes.length]);
+      try {
+        chaos.run(1500);
+        chaos.heal();
+      } catch (error) {
+        throw new Error(`seed ${seed}; replay with RAFT_SEED=${seed} npx vitest run test/raft/chaos.test.ts`, {
+          cause: error,
+        });
+      }
+      for (const name of Object.keys(chaos.counts) as (keyof ChaosCounts)[]) {
+        total[name] = (total[name] ?? 0) + chaos.counts[name];
+      }
+    }
+    // A run whose faults have no effect proves nothing.
+    if (onlySeed !== undefined) return;
+    expect(total.leaders).toBeGreaterThan(seeds * 2);
+    expect(total.committed).toBeGreaterThan(seeds * 20);
+    expect(total.replacedEntries).toBeGreaterThan(seeds / 10);
+    expect(total.answeredReads).toBeGreaterThan(seeds * 5);
+    expect(total.lostReads).toBeGreaterThan(seeds / 10);
+    expect(total.powerLosses).toBeGreaterThan(seeds);
+    expect(total.logReads).toBeGreaterThan(seeds / 10);
+    expect(total.transfers).toBeGreaterThan(seeds / 10);
+    expect(total.lostMessages).toBeGreaterThan(seeds);
+  });
+});
