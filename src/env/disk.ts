@@ -74,6 +74,21 @@ export async function readWholeFile(disk: Disk, path: string): Promise<Uint8Arra
   }
 }
 
+/** Creates the folder and its missing parents, and makes their names durable. No effect on one that is there. */
+export async function makeDurableDirectory(disk: Disk, path: string): Promise<void> {
+  const created = [path];
+  while (!(await disk.exists(parentOf(created[0])))) created.unshift(parentOf(created[0]));
+  await disk.makeDirectory(path);
+  // Also where the folder was there: a crash may have come between its making and this.
+  for (const folder of created) await disk.syncDirectory(parentOf(folder));
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  if (slash < 0) return '.';
+  return slash === 0 ? '/' : path.slice(0, slash);
+}
+
 /**
  * Puts a small file in place so that after a crash either the old content is there or the new one, whole:
  * write aside, sync, rename, sync the folder.

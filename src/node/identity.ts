@@ -7,7 +7,7 @@ import { fromUtf8, toHex, utf8 } from '../base/bytes.js';
 import { CorruptionError, QuorateError } from '../base/errors.js';
 import { NodeId } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
-import { readWholeFile, replaceFile } from '../env/disk.js';
+import { makeDurableDirectory, readWholeFile, replaceFile } from '../env/disk.js';
 import type { Disk } from '../env/disk.js';
 import type { ClusterOptions } from './options.js';
 
@@ -34,9 +34,9 @@ export async function openIdentity(
   directory: string,
   expected: { clusterId: string; nodeId: NodeId; random: Prng },
 ): Promise<Identity> {
-  await disk.makeDirectory(directory);
   const path = `${directory}/${fileName}`;
   if (!(await disk.exists(path))) {
+    await makeDurableDirectory(disk, directory);
     const others = (await disk.list(directory)).filter((name) => name === 'log' || name === 'shards');
     if (others.length > 0) {
       throw new CorruptionError(path, 0, `it is missing, though ${directory} has ${others.join(' and ')}`);
