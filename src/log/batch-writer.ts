@@ -1,11 +1,11 @@
 import { defined } from '../base/assert.js';
-import type { Disk } from '../env/disk.js';
+import { DiskError, type Disk } from '../env/disk.js';
 import type { Logger } from '../env/logger.js';
 import { Batch } from './batch.js';
 import { SegmentFile } from './segment-file.js';
-import { batchHeaderBytes, segmentHeaderBytes } from './segment-format.js';
+import { batchHeaderBytes, proofOffset, segmentHeaderBytes } from './segment-format.js';
 import type { SegmentSet } from './segment-set.js';
-import { BatchEncoder, encodeEmptyBatch } from './segment-writer.js';
+import { BatchEncoder, encodeProof } from './segment-writer.js';
 
 /**
  * Room in the newest segment that is made before it is needed: when the device is full, hard states and other small
@@ -97,8 +97,18 @@ export class BatchWriter {
     await this.#running;
   }
 
+  /** Ends everything: after a failed write or sync nobody knows what is on disk, and trying again would hide it. */
+  fail(thrown: unknown): void {
+    if (this.#failed !== undefined) return;
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    this.#failed = error;
+    this.#options.logger.error('the log failed; nothing more is written', { error: error.message });
+    for (const batch of this.#queue) batch.durable.reject(error);
+    this.#onFailure(error);
+  }
+
   get #isWanted(): boolean {
-    return this.#queue.length > 1 || this.#queue[0].isWanted;
+    return this.#failed === undefined && (this.#queue.length > 1 || this.#queue[0].isWanted);
   }
 
   async #run(): Promise<void> {
@@ -119,7 +129,7 @@ export class BatchWriter {
         if (!this.#isWanted) await this.#writeProof();
       }
     } catch (error) {
-      this.#fail(error instanceof Error ? error : new Error(String(error)));
+      this.fail(error);
     }
     this.#running = undefined;
   }
@@ -138,13 +148,14 @@ export class BatchWriter {
     const file = segments.newest;
     const place = { segment: file.segment, offset: file.end, sequence: this.#nextBatch };
     const bytes = batch.encode(this.#encoder, place);
-    const hasReserve = await file.makeRoom(bytes.length + batchHeaderBytes, reserveBytes, segmentBytesMax);
-    if (this.#isDeviceFull === hasReserve) this.#reserveChanged(!hasReserve);
+    const end = file.end + bytes.length;
     await file.write(bytes, file.end);
+    const hasReserve = await file.growAhead(end, reserveBytes, segmentBytesMax);
+    if (this.#isDeviceFull === hasReserve) this.#reserveChanged(!hasReserve);
     await file.sync();
     this.#syncs++;
     this.#largestBatchBytes = Math.max(this.#largestBatchBytes, bytes.length);
-    file.end += bytes.length;
+    file.end = end;
     this.#nextBatch++;
     batch.applyDurable(file.segment);
     this.#onDurable();
@@ -152,33 +163,29 @@ export class BatchWriter {
 
   async #startSegment(): Promise<void> {
     const { disk, directory, segments, segmentBytesMax } = this.#options;
-    await this.#writeProof();
     const header = { segment: segments.newest.segment + 1, firstBatch: this.#nextBatch };
     segments.add(await SegmentFile.create(disk, directory, header, segmentBytesMax));
   }
 
   /**
    * Says on disk that the last batch is durable, so that damage to it is not taken for a torn write. The next batch
-   * overwrites the proof and is one itself; so under load none is written. It needs no sync of its own: a proof that
-   * gets lost with the power proves nothing, and nothing false.
+   * is such a proof itself; so under load none is written. It needs no sync of its own: a proof that gets lost with
+   * the power proves nothing, and nothing false. For the same reason a full device may refuse it. Later batches
+   * overwrite it.
    */
   async #writeProof(): Promise<void> {
     const file = this.#options.segments.newest;
-    const place = { segment: file.segment, offset: file.end, sequence: this.#nextBatch };
-    await file.write(encodeEmptyBatch(place), file.end);
+    const place = { segment: file.segment, offset: proofOffset(file.end), sequence: this.#nextBatch };
+    try {
+      await file.write(encodeProof(place), place.offset);
+    } catch (error) {
+      if (!(error instanceof DiskError && error.code === 'noSpace')) throw error;
+    }
   }
 
   #reserveChanged(isDeviceFull: boolean): void {
     this.#isDeviceFull = isDeviceFull;
     if (isDeviceFull) this.#options.logger.warn('the disk is full; the log lives on its reserve');
     else this.#options.logger.info('the log can grow again');
-  }
-
-  /** Ends everything: after a failed write or sync nobody knows what is on disk, and trying again would hide it. */
-  #fail(error: Error): void {
-    this.#failed = error;
-    this.#options.logger.error('the log failed; nothing more is written', { error: error.message });
-    for (const batch of this.#queue) batch.durable.reject(error);
-    this.#onFailure(error);
   }
 }

@@ -57,7 +57,7 @@ export class Batch {
 
   addTruncation(group: GroupState): void {
     this.#bytes += recordOverheadBytes;
-    this.#operations.push({ type: 'truncatePrefix', group, ...group.truncation });
+    this.#operations.push({ type: 'truncatePrefix', group, ...group.dropped });
   }
 
   addFirstSegment(segment: number): void {

@@ -32,6 +32,11 @@ export interface ReadPlan {
   readonly cached: readonly Entry[];
 }
 
+export interface DroppedEntry {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
 const initialHardState: HardState = { term: Term(0), vote: 0, commit: LogIndex(0) };
 const beforeAll = LogIndex(0);
 
@@ -44,8 +49,8 @@ export class GroupState implements LogView {
   /** False until the first append: then nothing of the group is on disk. */
   hasRecords = false;
   #terms = new TermRuns(beforeAll, Term(0));
-  /** Up to here entries were dropped, as the log knows; `baseIndex` of the terms is the same, except in a replay. */
-  #droppedTo = beforeAll;
+  /** The last entry that was dropped, as the log knows; the base of the terms is the same, except in a replay. */
+  #dropped: DroppedEntry = { index: beforeAll, term: Term(0) };
   readonly #places: EntryPlaces;
   readonly #cache: EntryCache;
   readonly #underWay: EntriesUnderWay[] = [];
@@ -78,8 +83,8 @@ export class GroupState implements LogView {
   }
 
   /** The last entry that was dropped, with its term; index 0 when none was. */
-  get truncation(): { readonly index: LogIndex; readonly term: Term } {
-    return { index: this.#terms.baseIndex, term: this.#terms.baseTerm };
+  get dropped(): DroppedEntry {
+    return this.#dropped;
   }
 
   term(index: LogIndex): Term | undefined {
@@ -125,8 +130,8 @@ export class GroupState implements LogView {
    * False when nothing changed.
    */
   truncatePrefix(index: LogIndex, term: Term): boolean {
-    if (index <= this.#droppedTo) return false;
-    this.#droppedTo = index;
+    if (index <= this.#dropped.index) return false;
+    this.#dropped = { index, term };
     this.hasRecords = true;
     this.#drop(index, term);
     return true;
@@ -152,8 +157,8 @@ export class GroupState implements LogView {
    */
   replayEntries(entries: readonly Entry[], place: RecordPlace): boolean {
     const first = entries[0].index;
-    if (first <= this.#droppedTo) return false;
-    if (first > this.lastIndex + 1 || first < this.firstIndex) this.#reset(LogIndex(first - 1), Term(0));
+    if (first <= this.#dropped.index) return false;
+    if (first > this.lastIndex + 1 || first < this.firstIndex) this.#beginAnywhere(first);
     else if (first <= this.lastIndex) this.#truncateFrom(first);
     for (const entry of entries) {
       if (entry.term < this.#terms.lastTerm) return false;
@@ -174,19 +179,20 @@ export class GroupState implements LogView {
   replayTruncation(index: LogIndex, term: Term, segment: number): void {
     this.truncationSegment = segment;
     this.hasRecords = true;
-    if (index < this.#droppedTo) return;
-    this.#droppedTo = index;
+    if (index < this.#dropped.index) return;
+    this.#dropped = { index, term };
     if (index >= this.#terms.baseIndex) this.#drop(index, term);
   }
 
   /** After a replay: no entry is missing between those that were dropped and those that were found. */
   get isComplete(): boolean {
-    return this.#droppedTo === this.#terms.baseIndex;
+    return this.#dropped.index === this.#terms.baseIndex;
   }
 
   /** After a replay: what was dropped had been committed, even where no hard state came to say so. */
   raiseCommit(): void {
-    if (this.#hardState.commit < this.#droppedTo) this.#hardState = { ...this.#hardState, commit: this.#droppedTo };
+    if (this.#hardState.commit < this.#dropped.index)
+      this.#hardState = { ...this.#hardState, commit: this.#dropped.index };
   }
 
   #drop(index: LogIndex, term: Term): void {
@@ -199,6 +205,11 @@ export class GroupState implements LogView {
     } else {
       this.#reset(index, term);
     }
+  }
+
+  #beginAnywhere(first: LogIndex): void {
+    const { index, term } = this.#dropped;
+    this.#reset(LogIndex(first - 1), index === first - 1 ? term : Term(0));
   }
 
   #reset(baseIndex: LogIndex, baseTerm: Term): void {

@@ -12,9 +12,8 @@ import type { GroupState } from './group-state.js';
 import { Replay } from './replay.js';
 import { SegmentFile } from './segment-file.js';
 import {
-  batchHeaderBytes,
   decodeSegmentHeader,
-  findBatchHeader,
+  newestBatchHeader,
   segmentHeaderBytes,
   segmentName,
   segmentOfName,
@@ -97,7 +96,7 @@ async function readHeader(file: SegmentFile, isNewest: boolean): Promise<Segment
     return header;
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
-    const wasUsed = findBatchHeader(await file.readAll(), 0, { segment: file.segment, above: 0 }) !== undefined;
+    const wasUsed = newestBatchHeader(await file.readAll(), 0, file.segment) !== undefined;
     if (isNewest && !wasUsed) return undefined;
     throw new CorruptionError(file.path, 0, error.message, error);
   }
@@ -138,7 +137,6 @@ async function replayWhole(replay: Replay, { file, header }: OpenSegment, endBat
   for (let sequence = header.firstBatch; sequence < endBatch; sequence++) {
     const found = readBatch(bytes, { segment: file.segment, offset, sequence });
     if (found.type === 'invalid') throw new CorruptionError(file.path, found.offset, found.reason);
-    if (found.type === 'empty') throw new CorruptionError(file.path, offset, `batch ${sequence} is missing`);
     applyRecords(replay, file, found.records);
     offset = found.end;
   }
@@ -156,14 +154,11 @@ async function replayLast(replay: Replay, { file, header }: OpenSegment, logger:
       end = { nextBatch: nextBatch + 1, lastBatchOffset: offset, offset: found.end };
       continue;
     }
-    const resumeAt = found.type === 'invalid' ? found.resumeAt : offset + batchHeaderBytes;
-    const later = findBatchHeader(bytes, resumeAt, { segment: file.segment, above: nextBatch });
-    if (later !== undefined) {
-      const reason = found.type === 'invalid' ? found.reason : `batch ${nextBatch} is missing`;
-      const proof = `batch ${later.sequence} at ${later.offset} shows that it was durable`;
-      throw new CorruptionError(file.path, found.type === 'invalid' ? found.offset : offset, `${reason}; ${proof}`);
+    const proof = newestBatchHeader(bytes, found.resumeAt, file.segment)?.sequence ?? 0;
+    if (proof > nextBatch) {
+      throw new CorruptionError(file.path, found.offset, `${found.reason}, though batch ${nextBatch} was durable`);
     }
-    if (found.type === 'empty') return end;
+    if (proof === nextBatch) return end;
     if (bytes.subarray(offset).some((byte) => byte !== 0)) {
       logger.warn('cut a torn batch off the log', { file: file.path, offset });
     }

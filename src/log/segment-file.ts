@@ -1,4 +1,3 @@
-import { assert } from '../base/assert.js';
 import { deferred, type Deferred } from '../base/promises.js';
 import { DiskError, type Disk, type DiskFile } from '../env/disk.js';
 import { encodeSegmentHeader, segmentHeaderBytes, segmentName, type SegmentHeader } from './segment-format.js';
@@ -8,8 +7,8 @@ const growthBytes = 1024 * 1024;
 const zeros = new Uint8Array(growthBytes);
 
 /**
- * An open segment file. The newest one is written at `end`; the others are only read. `allocatedBytes` of the file
- * are written already, with zeros where nothing else is.
+ * An open segment file. The newest one is written at `end`; the others are only read. Bytes from `end` up to
+ * `allocatedBytes` are zeros, or a proof (see BatchWriter).
  */
 export class SegmentFile {
   readonly segment: number;
@@ -52,32 +51,26 @@ export class SegmentFile {
     return this.#allocatedBytes;
   }
 
-  /**
-   * Grows the file, if need be, so that `bytes` fit at `end` and `reserveBytes` more. The result is false when the
-   * device is full, though `bytes` still fit; throws a `noSpace` {@link DiskError} when they do not.
-   * Becomes durable with the next sync.
-   */
-  async makeRoom(bytes: number, reserveBytes: number, bytesMax: number): Promise<boolean> {
-    const needed = this.end + bytes;
-    const wanted = Math.max(needed, Math.min(needed + reserveBytes, bytesMax));
-    while (this.#allocatedBytes < wanted) {
-      const room = Math.max(bytesMax, needed) - this.#allocatedBytes;
-      const growth = zeros.subarray(0, Math.min(growthBytes, room));
-      try {
-        await this.#file.write(growth, this.#allocatedBytes);
-      } catch (error) {
-        if (error instanceof DiskError && error.code === 'noSpace' && needed <= this.#allocatedBytes) return false;
-        throw error;
-      }
-      this.#allocatedBytes += growth.length;
-    }
-    return true;
+  /** The file grows where it must. */
+  async write(bytes: Uint8Array, offset: number): Promise<void> {
+    await this.#file.write(bytes, offset);
+    this.#allocatedBytes = Math.max(this.#allocatedBytes, offset + bytes.length);
   }
 
-  /** Writes at `offset` into room that was made. */
-  async write(bytes: Uint8Array, offset: number): Promise<void> {
-    assert(offset + bytes.length <= this.#allocatedBytes, `no room was made in ${this.path}`);
-    await this.#file.write(bytes, offset);
+  /**
+   * Grows the file, up to `bytesMax`, when fewer than `reserveBytes` are left after `end`; durable with the next
+   * sync. False when the device has no room.
+   */
+  async growAhead(end: number, reserveBytes: number, bytesMax: number): Promise<boolean> {
+    const isGrown = this.#allocatedBytes >= Math.min(end + reserveBytes, bytesMax);
+    if (isGrown) return true;
+    try {
+      await this.write(zeros.subarray(0, bytesMax - this.#allocatedBytes), this.#allocatedBytes);
+      return true;
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'noSpace') return false;
+      throw error;
+    }
   }
 
   sync(): Promise<void> {

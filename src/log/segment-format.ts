@@ -2,7 +2,8 @@
  * The bytes of a log segment: sizes, magic numbers, names and the two headers. docs/formats/log.md has the same as
  * tables, and says how damage is told from a torn tail.
  *
- * segment = segment header, batch*, unused space (zeros, an empty batch header, or the rest of a torn batch)
+ * segment = segment header, batch*, unused space (zeros, a proof, or the rest of a torn batch)
+ * proof   = batch header without a body
  * batch   = batch header, record*
  *
  * Every header and record names the segment and the offset at which it lies, under its checksum: bytes that belong
@@ -14,6 +15,8 @@ import { DecodeError, getU32, getU53, putU32, putU53 } from '../base/coding.js';
 export const segmentHeaderBytes = 32;
 export const batchHeaderBytes = 36;
 export const recordHeaderBytes = 24;
+/** Disks lose, zero or misplace whole blocks, of this size at most (pages of the file system). */
+const proofBlockBytes = 4096;
 
 const formatVersion = 1;
 /** 'QLSG' and 'QLBT' in the order of the bytes. */
@@ -38,7 +41,7 @@ export interface BatchHeader {
   readonly offset: number;
   /** From 1, consecutive over all segments. A header with this number proves that all batches before are durable. */
   readonly sequence: number;
-  /** Length of the records; 0 in an empty batch, which is there for its proof only. */
+  /** Length of the records; 0 in a proof. */
   readonly bodyBytes: number;
 }
 
@@ -97,18 +100,23 @@ export function batchHeaderAt(bytes: Uint8Array, offset: number, segment: number
 }
 
 /**
- * The first batch header at or after `from` whose sequence number is above `above`, wherever it lies: the proof that
- * batch `above` was durable once.
+ * Of all batch headers at or after `from`, wherever they lie, the one with the highest sequence number: the proof of
+ * how far batches were durable.
  */
-export function findBatchHeader(
-  bytes: Uint8Array,
-  from: number,
-  wanted: { readonly segment: number; readonly above: number },
-): BatchHeader | undefined {
+export function newestBatchHeader(bytes: Uint8Array, from: number, segment: number): BatchHeader | undefined {
+  let newest: BatchHeader | undefined;
   for (let at = from + batchMagicOffset; ; at++) {
     at = bytes.indexOf(batchMagicFirstByte, at);
-    if (at < 0) return undefined;
-    const header = batchHeaderAt(bytes, at - batchMagicOffset, wanted.segment);
-    if (header !== undefined && header.sequence > wanted.above) return header;
+    if (at < 0) return newest;
+    const header = batchHeaderAt(bytes, at - batchMagicOffset, segment);
+    if (header !== undefined && header.sequence > (newest?.sequence ?? 0)) newest = header;
   }
+}
+
+/**
+ * Where to put the proof that the batches before `end` are durable: in another block than they are in, so that what
+ * damages the last of them does not take the proof along.
+ */
+export function proofOffset(end: number): number {
+  return Math.ceil(end / proofBlockBytes) * proofBlockBytes;
 }

@@ -15,8 +15,6 @@ export interface PlacedRecord {
 export type BatchFound =
   /** `end` is where the next batch is expected. */
   | { readonly type: 'batch'; readonly records: readonly PlacedRecord[]; readonly end: number }
-  /** All batches before are durable, and this one was not begun. */
-  | { readonly type: 'empty' }
   /** Torn, damaged, or never written. What lies from `resumeAt` on belongs to later batches, if to any. */
   | { readonly type: 'invalid'; readonly offset: number; readonly reason: string; readonly resumeAt: number };
 
@@ -27,10 +25,9 @@ export function readBatch(
 ): BatchFound {
   const { segment, offset, sequence } = expected;
   const header = batchHeaderAt(bytes, offset, segment);
-  if (header?.sequence !== sequence) {
-    return { type: 'invalid', offset, reason: `no header of batch ${sequence}`, resumeAt: offset };
+  if (header?.sequence !== sequence || header.bodyBytes === 0) {
+    return { type: 'invalid', offset, reason: `batch ${sequence} does not begin here`, resumeAt: offset };
   }
-  if (header.bodyBytes === 0) return { type: 'empty' };
   const end = offset + batchHeaderBytes + header.bodyBytes;
   const records: PlacedRecord[] = [];
   for (let at = offset + batchHeaderBytes; at < end;) {

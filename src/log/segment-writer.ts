@@ -111,8 +111,8 @@ export class BatchEncoder {
   }
 }
 
-/** A batch without records: proves that the batches before `place.sequence` are durable. */
-export function encodeEmptyBatch(place: BatchPlace): Uint8Array {
+/** A batch header without records: proves that the batches before `place.sequence` are durable. */
+export function encodeProof(place: BatchPlace): Uint8Array {
   const bytes = new Uint8Array(batchHeaderBytes);
   putBatchHeader(bytes, { ...place, bodyBytes: 0 });
   return bytes;

@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.js';
 import type { ShardId } from '../base/ids.js';
-import type { Disk } from '../env/disk.js';
+import { DiskError, type Disk } from '../env/disk.js';
 import type { Logger } from '../env/logger.js';
 import type { Entry, HardState } from '../raft/types.js';
 import { BatchWriter } from './batch-writer.js';
@@ -14,7 +14,7 @@ import type { SegmentSet } from './segment-set.js';
 
 export interface SharedLogOptions {
   readonly disk: Disk;
-  /** Holds nothing but the log's segments. */
+  /** Holds nothing but the log's segments. Made where it is missing; the folder around it must be durable. */
   readonly directory: string;
   /** A segment of this size is followed by a new one; only a single batch that is larger makes a larger segment. */
   readonly segmentBytesMax: number;
@@ -73,10 +73,8 @@ export class SharedLog {
    */
   static async open(options: SharedLogOptions): Promise<SharedLog> {
     const { disk, directory, segmentBytesMax } = options;
-    if (!(await disk.exists(directory))) {
-      await disk.makeDirectory(directory);
-      await disk.syncDirectory(parentOf(directory));
-    }
+    await disk.makeDirectory(directory);
+    await disk.syncDirectory(parentOf(directory));
     const meter = new CacheMeter();
     const recovered = await recover({ disk, directory, meter, logger: options.logger });
     try {
@@ -235,11 +233,7 @@ export class SharedLog {
     this.#dropping = this.#writer
       .want(batch)
       .then(() => this.#removeSegments(first))
-      .catch((error: unknown) => {
-        // The next open removes what is left. A failure of the log itself was reported already.
-        if (this.#writer.failed !== undefined) return;
-        this.#options.logger.warn('superfluous log segments could not be removed', { error: String(error) });
-      })
+      .catch((error: unknown) => this.#writer.fail(error))
       .finally(() => {
         this.#dropping = undefined;
         this.#dropSegments();
@@ -247,12 +241,17 @@ export class SharedLog {
   }
 
   async #removeSegments(first: number): Promise<void> {
-    const { disk, directory } = this.#options;
-    for (const file of this.#segments.takeBefore(first)) {
-      await file.close();
-      await disk.remove(file.path);
+    const { disk, directory, logger } = this.#options;
+    const files = this.#segments.takeBefore(first);
+    try {
+      for (const file of files) await file.close();
+      for (const file of files) await disk.remove(file.path);
+      await disk.syncDirectory(directory);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      // It costs space until the next open, and no more.
+      logger.warn('superfluous log segments could not be removed', { error: error.message });
     }
-    await disk.syncDirectory(directory);
   }
 
   #writerFailed(error: Error): void {
