@@ -1,0 +1,199 @@
+import { randomFillSync } from 'node:crypto';
+import { decodeClusterStatus, decodeShardMap } from '../rpc/admin-codec.js';
+import type { ClusterStatus, ScanPage, ScanRecord, ShardMapView } from '../rpc/backend.js';
+import type { Operation, OperationResult, RequestId } from '../rpc/public-types.js';
+import { adminMethods } from '../rpc/services.js';
+import { Calls, type CallLimits } from './calls.js';
+import { Dispatcher } from './dispatcher.js';
+import { batchOperation, deleteOperation, getOperation, putOperation } from './operations.js';
+import { clientSettings, invalid, positive, type ClientOptions, type ClientSettings } from './options.js';
+import { PendingOperation } from './pending-operation.js';
+import { cancelledError } from './retry.js';
+import { chooseAddress, initialTable, routingTable } from './routing.js';
+import { scanPages, scanQuery } from './scan.js';
+import type {
+  BatchOperation,
+  BatchResult,
+  Bytes,
+  CallOptions,
+  DeleteResult,
+  GetResult,
+  PutResult,
+  ReadOptions,
+  ScanOptions,
+  WriteOptions,
+} from './types.js';
+
+const statusCall = { method: adminMethods.Status, decode: decodeClusterStatus };
+const shardMapCall = { method: adminMethods.ShardMap, decode: decodeShardMap };
+
+/** Not more often than this, however many answers hint that the map is out of date. */
+const mapRefreshMsMin = 50;
+
+/**
+ * A client of one cluster, for any number of concurrent calls. Every method that fails throws or rejects with
+ * QuorateError. Nothing is sent twice with an effect: every write has a request id, and retries keep it.
+ */
+export class Client implements AsyncDisposable {
+  readonly #settings: ClientSettings;
+  readonly #session = randomFillSync(new Uint8Array(16));
+  #seq = 0;
+  readonly #calls = new Calls();
+  readonly #dispatcher: Dispatcher;
+  /** The refresh under way. */
+  #refresh: Promise<ShardMapView> | undefined;
+  /** By `performance.now()`, of the last refresh that began. */
+  #refreshedMs = -Infinity;
+  readonly #closing = new AbortController();
+
+  private constructor(settings: ClientSettings) {
+    this.#settings = settings;
+    const onStaleMap = (): void => this.#refreshMap(mapRefreshMsMin);
+    this.#dispatcher = new Dispatcher(settings, initialTable(settings.endpoints), { onStaleMap });
+  }
+
+  /** See {@link connect}. */
+  static async connect(options: ClientOptions & CallOptions): Promise<Client> {
+    const settings = clientSettings(options);
+    const client = new Client(settings);
+    try {
+      await client.shardMap(options);
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+    return client;
+  }
+
+  async get(key: Bytes, options: ReadOptions = {}): Promise<GetResult> {
+    const result = await this.#execute(getOperation(key, options.consistency), options);
+    return result as GetResult;
+  }
+
+  async put(key: Bytes, value: Bytes, options: WriteOptions = {}): Promise<PutResult> {
+    const result = await this.#execute(putOperation(key, value, options, this.#newRequestId), options);
+    return result as PutResult;
+  }
+
+  async delete(key: Bytes, options: WriteOptions = {}): Promise<DeleteResult> {
+    const result = await this.#execute(deleteOperation(key, options, this.#newRequestId), options);
+    return result as DeleteResult;
+  }
+
+  /** Operations that are independent of each other, not atomic; a result each, in order. */
+  async batch(operations: readonly BatchOperation[], options: CallOptions = {}): Promise<BatchResult[]> {
+    const built = operations.map((operation) => batchOperation(operation, this.#newRequestId));
+    const limits = this.#limits(options, this.#settings.deadlineMs);
+    return Promise.all(built.map((operation) => this.#submit(operation, limits)));
+  }
+
+  /** The records of a range in order, all as of one timestamp. */
+  async *scan(options: ScanOptions = {}): AsyncGenerator<ScanRecord, void, undefined> {
+    for await (const page of this.scanPages(options)) yield* page.records;
+  }
+
+  /** The same a page at a time, with the timestamp that was read at. */
+  scanPages(options: ScanOptions = {}): AsyncGenerator<ScanPage, void, undefined> {
+    const routing = {
+      choose: (key: Uint8Array, avoid: string | undefined) =>
+        chooseAddress(this.#dispatcher.table, key, (address) => this.#dispatcher.isAvailable(address), avoid),
+      onStaleMap: (): void => this.#refreshMap(mapRefreshMsMin),
+    };
+    return scanPages(this.#calls, routing, scanQuery(options), {
+      ...this.#limits(options, this.#settings.scanDeadlineMs),
+      continueAtLaterTimestamp: options.continueAtLaterTimestamp ?? false,
+    });
+  }
+
+  /** Nodes and shards, as the first node that answers sees them. */
+  status(options: CallOptions = {}): Promise<ClusterStatus> {
+    const limits = this.#limits(options, this.#settings.deadlineMs);
+    return this.#calls.anywhere(statusCall, this.#dispatcher.table.addresses, limits);
+  }
+
+  /** The shard map, newly fetched; the client routes by it from then on. */
+  shardMap(options: CallOptions = {}): Promise<ShardMapView> {
+    return this.#fetchMap(this.#limits(options, this.#settings.deadlineMs));
+  }
+
+  /** Takes no more calls, waits until those under way are answered (their deadlines bound that), and disconnects. */
+  async close(): Promise<void> {
+    await this.#dispatcher.close();
+    this.#closing.abort(new Error('the client is closed'));
+    this.#calls.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  readonly #newRequestId = (): RequestId => ({ session: this.#session, seq: ++this.#seq });
+
+  async #execute(operation: Operation, options: CallOptions): Promise<OperationResult> {
+    const result = await this.#submit(operation, this.#limits(options, this.#settings.deadlineMs));
+    if (result.type === 'failed') throw result.error;
+    return result;
+  }
+
+  /** Resolves in any case; an error is a result here. */
+  #submit(operation: Operation, { deadlineMs, signal }: CallLimits): Promise<OperationResult> {
+    return new Promise((resolve) => {
+      const answer = (result: OperationResult): void => {
+        signal?.removeEventListener('abort', cancel);
+        resolve(result);
+      };
+      const pending = new PendingOperation(operation, { startMs: performance.now(), deadlineMs }, answer);
+      const cancel = (): void => this.#dispatcher.cancel(pending, signal?.reason);
+      const { operationBytesMax, mapRefreshMs } = this.#settings;
+      if (pending.bytes.length > operationBytesMax) {
+        const message = `an operation of ${pending.bytes.length} bytes; operationBytesMax is ${operationBytesMax}`;
+        answer({ type: 'failed', error: invalid(message) });
+      } else if (signal?.aborted === true) {
+        answer({ type: 'failed', error: cancelledError(signal.reason, pending) });
+      } else {
+        signal?.addEventListener('abort', cancel);
+        this.#refreshMap(mapRefreshMs);
+        this.#dispatcher.submit(pending);
+      }
+    });
+  }
+
+  #limits(options: CallOptions, otherwiseMs: number): CallLimits {
+    const timeoutMs = positive('deadlineMs', options.deadlineMs, otherwiseMs);
+    return { deadlineMs: performance.now() + timeoutMs, signal: options.signal };
+  }
+
+  /** In the background, unless the map is younger than `ageMs`. */
+  #refreshMap(ageMs: number): void {
+    const nowMs = performance.now();
+    if (this.#closing.signal.aborted || this.#refresh !== undefined || nowMs - this.#refreshedMs < ageMs) return;
+    const limits = { deadlineMs: nowMs + this.#settings.deadlineMs, signal: this.#closing.signal };
+    this.#refresh = this.#fetchMap(limits);
+    const done = (): void => {
+      this.#refresh = undefined;
+    };
+    // Without an answer the old map stays; calls that suffer from it say so themselves.
+    this.#refresh.then(done, done);
+  }
+
+  async #fetchMap(limits: CallLimits): Promise<ShardMapView> {
+    this.#refreshedMs = performance.now();
+    const { addresses } = this.#dispatcher.table;
+    const map = await this.#calls.anywhere(shardMapCall, addresses, limits);
+    // A node that lags behind may give an older map than the one in use; leaders may differ at equal revisions.
+    if (map.revision >= this.#dispatcher.table.revision) {
+      this.#dispatcher.useTable(routingTable(map, this.#settings.endpoints));
+    }
+    return map;
+  }
+}
+
+/**
+ * Connects to a cluster: resolves when a node has given its shard map.
+ *
+ * @throws QuorateError INVALID_ARGUMENT for options that make no sense; UNAVAILABLE when no endpoint answers within
+ * `deadlineMs`
+ */
+export function connect(options: ClientOptions & Pick<CallOptions, 'signal'>): Promise<Client> {
+  return Client.connect(options);
+}

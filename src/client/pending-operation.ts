@@ -1,0 +1,51 @@
+import { copyBytes } from '../base/bytes.js';
+import { encodeOperation } from '../rpc/kv-codec.js';
+import type { Operation, OperationResult } from '../rpc/public-types.js';
+import type { QuorateError } from '../base/errors.js';
+import type { Unanswered } from './retry.js';
+
+/**
+ * `queued` at a node's connection, `sent` there, `waiting` for the time of the next attempt, or `settled`: the caller
+ * has its answer, and whoever still holds the operation drops it.
+ */
+export type OperationState =
+  | { readonly type: 'queued'; readonly address: string }
+  | { readonly type: 'sent'; readonly address: string; readonly id: number }
+  | { readonly type: 'waiting'; readonly untilMs: number }
+  | { readonly type: 'settled' };
+
+/** One operation of a caller from its call to its answer, over all attempts. */
+export class PendingOperation implements Unanswered {
+  readonly key: Uint8Array;
+  /** Encoded once: every attempt sends the same, request id included. Owns copies of the caller's bytes. */
+  readonly bytes: Buffer;
+  readonly isWrite: boolean;
+  readonly startMs: number;
+  readonly deadlineMs: number;
+  readonly answer: (result: OperationResult) => void;
+  state: OperationState = { type: 'waiting', untilMs: 0 };
+  attempts = 0;
+  /** An attempt of a write ended with an outcome that is not known; stays true. */
+  attemptMaybeApplied = false;
+  lastError: QuorateError | undefined;
+  /** Where the last attempt failed. */
+  avoid: string | undefined;
+
+  constructor(
+    operation: Operation,
+    time: { readonly startMs: number; readonly deadlineMs: number },
+    answer: (result: OperationResult) => void,
+  ) {
+    this.key = copyBytes(operation.key);
+    this.bytes = encodeOperation(operation);
+    this.isWrite = operation.type !== 'get';
+    this.startMs = time.startMs;
+    this.deadlineMs = time.deadlineMs;
+    this.answer = answer;
+  }
+
+  /** Whether a write may have taken effect, as far as this client can know now. */
+  get maybeApplied(): boolean {
+    return this.attemptMaybeApplied || (this.isWrite && this.state.type === 'sent');
+  }
+}

@@ -1,0 +1,86 @@
+/** Whether and when a failed attempt is made again, and how a call ends that is not: pure decisions. */
+import { QuorateError, type ErrorCode } from '../base/errors.js';
+
+const delayMsMin = 5;
+const delayMsMax = 250;
+
+export type RetryDecision = { readonly type: 'giveUp' } | { readonly type: 'retry'; readonly atMs: number };
+
+export interface FailedAttempt {
+  readonly error: QuorateError;
+  /** Attempts made, this one included. */
+  readonly attempts: number;
+  readonly nowMs: number;
+  readonly deadlineMs: number;
+  /** Uniform over [0, 1). */
+  readonly random: number;
+}
+
+/**
+ * Every operation of the client can be sent again without harm: reads change nothing and writes have a request id. So
+ * the error alone decides, and whether there is time.
+ */
+export function decideRetry({ error, attempts, nowMs, deadlineMs, random }: FailedAttempt): RetryDecision {
+  if (!error.retryable) return { type: 'giveUp' };
+  const atMs = nowMs + Math.max(backoffMs(attempts, random), error.retryAfterMs ?? 0);
+  return atMs < deadlineMs ? { type: 'retry', atMs } : { type: 'giveUp' };
+}
+
+/** Exponential, with half of it random so that clients spread. */
+export function backoffMs(attempts: number, random: number): number {
+  const ceiling = Math.min(delayMsMax, delayMsMin * 2 ** Math.min(attempts - 1, 16));
+  return ceiling * (0.5 + random / 2);
+}
+
+const elsewhereCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'NOT_LEADER',
+  'SHARD_UNAVAILABLE',
+  'TIMESTAMP_UNAVAILABLE',
+  'NODE_STOPPING',
+  'UNAVAILABLE',
+]);
+
+/** Whether another node may do better than the one that answered this. */
+export function tryElsewhere(error: QuorateError): boolean {
+  return elsewhereCodes.has(error.code);
+}
+
+/** Whether the answer hints that the client's shard map is out of date. */
+export function hintsAtStaleMap(error: QuorateError): boolean {
+  return error.code === 'EPOCH_MISMATCH' || tryElsewhere(error);
+}
+
+/** What is known of an operation that ends without an answer. */
+export interface Unanswered {
+  /** A write of which an attempt may have taken effect. */
+  readonly maybeApplied: boolean;
+  readonly lastError: QuorateError | undefined;
+}
+
+/** The caller's time is up; the last attempt's error says why it took so long. */
+export function deadlineError(deadlineMs: number, { maybeApplied, lastError }: Unanswered): QuorateError {
+  const reason =
+    lastError === undefined ? '' : `; the last attempt failed with ${lastError.code}: ${lastError.message}`;
+  return new QuorateError('DEADLINE_EXCEEDED', `no answer within ${Math.round(deadlineMs)} ms${reason}`, {
+    outcome: maybeApplied ? 'unknown' : 'notApplied',
+    shard: lastError?.shard,
+    cause: lastError,
+  });
+}
+
+export function cancelledError(reason: unknown, { maybeApplied, lastError }: Unanswered): QuorateError {
+  const why = reason instanceof Error ? reason.message : String(reason);
+  return new QuorateError('CANCELLED', `cancelled: ${why}`, {
+    outcome: maybeApplied ? 'unknown' : 'notApplied',
+    shard: lastError?.shard,
+    cause: reason,
+  });
+}
+
+/** How a call ends whose last attempt failed: an attempt before it may still have taken effect; a read never has. */
+export function finalError(error: QuorateError, maybeApplied: boolean): QuorateError {
+  const outcome = maybeApplied ? 'unknown' : 'notApplied';
+  if (error.outcome === outcome) return error;
+  const { code, message, retryable, shard, retryAfterMs } = error;
+  return new QuorateError(code, message, { outcome, retryable, shard, retryAfterMs, cause: error });
+}

@@ -1,0 +1,74 @@
+/** Where to send what: pure decisions over the shard map that a node gave. */
+import { compareBytes } from '../base/bytes.js';
+import type { NodeId } from '../base/ids.js';
+import type { ShardMapView } from '../rpc/backend.js';
+
+/** Addresses to try for one range of keys, the leader's first. */
+interface Route {
+  readonly start: Uint8Array;
+  readonly addresses: readonly string[];
+}
+
+export interface RoutingTable {
+  /** Of the map; -1 before there is one. */
+  readonly revision: number;
+  /** By start, tiling the key space; empty before there is a map. */
+  readonly routes: readonly Route[];
+  /** Every node that is known: of the map, then the configured ones. */
+  readonly addresses: readonly string[];
+}
+
+/** Before a map is known: any configured endpoint. */
+export function initialTable(endpoints: readonly string[]): RoutingTable {
+  return { revision: -1, routes: [], addresses: endpoints };
+}
+
+export function routingTable(map: ShardMapView, endpoints: readonly string[]): RoutingTable {
+  const addressOf = new Map<NodeId, string>(map.nodes.map(({ id, clientAddress }) => [id, clientAddress]));
+  const known = (ids: readonly (NodeId | undefined)[]): string[] => {
+    const addresses = new Set<string>();
+    for (const id of ids) {
+      const address = id === undefined ? undefined : addressOf.get(id);
+      if (address !== undefined) addresses.add(address);
+    }
+    return [...addresses];
+  };
+  return {
+    revision: map.revision,
+    routes: map.shards.map(({ descriptor, leader }) => ({
+      start: descriptor.start,
+      addresses: known([leader, ...descriptor.replicas.map(({ node }) => node)]),
+    })),
+    addresses: [...new Set([...addressOf.values(), ...endpoints])],
+  };
+}
+
+/**
+ * The node for a key: the shard's leader, otherwise another replica, otherwise any node (they forward). Undefined
+ * when none is available.
+ *
+ * @param avoid where the last attempt failed: taken only when nothing else is available
+ */
+export function chooseAddress(
+  table: RoutingTable,
+  key: Uint8Array,
+  isAvailable: (address: string) => boolean,
+  avoid: string | undefined,
+): string | undefined {
+  const preferred = routeOf(table.routes, key)?.addresses ?? [];
+  for (const address of preferred) if (address !== avoid && isAvailable(address)) return address;
+  for (const address of table.addresses) if (address !== avoid && isAvailable(address)) return address;
+  return avoid !== undefined && isAvailable(avoid) ? avoid : undefined;
+}
+
+/** The last route that does not start after the key. */
+function routeOf(routes: readonly Route[], key: Uint8Array): Route | undefined {
+  let low = 0;
+  let high = routes.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareBytes(routes[middle].start, key) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low === 0 ? undefined : routes[low - 1];
+}

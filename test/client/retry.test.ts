@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { QuorateError, type ErrorCode, type QuorateErrorOptions } from '../../src/base/errors.js';
+import { ShardId } from '../../src/base/ids.js';
+import { backoffMs, cancelledError, deadlineError, decideRetry, finalError } from '../../src/client/retry.js';
+
+const decide = (
+  code: ErrorCode,
+  attempts: number,
+  leftMs: number,
+  options: QuorateErrorOptions = {},
+): ReturnType<typeof decideRetry> =>
+  decideRetry({
+    error: new QuorateError(code, '', options),
+    attempts,
+    nowMs: 1000,
+    deadlineMs: 1000 + leftMs,
+    random: 1,
+  });
+
+describe('decideRetry', () => {
+  it.each<[ErrorCode, number, number, QuorateErrorOptions, number | 'giveUp']>([
+    ['UNAVAILABLE', 1, 5000, {}, 1005],
+    ['UNAVAILABLE', 2, 5000, { outcome: 'unknown' }, 1010],
+    ['NOT_LEADER', 3, 5000, {}, 1020],
+    ['SHARD_UNAVAILABLE', 6, 5000, {}, 1160],
+    ['SHARD_UNAVAILABLE', 100, 5000, {}, 1250],
+    ['OVERLOADED', 1, 5000, { retryAfterMs: 700 }, 1700],
+    ['OVERLOADED', 1, 500, { retryAfterMs: 700 }, 'giveUp'],
+    ['UNAVAILABLE', 1, 5, {}, 'giveUp'],
+    ['OVERLOADED', 1, 5000, { retryable: false }, 'giveUp'],
+    ['INTERNAL', 1, 5000, { outcome: 'unknown' }, 'giveUp'],
+    ['DEADLINE_EXCEEDED', 1, 5000, { outcome: 'unknown' }, 'giveUp'],
+    ['INVALID_ARGUMENT', 1, 5000, {}, 'giveUp'],
+    ['DISK_FULL', 1, 5000, {}, 'giveUp'],
+  ])('%s after %i attempts with %i ms left %j: %s', (code, attempts, leftMs, options, expected) => {
+    const decision = decide(code, attempts, leftMs, options);
+    if (expected === 'giveUp') expect(decision).toEqual({ type: 'giveUp' });
+    else expect(decision).toEqual({ type: 'retry', atMs: expected });
+  });
+
+  it('makes at least half of the delay random', () => {
+    expect(backoffMs(4, 0)).toBe(20);
+    expect(backoffMs(4, 0.5)).toBe(30);
+  });
+});
+
+describe('how a call ends', () => {
+  const lastError = new QuorateError('SHARD_UNAVAILABLE', 'no quorum', { shard: ShardId(3) });
+
+  it('at its deadline, with what is known', () => {
+    const error = deadlineError(250, { maybeApplied: false, lastError });
+    expect(error).toMatchObject({ code: 'DEADLINE_EXCEEDED', outcome: 'notApplied', shard: 3, cause: lastError });
+    expect(error.message).toBe('no answer within 250 ms; the last attempt failed with SHARD_UNAVAILABLE: no quorum');
+    expect(deadlineError(1, { maybeApplied: true, lastError: undefined })).toMatchObject({ outcome: 'unknown' });
+  });
+
+  it('cancelled, with the reason', () => {
+    const reason = new Error('enough');
+    const error = cancelledError(reason, { maybeApplied: true, lastError: undefined });
+    expect(error).toMatchObject({ code: 'CANCELLED', outcome: 'unknown', cause: reason, message: 'cancelled: enough' });
+  });
+
+  it('with the last error, and the outcome of all attempts', () => {
+    expect(finalError(lastError, false)).toBe(lastError);
+    expect(finalError(lastError, true)).toMatchObject({ code: 'SHARD_UNAVAILABLE', outcome: 'unknown', shard: 3 });
+    expect(finalError(lastError.withUnknownOutcome(), false)).toMatchObject({ outcome: 'notApplied', shard: 3 });
+  });
+});
