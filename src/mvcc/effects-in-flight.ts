@@ -16,6 +16,8 @@ export interface KeyState {
   readonly value: VersionedValue | undefined;
 }
 
+export const absent: KeyState = { value: undefined };
+
 interface EntryInFlight {
   readonly ticket: Ticket;
   /** The keys that the entry changes, each with what was in flight for it before. */

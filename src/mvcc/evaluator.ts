@@ -12,19 +12,18 @@
  * proposal, the host calls `withdraw`; when leadership is lost, or entries in flight will be refused when applied,
  * `reset`.
  */
-import { assert, defined } from '../base/assert.js';
+import { assert } from '../base/assert.js';
 import { mapKey } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
 import { Timestamp, timestampMax } from '../base/ids.js';
 import type { MaybePromise } from '../base/promises.js';
-import { decideWrite, needsCurrent } from './conditions.js';
-import { EffectsInFlight, type KeyState, type Ticket } from './effects-in-flight.js';
+import { needsCurrent } from './conditions.js';
+import { absent, EffectsInFlight, type KeyState, type Ticket } from './effects-in-flight.js';
 import type { EngineEntry, EngineReader } from './engine.js';
-import { maxVersionKey, requestKey, requestTimeKey, userKey } from './keyspace.js';
-import type { OperationResult, VersionedValue, WriteOperation } from './operations.js';
+import { Evaluation, type OperationKeys } from './evaluation.js';
+import { maxVersionKey, requestKey, userKey } from './keyspace.js';
+import type { OperationResult, WriteOperation } from './operations.js';
 import { RequestExpiry, type ExpiryPosition, type ExpiryScan } from './request-expiry.js';
-import { decodeRequestRecord, encodeRequestRecord, fingerprint } from './request-records.js';
-import type { Effect } from './write-batch-format.js';
 import { encodeWriteBatch } from './write-batch-writer.js';
 
 export interface EvaluatorOptions {
@@ -44,13 +43,6 @@ export interface PreparedReads {
   readonly generation: number;
 }
 
-interface OperationKeys {
-  readonly user: Uint8Array;
-  readonly userMapKey: string;
-  readonly request: Uint8Array;
-  readonly requestMapKey: string;
-}
-
 export type Evaluated =
   | {
       /** The payload of the entry to propose. */
@@ -68,8 +60,6 @@ export const operationOverheadBytesMax = 256;
 
 /** Expired request records that one entry deletes, for each record that it may add: above 1, so that none pile up. */
 const expiredPerOperation = 2;
-
-const absent: KeyState = { value: undefined };
 
 export class Evaluator {
   readonly #engine: EngineReader;
@@ -113,8 +103,8 @@ export class Evaluator {
       this.#lookUp(found.request, found.requestMapKey, states, pending);
       return found;
     });
-    const { preparation, generation } = { preparation: this.#preparation, generation: this.#generation };
-    const common = { operations, keys, states, preparation, generation };
+    const stamp = { preparation: this.#preparation, generation: this.#generation };
+    const common = { operations, keys, states, ...stamp };
 
     const lastVersion = this.#lastVersion ?? this.#readLastVersion();
     const expiry =
@@ -124,11 +114,8 @@ export class Evaluator {
     if (pending.length === 0 && !(lastVersion instanceof Promise) && !(expiry instanceof Promise)) {
       return { ...common, lastVersion, expiry };
     }
-    return Promise.all([lastVersion, expiry, ...pending]).then(([lastVersion, expiry]) => ({
-      ...common,
-      lastVersion,
-      expiry,
-    }));
+    const whenThere = Promise.all([lastVersion, expiry, ...pending]);
+    return whenThere.then(([lastVersion, expiry]) => ({ ...common, lastVersion, expiry }));
   }
 
   /**
@@ -201,64 +188,6 @@ export class Evaluator {
   }
 }
 
-/** One call of `evaluate`: the state as it moves on, and what has changed. */
-class Evaluation {
-  readonly effects: Effect[] = [];
-  readonly changed = new Map<string, KeyState>();
-  lastVersion: Timestamp;
-  readonly #states: Map<string, KeyState>;
-
-  constructor(states: Map<string, KeyState>, lastVersion: Timestamp) {
-    this.#states = states;
-    this.lastVersion = lastVersion;
-  }
-
-  evaluate(operation: WriteOperation, keys: OperationKeys, version: Timestamp): OperationResult {
-    const record = defined(this.#states.get(keys.requestMapKey), 'the state of a request id').value;
-    if (record !== undefined) return answerRetry(operation, record);
-
-    const current = this.#states.get(keys.userMapKey);
-    assert(current !== undefined || !needsCurrent(operation), 'the state of a key was not prepared');
-    const decision = decideWrite(operation, current?.value);
-    if (decision.type === 'answer') return decision.result;
-
-    if (version <= this.lastVersion) return { type: 'failed', error: timestampTooLow(version, this.lastVersion) };
-    this.lastVersion = version;
-    if (operation.type === 'put') this.#put(keys.user, keys.userMapKey, { version, value: operation.value });
-    else this.#delete(keys.user, keys.userMapKey);
-    const newRecord = { version, value: encodeRequestRecord(fingerprint(operation)) };
-    this.#put(keys.request, keys.requestMapKey, newRecord);
-    const timeKey = requestTimeKey(version, operation.requestId);
-    this.effects.push({ type: 'put', key: timeKey, version, value: new Uint8Array(0) });
-    return { type: 'written', version };
-  }
-
-  /** Deletes expired request records. None of them was changed here: a record that is present is never replaced. */
-  forget(expiry: ExpiryScan): void {
-    for (const { recordKey, timeKey } of expiry.expired) {
-      const asMapKey = mapKey(recordKey);
-      assert(!this.changed.has(asMapKey), 'a request record was replaced while its entry by time existed');
-      this.#delete(recordKey, asMapKey);
-      this.effects.push({ type: 'delete', key: timeKey, version: this.lastVersion });
-    }
-  }
-
-  #put(key: Uint8Array, asMapKey: string, value: VersionedValue): void {
-    this.effects.push({ type: 'put', key, version: value.version, value: value.value });
-    this.#change(asMapKey, { value });
-  }
-
-  #delete(key: Uint8Array, asMapKey: string): void {
-    this.effects.push({ type: 'delete', key, version: this.lastVersion });
-    this.#change(asMapKey, absent);
-  }
-
-  #change(asMapKey: string, state: KeyState): void {
-    this.#states.set(asMapKey, state);
-    this.changed.set(asMapKey, state);
-  }
-}
-
 const noExpiry: ExpiryScan = { expired: [], clearBefore: undefined };
 
 function stateOf(entry: EngineEntry | undefined): KeyState {
@@ -268,21 +197,6 @@ function stateOf(entry: EngineEntry | undefined): KeyState {
 
 function versionOf(entry: EngineEntry | undefined): Timestamp {
   return entry === undefined ? Timestamp(0) : entry.version;
-}
-
-function answerRetry(operation: WriteOperation, record: VersionedValue): OperationResult {
-  if (decodeRequestRecord(record.value) === fingerprint(operation)) {
-    return { type: 'written', version: record.version };
-  }
-  const message = `request id reuse: seq ${operation.requestId.seq} of this session was used for another write`;
-  return { type: 'failed', error: new QuorateError('INVALID_ARGUMENT', message) };
-}
-
-function timestampTooLow(version: Timestamp, lastVersion: Timestamp): QuorateError {
-  return new QuorateError(
-    'TIMESTAMP_UNAVAILABLE',
-    `timestamp regression: ${version} is not above ${lastVersion}, the newest version of the shard`,
-  );
 }
 
 function allFailed(operations: readonly WriteOperation[]): Evaluated {

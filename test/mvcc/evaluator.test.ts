@@ -160,6 +160,23 @@ describe('request ids', () => {
     expect(await leader.execute(recent)).toMatchObject({ type: 'written', version: 2008 });
   });
 
+  it.each(['withdrawn', 'lost'] as const)('are still forgotten when the entry that did so is %s', async (how) => {
+    const leader = new Leader(1);
+    await leader.execute(put('k', 'v'));
+    leader.clock = 5000;
+    await leader.execute(put('k', 'v'));
+    const operations = [put('k', 'v')];
+    const prepared = await leader.evaluator.prepare(operations);
+    const { ticket } = leader.evaluator.evaluate(operations, prepared, Timestamp(5001));
+    if (how === 'withdrawn') leader.evaluator.withdraw(ticket ?? 0);
+    else leader.lose();
+    leader.clock = 5002;
+    // The evaluator that was reset first learns the shard's highest version.
+    await leader.execute(put('k', 'v'));
+    await leader.execute(put('k', 'v'));
+    expect(await requestsStored(leader)).toBe(3);
+  });
+
   it('do not pile up under a steady load', async () => {
     const leader = new Leader(10);
     for (let i = 0; i < 300; i++) {

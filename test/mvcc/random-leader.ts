@@ -11,7 +11,7 @@ import type { Engine } from '../../src/mvcc/engine.js';
 import { Evaluator } from '../../src/mvcc/evaluator.js';
 import { decodeRequestTimeKey, keyPrefix, prefixKey } from '../../src/mvcc/keyspace.js';
 import type { Condition, WriteOperation } from '../../src/mvcc/operations.js';
-import { StateMachine } from '../../src/mvcc/state-machine.js';
+import type { StateMachine } from '../../src/mvcc/state-machine.js';
 import { decodeWriteBatch } from '../../src/mvcc/write-batch-reader.js';
 import { plain, plainValue, SequentialModel } from './sequential-model.js';
 
