@@ -3,7 +3,7 @@ import { Chaos, type ChaosCounts } from './chaos.js';
 
 /** `RAFT_SEED` replays one seed, `RAFT_SEEDS` sets how many run. */
 const onlySeed = process.env.RAFT_SEED;
-const seeds = onlySeed === undefined ? Number(process.env.RAFT_SEEDS ?? 120) : 1;
+const seeds = onlySeed === undefined ? Number(process.env.RAFT_SEEDS ?? 60) : 1;
 const sizes = [3, 5, 3, 2, 4, 3, 1];
 
 describe('random faults', () => {

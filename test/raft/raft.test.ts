@@ -1,0 +1,303 @@
+/** Single situations that scripts cannot bring about: forged, foreign and impossible input, and the edges of limits. */
+import { describe, expect, test } from 'vitest';
+import { emptyBytes, utf8 } from '../../src/base/bytes.js';
+import { LogIndex, ReplicaId, Term } from '../../src/base/ids.js';
+import { Prng } from '../../src/base/prng.js';
+import type { RaftOptions } from '../../src/raft/options.js';
+import { Raft } from '../../src/raft/raft.js';
+import type { AppendRequest, Entry, RaftMessage, Ready } from '../../src/raft/types.js';
+import { newHardState, TestLog } from './replica.js';
+
+const self = ReplicaId(1);
+const peer = ReplicaId(2);
+
+/** A replica whose `Ready`s are handed to its log; what is durable is up to the test. */
+class Bench {
+  readonly log = new TestLog();
+  readonly raft: Raft;
+
+  constructor(options: Partial<RaftOptions> = {}) {
+    this.raft = new Raft({
+      self,
+      voters: [self, peer, ReplicaId(3)],
+      hardState: newHardState,
+      log: this.log,
+      appliedIndex: LogIndex(0),
+      electionTicksMin: 10,
+      electionTicksMax: 20,
+      heartbeatTicks: 2,
+      appendBytesMax: 1000,
+      appendsInFlightMax: 4,
+      uncommittedBytesMax: 1000,
+      random: new Prng(1),
+      ...options,
+    });
+  }
+
+  take(): Ready {
+    const ready = this.raft.takeReady();
+    this.log.write(ready.entries);
+    return ready;
+  }
+
+  lead(): void {
+    this.raft.campaign();
+    this.raft.step({ type: 'preVoteResponse', from: peer, to: self, term: Term(this.raft.term + 1), granted: true });
+    this.raft.synced(this.take().syncPoint);
+    this.raft.step({ type: 'voteResponse', from: peer, to: self, term: this.raft.term, granted: true });
+    this.raft.synced(this.take().syncPoint);
+    this.acknowledge(this.raft.lastIndex);
+    this.take();
+  }
+
+  acknowledge(index: number): void {
+    const { term } = this.raft;
+    const hint = { hintIndex: LogIndex(0), hintTerm: Term(0) };
+    this.raft.step({
+      type: 'appendResponse',
+      from: peer,
+      to: self,
+      term,
+      logIndex: LogIndex(index),
+      rejected: false,
+      ...hint,
+    });
+  }
+
+  append(term: number, prev: { index: number; term: number }, entryTerms: number[], commit = 0): void {
+    this.raft.step(appendRequest(term, prev, entryTerms, commit));
+  }
+}
+
+function appendRequest(
+  term: number,
+  prev: { index: number; term: number },
+  entryTerms: number[],
+  commit = 0,
+): AppendRequest {
+  const entries: Entry[] = entryTerms.map((entryTerm, i) => ({
+    index: LogIndex(prev.index + 1 + i),
+    term: Term(entryTerm),
+    data: utf8('x'),
+  }));
+  return {
+    type: 'appendRequest',
+    from: peer,
+    to: self,
+    term: Term(term),
+    prevLogIndex: LogIndex(prev.index),
+    prevLogTerm: Term(prev.term),
+    entries,
+    commit: LogIndex(commit),
+  };
+}
+
+const start = { index: 0, term: 0 };
+
+describe('raft', () => {
+  test('ignores replicas outside of the group, whatever their term', () => {
+    const { raft } = new Bench();
+    const stranger = ReplicaId(9);
+    const strange: RaftMessage[] = [
+      { ...appendRequest(7, start, [7]), from: stranger },
+      { type: 'heartbeat', from: stranger, to: self, term: Term(7), commit: LogIndex(0), readRound: 0 },
+      {
+        type: 'voteRequest',
+        from: stranger,
+        to: self,
+        term: Term(7),
+        lastLogIndex: LogIndex(99),
+        lastLogTerm: Term(6),
+        transfer: true,
+      },
+      { type: 'timeoutNow', from: stranger, to: self, term: Term(0) },
+    ];
+    for (const message of strange) raft.step(message);
+    expect(raft.hasReady()).toBe(false);
+    expect(raft.term).toBe(0);
+  });
+
+  test('a message to another replica is a bug of the host', () => {
+    expect(() => {
+      new Bench().raft.step({ ...appendRequest(1, start, []), to: peer });
+    }).toThrow('reached 1');
+  });
+
+  test('two leaders in one term stop the replica', () => {
+    const { raft } = new Bench();
+    raft.step(appendRequest(1, start, [1]));
+    expect(() => {
+      raft.step({ ...appendRequest(1, start, []), from: ReplicaId(3) });
+    }).toThrow('two leaders');
+  });
+
+  test('nothing leaves before the sync that it relies on, even if the answer adds nothing to write', () => {
+    const bench = new Bench();
+    bench.append(1, start, [1]);
+    const first = bench.take();
+    expect(first.mustSync).toBe(true);
+    expect(first.messages).toEqual([]);
+    expect(first.messagesAfterSync).toMatchObject([{ type: 'appendResponse', logIndex: 1 }]);
+    // The same append again: nothing to write, but what it acknowledges is not durable yet.
+    bench.append(1, start, [1]);
+    expect(bench.raft.hasReady()).toBe(false);
+    const second = bench.take();
+    expect(second).toMatchObject({ mustSync: false, messages: [], messagesAfterSync: [] });
+    bench.raft.synced(second.syncPoint);
+    expect(bench.raft.hasReady()).toBe(false);
+    expect(bench.raft.status().stableIndex).toBe(0);
+    bench.raft.synced(first.syncPoint);
+    expect(bench.take().messages).toMatchObject([{ type: 'appendResponse', logIndex: 1 }]);
+  });
+
+  test('entries that were replaced and came back are durable only when they were written again', () => {
+    const bench = new Bench();
+    bench.append(1, start, [1, 1]);
+    const first = bench.take();
+    bench.append(2, start, [2]);
+    const second = bench.take();
+    bench.append(3, start, [1, 1]);
+    const third = bench.take();
+    for (const { point, stable } of [
+      { point: first.syncPoint, stable: 0 },
+      { point: second.syncPoint, stable: 0 },
+      { point: third.syncPoint, stable: 2 },
+    ]) {
+      bench.raft.synced(point);
+      expect(bench.raft.status().stableIndex).toBe(stable);
+    }
+  });
+
+  test('a sync point counts once, and one that was never handed out is a bug of the host', () => {
+    const bench = new Bench();
+    bench.append(1, start, [1]);
+    const { syncPoint } = bench.take();
+    bench.raft.synced(syncPoint);
+    bench.raft.synced(syncPoint);
+    expect(() => {
+      bench.raft.synced({ ...syncPoint, sequence: 2 });
+    }).toThrow('never asked for');
+  });
+
+  test('acknowledgements that wait for one sync leave as one', () => {
+    const bench = new Bench();
+    bench.append(1, start, [1]);
+    bench.append(1, { index: 1, term: 1 }, [1]);
+    bench.append(1, { index: 2, term: 1 }, [1]);
+    expect(bench.take().messagesAfterSync).toMatchObject([{ logIndex: 3 }]);
+  });
+
+  test('while the disk stalls, answers that wait are bounded', () => {
+    const bench = new Bench();
+    bench.append(1, start, [1]);
+    const { syncPoint } = bench.take();
+    // Alternating refusals, so that none covers the one before.
+    for (let i = 0; i < 1000; i++) bench.append(1, { index: 5 + (i % 2), term: 1 }, []);
+    bench.raft.synced(syncPoint);
+    expect(bench.take().messages).toHaveLength(12);
+  });
+
+  test('a grant for an earlier campaign does not count for the current one', () => {
+    const { raft } = new Bench({ hardState: { ...newHardState, term: Term(5) } });
+    raft.campaign();
+    raft.step({ type: 'preVoteResponse', from: peer, to: self, term: Term(5), granted: true });
+    expect(raft.role).toBe('preCandidate');
+    raft.step({ type: 'preVoteResponse', from: peer, to: self, term: Term(6), granted: true });
+    expect(raft.role).toBe('candidate');
+  });
+
+  test('answers to read rounds count for the term only in which they were asked', () => {
+    const bench = new Bench();
+    bench.lead();
+    const answer = (term: number): RaftMessage => ({
+      type: 'heartbeatResponse',
+      from: peer,
+      to: self,
+      term: Term(term),
+      readRound: 1,
+    });
+    expect(bench.raft.requestRead()).toEqual({ type: 'accepted', round: 1 });
+    expect(bench.raft.requestRead()).toEqual({ type: 'accepted', round: 1 });
+    const { messages } = bench.take();
+    expect(messages.filter(({ type }) => type === 'heartbeat')).toHaveLength(2);
+    bench.raft.step(answer(0));
+    expect(bench.take().readStates).toEqual([]);
+    bench.raft.step(answer(1));
+    expect(bench.take().readStates).toEqual([{ round: 1, index: 1 }]);
+    // A round that was given out when leadership was lost is never given out again.
+    expect(bench.raft.requestRead()).toEqual({ type: 'accepted', round: 2 });
+    bench.append(2, { index: 1, term: 1 }, [], 1);
+    const lost = bench.take();
+    expect(lost).toMatchObject({ readsLost: true, readStates: [] });
+    bench.raft.synced(lost.syncPoint);
+    bench.lead();
+    expect(bench.raft.requestRead()).toEqual({ type: 'accepted', round: 3 });
+  });
+
+  test('rounds that nobody answers are bounded; later reads share the next one', () => {
+    const bench = new Bench();
+    bench.lead();
+    const rounds: unknown[] = [];
+    for (let i = 0; i < 6; i++) {
+      rounds.push(bench.raft.requestRead());
+      bench.take();
+    }
+    expect(rounds.map((read) => (read as { round: number }).round)).toEqual([1, 2, 3, 4, 5, 5]);
+    const confirm = { type: 'heartbeatResponse', from: peer, to: self, term: bench.raft.term } as const;
+    bench.raft.step({ ...confirm, readRound: 4 });
+    expect(bench.take().readStates.map(({ round }) => round)).toEqual([1, 2, 3, 4]);
+    bench.raft.step({ ...confirm, readRound: 5 });
+    expect(bench.take().readStates.map(({ round }) => round)).toEqual([5]);
+  });
+
+  test('one proposal is admitted whatever its size, and more only within the limit', () => {
+    const bench = new Bench();
+    bench.lead();
+    expect(bench.raft.propose(new Uint8Array(5000))).toMatchObject({ type: 'accepted', index: 2 });
+    expect(bench.raft.propose(emptyBytes)).toEqual({ type: 'refused', reason: 'overloaded' });
+    const { syncPoint } = bench.take();
+    bench.acknowledge(2);
+    // Committed needs this replica's disk or another follower; memory is free when it is durable here too.
+    expect(bench.raft.propose(emptyBytes)).toEqual({ type: 'refused', reason: 'overloaded' });
+    bench.raft.synced(syncPoint);
+    expect(bench.raft.propose(emptyBytes)).toMatchObject({ type: 'accepted', index: 3 });
+  });
+
+  test('entries read from disk are ignored unless they are what was asked for', () => {
+    const bench = new Bench();
+    bench.lead();
+    bench.raft.propose(utf8('a'));
+    bench.raft.synced(bench.take().syncPoint);
+    bench.acknowledge(2);
+    bench.take();
+    const entries = bench.log.all.slice(1);
+    bench.raft.entriesRead(peer, entries);
+    bench.raft.entriesRead(ReplicaId(9), entries);
+    bench.raft.entriesRead(peer, []);
+    expect(bench.raft.hasReady()).toBe(false);
+  });
+
+  test('a replica that restarts with committed entries tells the host to apply them', () => {
+    const log = new TestLog();
+    log.write(appendRequest(1, start, [1, 1, 1]).entries);
+    const hardState = { term: Term(1), vote: 0, commit: LogIndex(2) } as const;
+    const { raft } = new Bench({ log, hardState, appliedIndex: LogIndex(1) });
+    expect(raft.hasReady()).toBe(true);
+    expect(raft.takeReady()).toMatchObject({ commitIndex: 2, hardState: undefined, mustSync: false });
+    expect(raft.hasReady()).toBe(false);
+    expect(() => {
+      raft.applied(LogIndex(3));
+    }).toThrow('before it was committed');
+  });
+
+  test.each([
+    { options: { voters: [peer] }, message: 'not a voter' },
+    { options: { heartbeatTicks: 10 }, message: 'heartbeatTicks' },
+    { options: { heartbeatTicks: 0 }, message: 'heartbeatTicks' },
+    { options: { electionTicksMax: 9 }, message: 'electionTicksMin' },
+    { options: { appendsInFlightMax: 0 }, message: 'appendsInFlightMax' },
+    { options: { appliedIndex: LogIndex(1) }, message: 'the log ends at 0' },
+  ])('options that cannot work are refused: $message', ({ options, message }) => {
+    expect(() => new Bench(options)).toThrow(message);
+  });
+});
