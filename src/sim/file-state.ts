@@ -148,29 +148,31 @@ function keepSome(durable: GrowableBytes, pending: readonly PendingChange[], ran
 }
 
 /**
- * Every sector keeps the content that it had after some of the changes to it, in their order, independently of the
- * other sectors: within one sector a later change never survives without an earlier one. The length may have been
- * written though the data was not; zeros are read there.
+ * Every sector has the content that it had after some of the changes, whichever, independently of the other sectors:
+ * so within one sector a later change never survives without an earlier one. The length is one that the file had;
+ * where it was written and the data was not, zeros are read.
  */
 function keepSectors(durable: GrowableBytes, pending: readonly PendingChange[], random: Prng): void {
   const keepChance = random.pick([0.1, 0.5, 0.9]);
+  const cache = durable.clone();
+  const lengths = [cache.length];
   const closedSectors = new Set<number>();
   for (const change of pending) {
-    if (change.type === 'truncate') {
-      if (random.chance(keepChance)) durable.resize(change.length);
-      continue;
-    }
-    const end = change.offset + change.bytes.length;
-    for (let at = change.offset; at < end;) {
-      const sector = Math.floor(at / sectorBytes);
-      const pieceEnd = Math.min(end, (sector + 1) * sectorBytes);
+    const [from, end] =
+      change.type === 'write'
+        ? [change.offset, change.offset + change.bytes.length]
+        : [Math.min(change.length, cache.length), cache.length];
+    apply(cache, change);
+    lengths.push(cache.length);
+    for (let sector = Math.floor(from / sectorBytes); sector * sectorBytes < end; sector++) {
       if (!closedSectors.has(sector) && random.chance(keepChance)) {
-        durable.write(change.bytes.subarray(at - change.offset, pieceEnd - change.offset), at);
+        const content = new Uint8Array(sectorBytes);
+        content.set(cache.bytes.subarray(sector * sectorBytes, (sector + 1) * sectorBytes));
+        durable.write(content, sector * sectorBytes);
       } else {
         closedSectors.add(sector);
       }
-      at = pieceEnd;
     }
-    if (end > durable.length && random.chance(0.3)) durable.resize(end);
   }
+  durable.resize(random.chance(0.5) ? cache.length : random.pick(lengths));
 }

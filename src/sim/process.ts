@@ -11,6 +11,7 @@ export class SimProcess {
   readonly #onDeath: (() => void)[] = [];
   #state: 'running' | 'paused' | 'dead' = 'running';
   #held: (() => void)[] = [];
+  #isDelivering = false;
 
   /** @param name the node, for the trace. */
   constructor(scheduler: Scheduler, name: string) {
@@ -22,10 +23,11 @@ export class SimProcess {
     return this.#state;
   }
 
-  /** Runs `callback` now, when the process goes on, or never. */
+  /** Runs `callback` now, when the process goes on, or never; after all that was held before it. */
   enter(callback: () => void): void {
-    if (this.#state === 'running') callback();
-    else if (this.#state === 'paused') this.#held.push(callback);
+    if (this.#state === 'dead') return;
+    if (this.#state === 'paused' || this.#held.length > 0) this.#held.push(callback);
+    else callback();
   }
 
   pause(): void {
@@ -36,11 +38,7 @@ export class SimProcess {
   resume(): void {
     if (this.#state !== 'paused') return;
     this.#state = 'running';
-    const held = this.#held;
-    this.#held = [];
-    for (const callback of held) {
-      this.#scheduler.schedule(0, `${this.name} resumes`, () => this.enter(callback));
-    }
+    this.#deliverHeld();
   }
 
   /** The process is no more. Its disk is not touched: see {@link SimDisk.crash}. */
@@ -54,5 +52,16 @@ export class SimProcess {
   /** For what the rest of the world sees of the death, such as closed connections. */
   onDeath(callback: () => void): void {
     this.#onDeath.push(callback);
+  }
+
+  #deliverHeld(): void {
+    if (this.#isDelivering || this.#held.length === 0) return;
+    this.#isDelivering = true;
+    this.#scheduler.schedule(0, `${this.name} resumes`, () => {
+      this.#isDelivering = false;
+      if (this.#state !== 'running') return;
+      this.#held.shift()?.();
+      this.#deliverHeld();
+    });
   }
 }

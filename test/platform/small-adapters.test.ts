@@ -1,0 +1,104 @@
+import { existsSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { pinoLogger } from '../../src/platform/logger.js';
+import { NodeDisk } from '../../src/platform/disk.js';
+import { SystemClock } from '../../src/platform/clock.js';
+import { systemRandomSeed } from '../../src/platform/random.js';
+
+describe('SystemClock', () => {
+  const clock = new SystemClock();
+
+  test('timers keep at least their delay, to a fraction of a millisecond', async () => {
+    const tooEarly = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => {
+        const start = clock.monotonicMs();
+        const delayMs = 1 + i / 7;
+        return new Promise<boolean>((resolve) => {
+          clock.after(delayMs, () => resolve(clock.monotonicMs() - start < delayMs));
+        });
+      }),
+    );
+    expect(tooEarly).not.toContain(true);
+  });
+
+  test('a cancelled timer does not fire, and a very long one does not fire at once', async () => {
+    const fired: string[] = [];
+    clock.after(1, () => fired.push('cancelled')).cancel();
+    const long = clock.after(2 ** 32, () => fired.push('long'));
+    await new Promise<void>((resolve) => clock.after(10, resolve));
+    long.cancel();
+    expect(fired).toEqual([]);
+  });
+
+  test('the end of a turn comes after its promise reactions', async () => {
+    const seen: string[] = [];
+    const over = new Promise<void>((resolve) => {
+      clock.endOfTurn(() => {
+        seen.push('end');
+        resolve();
+      });
+    });
+    for (let i = 0; i < 100; i++) await Promise.resolve();
+    seen.push('reactions');
+    await over;
+    expect(seen).toEqual(['reactions', 'end']);
+  });
+
+  test('wall time is in whole microseconds since 1970', () => {
+    const before = Date.now();
+    const micros = clock.wallMicros();
+    expect(Number.isSafeInteger(micros)).toBe(true);
+    expect(micros / 1000).toBeGreaterThanOrEqual(before);
+    expect(micros / 1000).toBeLessThanOrEqual(Date.now());
+  });
+});
+
+describe('pinoLogger', () => {
+  function capture(level: 'info' | 'debug'): { logger: ReturnType<typeof pinoLogger>; lines: () => unknown[] } {
+    const written: string[] = [];
+    const logger = pinoLogger({ level, destination: { write: (line) => void written.push(line) } });
+    return { logger, lines: () => written.map((line) => JSON.parse(line) as unknown) };
+  }
+
+  test('writes a line of JSON for each message, with the fields of the loggers above it', () => {
+    const { logger, lines } = capture('info');
+    logger.child({ node: 1 }).child({ shard: 2 }).warn('leader lost', { term: 3 });
+    expect(lines()).toEqual([
+      expect.objectContaining({ level: 'warn', node: 1, shard: 2, term: 3, msg: 'leader lost' }),
+    ]);
+  });
+
+  test('drops what is below its level', () => {
+    const { logger, lines } = capture('info');
+    logger.debug('hidden');
+    logger.info('shown');
+    expect(lines()).toEqual([expect.objectContaining({ msg: 'shown' })]);
+  });
+
+  test('writes errors with message, stack and cause', () => {
+    const { logger, lines } = capture('debug');
+    logger.error('failed', { error: new Error('outer', { cause: new Error('inner') }) });
+    expect(lines()).toMatchObject([
+      { error: { message: 'outer: inner', stack: expect.stringContaining('outer') as string } },
+    ]);
+  });
+});
+
+test.skipIf(!existsSync('/dev/full'))('a full device is told as such', async () => {
+  const file = await new NodeDisk().open('/dev/full', 'readWrite');
+  await expect(file.write(new Uint8Array(10), 0)).rejects.toMatchObject({ name: 'DiskError', code: 'noSpace' });
+  await file.close();
+});
+
+test('closing a file waits for what is under way', async () => {
+  const file = await new NodeDisk().open(new URL(import.meta.url).pathname, 'read');
+  const reads = Array.from({ length: 20 }, () => file.read(new Uint8Array(100), 0));
+  await file.close();
+  expect(await Promise.all(reads)).toEqual(reads.map(() => 100));
+});
+
+test('random seeds are safe integers, and differ', () => {
+  const seeds = new Set(Array.from({ length: 100 }, systemRandomSeed));
+  expect(seeds.size).toBe(100);
+  for (const seed of seeds) expect(Number.isSafeInteger(seed) && seed >= 0).toBe(true);
+});
