@@ -28,6 +28,9 @@ export interface GrpcServerOptions {
   readonly timeoutMsMax?: number;
 }
 
+/** What connections get to send their last answers when the node stops. */
+const connectionLingerMs = 200;
+
 /**
  * The gRPC face of a node: `Kv`, `Admin`, health and reflection. Starts as NOT_SERVING (health) while it answers all
  * the same. `drain` before `close` lets open operations finish.
@@ -39,6 +42,7 @@ export class GrpcServer {
   readonly #clock: Pick<Clock, 'after'>;
   readonly #logger: Logger;
   readonly #streams = new Set<OperationStream>();
+  #address: string | undefined;
 
   constructor(options: GrpcServerOptions) {
     const { kv, limits } = options;
@@ -83,6 +87,7 @@ export class GrpcServer {
           return;
         }
         const bound = address.replace(/:\d+$/, `:${port}`);
+        this.#address = bound;
         this.#logger.info('serving gRPC', { address: bound });
         resolve(bound);
       });
@@ -96,32 +101,37 @@ export class GrpcServer {
   }
 
   /**
-   * Refuses new operations with NODE_STOPPING, waits for the open ones, ends streams, and closes connections in
-   * order; what is not done after `graceMs` is cut off. The server is closed afterwards.
+   * Refuses new operations with NODE_STOPPING, gives the open ones `graceMs` to finish, ends streams and closes
+   * connections. The server is closed afterwards.
    */
   async drain(graceMs: number): Promise<void> {
     this.setServing(false);
-    const cutOff = new Promise<void>((resolve) => {
-      const timer = this.#clock.after(graceMs, resolve);
-      void this.#shutDownInOrder().then(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
-    await cutOff;
+    await this.#operationsFinished(graceMs);
     if (this.#gate.open > 0) this.#logger.warn('operations were cut off by the shutdown', { open: this.#gate.open });
-    this.close();
+    for (const stream of this.#streams) stream.finish();
+    this.#endConnections(connectionLingerMs);
+    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
   }
 
   /** Cuts off whatever is open. */
   close(): void {
+    this.#endConnections(0);
     this.#server.forceShutdown();
   }
 
-  async #shutDownInOrder(): Promise<void> {
-    await this.#gate.drain();
-    for (const stream of this.#streams) stream.finish();
-    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+  #operationsFinished(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.after(graceMs, resolve);
+      void this.#gate.drain().then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** Tells clients to go away, and cuts after `lingerMs`. `forceShutdown` alone does not, where channelz is off. */
+  #endConnections(lingerMs: number): void {
+    if (this.#address !== undefined) this.#server.drain(this.#address, lingerMs);
   }
 
   #openStream(call: ServerDuplexStream<Buffer, Buffer>, context: HandlerContext): void {
