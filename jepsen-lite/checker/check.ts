@@ -37,7 +37,7 @@ export interface Failure<State, Input, Output> {
   readonly key: string | undefined;
   /** What was called until `stuck` returned, in order of calls. */
   readonly operations: readonly Operation<Input, Output>[];
-  /** Index in `operations` of the one that fits nowhere. Without its return, the part would be linearizable. */
+  /** Index in `operations` of the one that fits nowhere. Until just before its return, the part is linearizable. */
   readonly stuck: number;
   /**
    * Orders that explain everything that returned before `stuck`, longest first, each with another state at its end:

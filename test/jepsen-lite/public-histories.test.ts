@@ -7,7 +7,7 @@ import { formats, type FormatName } from '../../jepsen-lite/histories/formats.js
 
 const folder = join(import.meta.dirname, '../../../shared/histories/porcupine');
 const present = existsSync(join(folder, 'labels.json'));
-if (!present) console.warn(`skipped: the public histories are not at ${folder}`);
+if (!present) process.stderr.write(`skipped: the public histories, for ${folder} is not there\n`);
 
 type Labels = Record<'kv' | 'jepsen-etcd', Record<string, boolean>>;
 

@@ -12,6 +12,8 @@ const stateHeight = 24;
 /** Above the rows of clients: the label of the wall, and the row of states. */
 const lanesTop = stateTop + stateHeight + 12;
 const clientsWidth = 92;
+/** A state shortened to less than this says nothing. */
+const shortenedCharsMin = 8;
 const laneTop = (lane: number): number => lanesTop + lane * laneHeight;
 
 /** The picture: clients as rows, operations as bars, for each order its path and states, and where all get stuck. */
@@ -50,9 +52,10 @@ const stripe = (lane: number, width: number): string =>
 
 function wall({ stuckX, width }: TimelineLayout, height: number): string {
   const text = 'no order gets past here';
-  const fitsRight = stuckX + 8 + text.length * charWidth < width;
-  const label = fitsRight ? `x="${stuckX + 8}"` : `x="${stuckX - 8}" text-anchor="end"`;
-  return `<line class="wall" x1="${stuckX}" y1="4" x2="${stuckX}" y2="${height}"/>
+  const x = round(stuckX);
+  const fitsRight = x + 8 + text.length * charWidth < width;
+  const label = fitsRight ? `x="${x + 8}"` : `x="${x - 8}" text-anchor="end"`;
+  return `<line class="wall" x1="${x}" y1="4" x2="${x}" y2="${height}"/>
 <text class="wall-label" ${label} y="16">${text}</text>`;
 }
 
@@ -92,7 +95,7 @@ function drawPoint(point: PathPoint): string {
 
 function drawState({ state, left, right }: StateSpan): string {
   const chars = Math.floor((right - left - 8) / charWidth);
-  const text = chars < 2 ? '' : escapeHtml(shorten(state, chars));
+  const text = state.length <= chars || chars >= shortenedCharsMin ? escapeHtml(shorten(state, chars)) : '';
   return (
     `<rect class="state" x="${round(left)}" y="${stateTop}" width="${round(right - left)}" height="${stateHeight}"/>` +
     `<text x="${round(left + 5)}" y="${stateTop + 16}">${text}</text>`

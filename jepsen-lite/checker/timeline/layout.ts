@@ -23,15 +23,15 @@ export interface TimelineLayout {
   readonly width: number;
   /** Where the operation that fits nowhere returned. */
   readonly stuckX: number;
-  /** Operations too early to be drawn. All of them are explained by every order. */
+  /** Operations too early to be drawn; every order explains them, or leaves them open if their outcome is unknown. */
   readonly hiddenCount: number;
 }
 
 /** More would not help a reader. The last to return are drawn, and the last called of those that never did. */
-const returnedBarsMax = 40;
+const returnedBarsMax = 32;
 const pendingBarsMax = 12;
 
-const eventGap = 22;
+const eventGap = 36;
 const labelCharsMax = 26;
 /** Advance of one character in the label's font, and the room around a label. */
 export const charWidth = 7.3;

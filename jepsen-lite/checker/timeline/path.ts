@@ -25,9 +25,9 @@ export interface TimelinePath {
   readonly finalState: string;
 }
 
-const pointGap = 22;
+const pointGap = 36;
 /** Half the least distance of two events: so far from its call and its return a point stays. */
-const eventMargin = 11;
+const eventMargin = 18;
 
 /** Places the points of an order on the bars of `layout`, each within its bar, none left of the one before. */
 export function placePath<State, Input, Output>(

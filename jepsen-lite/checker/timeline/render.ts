@@ -2,7 +2,7 @@
 import type { Failure } from '../check.js';
 import type { Model } from '../model.js';
 import { chart } from './chart.js';
-import { finalState } from './describe-failure.js';
+import { describePossibleStates } from './describe-failure.js';
 import { escapeHtml } from './escape.js';
 import { layOut, shorten, type TimelineLayout } from './layout.js';
 import { placePath, type TimelinePath } from './path.js';
@@ -26,7 +26,9 @@ export function renderTimeline<State, Input, Output>(options: TimelineOptions<St
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Not linearizable: ${escapeHtml(title)}</title>
-<style>${style}${choiceRules(paths.length)}${detailRules(layout)}</style>
+<style>${style}${choiceRules(paths.length)}
+${detailRules(layout)}
+</style>
 </head>
 <body>
 ${head(options, layout)}
@@ -52,17 +54,15 @@ function head<State, Input, Output>(
   layout: TimelineLayout,
 ): string {
   const stuck = failure.operations[failure.stuck];
-  const states = failure.attempts.map(
-    (attempt) => `<code>${escapeHtml(shorten(model.describeState(finalState(model, attempt)), 200))}</code>`,
-  );
+  const states = describePossibleStates(model, failure).map((state) => `<code>${escapeHtml(state)}</code>`);
   const object = failure.key === undefined ? `one ${model.name}` : `key ${JSON.stringify(failure.key)}, ${model.name}`;
   const hidden =
     layout.hiddenCount === 0
       ? ''
-      : `<p class="faint">${layout.hiddenCount} earlier operations, which all orders explain, are not drawn.</p>`;
+      : `<p class="faint">Not drawn: ${countOf(layout.hiddenCount)} from earlier, which every order explains or leaves open.</p>`;
   return `<header>
 <h1>Not linearizable</h1>
-<p class="faint">${escapeHtml(title)} · ${escapeHtml(object)} · ${failure.operations.length} operations until it went wrong</p>
+<p class="faint">${escapeHtml(title)} · ${escapeHtml(object)} · ${countOf(failure.operations.length)} until it went wrong</p>
 <p>Client ${stuck.client} saw <code class="stuck-text">${escapeHtml(
     shorten(model.describeOperation(stuck.input, stuck.output), 300),
   )}</code>, and no order of the operations explains that.
@@ -70,6 +70,8 @@ Every order that explains all that had returned before leaves, at that time, ${s
 ${hidden}
 </header>`;
 }
+
+const countOf = (operations: number): string => `${operations} ${operations === 1 ? 'operation' : 'operations'}`;
 
 const legend = `<div class="legend">
 <span><i style="background: var(--read); border-color: var(--read-edge)"></i>only looks</span>

@@ -32,7 +32,7 @@ code { overflow-wrap: anywhere; }
 .chart > svg { flex: none; border-right: 1px solid var(--rule); }
 /* Right to left, so that the page opens at the end, where the history goes wrong. */
 .scroll { overflow-x: auto; direction: rtl; flex: 1; }
-.scroll > svg { direction: ltr; display: block; }
+.scroll > svg { direction: ltr; display: block; margin: 0 auto 0 0; }
 svg text { font-size: 12px; fill: var(--ink); }
 svg .client { font-family: system-ui, sans-serif; fill: var(--faint); }
 .stripe { fill: var(--stripe); }
