@@ -85,9 +85,8 @@ export class PeerRequests {
       router.executeHere(shard, operation, timeoutMs, (result) => {
         results[i] = result;
         if (--open > 0) return;
-        const allFailed = results.every((one) => one.type === 'failed' && one.error.code === 'NOT_LEADER');
-        const first = results[0];
-        if (allFailed && first.type === 'failed' && first.error.outcome === 'notApplied') {
+        const [first] = results;
+        if (first.type === 'failed' && results.every(isElsewhere)) {
           respond({ type: 'failed', error: first.error, leader: leaderOf(known) });
         } else {
           respond({ type: 'executed', results });
@@ -95,4 +94,8 @@ export class PeerRequests {
       });
     });
   }
+}
+
+function isElsewhere(result: OperationResult): boolean {
+  return result.type === 'failed' && result.error.code === 'NOT_LEADER' && result.error.outcome === 'notApplied';
 }

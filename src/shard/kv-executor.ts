@@ -2,8 +2,8 @@
  * Executes operations on one shard, on the node that leads it.
  *
  * Writes: what gathers while one batch is under way becomes the next batch (no timers). A batch asks for its
- * timestamps and looks up what it depends on at the same time, is evaluated in one go on top of the effects in
- * flight, and proposed as one entry; the next batch does not wait for the entry. Results are told when the entry is
+ * timestamps, looks up what it depends on, is evaluated in one go on top of the effects in flight, and proposed as
+ * one entry; the next batch does not wait for the entry. Results are told when the entry is
  * applied, so a failed condition, too, was true at a moment when this replica led; that is why a batch without
  * effects is proposed as well.
  *
@@ -31,9 +31,9 @@ export interface TimestampSource {
 }
 
 /**
- * One operation on its way. `settle` is called exactly once; whoever gave up on it before sets `abandoned`, and it is
- * then not started any more. `begun` is set when a write has been proposed: from then on its outcome is not known
- * until it is settled.
+ * One operation on its way. `settle` is called exactly once; whoever gave up on it before sets `abandoned`, and unless
+ * it has begun it then never takes effect. `begun` is set before a write is evaluated: from then on its outcome is
+ * not known until it is settled.
  */
 export interface Task<Op extends Operation = Operation> {
   readonly operation: Op;
@@ -232,22 +232,26 @@ export class KvExecutor {
   }
 
   async #runBatch(): Promise<void> {
-    const tasks = this.#takeBatch();
-    if (tasks.length === 0) return;
-    this.#writesInFlight += tasks.length;
+    const taken = this.#takeBatch();
+    if (taken.length === 0) return;
     const batch = ++this.#batchesBegun;
     this.#unsettled.add(batch);
+    this.#writesInFlight += taken.length;
+    let tasks = taken;
     const settle = (results: readonly OperationResult[]): void => {
-      this.#writesInFlight -= tasks.length;
+      this.#writesInFlight -= taken.length;
       tasks.forEach((task, i) => task.settle(results[i]));
       this.#batchSettled(batch);
     };
     const fail = (error: QuorateError): void => settle(tasks.map(() => ({ type: 'failed', error })));
     try {
       const { term } = this.replica;
+      const first = await this.#timestamps.request(taken.length);
+      // Who gave up meanwhile was told that nothing was applied. From here on nobody is told so any more.
+      tasks = taken.filter((task) => !task.abandoned);
+      for (const task of tasks) task.begun = true;
       const operations = tasks.map((task) => task.operation);
-      const requested = this.#timestamps.request(operations.length);
-      const [prepared, first] = await Promise.all([this.#evaluator.prepare(operations), requested]);
+      const prepared = await this.#evaluator.prepare(operations);
       if (this.replica.term !== term || !this.replica.isReadyLeader) {
         fail(this.#notLeader());
         return;
@@ -267,8 +271,7 @@ export class KvExecutor {
           fail(end.error);
         }
       });
-      if (answer === 'accepted') for (const task of tasks) task.begun = true;
-      else {
+      if (answer !== 'accepted') {
         this.#evaluator.withdraw(ticket);
         fail(this.#refusedProposal(answer));
       }

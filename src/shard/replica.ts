@@ -5,6 +5,7 @@
  * - An entry is applied only when it is committed and durable in this node's own log, in order, each once.
  * - What leaves in `messagesAfterSync` leaves after the log has synced what it relies on, in the order it was made.
  * - A proposal's `done` is called exactly once, in the turn in which its entry is applied (or known to be lost).
+ *   Proposals that wait are of one term and in the order of their indexes.
  * - All work of one turn is gathered: inputs only mark the replica, `handleReady` runs at the end of the turn.
  */
 import { assert, defined } from '../base/assert.js';
@@ -375,6 +376,10 @@ export class Replica {
     }
   }
 
+  #loseProposals(error: QuorateError): void {
+    for (const proposal of this.#proposals.splice(0)) proposal.done({ type: 'lost', error });
+  }
+
   #afterApply(): void {
     this.#raft.applied(this.appliedIndex);
     this.reads.applied(this.appliedIndex);
@@ -386,6 +391,10 @@ export class Replica {
   #announceLeadership(): void {
     if (this.#announced || !this.isReadyLeader) return;
     this.#announced = true;
+    // An entry of this term is committed, so what this replica proposed in earlier terms and is not applied never will be.
+    this.#loseProposals(
+      new QuorateError('NOT_LEADER', `the leader of shard ${this.shard} changed`, { shard: this.shard }),
+    );
     this.#host.logger.info('leads', { shard: this.shard, term: this.term });
     for (const listener of this.#roleListeners) listener(true);
   }
@@ -435,7 +444,8 @@ export class Replica {
     if (this.#closed) return;
     this.#closed = true;
     this.reads.close();
-    const error = new QuorateError('NODE_STOPPING', 'the node is stopping', { shard: this.shard, outcome: 'unknown' });
-    for (const proposal of this.#proposals.splice(0)) proposal.done({ type: 'lost', error });
+    this.#loseProposals(
+      new QuorateError('NODE_STOPPING', 'the node is stopping', { shard: this.shard, outcome: 'unknown' }),
+    );
   }
 }

@@ -7,6 +7,7 @@ import { utf8 } from '../base/bytes.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import { checkHistory } from '../../jepsen-lite/checker/check.js';
 import { registerModel } from '../../jepsen-lite/checker/models/register.js';
+import { describeFailure } from '../../jepsen-lite/checker/timeline/describe-failure.js';
 import { SimCluster } from './cluster.js';
 import { Faults } from './faults.js';
 import type { FaultType } from './faults.js';
@@ -42,6 +43,8 @@ const formMsMax = 30_000;
 const recoverMsMax = 30_000;
 /** Fewer answers than this in a second of the run mean that the load did not really run. */
 const doneMinPerSecond = 1;
+/** Of the operations on the key that a history fails at. */
+const operationsShown = 40;
 
 export async function simulate(options: SimRunOptions): Promise<SimRunResult> {
   const { seed, runTurns, faultMs = 20_000 } = options;
@@ -84,7 +87,8 @@ async function runPhases(
   const stopped = nodeFailures(cluster);
   if (stopped !== undefined) return stopped;
   workload.stop();
-  if (!(await cluster.runUntilReady(recoverMsMax))) return `not every shard had a leader ${recoverMsMax} ms after healing`;
+  if (!(await cluster.runUntilReady(recoverMsMax)))
+    return `not every shard had a leader ${recoverMsMax} ms after healing`;
   const stuck = await requireProgress(cluster);
   if (stuck !== undefined) return stuck;
   // Let calls under way end, and followers catch up, so that equal indexes are compared.
@@ -116,7 +120,13 @@ async function requireProgress(cluster: SimCluster): Promise<string | undefined>
   for (const { descriptor } of node?.shardMap().shards ?? []) {
     const key = descriptor.start.length === 0 ? utf8('!progress') : descriptor.start;
     const operations: Operation[] = [
-      { type: 'put', key, value: utf8('yes'), condition: { type: 'none' }, requestId: { session: new Uint8Array(16), seq: descriptor.shard } },
+      {
+        type: 'put',
+        key,
+        value: utf8('yes'),
+        condition: { type: 'none' },
+        requestId: { session: new Uint8Array(16), seq: descriptor.shard },
+      },
       { type: 'get', key, consistency: 'linearizable' },
     ];
     for (const operation of operations) {
@@ -128,7 +138,8 @@ async function requireProgress(cluster: SimCluster): Promise<string | undefined>
           }
         }),
       );
-      if (result.type === 'failed') return `no ${operation.type} on shard ${descriptor.shard} after healing: ${result.error.message}`;
+      if (result.type === 'failed')
+        return `no ${operation.type} on shard ${descriptor.shard} after healing: ${result.error.message}`;
     }
   }
   return undefined;
@@ -136,8 +147,15 @@ async function requireProgress(cluster: SimCluster): Promise<string | undefined>
 
 function checkSeen(workload: RegisterWorkload, faultMs: number, now: () => number): string | undefined {
   const floor = (doneMinPerSecond * faultMs) / 1000;
-  if (workload.counts.done < floor) return `only ${workload.counts.done} operations were done: too few to mean anything`;
+  if (workload.counts.done < floor)
+    return `only ${workload.counts.done} operations were done: too few to mean anything`;
   const result = checkHistory({ model: registerModel, history: workload.recorder.history(), now });
   if (result.verdict === 'linearizable') return undefined;
-  return `the history is ${result.verdict}, key ${result.failure?.key ?? '?'}`;
+  const { failure } = result;
+  if (failure === undefined) return `the history is ${result.verdict}`;
+  const last = failure.operations.slice(-operationsShown).map(({ client, call, return: end, input, output }) => {
+    const span = `${call.toFixed(3)}–${end === undefined ? '?' : end.toFixed(3)}`;
+    return `  client ${client} ${span}: ${registerModel.describeOperation(input, output)}`;
+  });
+  return `the history is not linearizable: ${describeFailure(registerModel, failure)}\n${last.join('\n')}`;
 }
