@@ -1,5 +1,5 @@
 /** Options that every client command has, and how option values are read. */
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import { isAddress } from '../node/config-address.js';
 
@@ -18,7 +18,7 @@ export function addClientOptions(program: Command): void {
   const endpoints = 'nodes to talk to, host:port,… (default: QUORATE_ENDPOINTS, or the nodes of `quorate dev`)';
   program
     .option('--endpoints <list>', endpoints, parseEndpoints)
-    .option('--json', 'print JSON for machines', false)
+    .option('--json', 'print JSON for machines')
     .option(
       '--timeout <time>',
       'give up on an operation after this time: 500ms, 5s, 1m',
@@ -30,10 +30,10 @@ export function addClientOptions(program: Command): void {
 export function clientOptions(command: Command): ClientOptions {
   const { endpoints, json, timeout } = command.optsWithGlobals<{
     endpoints?: readonly string[];
-    json: boolean;
+    json?: boolean;
     timeout: number;
   }>();
-  return { endpoints: endpoints ?? endpointsFromEnvironment(), json, timeoutMs: timeout };
+  return { endpoints: endpoints ?? endpointsFromEnvironment(), json: json === true, timeoutMs: timeout };
 }
 
 function endpointsFromEnvironment(): readonly string[] {
@@ -51,6 +51,11 @@ export function parseEndpoints(list: string): readonly string[] {
   const wrong = endpoints.find((endpoint) => !isAddress(endpoint));
   if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" is not host:port.`);
   return endpoints;
+}
+
+/** An option whose value is milliseconds, given as {@link parseDuration} reads it. */
+export function durationOption(flags: string, description: string, defaultMs: number): Option {
+  return new Option(flags, description).argParser(parseDuration).default(defaultMs, `${defaultMs / 1000}s`);
 }
 
 const msPerUnit: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };

@@ -11,7 +11,7 @@ import type { ServeOptions } from './commands/serve.js';
 import { devNodeIds } from './dev/layout.js';
 import { CommandFailure, describeFailure, exitFailed, failureToJson } from './failure.js';
 import { importFormats, type ImportFormat } from './import/formats.js';
-import { addClientOptions, clientOptions, parseDuration, wholeNumber } from './options.js';
+import { addClientOptions, clientOptions, durationOption, wholeNumber } from './options.js';
 import type { CommandContext } from './session.js';
 import { bytesOf, fromBase64 } from './text.js';
 
@@ -76,8 +76,8 @@ function addReads(program: Command, done: (status: number) => void): void {
   withBase64(program.command('get'))
     .description('print the value of a key; exit status 1 when it is absent')
     .argument('<key>')
-    .option('--raw', "write the value's bytes and nothing else", false)
-    .option('--stale', 'ask any replica, which may lag behind', false)
+    .option('--raw', "write the value's bytes and nothing else")
+    .option('--stale', 'ask any replica, which may lag behind')
     .action(async (key: string, options: GetOptions & Base64Option, command: Command) => {
       const { get } = await import('./commands/get.js');
       done(await get(context(command), argumentBytes('KEY', key, options), options));
@@ -89,9 +89,9 @@ function addReads(program: Command, done: (status: number) => void): void {
     .option('--start <k>', 'first key')
     .option('--end <k>', 'first key after the range')
     .option('--limit <n>', 'records at most (default: 100 in a table, all with --json)', wholeNumber(1))
-    .option('--reverse', 'from the largest key to the smallest', false)
-    .option('--keys-only', 'leave values out', false)
-    .option('--stale', 'ask any replica, which may lag behind', false)
+    .option('--reverse', 'from the largest key to the smallest')
+    .option('--keys-only', 'leave values out')
+    .option('--stale', 'ask any replica, which may lag behind')
     .action(async (_options: unknown, command: Command) => {
       const { scan } = await import('./commands/scan.js');
       const given = command.opts<
@@ -141,15 +141,21 @@ function addTransfers(program: Command, done: (status: number) => void): void {
     .argument('<file>', '`-` is standard input')
     .addOption(new Option('--format <format>', 'default: by the extension').choices(importFormats))
     .option('--no-header', 'CSV and TSV: the first line is data, key first and value second')
-    .option('--skip-bad-lines', 'count lines that cannot be used instead of stopping at the first', false)
-    .option('--record-timeout <time>', 'how long one record may take, retries included', parseDuration, 60_000)
+    .option('--skip-bad-lines', 'count lines that cannot be used instead of stopping at the first')
+    .addOption(durationOption('--record-timeout <time>', 'how long one record may take, retries included', 60_000))
     .option('--in-flight <n>', 'records under way at a time', wholeNumber(1), 256)
     .action(async (file: string, _options: unknown, command: Command) => {
       const { importRecords } = await import('./commands/import.js');
-      const { format, header, skipBadLines, recordTimeout, inFlight } = command.opts<{
+      const {
+        format,
+        header,
+        skipBadLines = false,
+        recordTimeout,
+        inFlight,
+      } = command.opts<{
         format?: ImportFormat;
         header: boolean;
-        skipBadLines: boolean;
+        skipBadLines?: boolean;
         recordTimeout: number;
         inFlight: number;
       }>();
@@ -160,7 +166,7 @@ function addTransfers(program: Command, done: (status: number) => void): void {
   withBase64(program.command('export'))
     .description('print every record as NDJSON, in key order, as of one moment')
     .option('--prefix <p>', 'only keys that begin with this')
-    .option('--export-timeout <time>', 'how long the whole may take', parseDuration, 3_600_000)
+    .addOption(durationOption('--export-timeout <time>', 'how long the whole may take', 3_600_000))
     .action(async (options: { prefix?: string; exportTimeout: number } & Base64Option, command: Command) => {
       const { exportRecords } = await import('./commands/export.js');
       const prefix = options.prefix === undefined ? undefined : argumentBytes('--prefix', options.prefix, options);
@@ -180,7 +186,7 @@ function addNodes(program: Command, done: (status: number) => void): void {
     .option('--log-level <level>', 'debug, info, warn or error')
     .option('--log-format <format>', 'json or pretty')
     .option('--set <path=value>', 'any setting: limits.keyBytesMax=8KiB; may be repeated', collect, [])
-    .option('--print-config', 'print the effective configuration and exit', false)
+    .option('--print-config', 'print the effective configuration and exit')
     .action(async (options: ServeOptions) => {
       const { serve } = await import('./commands/serve.js');
       done(await serve(options));
@@ -202,7 +208,7 @@ function addNodes(program: Command, done: (status: number) => void): void {
 }
 
 function withBase64(command: Command): Command {
-  return command.option('--base64', 'KEY, VALUE and the bounds of ranges are given in base64', false);
+  return command.option('--base64', 'KEY, VALUE and the bounds of ranges are given in base64');
 }
 
 function withConditions(command: Command): Command {

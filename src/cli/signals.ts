@@ -24,6 +24,8 @@ export function onStopSignal(handler: StopHandler): void {
   process.on('SIGTERM', stop);
   // `quorate dev` holds the other end of this channel: when it dies, however it dies, its nodes stop in order.
   process.once('disconnect', stop);
+  process.channel?.unref();
+  if (process.channel !== undefined && !process.connected) stop();
   // npm runs commands through a shell that dies of a signal without passing it on.
   if (process.env.npm_lifecycle_event === undefined) return;
   const parent = process.ppid;

@@ -1,5 +1,5 @@
 /** A cluster's status for people and for machines. Pure. */
-import type { ClusterStatus, ShardStatus } from '../client/index.js';
+import type { ClusterStatus, ReplicaStatus, ShardStatus } from '../client/index.js';
 import { formatTable } from './table.js';
 import { cut, escapeBytes, formatBytes, toBase64 } from './text.js';
 
@@ -26,7 +26,7 @@ export function statusToJson(status: ClusterStatus): unknown {
       epoch: shard.epoch,
       leader: shard.leader ?? null,
       term: shard.term,
-      replicas: shard.replicas.map(({ node, appliedIndex, commitIndex, live }) => ({
+      replicas: byNode(shard).map(({ node, appliedIndex, commitIndex, live }) => ({
         node,
         appliedIndex,
         commitIndex,
@@ -67,7 +67,7 @@ export function statusTables(status: ClusterStatus): string {
       { title: 'epoch' },
       { title: 'leader' },
       { title: 'term', align: 'right' },
-      { title: 'applied on each node (lag)' },
+      ...status.nodes.map(({ id }) => ({ title: `applied on ${id}`, align: 'right' as const })),
       { title: 'size', align: 'right' },
     ],
     status.shards.map((shard) => [
@@ -77,7 +77,7 @@ export function statusTables(status: ClusterStatus): string {
       `${shard.epoch.membership}.${shard.epoch.range}`,
       shard.leader === undefined ? 'none' : shard.leader,
       shard.term,
-      replicaCells(shard),
+      ...status.nodes.map(({ id }) => replicaCell(shard, id)),
       formatBytes(shard.bytes),
     ]),
   );
@@ -94,13 +94,15 @@ function lagOf(shard: ShardStatus, appliedIndex: number): number {
   return Math.max(0, (leader?.commitIndex ?? appliedIndex) - appliedIndex);
 }
 
-/** `1: 120  2: 118 (2)  3: ?` */
-function replicaCells(shard: ShardStatus): string {
-  return shard.replicas
-    .map(({ node, appliedIndex, live }) => {
-      if (!live) return `${node}: ?`;
-      const lag = lagOf(shard, appliedIndex);
-      return `${node}: ${appliedIndex}${lag === 0 ? '' : ` (${lag})`}`;
-    })
-    .join('  ');
+function byNode(shard: ShardStatus): readonly ReplicaStatus[] {
+  return [...shard.replicas].sort((a, b) => a.node - b.node);
+}
+
+/** `120`, `118 (2)` with the lag where there is one, `?` when the node does not answer, nothing without a replica. */
+function replicaCell(shard: ShardStatus, node: number): string {
+  const replica = shard.replicas.find((candidate) => candidate.node === node);
+  if (replica === undefined) return '';
+  if (!replica.live) return '?';
+  const lag = lagOf(shard, replica.appliedIndex);
+  return lag === 0 ? String(replica.appliedIndex) : `${replica.appliedIndex} (${lag})`;
 }

@@ -11,9 +11,9 @@ export interface ScanCommandOptions {
   readonly end: Uint8Array | undefined;
   /** Default: 100 for a table, all for JSON. */
   readonly limit: number | undefined;
-  readonly reverse: boolean;
-  readonly keysOnly: boolean;
-  readonly stale: boolean;
+  readonly reverse?: boolean;
+  readonly keysOnly?: boolean;
+  readonly stale?: boolean;
 }
 
 const tableRecordsDefault = 100;
@@ -22,8 +22,8 @@ const valueWidthMax = 60;
 
 export function scan(context: CommandContext, options: ScanCommandOptions): Promise<number> {
   return withClient(context, async (client) => {
-    const { prefix, start, end, reverse, keysOnly } = options;
-    const consistency = options.stale ? 'stale' : 'linearizable';
+    const { prefix, start, end, reverse, keysOnly = false } = options;
+    const consistency = options.stale === true ? 'stale' : 'linearizable';
     const range: ScanOptions = { prefix, start, end, reverse, keysOnly, consistency };
     if (context.json) {
       for await (const record of client.scan({ ...range, limit: options.limit })) {

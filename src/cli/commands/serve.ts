@@ -18,13 +18,13 @@ export interface ServeOptions {
   readonly logFormat?: string;
   /** `path=value` each. */
   readonly set: readonly string[];
-  readonly printConfig: boolean;
+  readonly printConfig?: boolean;
 }
 
 /** Resolves to the exit status when the node has stopped. */
 export async function serve(options: ServeOptions): Promise<number> {
   const config = loadConfig(configSources(options));
-  if (options.printConfig) {
+  if (options.printConfig === true) {
     await printLine(printConfig(config).trimEnd());
     return 0;
   }
@@ -41,7 +41,10 @@ export async function serve(options: ServeOptions): Promise<number> {
     stopNow: () => process.exit(1),
   });
   const error = await node.stopped;
-  if (error === undefined) return 0;
+  if (error === undefined) {
+    logger.info('stopped');
+    return 0;
+  }
   throw new CommandFailure(`the node stopped: ${describeFailure(error)}`, { cause: error });
 }
 

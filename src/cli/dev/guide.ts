@@ -40,9 +40,10 @@ export function guide({ nodes, folder, port, shards, isDefaultFolder }: GuideInp
     '  npx quorate status',
     '',
     'Break something: nothing that was acknowledged is lost, and the other two nodes go on.',
-    `  kill -9 ${example.pid ?? ''}`.padEnd(32) + `# node ${example.node.id}`,
-    `  ${startCommand(example.node.id, folder, isDefaultFolder)}`.padEnd(32) +
-      '# start it again; without a number: all that are down',
+    ...aligned([
+      [`kill -9 ${example.pid ?? ''}`, `node ${example.node.id}`],
+      [startCommand(example.node.id, folder, isDefaultFolder), 'start it again; without a number: all that are down'],
+    ]),
     '',
     'Ctrl-C stops all nodes. The data stays, and the next start finds it.',
   ].join('\n');
@@ -51,6 +52,12 @@ export function guide({ nodes, folder, port, shards, isDefaultFolder }: GuideInp
 export function describeExit(id: number, pid: number, exit: NodeExit): string {
   const how = exit.type === 'signal' ? `was killed by ${exit.signal}` : `ended with status ${exit.status}`;
   return `node ${id} (pid ${pid}) ${how}`;
+}
+
+/** Commands with a remark beside each. */
+function aligned(lines: readonly (readonly [command: string, remark: string])[]): string[] {
+  const width = Math.max(...lines.map(([command]) => command.length));
+  return lines.map(([command, remark]) => `  ${command.padEnd(width)}  # ${remark}`);
 }
 
 function indent(text: string): string {
