@@ -9,7 +9,7 @@
  */
 import { CorruptionError, QuorateError } from '../base/errors.js';
 import { LogIndex, Term } from '../base/ids.js';
-import type { NodeId , ShardId } from '../base/ids.js';
+import type { NodeId, ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
 import type { Clock } from '../env/clock.js';
