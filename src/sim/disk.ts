@@ -2,6 +2,7 @@ import { assert } from '../base/assert.js';
 import type { Prng } from '../base/prng.js';
 import { DiskError, type Disk, type DiskErrorCode } from '../env/disk.js';
 import { DiskTree } from './disk-tree.js';
+import { MountedDisk } from './mounted-disk.js';
 import type { SimProcess } from './process.js';
 import type { Scheduler } from './scheduler.js';
 import { TreeDisk, type DiskEffect, type DiskOperation } from './tree-disk.js';
@@ -67,7 +68,7 @@ export class SimDisk extends TreeDisk {
   quotaBytes = Infinity;
   /** Multiplies the latency of mounted disks. */
   slowness = 1;
-  protected override tree = new DiskTree();
+  protected override readonly tree: DiskTree;
   readonly #random: Prng;
   readonly #latency: DiskLatency;
   #operationCount = 0;
@@ -77,8 +78,10 @@ export class SimDisk extends TreeDisk {
   /** Operations of mounted disks that have not happened yet. */
   readonly #inFlight = new Set<() => void>();
 
-  constructor(options: SimDiskOptions) {
+  /** @param tree what is on the disk; default: nothing. */
+  constructor(options: SimDiskOptions, tree = new DiskTree()) {
     super();
+    this.tree = tree;
     this.#random = options.random;
     this.#latency = options.latency ?? defaultLatency;
   }
@@ -102,7 +105,14 @@ export class SimDisk extends TreeDisk {
    * {@link crash} comes first.
    */
   mount(scheduler: Scheduler, process: SimProcess): Disk {
-    return new MountedDisk(this, scheduler, process);
+    return new MountedDisk({
+      disk: this,
+      tree: this.tree,
+      inFlight: this.#inFlight,
+      delayMs: (operation) => this.#delayMs(operation),
+      scheduler,
+      process,
+    });
   }
 
   override async perform<T>(operation: DiskOperation, path: string, effect: DiskEffect<T>): Promise<T> {
@@ -113,7 +123,7 @@ export class SimDisk extends TreeDisk {
     return happen();
   }
 
-  /** Counts an operation; the result makes it happen, or fail. */
+  /** For mounted disks: counts an operation; the result makes it happen, or fail. */
   begin<T>(operation: DiskOperation, path: string, effect: DiskEffect<T>): () => T {
     this.#operationCount++;
     const isCrashPoint = this.#operationCount === this.crashAtOperation;
@@ -186,19 +196,13 @@ export class SimDisk extends TreeDisk {
 
   /** An independent disk with the same content, durable and not; no faults are set there, and nothing is open. */
   clone(random: Prng): SimDisk {
-    const copy = new SimDisk({ random, latency: this.#latency });
-    copy.tree = this.tree.clone();
-    return copy;
+    return new SimDisk({ random, latency: this.#latency }, this.tree.clone());
   }
 
+  /** For mounted disks: calls back at once, or when the disk goes on. */
   whenNotStalled(callback: () => void): void {
     if (this.#stalled === undefined) callback();
     else this.#stalled.push(callback);
-  }
-
-  /** For mounted disks: the tree, the delay of an operation, and the list of what has not happened yet. */
-  mountPoint(): { tree: DiskTree; inFlight: Set<() => void>; delayMs: (operation: DiskOperation) => number } {
-    return { tree: this.tree, inFlight: this.#inFlight, delayMs: (operation) => this.#delayMs(operation) };
   }
 
   #delayMs(operation: DiskOperation): number {
@@ -219,53 +223,5 @@ export class SimDisk extends TreeDisk {
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
     }
-  }
-}
-
-class MountedDisk extends TreeDisk {
-  readonly #disk: SimDisk;
-  readonly #scheduler: Scheduler;
-  readonly #process: SimProcess;
-
-  constructor(disk: SimDisk, scheduler: Scheduler, process: SimProcess) {
-    super();
-    this.#disk = disk;
-    this.#scheduler = scheduler;
-    this.#process = process;
-  }
-
-  protected override get tree(): DiskTree {
-    return this.#disk.mountPoint().tree;
-  }
-
-  override get generation(): number {
-    return this.#disk.generation;
-  }
-
-  override get freeBytes(): number {
-    return this.#disk.freeBytes;
-  }
-
-  override perform<T>(operation: DiskOperation, path: string, effect: DiskEffect<T>): Promise<T> {
-    if (this.#process.state === 'dead') return new Promise(() => undefined);
-    const { inFlight, delayMs } = this.#disk.mountPoint();
-    const happen = this.#disk.begin(operation, path, effect);
-    inFlight.add(happen);
-    return new Promise((resolve, reject) => {
-      this.#scheduler.schedule(delayMs(operation), `${this.#process.name} ${operation} ${path}`, () => {
-        this.#disk.whenNotStalled(() => {
-          if (!inFlight.delete(happen)) return;
-          let settle: () => void;
-          try {
-            const result = happen();
-            settle = () => resolve(result);
-          } catch (error) {
-            // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it was thrown
-            settle = () => reject(error);
-          }
-          this.#process.enter(settle);
-        });
-      });
-    });
   }
 }
