@@ -11,7 +11,7 @@ import { NaiveLog } from './naive-log.js';
 import { contentOf, newDisk, openLog, perform, settle, toText, type GroupContent, type Operation } from './support.js';
 
 const shards = [0, 3, 9];
-const options = { segmentBytesMax: 700, cacheBytesMax: 300 };
+const options = { segmentBytesMax: 500, cacheBytesMax: 300 };
 
 /** Operations in the order in which they were asked for; those before `acknowledged` are surely durable. */
 interface History {
@@ -92,7 +92,6 @@ async function ignoringCrash(work: Promise<void>): Promise<boolean> {
 describe.each<{ keep: CrashKeeps; seed: number }>([
   { keep: 'random', seed: 1 },
   { keep: 'random', seed: 2 },
-  { keep: 'random', seed: 3 },
   { keep: 'none', seed: 4 },
   { keep: 'all', seed: 5 },
 ])('keeping $keep, seed $seed', ({ keep, seed }) => {
@@ -103,7 +102,7 @@ describe.each<{ keep: CrashKeeps; seed: number }>([
       const disk = newDisk(seed * 1000 + n);
       const history: History = { operations: [], acknowledged: 0 };
       disk.crashAtOperation = n;
-      crashed = await ignoringCrash(work(disk, history, random, 40));
+      crashed = await ignoringCrash(work(disk, history, random, 24));
       await settle();
       disk.crash({ keep });
       // Recovery is interrupted too, and goes on with what it left behind.

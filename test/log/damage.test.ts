@@ -12,14 +12,14 @@ import {
 import type { SimDisk } from '../../src/sim/disk.js';
 import { contentOf, directory, entries, hardState, newDisk, openLog, settle, toText } from './support.js';
 
-const options = { segmentBytesMax: 560 };
+const options = { segmentBytesMax: 330 };
 const shards = [1, 2];
 
 /** A log of a few segments, all of it acknowledged. The process is killed when the log is idle. */
 async function makeLog(): Promise<SimDisk> {
   const disk = newDisk();
   const log = await openLog(disk, options);
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 3; i++) {
     const state = hardState(1, 1, i);
     await log.append(ShardId(1), { hardState: state, entries: entries(i + 1, 1, 1), mustSync: true });
     await log.append(ShardId(2), { entries: entries(2 * i + 1, 2, 3), mustSync: true });
@@ -156,7 +156,7 @@ describe('cut off', () => {
   test('a batch that is torn anywhere, when nothing proves that it was durable', async () => {
     const disk = healthy.clone(new Prng(1));
     const log = await openLog(disk, options);
-    const written = log.append(ShardId(1), { entries: entries(6, 1, 2), mustSync: true });
+    const written = log.append(ShardId(1), { entries: entries(4, 1, 2), mustSync: true });
     disk.fault = (operation) => (operation === 'sync' ? 'io' : undefined);
     await expect(written).rejects.toMatchObject({ name: 'DiskError' });
     disk.fault = undefined;
@@ -169,7 +169,7 @@ describe('cut off', () => {
       expect(await read(torn), `cut at ${cut}`).toBe(content);
       expect(await read(torn), 'opened again').toBe(content);
     }
-    expect(await read(disk)).toContain('6 in term 2');
+    expect(await read(disk)).toContain('4 in term 2');
   });
 
   test('a segment that was being made', async () => {

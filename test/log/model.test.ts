@@ -27,14 +27,14 @@ function expectView(log: SharedLog, naive: NaiveLog, shard: number, random: Prng
   }
 }
 
-describe.each([1, 2, 3, 4, 5, 6, 7, 8])('seed %i', (seed) => {
+describe.each([1, 2, 3, 4, 5, 6])('seed %i', (seed) => {
   test('the log and its twin agree, over restarts too', async () => {
     const random = new Prng(seed);
     const disk = newDisk(seed);
     const naive = new NaiveLog();
     const options = { segmentBytesMax: random.pick([600, 2000, 8000]), cacheBytesMax: random.pick([0, 500, 5000]) };
     let log = await openLog(disk, options);
-    for (let step = 0; step < 250; step++) {
+    for (let step = 0; step < 200; step++) {
       const shard = random.pick(shards);
       const operation = naive.next(random, shard);
       naive.apply(operation);

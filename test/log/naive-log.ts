@@ -1,5 +1,5 @@
 import { LogIndex, Term } from '../../src/base/ids.js';
-import { Prng } from '../../src/base/prng.js';
+import type { Prng } from '../../src/base/prng.js';
 import type { Entry, HardState } from '../../src/raft/types.js';
 import { entries, hardState, type GroupContent, type Operation } from './support.js';
 
