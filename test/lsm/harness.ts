@@ -1,5 +1,5 @@
 /** What the tests of trees share: the outside world of a tree, in memory, and small helpers. */
-import { utf8 } from '../../src/base/bytes.js';
+import { toHex, utf8 } from '../../src/base/bytes.js';
 import { LogIndex, Timestamp, timestampMax } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
 import type { Background, Job, JobHandler } from '../../src/env/background.js';
@@ -7,6 +7,7 @@ import type { Clock } from '../../src/env/clock.js';
 import type { Disk } from '../../src/env/disk.js';
 import { silentLogger } from '../../src/env/logger.js';
 import { BlockCache } from '../../src/lsm/block-cache.js';
+import type { Kind } from '../../src/lsm/entry.js';
 import { lsmJobs } from '../../src/lsm/jobs.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import type { Tree, TreeResources } from '../../src/lsm/tree.js';
@@ -117,6 +118,18 @@ export async function scan(
 
 export function text(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('latin1');
+}
+
+interface ShowableEntry {
+  readonly key: Uint8Array;
+  readonly version: number;
+  readonly kind: Kind;
+  readonly value: Uint8Array;
+}
+
+/** One line for each entry: compared much faster than arrays of bytes. */
+export function show(entries: readonly ShowableEntry[]): string {
+  return entries.map(({ key, version, kind, value }) => `${toHex(key)} ${version} ${kind} ${toHex(value)}`).join('\n');
 }
 
 /** Waits until flushes and compactions have nothing left to do. */

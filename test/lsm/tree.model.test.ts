@@ -280,7 +280,7 @@ function bytesOf(latin1: string): Uint8Array {
 }
 
 function seeds(): number[] {
-  const [first, last] = (process.env['LSM_SEEDS'] ?? '1-12').split('-').map(Number);
+  const [first, last] = (process.env['LSM_SEEDS'] ?? '1-8').split('-').map(Number);
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
 

@@ -44,8 +44,12 @@ export function checkLevels(levels: Levels): void {
       assert(!numbers.has(table.number), `table ${table.number} is there twice`);
       numbers.add(table.number);
       assert(compareBytes(table.smallestKey, table.largestKey) <= 0, `table ${table.number} ends before it starts`);
-      if (level === 0 || i === 0) return;
+      if (i === 0) return;
       const before = tables[i - 1];
+      if (level === 0) {
+        assert(before.number > table.number, 'level 0 is newest first');
+        return;
+      }
       if (compareBytes(before.largestKey, table.smallestKey) < 0) return;
       const place = printable(table.smallestKey);
       throw new AssertionError(`tables ${before.number} and ${table.number} of level ${level} overlap at ${place}`);

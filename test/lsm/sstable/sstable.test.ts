@@ -10,7 +10,7 @@ import { SstableIterator } from '../../../src/lsm/sstable/sstable-iterator.js';
 import { SstableReader } from '../../../src/lsm/sstable/sstable-reader.js';
 import { SstableWriter } from '../../../src/lsm/sstable/sstable-writer.js';
 import { verifySstable } from '../../../src/lsm/sstable/verify-sstable.js';
-import { newDisk, text } from '../harness.js';
+import { newDisk, show, text } from '../harness.js';
 
 interface TestEntry {
   readonly key: Uint8Array;
@@ -69,13 +69,13 @@ describe('an SSTable', () => {
       new BlockCache(random.pick([0, 2000, 1 << 20])),
     );
     await verifySstable(reader);
-    expect(await collect(reader, utf8(''), undefined, false)).toEqual(entries);
-    expect(await collect(reader, utf8(''), undefined, true)).toEqual([...entries].reverse());
+    expect(show(await collect(reader, utf8(''), undefined, false))).toBe(show(entries));
+    expect(show(await collect(reader, utf8(''), undefined, true))).toBe(show([...entries].reverse()));
     for (let i = 0; i < 30; i++) {
       const [lower, upper] = [random.pick(entries).key, random.bytes(random.int(0, 3))].sort(compareBytes);
       const within = entries.filter(({ key }) => compareBytes(key, lower) >= 0 && compareBytes(key, upper) < 0);
-      expect(await collect(reader, lower, upper, false)).toEqual(within);
-      expect(await collect(reader, lower, upper, true)).toEqual(within.reverse());
+      expect(show(await collect(reader, lower, upper, false))).toBe(show(within));
+      expect(show(await collect(reader, lower, upper, true))).toBe(show(within.reverse()));
     }
     for (let i = 0; i < 100; i++) {
       const key = random.chance(0.8) ? random.pick(entries).key : random.bytes(3);
@@ -137,11 +137,11 @@ describe('an SSTable', () => {
   it('refuses entries out of order, repeated ones, and to be empty', async () => {
     const writer = await SstableWriter.create(newDisk(), '000001.sst', 1, { blockBytes: 100, bloomBitsPerKey: 10 });
     await expect(writer.finish()).rejects.toThrow('at least one entry');
-    writer.add(utf8('b'), 5, 'put', utf8(''));
+    await writer.add(utf8('b'), 5, 'put', utf8(''));
     expect(() => writer.add(utf8('b'), 5, 'put', utf8(''))).toThrow('must come in order');
     expect(() => writer.add(utf8('b'), 6, 'put', utf8(''))).toThrow('must come in order');
     expect(() => writer.add(utf8('a'), 1, 'put', utf8(''))).toThrow('must come in order');
-    writer.add(utf8('b'), 4, 'put', utf8(''));
+    await writer.add(utf8('b'), 4, 'put', utf8(''));
     expect(writer.entries).toBe(2);
   });
 
