@@ -10,7 +10,7 @@ import { Timestamp, timestampMax } from '../base/ids.js';
 import type { EngineReader } from './engine.js';
 import { decodeRequestTimeKey, keyPrefix, prefixKey, requestTimeBound } from './keyspace.js';
 
-export interface ExpiredRequest {
+interface ExpiredRequest {
   readonly recordKey: Uint8Array;
   readonly timeKey: Uint8Array;
 }
@@ -58,7 +58,8 @@ export class RequestExpiry {
     });
     try {
       while (expired.length < countMax) {
-        const entry = await iterator.next();
+        const next = iterator.next();
+        const entry = next instanceof Promise ? await next : next;
         if (entry === undefined) return { expired, clearBefore: horizon };
         expired.push({ recordKey: decodeRequestTimeKey(entry.key).recordKey, timeKey: entry.key });
       }

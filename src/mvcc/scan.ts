@@ -21,7 +21,7 @@ export interface ScanSpec {
   readonly recordsMax: number;
 }
 
-export interface ScannedRecord {
+interface ScannedRecord {
   readonly key: Uint8Array;
   readonly version: Timestamp;
   /** Empty with `keysOnly`. */

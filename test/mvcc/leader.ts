@@ -6,7 +6,7 @@ import { StateMachine } from '../../src/mvcc/state-machine.js';
 import { NaiveEngine } from './naive-engine.js';
 
 export const none: Condition = { type: 'none' };
-export const session = new Uint8Array(16).fill(7);
+const session = new Uint8Array(16).fill(7);
 let seqs = 0;
 export const nextId = (): RequestId => ({ session, seq: seqs++ });
 

@@ -15,7 +15,7 @@ import type { StateMachine } from '../../src/mvcc/state-machine.js';
 import { decodeWriteBatch } from '../../src/mvcc/write-batch-reader.js';
 import { plain, plainValue, SequentialModel } from './sequential-model.js';
 
-export const requestIdRetentionMs = 4;
+const requestIdRetentionMs = 4;
 export const versionRetentionMs = 3;
 
 interface InFlight {

@@ -38,7 +38,7 @@ export function plain(result: OperationResult): PlainResult {
   }
 }
 
-export function nameOf(id: RequestId): string {
+function nameOf(id: RequestId): string {
   return `${toHex(id.session)}/${id.seq}`;
 }
 
