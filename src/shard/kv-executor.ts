@@ -16,7 +16,7 @@ import { timestampMax } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { MaybePromise } from '../base/promises.js';
 import type { Clock } from '../env/clock.js';
-import { Evaluator } from '../mvcc/evaluator.js';
+import { Evaluator, operationOverheadBytesMax } from '../mvcc/evaluator.js';
 import type { GetOperation, Operation, OperationResult, WriteOperation } from '../mvcc/operations.js';
 import type { ScanResult, ScanSpec } from '../mvcc/scan.js';
 import type { ShardEpoch } from './descriptor.js';
@@ -46,9 +46,6 @@ interface Waiter {
   readonly batch: number;
   readonly run: () => void;
 }
-
-/** About what one operation adds to an entry besides its key and value: request records, versions, lengths. */
-const operationOverheadBytes = 192;
 
 export class KvExecutor {
   readonly replica: Replica;
@@ -224,7 +221,7 @@ export class KvExecutor {
     let count = 0;
     while (count < this.#queue.length) {
       const { operation } = this.#queue[count];
-      bytes += operation.key.length + (operation.type === 'put' ? operation.value.length : 0) + operationOverheadBytes;
+      bytes += operation.key.length + (operation.type === 'put' ? operation.value.length : 0) + operationOverheadBytesMax;
       if (count > 0 && bytes > this.#limits.entryBytesMax) break;
       count++;
     }

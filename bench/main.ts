@@ -1,0 +1,33 @@
+/** `npm run bench -- SUITE [--quick] [--json FILE]`: measures and prints; judges nothing. */
+import { writeFileSync } from 'node:fs';
+
+import Table from 'cli-table3';
+import { Argument, Command } from 'commander';
+
+import { report, type Row } from './measure.js';
+import { smoke } from './smoke.js';
+
+const suites: Readonly<Record<string, typeof smoke>> = { smoke };
+
+const program = new Command('bench')
+  .description('Runs a benchmark suite on this machine.')
+  .addArgument(new Argument('<suite>', 'which').choices(Object.keys(suites)))
+  .option('--quick', 'shorter runs, for a first look', false)
+  .option('--json <file>', 'also writes the result to a file')
+  .parse();
+
+const [name] = program.args;
+const { quick, json } = program.opts<{ quick: boolean; json?: string }>();
+const rows = await suites[name]({ quick, progress: (text) => process.stderr.write(`${text}\n`) });
+console.log(table(rows));
+if (json !== undefined) writeFileSync(json, `${JSON.stringify(report(name, rows), undefined, 2)}\n`);
+
+function table(all: readonly Row[]): string {
+  const drawn = new Table({
+    head: ['what', 'ours', 'unit'],
+    style: { head: [], border: [] },
+    colAligns: ['left', 'right', 'left'],
+  });
+  for (const row of all) drawn.push([row.name, row.ours.toLocaleString('en'), row.unit]);
+  return drawn.toString();
+}

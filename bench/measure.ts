@@ -1,0 +1,80 @@
+/** Shared by the suites: closed-loop load with a histogram of latencies, and the form of results. */
+import { arch, cpus, platform, totalmem } from 'node:os';
+
+import { build, type Histogram } from 'hdr-histogram-js';
+
+/** One figure; `ratio` above 1 means that we are better, also for latencies. Rival fields only where one was measured. */
+export interface Row {
+  readonly name: string;
+  readonly unit: string;
+  readonly ours: number;
+  readonly rival?: string;
+  readonly theirs?: number;
+  readonly ratio?: number;
+}
+
+export interface Report {
+  readonly suite: string;
+  readonly machine: {
+    readonly cpu: string;
+    readonly cores: number;
+    readonly memoryGiB: number;
+    readonly node: string;
+    readonly os: string;
+  };
+  readonly rows: readonly Row[];
+}
+
+export function report(suite: string, rows: readonly Row[]): Report {
+  const [first] = cpus();
+  const memoryGiB = Math.round(totalmem() / 2 ** 30);
+  const os = `${platform()} ${arch()}`;
+  return {
+    suite,
+    machine: { cpu: first?.model ?? '?', cores: cpus().length, memoryGiB, node: process.version, os },
+    rows,
+  };
+}
+
+export interface Load {
+  /** Operations that are under way at a time. */
+  readonly inFlight: number;
+  readonly seconds: number;
+  /** The n-th operation. */
+  readonly operation: (n: number) => Promise<unknown>;
+}
+
+export interface LoadResult {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly operations: number;
+}
+
+/** Runs a closed loop: each of `inFlight` callers starts its next operation when its last has ended. */
+export async function runLoad({ inFlight, seconds, operation }: Load): Promise<LoadResult> {
+  const histogram: Histogram = build({
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: 60_000_000,
+    numberOfSignificantValueDigits: 3,
+  });
+  const startMs = performance.now();
+  const endMs = startMs + seconds * 1000;
+  let next = 0;
+  const caller = async (): Promise<void> => {
+    for (let nowMs = performance.now(); nowMs < endMs;) {
+      await operation(next++);
+      const doneMs = performance.now();
+      histogram.recordValue(Math.max(1, Math.round((doneMs - nowMs) * 1000)));
+      nowMs = doneMs;
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, caller));
+  const elapsedSeconds = (performance.now() - startMs) / 1000;
+  return {
+    operations: histogram.totalCount,
+    perSecond: Math.round(histogram.totalCount / elapsedSeconds),
+    p50Ms: histogram.getValueAtPercentile(50) / 1000,
+    p99Ms: histogram.getValueAtPercentile(99) / 1000,
+  };
+}

@@ -1,0 +1,21 @@
+import { describe, expect, test } from 'vitest';
+import { checkLimits, defaultLimits } from '../../src/base/limits.js';
+
+describe('checkLimits', () => {
+  test('the defaults agree with each other', () => {
+    expect(() => checkLimits(defaultLimits)).not.toThrow();
+  });
+
+  test.each([
+    [{ keyBytesMax: 0 }, 'keyBytesMax'],
+    [{ valueBytesMax: 8 * 1024 * 1024 }, 'requestBytesMax'],
+    [{ entryBytesMax: 1024 }, 'entryBytesMax'],
+    [{ uncommittedBytesMax: 1024 }, 'uncommittedBytesMax'],
+    [{ segmentBytesMax: 1024 * 1024 }, 'a segment must hold'],
+    [{ peerFrameBytesMax: 1024 * 1024 }, 'peerFrameBytesMax'],
+    [{ peerQueueBytesMax: 1024 }, 'peerQueueBytesMax'],
+    [{ shardOperationsInFlightMax: 100_000 }, 'nodeOperationsInFlightMax'],
+  ])('%j is refused by name', (change, name) => {
+    expect(() => checkLimits({ ...defaultLimits, ...change })).toThrow(name);
+  });
+});
