@@ -179,6 +179,16 @@ describe('raft', () => {
     }).toThrow('never asked for');
   });
 
+  test('a follower commits no further than what an append has shown to match', () => {
+    const bench = new Bench();
+    bench.append(1, start, [1, 1, 1]);
+    // The leader of term 2 has committed three entries, and this replica's second and third need not be among them.
+    bench.append(2, { index: 1, term: 1 }, [], 3);
+    expect(bench.raft.commitIndex).toBe(1);
+    bench.append(2, { index: 1, term: 1 }, [2], 3);
+    expect(bench.raft.commitIndex).toBe(2);
+  });
+
   test('acknowledgements that wait for one sync leave as one', () => {
     const bench = new Bench();
     bench.append(1, start, [1]);
