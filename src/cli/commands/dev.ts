@@ -52,7 +52,7 @@ export async function dev(options: DevOptions): Promise<number> {
   onStopSignal({ stop: () => stopping.abort(), stopNow: () => processes.forEach((process) => process.kill()) });
   await printLine(`Starting ${nodes.length} nodes, data in ${shownPath(folder)} …`);
   await Promise.all(processes.map((process) => process.start()));
-  const control = watchStartRequests(folder, (id) => void startAgain(processes[id - 1]), stopping.signal);
+  const control = watchStartRequests(folder, { start: (id) => void startAgain(processes[id - 1]) }, stopping.signal);
   try {
     const status = await untilReady(nodes, processes, stopping.signal);
     if (status !== undefined) {

@@ -19,20 +19,27 @@ function requestFile(folder: string, id: number): string {
   return join(controlFolder(folder), `start-${id}`);
 }
 
-/** Calls `start` for each request from now on; those from before are forgotten. Ends when `signal` is aborted. */
+export interface StartRequestHandler {
+  /** From now on requests are taken. */
+  onWatching?(): void;
+  start(id: number): void;
+}
+
+/** Hands over each request that comes from now on; those from before are forgotten. Ends when `signal` is aborted. */
 export async function watchStartRequests(
   folder: string,
-  start: (id: number) => void,
+  handler: StartRequestHandler,
   signal: AbortSignal,
 ): Promise<void> {
   await rm(controlFolder(folder), { recursive: true, force: true });
   await mkdir(controlFolder(folder), { recursive: true });
+  handler.onWatching?.();
   while (!signal.aborted) {
     const names = await readdir(controlFolder(folder)).catch(() => [] as string[]);
     for (const id of devNodeIds) {
       if (!names.includes(`start-${id}`)) continue;
       await rm(requestFile(folder, id), { force: true });
-      start(id);
+      handler.start(id);
     }
     await pause(signal);
   }
