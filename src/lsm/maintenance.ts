@@ -13,7 +13,7 @@ import type { Background } from '../env/background.js';
 import type { Clock } from '../env/clock.js';
 import type { Disk } from '../env/disk.js';
 import type { Logger } from '../env/logger.js';
-import { isNoSpace, reviveJobError, TreeClosedError } from './background-errors.js';
+import { reviveJobError, TreeClosedError } from './background-errors.js';
 import { compactJobType, type CompactInput, type CompactOutput } from './compaction/compact-job.js';
 import { pickCompaction } from './compaction/picker.js';
 import { editOfMerge, editOfMove, planMerge, type CompactDecision } from './compaction/plan-compaction.js';
@@ -21,6 +21,7 @@ import { flushMemtable } from './memtable/flush-memtable.js';
 import type { Memtable } from './memtable/memtable.js';
 import type { MemtableQueue } from './memtable/memtable-queue.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
+import { SpaceRetry } from './space-retry.js';
 import type { TreeOptions } from './tree-options.js';
 import { totalBytes } from './version/levels.js';
 import type { VersionEdit } from './version/version-edit.js';
@@ -63,6 +64,7 @@ export class Maintenance {
   readonly #options: TreeOptions;
   readonly #events: MaintenanceEvents;
   readonly #closing = new AbortController();
+  readonly #space: SpaceRetry;
   readonly #stats: Mutable<Omit<MaintenanceStats, 'outOfSpace'>> = {
     flushes: 0,
     flushedBytes: 0,
@@ -78,8 +80,6 @@ export class Maintenance {
   /** The work under way; undefined when there is none. */
   #flushing: Promise<void> | undefined;
   #compacting: Promise<void> | undefined;
-  /** Flushes and compactions that wait for space. */
-  #waitingForSpace = 0;
   #stall: Deferred<void> | undefined;
 
   constructor(
@@ -94,6 +94,16 @@ export class Maintenance {
     this.#resources = resources;
     this.#options = options;
     this.#events = events;
+    this.#space = new SpaceRetry({
+      clock: resources.clock,
+      pauseMsMin: options.noSpaceRetryMsMin,
+      pauseMsMax: options.noSpaceRetryMsMax,
+      closing: this.#closing.signal,
+      onWait: (what, pauseMs) => {
+        resources.logger.warn('no space on the disk: waiting', { directory: versions.directory, what, pauseMs });
+        this.#updateStall();
+      },
+    });
   }
 
   get failure(): Error | undefined {
@@ -101,7 +111,7 @@ export class Maintenance {
   }
 
   get stats(): MaintenanceStats {
-    return { ...this.#stats, outOfSpace: this.#waitingForSpace > 0 };
+    return { ...this.#stats, outOfSpace: this.#space.isWaiting };
   }
 
   get safePoint(): Timestamp {
@@ -158,7 +168,7 @@ export class Maintenance {
   #updateStall(): void {
     const stalled =
       this.#failure !== undefined ||
-      this.#waitingForSpace > 0 ||
+      this.#space.isWaiting ||
       this.#memtables.sealedCount >= this.#options.sealedMemtablesMax ||
       this.#versions.current.levels[0].length >= this.#options.level0TablesStall;
     if (stalled && this.#stall === undefined) {
@@ -181,7 +191,7 @@ export class Maintenance {
   }
 
   async #flush(memtable: Memtable): Promise<void> {
-    const table = memtable.count === 0 ? undefined : await this.#withSpace('flush', () => this.#writeTable(memtable));
+    const table = memtable.count === 0 ? undefined : await this.#space.run('flush', () => this.#writeTable(memtable));
     const added = table === undefined ? [] : [{ level: 0, table }];
     await this.#applyEdit({ removed: [], added, appliedIndex: memtable.appliedIndex });
     this.#memtables.dropOldestSealed(memtable);
@@ -206,7 +216,7 @@ export class Maintenance {
 
   /** The edit's tables are kept whatever happens: after a failure nobody knows which state a crash would show. */
   async #applyEdit(edit: VersionEdit): Promise<void> {
-    await this.#withSpace('edit of the manifest', () => this.#versions.apply(edit));
+    await this.#space.run('edit of the manifest', () => this.#versions.apply(edit));
   }
 
   async #compactAll(): Promise<void> {
@@ -230,7 +240,7 @@ export class Maintenance {
   }
 
   async #compact(decision: CompactDecision): Promise<void> {
-    const output = await this.#withSpace('compaction', () => this.#runCompaction(decision));
+    const output = await this.#space.run('compaction', () => this.#runCompaction(decision));
     await this.#applyEdit(editOfMerge(decision, output));
     const { level, upper, lower } = decision;
     const readBytes = totalBytes(upper) + totalBytes(lower);
@@ -268,45 +278,6 @@ export class Maintenance {
     };
     const signal = this.#closing.signal;
     return this.#resources.background.run<CompactInput, CompactOutput>({ type: compactJobType, input }, signal);
-  }
-
-  /** Attempts until it does not fail for want of space. */
-  async #withSpace<T>(what: string, attempt: () => Promise<T>): Promise<T> {
-    const { noSpaceRetryMsMin, noSpaceRetryMsMax } = this.#options;
-    for (let pauseMs = noSpaceRetryMsMin; ; pauseMs = Math.min(2 * pauseMs, noSpaceRetryMsMax)) {
-      this.#closing.signal.throwIfAborted();
-      try {
-        return await attempt();
-      } catch (error) {
-        if (!isNoSpace(error)) throw error;
-      }
-      const { directory } = this.#versions;
-      this.#resources.logger.warn('no space on the disk: waiting', { directory, what, pauseMs });
-      this.#waitingForSpace++;
-      this.#updateStall();
-      try {
-        await this.#pause(pauseMs);
-      } finally {
-        this.#waitingForSpace--;
-      }
-    }
-  }
-
-  /** Rejects when the tree is closed meanwhile. */
-  async #pause(ms: number): Promise<void> {
-    const { signal } = this.#closing;
-    signal.throwIfAborted();
-    await new Promise<void>((resolve, reject) => {
-      const onAbort = (): void => {
-        timer.cancel();
-        reject(new TreeClosedError('the tree was closed'));
-      };
-      const timer = this.#resources.clock.after(ms, () => {
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      });
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
   }
 
   /** Cancels the work under way and waits for its end. A stall that is waited for is rejected. */

@@ -31,7 +31,7 @@ export interface TreeOptions {
   readonly noSpaceRetryMsMax: number;
 }
 
-export const defaultTreeOptions: TreeOptions = {
+const defaultTreeOptions: TreeOptions = {
   memtableBytesMax: defaultLimits.memtableBytesMax,
   sealedMemtablesMax: defaultLimits.sealedMemtablesMax,
   blockBytes: 8 * kib,

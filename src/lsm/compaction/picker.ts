@@ -38,7 +38,7 @@ export function pickCompaction(levels: Levels, options: PickerOptions): Compacti
 }
 
 /** Bytes that a level from 1 on may have. */
-export function levelBytesMax(level: number, options: PickerOptions): number {
+function levelBytesMax(level: number, options: PickerOptions): number {
   return options.levelBytesBase * options.levelBytesMultiplier ** (level - 1);
 }
 

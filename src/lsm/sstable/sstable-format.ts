@@ -12,8 +12,8 @@ import { ByteReader, ByteWriter, DecodeError } from '../../base/coding.js';
 import { copyBytes, equalBytes, utf8 } from '../../base/bytes.js';
 import { Timestamp } from '../../base/ids.js';
 
-export const sstableMagic = utf8('QRTABLE\n');
-export const sstableFormatVersion = 1;
+const sstableMagic = utf8('QRTABLE\n');
+const sstableFormatVersion = 1;
 export const footerBytes = 64;
 
 /** Last byte of every stored block. There is no compression yet. */

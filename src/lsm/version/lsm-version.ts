@@ -124,7 +124,7 @@ function canHaveNewer({ metadata }: SstableReader, at: number, best: Found | und
 }
 
 /** `later` was read from an older source: of equals the first one stays. */
-export function newer(best: Found | undefined, later: Found | undefined): Found | undefined {
+function newer(best: Found | undefined, later: Found | undefined): Found | undefined {
   return best === undefined || (later !== undefined && later.version > best.version) ? later : best;
 }
 

@@ -10,14 +10,14 @@ import { equalBytes, utf8 } from '../../base/bytes.js';
 import { maskedCrc32 } from '../../base/checksum.js';
 import { ByteReader, ByteWriter, DecodeError } from '../../base/coding.js';
 
-export const manifestFormatVersion = 1;
+const manifestFormatVersion = 1;
 const manifestMagic = utf8('QRMANIF\n');
 const currentMagic = utf8('QRTREE\n\n');
 
 export const manifestHeaderBytes = 20;
 /** Before the payload of each record: its length and its masked CRC-32. */
-export const recordHeaderBytes = 8;
-export const currentBytes = 36;
+const recordHeaderBytes = 8;
+const currentBytes = 36;
 
 /** What CURRENT says. */
 export interface ManifestPointer {

@@ -5,7 +5,7 @@ import { decodeProperties, encodeProperties, type TableMetadata } from '../sstab
 /** Levels are 0 … levelCount - 1. */
 export const levelCount = 7;
 
-export interface PlacedTable {
+interface PlacedTable {
   readonly level: number;
   readonly table: TableMetadata;
 }
