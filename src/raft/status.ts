@@ -21,7 +21,7 @@ export interface RaftStatus extends SoftState {
   readonly followers: readonly FollowerStatus[];
 }
 
-export interface FollowerStatus {
+interface FollowerStatus {
   readonly replica: ReplicaId;
   readonly state: ProgressState['type'];
   readonly matchIndex: LogIndex;
