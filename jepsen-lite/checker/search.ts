@@ -9,6 +9,7 @@
  * Operations that never return (outcome unknown) stand in a list of their own, where they block nothing. They are
  * tried last, when the others are stuck, since most of them need not have happened to explain the history.
  */
+import { callNode, EventLists, isReturn, operationOf, pendingHead, returnedHead } from './event-lists.js';
 import type { Operation } from './history.js';
 import { Memo } from './memo.js';
 import { impossible, type Model } from './model.js';
@@ -46,13 +47,6 @@ export const attemptsMax = 8;
 
 const stepsBetweenClockReads = 1024;
 
-/** The heads of the two lists; the call of operation i is node 2i + 2, its return node 2i + 3. */
-const returnedHead = 0;
-const pendingHead = 1;
-const callNode = (operation: number): number => 2 * operation + 2;
-const operationOf = (node: number): number => (node - 2) >>> 1;
-const isReturn = (node: number): boolean => node > pendingHead && (node & 1) === 1;
-
 /** A choice that the search made; the chain of parents is the order chosen so far. */
 interface Choice {
   readonly parent: Choice | undefined;
@@ -60,72 +54,6 @@ interface Choice {
   readonly operation: number;
   readonly stateBefore: number;
   readonly stateAfter: number;
-  /** The return that stopped the walk before this choice was made among pending operations. */
-  readonly blockedBy: number;
-}
-
-/** The two lists of events, circular through their heads, and the place of each event in time. */
-class EventLists {
-  readonly next: Int32Array;
-  readonly rank: Int32Array;
-  readonly #previous: Int32Array;
-  readonly #pending: Uint8Array;
-
-  constructor(operations: readonly Operation<unknown, unknown>[]) {
-    const nodes: number[] = [];
-    for (let operation = 0; operation < operations.length; operation++) {
-      nodes.push(callNode(operation));
-      if (operations[operation].return !== undefined) nodes.push(callNode(operation) + 1);
-    }
-    const times = new Float64Array(2 * operations.length + 2);
-    for (const node of nodes) {
-      const operation = operations[operationOf(node)];
-      times[node] = isReturn(node) ? (operation.return ?? Infinity) : operation.call;
-    }
-    // At equal times calls come first: operations that touch in time are concurrent.
-    nodes.sort((a, b) => times[a] - times[b] || Number(isReturn(a)) - Number(isReturn(b)) || a - b);
-
-    this.next = new Int32Array(times.length);
-    this.rank = new Int32Array(times.length);
-    this.#previous = new Int32Array(times.length);
-    this.#pending = Uint8Array.from(operations, (operation) => Number(operation.return === undefined));
-    const last = [returnedHead, pendingHead];
-    nodes.forEach((node, rank) => {
-      const head = this.#pending[operationOf(node)] === 1 ? pendingHead : returnedHead;
-      this.rank[node] = rank;
-      this.#link(last[head], node);
-      last[head] = node;
-    });
-    for (const head of [returnedHead, pendingHead]) this.#link(last[head], head);
-  }
-
-  isPending(operation: number): boolean {
-    return this.#pending[operation] === 1;
-  }
-
-  /** Takes the events of `operation` out of its list; they keep their own links for {@link putBack}. */
-  lift(operation: number): void {
-    const call = callNode(operation);
-    this.#link(this.#previous[call], this.next[call]);
-    if (!this.isPending(operation)) this.#link(this.#previous[call + 1], this.next[call + 1]);
-  }
-
-  /** Undoes {@link lift}; the last lifted must be put back first. */
-  putBack(operation: number): void {
-    const call = callNode(operation);
-    if (!this.isPending(operation)) this.#relink(call + 1);
-    this.#relink(call);
-  }
-
-  #relink(node: number): void {
-    this.next[this.#previous[node]] = node;
-    this.#previous[this.next[node]] = node;
-  }
-
-  #link(before: number, after: number): void {
-    this.next[before] = after;
-    this.#previous[after] = before;
-  }
 }
 
 /** Gives each distinct state a small number. */
@@ -220,7 +148,8 @@ export function searchLinearization<State, Input, Output>(
       lists.putBack(choice.operation);
       if (!lists.isPending(choice.operation)) unexplained++;
       state = choice.stateBefore;
-      blockedBy = choice.blockedBy;
+      // If the choice was a pending operation, `blockedBy` still is the return that the walk had met before it: lifting
+      // a pending operation moves no return. Otherwise the walk goes on to meet a return anew.
       node = next[callNode(choice.operation)];
       choice = choice.parent;
       continue;
@@ -238,7 +167,7 @@ export function searchLinearization<State, Input, Output>(
         if (inserted === 'full') return { type: 'unknown', reason: 'memory' };
         if (inserted === 'new') {
           const depth = choice === undefined ? 1 : choice.depth + 1;
-          choice = { parent: choice, depth, operation, stateBefore: state, stateAfter, blockedBy };
+          choice = { parent: choice, depth, operation, stateBefore: state, stateAfter };
           state = stateAfter;
           lists.lift(operation);
           if (!pending) unexplained--;

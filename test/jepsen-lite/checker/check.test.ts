@@ -24,6 +24,9 @@ const write = (client: number, call: number, end: number | undefined, value: str
     output: end === undefined ? end : { type: 'done' },
   };
 };
+const refused = (client: number, call: number, end: number, expected: string): RegisterOperation => {
+  return { client, call, return: end, input: { type: 'cas', expected, value: 'x' }, output: { type: 'refused' } };
+};
 const check = (history: readonly RegisterOperation[], caps = {}): ReturnType<typeof checkRegister> =>
   checkRegister(history, caps);
 const checkRegister = (history: readonly RegisterOperation[], caps: { memoEntriesMax?: number; timeMsMax?: number }) =>
@@ -49,6 +52,18 @@ describe('verdicts', () => {
     [
       'a lost answer, and the write took effect twice',
       [write(1, 0, undefined, 'a'), read(2, 1, 2, 'a'), write(2, 3, 4, 'b'), read(2, 5, 6, 'a')],
+      'notLinearizable',
+    ],
+    [
+      'another lost write would explain more, but was called too late',
+      [
+        write(1, 0, 1, 'a'),
+        write(2, 2, undefined, 'b'),
+        refused(3, 3, 4, 'a'),
+        write(4, 5, undefined, 'c'),
+        read(3, 6, 7, 'c'),
+        read(3, 8, 9, 'b'),
+      ],
       'notLinearizable',
     ],
     ['a write takes effect before its call', [read(2, 0, 1, 'a'), write(1, 2, undefined, 'a')], 'notLinearizable'],
