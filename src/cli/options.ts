@@ -3,7 +3,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import { isAddress } from '../node/config-address.js';
 
-export const defaultEndpoints: readonly string[] = ['127.0.0.1:7001', '127.0.0.1:7002', '127.0.0.1:7003'];
+const defaultEndpoints: readonly string[] = ['127.0.0.1:7001', '127.0.0.1:7002', '127.0.0.1:7003'];
 const defaultTimeoutMs = 5000;
 
 export interface ClientOptions {

@@ -61,8 +61,8 @@ const raft = z
   })
   .prefault({});
 
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
-export const logFormats = ['json', 'pretty'] as const;
+const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+const logFormats = ['json', 'pretty'] as const;
 
 const logging = z
   .strictObject({

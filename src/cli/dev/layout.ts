@@ -35,7 +35,7 @@ export function devNodes(folder: string, port: number): readonly DevNode[] {
   }));
 }
 
-export function nodeConfig(node: DevNode, all: readonly DevNode[]): string {
+function nodeConfig(node: DevNode, all: readonly DevNode[]): string {
   const config = {
     cluster: {
       name: 'dev',
