@@ -1,5 +1,4 @@
 /** What callers give to the client, and what they get. */
-import type { QuorateError } from '../base/errors.js';
 import type { ScanPage, ScanRecord } from '../rpc/backend.js';
 import type { OperationResult, RequestId } from '../rpc/public-types.js';
 
@@ -78,4 +77,4 @@ export interface ScanOptions extends ReadOptions {
   readonly continueAtLaterTimestamp?: boolean | undefined;
 }
 
-export type { QuorateError, RequestId, ScanPage, ScanRecord };
+export type { RequestId, ScanPage, ScanRecord };

@@ -52,7 +52,7 @@ export function readOperation(reader: WireReader, missingRequestId: MissingReque
 }
 
 /** The fields of `GetRequest`. */
-export function writeGet(writer: WireWriter, operation: GetOperation): void {
+function writeGet(writer: WireWriter, operation: GetOperation): void {
   writer.bytes(1, operation.key);
   writer.uint(2, consistencyNumber(operation.consistency));
 }
@@ -76,7 +76,7 @@ export function readGet(reader: WireReader): GetOperation {
 }
 
 /** The fields of `PutRequest` or `DeleteRequest`, which have the same numbers. */
-export function writeWrite(writer: WireWriter, operation: WriteOperation): void {
+function writeWrite(writer: WireWriter, operation: WriteOperation): void {
   writer.bytes(1, operation.key);
   if (operation.type === 'put') writer.bytes(2, operation.value);
   if (operation.condition.type !== 'none') {

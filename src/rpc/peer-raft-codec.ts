@@ -146,9 +146,12 @@ function writeBody(writer: WireWriter, message: RaftMessage): void {
     case 'heartbeat':
       writer.uint(1, message.commit);
       writer.uint(2, message.readRound);
+      writer.uint(3, message.leaderCommit);
+      writer.uint(4, message.probe);
       return;
     case 'heartbeatResponse':
       writer.uint(1, message.readRound);
+      writer.uint(2, message.probe);
       return;
     case 'timeoutNow':
       return;
@@ -299,6 +302,8 @@ function readAppendResponse(reader: WireReader): Unaddressed<AppendResponse> {
 function readHeartbeat(reader: WireReader): Unaddressed<Heartbeat> {
   let commit = 0;
   let readRound = 0;
+  let leaderCommit = 0;
+  let probe = 0;
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -307,23 +312,33 @@ function readHeartbeat(reader: WireReader): Unaddressed<Heartbeat> {
       case 2:
         readRound = reader.uint();
         break;
-      default:
-        reader.skip();
-    }
-  }
-  return { type: 'heartbeat', commit: LogIndex(commit), readRound };
-}
-
-function readHeartbeatResponse(reader: WireReader): Unaddressed<HeartbeatResponse> {
-  let readRound = 0;
-  while (reader.next()) {
-    switch (reader.field) {
-      case 1:
-        readRound = reader.uint();
+      case 3:
+        leaderCommit = reader.uint();
+        break;
+      case 4:
+        probe = reader.uint();
         break;
       default:
         reader.skip();
     }
   }
-  return { type: 'heartbeatResponse', readRound };
+  return { type: 'heartbeat', commit: LogIndex(commit), leaderCommit: LogIndex(leaderCommit), probe, readRound };
+}
+
+function readHeartbeatResponse(reader: WireReader): Unaddressed<HeartbeatResponse> {
+  let readRound = 0;
+  let probe = 0;
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        readRound = reader.uint();
+        break;
+      case 2:
+        probe = reader.uint();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { type: 'heartbeatResponse', readRound, probe };
 }

@@ -4,9 +4,14 @@ import type { Server } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 
+const kvProto = createRequire(import.meta.url).resolve('#proto/kv.proto');
+
+/** Constant: read once however many servers there are in the process. */
+const reflection = new ReflectionService(
+  loadSync(['kv.proto', 'admin.proto'], { includeDirs: [path.dirname(kvProto)], keepCase: true }),
+);
+
 /** Server reflection (v1 and v1alpha), so that tools such as grpcurl need no .proto files. */
 export function addReflection(server: Server): void {
-  const kvProto = createRequire(import.meta.url).resolve('#proto/kv.proto');
-  const definition = loadSync(['kv.proto', 'admin.proto'], { includeDirs: [path.dirname(kvProto)], keepCase: true });
-  new ReflectionService(definition).addToServer(server);
+  reflection.addToServer(server);
 }

@@ -109,8 +109,15 @@ const raftMessage: fc.Arbitrary<RaftMessage> = fc.oneof(
     hintIndex: logIndex,
     hintTerm: term,
   }),
-  record({ type: fc.constant('heartbeat' as const), ...address, commit: logIndex, readRound: u53 }),
-  record({ type: fc.constant('heartbeatResponse' as const), ...address, readRound: u53 }),
+  record({
+    type: fc.constant('heartbeat' as const),
+    ...address,
+    commit: logIndex,
+    leaderCommit: logIndex,
+    probe: u53,
+    readRound: u53,
+  }),
+  record({ type: fc.constant('heartbeatResponse' as const), ...address, readRound: u53, probe: u53 }),
   record({ type: fc.constant('timeoutNow' as const), ...address }),
 );
 
