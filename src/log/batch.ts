@@ -1,13 +1,14 @@
 import { deferred } from '../base/promises.js';
 import type { LogIndex, Term } from '../base/ids.js';
 import type { HardState } from '../raft/types.js';
+import type { TruncationType } from './record.js';
 import type { EntriesUnderWay, GroupState } from './group-state.js';
 import type { BatchEncoder, BatchPlace, PlacedEntries } from './segment-writer.js';
 
 /** Records that are written in the order in which they were asked for. */
 type Operation =
   | { readonly type: 'entries'; readonly group: GroupState; readonly append: EntriesUnderWay }
-  | { readonly type: 'truncatePrefix'; readonly group: GroupState; readonly index: LogIndex; readonly term: Term }
+  | { readonly type: TruncationType; readonly group: GroupState; readonly index: LogIndex; readonly term: Term }
   | { readonly type: 'firstSegment'; readonly segment: number };
 
 /** Of a record with its header and numbers, about; and of an entry in it. */
@@ -55,9 +56,10 @@ export class Batch {
     this.#hardStates.set(group, hardState);
   }
 
-  addTruncation(group: GroupState): void {
+  /** Records where the group's log begins. */
+  addTruncation(group: GroupState, type: TruncationType): void {
     this.#bytes += recordOverheadBytes;
-    this.#operations.push({ type: 'truncatePrefix', group, ...group.dropped });
+    this.#operations.push({ type, group, ...group.dropped });
   }
 
   addFirstSegment(segment: number): void {
@@ -75,8 +77,11 @@ export class Batch {
           this.#encodedEntries.push(encoder.entries(operation.group.id, operation.append.entries));
           break;
         case 'truncatePrefix':
-          encoder.truncatePrefix({ shard: operation.group.id, index: operation.index, term: operation.term });
+        case 'reset': {
+          const { type, group, index, term } = operation;
+          encoder.truncation({ type, shard: group.id, index, term });
           break;
+        }
         case 'firstSegment':
           encoder.firstSegment(operation.segment);
           break;
@@ -92,7 +97,7 @@ export class Batch {
     for (const operation of this.#operations) {
       if (operation.type === 'entries') {
         operation.group.entriesDurable(operation.append, this.#encodedEntries[next++]);
-      } else if (operation.type === 'truncatePrefix') {
+      } else if (operation.type !== 'firstSegment') {
         operation.group.truncationSegment = segment;
       }
     }

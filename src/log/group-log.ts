@@ -2,12 +2,13 @@ import type { LogIndex, ShardId, Term } from '../base/ids.js';
 import type { Entry, HardState, LogView } from '../raft/types.js';
 import type { EntriesPlace } from './entry-places.js';
 import type { GroupState } from './group-state.js';
+import type { TruncationType } from './record.js';
 
 /** What a group's log needs of the log of the node. */
 export interface GroupLogHost {
   readEntries(places: readonly EntriesPlace[], bytesMax: number): Promise<Entry[]>;
   /** The group's prefix was truncated: to be recorded. */
-  truncated(group: GroupState): void;
+  truncated(group: GroupState, type: TruncationType): void;
 }
 
 /** One Raft group's part of the {@link SharedLog}, as its replica reads it; written through `SharedLog.append`. */
@@ -72,6 +73,7 @@ export class GroupLog implements LogView {
    * `upTo`. No effect when they were dropped already.
    */
   truncatePrefix(upTo: LogIndex, termAtUpTo: Term): void {
-    if (this.#state.truncatePrefix(upTo, termAtUpTo)) this.#host.truncated(this.#state);
+    const type = this.#state.truncatePrefix(upTo, termAtUpTo);
+    if (type !== undefined) this.#host.truncated(this.#state, type);
   }
 }

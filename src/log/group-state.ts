@@ -15,7 +15,7 @@ import { LogIndex, Term, type ShardId } from '../base/ids.js';
 import type { Entry, HardState, LogView } from '../raft/types.js';
 import { EntryCache, type CacheMeter } from './entry-cache.js';
 import { EntryPlaces, type EntriesPlace, type SegmentUse } from './entry-places.js';
-import type { RecordPlace } from './record.js';
+import type { RecordPlace, TruncationType } from './record.js';
 import type { PlacedEntries } from './segment-writer.js';
 import { TermRuns } from './term-runs.js';
 
@@ -127,14 +127,18 @@ export class GroupState implements LogView {
   /**
    * Drops the entries up to `index`. When the log does not have the entry of `term` there, all of it is dropped:
    * another log takes its place that begins after `index` (a Raft snapshot was installed).
-   * False when nothing changed.
+   * Says what is to be recorded; undefined when nothing changed.
    */
-  truncatePrefix(index: LogIndex, term: Term): boolean {
-    if (index <= this.#dropped.index) return false;
+  truncatePrefix(index: LogIndex, term: Term): TruncationType | undefined {
+    if (index <= this.#dropped.index) return undefined;
     this.#dropped = { index, term };
     this.hasRecords = true;
-    this.#drop(index, term);
-    return true;
+    if (this.#terms.term(index) !== term) {
+      this.#reset(index, term);
+      return 'reset';
+    }
+    this.#dropThrough(index);
+    return 'truncatePrefix';
   }
 
   evict(bytesMax: number): void {
@@ -176,12 +180,15 @@ export class GroupState implements LogView {
     this.hasRecords = true;
   }
 
-  replayTruncation(index: LogIndex, term: Term, segment: number): void {
+  replayTruncation(record: DroppedEntry & { readonly type: TruncationType }, segment: number): void {
+    const { type, index, term } = record;
     this.truncationSegment = segment;
     this.hasRecords = true;
     if (index < this.#dropped.index) return;
     this.#dropped = { index, term };
-    if (index >= this.#terms.baseIndex) this.#drop(index, term);
+    if (type === 'reset' || index > this.lastIndex) this.#reset(index, term);
+    else if (index === this.#terms.baseIndex) this.#terms.setBaseTerm(term);
+    else if (index > this.#terms.baseIndex) this.#dropThrough(index);
   }
 
   /** After a replay: no entry is missing between those that were dropped and those that were found. */
@@ -195,16 +202,10 @@ export class GroupState implements LogView {
       this.#hardState = { ...this.#hardState, commit: this.#dropped.index };
   }
 
-  #drop(index: LogIndex, term: Term): void {
-    if (index === this.#terms.baseIndex) {
-      this.#terms.setBaseTerm(term);
-    } else if (this.#terms.term(index) === term) {
-      this.#terms.dropThrough(index);
-      this.#places.dropThrough(index);
-      this.#cache.dropThrough(index);
-    } else {
-      this.#reset(index, term);
-    }
+  #dropThrough(index: LogIndex): void {
+    this.#terms.dropThrough(index);
+    this.#places.dropThrough(index);
+    this.#cache.dropThrough(index);
   }
 
   #beginAnywhere(first: LogIndex): void {

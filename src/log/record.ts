@@ -1,14 +1,17 @@
 import type { LogIndex, ShardId, Term } from '../base/ids.js';
 import type { Entry, HardState } from '../raft/types.js';
 
+/** `truncatePrefix` keeps the entries after the index; `reset` drops them too. */
+export type TruncationType = 'truncatePrefix' | 'reset';
+
 /** What one record says. Records of one shard take effect in the order in which they lie in the log. */
 export type LogRecord =
   /** Consecutive entries; they replace what the log has from the first index on. */
   | { readonly type: 'entries'; readonly shard: ShardId; readonly entries: readonly Entry[] }
   /** Replaces the earlier one. */
   | { readonly type: 'hardState'; readonly shard: ShardId; readonly hardState: HardState }
-  /** Entries up to `index`, whose term was `term`, are not needed any more. */
-  | { readonly type: 'truncatePrefix'; readonly shard: ShardId; readonly index: LogIndex; readonly term: Term }
+  /** The log begins after `index`, of which `term` is the term. */
+  | { readonly type: TruncationType; readonly shard: ShardId; readonly index: LogIndex; readonly term: Term }
   /** Segments before this one are not needed, and may be gone. */
   | { readonly type: 'firstSegment'; readonly segment: number };
 

@@ -27,7 +27,8 @@ export class Replay {
         this.#group(record.shard).replayHardState(record.hardState, place.segment);
         return true;
       case 'truncatePrefix':
-        this.#group(record.shard).replayTruncation(record.index, record.term, place.segment);
+      case 'reset':
+        this.#group(record.shard).replayTruncation(record, place.segment);
         return true;
       case 'firstSegment':
         this.firstSegment = Math.max(this.firstSegment, record.segment);

@@ -89,10 +89,12 @@ function decodeBody(body: ByteReader): LogRecord {
       const commit = LogIndex(body.varint());
       return { type: 'hardState', shard, hardState: { term, vote: vote === 0 ? 0 : ReplicaId(vote), commit } };
     }
-    case recordTypes.truncatePrefix: {
+    case recordTypes.truncatePrefix:
+    case recordTypes.reset: {
       const shard = ShardId(body.varint());
       const index = LogIndex(body.varint());
-      return { type: 'truncatePrefix', shard, index, term: Term(body.varint()) };
+      const name = type === recordTypes.reset ? 'reset' : 'truncatePrefix';
+      return { type: name, shard, index, term: Term(body.varint()) };
     }
     case recordTypes.firstSegment:
       return { type: 'firstSegment', segment: body.varint() };

@@ -3,7 +3,7 @@ import { maskedCrc32 } from '../base/checksum.js';
 import { ByteWriter } from '../base/coding.js';
 import type { ShardId } from '../base/ids.js';
 import type { Entry, HardState } from '../raft/types.js';
-import type { LogRecord, RecordPlace } from './record.js';
+import type { LogRecord, RecordPlace, TruncationType } from './record.js';
 import {
   batchHeaderBytes,
   putBatchHeader,
@@ -65,8 +65,8 @@ export class BatchEncoder {
     this.#endRecord(start);
   }
 
-  truncatePrefix(record: Omit<Extract<LogRecord, { type: 'truncatePrefix' }>, 'type'>): void {
-    const start = this.#beginRecord(recordTypes.truncatePrefix);
+  truncation(record: Extract<LogRecord, { type: TruncationType }>): void {
+    const start = this.#beginRecord(recordTypes[record.type]);
     this.#bytes.varint(record.shard).varint(record.index).varint(record.term);
     this.#endRecord(start);
   }

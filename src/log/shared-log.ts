@@ -9,6 +9,7 @@ import { readEntries } from './entry-reader.js';
 import { GroupLog, type GroupLogHost } from './group-log.js';
 import { GroupState } from './group-state.js';
 import { recover, type Recovered } from './recovery.js';
+import type { TruncationType } from './record.js';
 import { SegmentFile } from './segment-file.js';
 import type { SegmentSet } from './segment-set.js';
 
@@ -99,7 +100,7 @@ export class SharedLog {
     );
     this.#host = {
       readEntries: (places, bytesMax) => readEntries(this.#segments, places, bytesMax),
-      truncated: (group) => this.#recordTruncation(group),
+      truncated: (group, type) => this.#recordTruncation(group, type),
     };
   }
 
@@ -205,10 +206,10 @@ export class SharedLog {
     }
   }
 
-  #recordTruncation(group: GroupState): void {
+  #recordTruncation(group: GroupState, type: TruncationType): void {
     if (this.#writer.failed !== undefined || this.#isClosed) return;
     const batch = this.#writer.gathering;
-    batch.addTruncation(group);
+    batch.addTruncation(group, type);
     this.#writer.want(batch).catch(() => undefined);
     this.#dropSegments();
   }
@@ -227,7 +228,9 @@ export class SharedLog {
       if (group.hardStateSegment !== undefined && group.hardStateSegment < first) {
         batch.addHardState(group, group.hardState);
       }
-      if (group.truncationSegment !== undefined && group.truncationSegment < first) batch.addTruncation(group);
+      if (group.truncationSegment !== undefined && group.truncationSegment < first) {
+        batch.addTruncation(group, 'truncatePrefix');
+      }
     }
     batch.addFirstSegment(first);
     this.#dropping = this.#writer

@@ -56,8 +56,9 @@ export class NaiveLog {
       const index = random.int(group.base + 1, last);
       return { type: 'truncate', shard, index, term: group.entries[index - group.base - 1].term };
     }
-    if (dice < 0.15) {
-      return { type: 'truncate', shard, index: last + random.int(1, 5), term: lastTerm + random.int(0, 1) };
+    if (dice < 0.17) {
+      // Another log takes the place of this one: a Raft snapshot was installed.
+      return { type: 'truncate', shard, index: random.int(group.base + 1, last + 5), term: lastTerm + 1 };
     }
     if (dice < 0.3) {
       return {

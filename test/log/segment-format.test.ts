@@ -22,7 +22,7 @@ function encodeBatch(): Uint8Array {
   const encoder = new BatchEncoder();
   encoder.begin(place);
   encoder.entries(ShardId(5), entries(300, 2, 4, 3));
-  encoder.truncatePrefix({ shard: ShardId(5), index: LogIndex(299), term: Term(3) });
+  encoder.truncation({ type: 'truncatePrefix', shard: ShardId(5), index: LogIndex(299), term: Term(3) });
   encoder.firstSegment(2);
   encoder.hardState(ShardId(5), hardState(4, 1, 299));
   return encoder.finish().slice();
