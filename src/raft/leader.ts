@@ -84,10 +84,12 @@ export class Leader {
   #sendHeartbeats(): void {
     const { term, log, outbox } = this.#context;
     const from = this.#context.options.self;
+    const leaderCommit = this.hasCommittedInTerm ? log.commitIndex : LogIndex(0);
     for (const [to, progress] of this.replication.followers) {
       // Beyond matchIndex the follower may have other entries than these.
       const commit = log.commitIndex < progress.matchIndex ? log.commitIndex : progress.matchIndex;
-      outbox.send({ type: 'heartbeat', from, to, term, commit, readRound: this.#reads.asked });
+      const { probe } = progress;
+      outbox.send({ type: 'heartbeat', from, to, term, commit, leaderCommit, probe, readRound: this.#reads.asked });
     }
   }
 
@@ -100,7 +102,7 @@ export class Leader {
     const progress = this.replication.followers.get(message.from);
     if (progress === undefined) return;
     progress.active = true;
-    progress.heartbeatAnswered(message.readRound);
+    progress.heartbeatAnswered(message.readRound, message.probe);
     this.#confirmReads();
   }
 

@@ -33,6 +33,8 @@ export class Progress {
   #logRead: { readonly from: LogIndex; ticks: number } | undefined;
   /** The newest ReadIndex round that the follower answered. */
   #readRound = 0;
+  /** The probe of the follower's newest answer. */
+  #probe = 0;
 
   /** Heard of since the last quorum check. */
   active = true;
@@ -62,6 +64,10 @@ export class Progress {
 
   get readRound(): number {
     return this.#readRound;
+  }
+
+  get probe(): number {
+    return this.#probe;
   }
 
   nextAppend(lastIndex: LogIndex, commitIndex: LogIndex): NextAppend {
@@ -142,7 +148,8 @@ export class Progress {
   }
 
   /** The follower lives: what was sent before and not answered may be lost, so find out. */
-  heartbeatAnswered(readRound: number): void {
+  heartbeatAnswered(readRound: number, probe: number): void {
+    this.#probe = probe;
     if (this.#readRound < readRound) this.#readRound = readRound;
     if (this.#state.type === 'probe') this.#state.waiting = false;
     else if (this.#state.type === 'replicate') this.#state.lossCheckDue = this.#matchIndex < this.#nextIndex - 1;

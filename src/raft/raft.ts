@@ -236,7 +236,7 @@ export class Raft {
   }
 
   #answerHeartbeat(to: ReplicaId, readRound: number): void {
-    this.#outbox.send({ type: 'heartbeatResponse', from: this.#self, to, term: this.term, readRound });
+    this.#outbox.send({ type: 'heartbeatResponse', from: this.#self, to, term: this.term, readRound, probe: 0 });
   }
 
   // What the host has to do

@@ -57,7 +57,15 @@ export interface AppendResponse extends Addressed {
 
 export interface Heartbeat extends Addressed {
   readonly type: 'heartbeat';
+  /** As far as the follower is known to have what is committed: it may commit so far. */
   readonly commit: LogIndex;
+  /**
+   * All that is committed, whether the follower has it or not; 0 as long as the leader does not know, because it has
+   * not committed an entry of its own term. For the host: the protocol does not use it.
+   */
+  readonly leaderCommit: LogIndex;
+  /** The probe of the follower's newest answer that the leader has got; 0 is none. For the host. */
+  readonly probe: number;
   /** The newest ReadIndex round that this heartbeat asks to confirm; 0 is none. */
   readonly readRound: number;
 }
@@ -65,6 +73,8 @@ export interface Heartbeat extends Addressed {
 export interface HeartbeatResponse extends Addressed {
   readonly type: 'heartbeatResponse';
   readonly readRound: number;
+  /** The leader's next heartbeat gives it back. The core sends 0; the follower's host may put something there. */
+  readonly probe: number;
 }
 
 /** Leadership transfer: campaign now, without PreVote. */

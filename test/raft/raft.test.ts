@@ -100,7 +100,16 @@ describe('raft', () => {
     const stranger = ReplicaId(9);
     const strange: RaftMessage[] = [
       { ...appendRequest(7, start, [7]), from: stranger },
-      { type: 'heartbeat', from: stranger, to: self, term: Term(7), commit: LogIndex(0), readRound: 0 },
+      {
+        type: 'heartbeat',
+        from: stranger,
+        to: self,
+        term: Term(7),
+        commit: LogIndex(0),
+        leaderCommit: LogIndex(0),
+        probe: 0,
+        readRound: 0,
+      },
       {
         type: 'voteRequest',
         from: stranger,
@@ -225,6 +234,7 @@ describe('raft', () => {
       to: self,
       term: Term(term),
       readRound: 1,
+      probe: 0,
     });
     expect(bench.raft.requestRead()).toEqual({ type: 'accepted', round: 1 });
     expect(bench.raft.requestRead()).toEqual({ type: 'accepted', round: 1 });
@@ -253,7 +263,7 @@ describe('raft', () => {
       bench.take();
     }
     expect(rounds.map((read) => (read as { round: number }).round)).toEqual([1, 2, 3, 4, 5, 5]);
-    const confirm = { type: 'heartbeatResponse', from: peer, to: self, term: bench.raft.term } as const;
+    const confirm = { type: 'heartbeatResponse', from: peer, to: self, term: bench.raft.term, probe: 0 } as const;
     bench.raft.step({ ...confirm, readRound: 4 });
     expect(bench.take().readStates.map(({ round }) => round)).toEqual([1, 2, 3, 4]);
     bench.raft.step({ ...confirm, readRound: 5 });

@@ -39,7 +39,7 @@ function showBody(message: RaftMessage): string {
       if (!message.rejected) return ` has ${message.logIndex}`;
       return ` rejects ${message.logIndex} hint ${message.hintIndex}/t${message.hintTerm}`;
     case 'heartbeat':
-      return ` commit ${message.commit}${message.readRound === 0 ? '' : ` round ${message.readRound}`}`;
+      return ` commit ${message.commit} of ${message.leaderCommit}${message.readRound === 0 ? '' : ` round ${message.readRound}`}`;
     case 'heartbeatResponse':
       return message.readRound === 0 ? '' : ` round ${message.readRound}`;
     case 'timeoutNow':
