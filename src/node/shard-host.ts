@@ -26,7 +26,7 @@ import { decodeDescriptor, encodeDescriptor } from '../shard/descriptor.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { encodeEntry } from '../shard/entry-format.js';
 import { Replica } from '../shard/replica.js';
-import type { LogRecords, ReplicaHost, ReplicaTiming } from '../shard/replica.js';
+import type { LogRecords, ReplicaHost, ReplicaTiming, Scheduled } from '../shard/replica-host.js';
 
 export interface ShardHostOptions {
   readonly env: Env;
@@ -62,7 +62,7 @@ export class ShardHost implements ReplicaHost {
   readonly #shards = new Map<ShardId, HostedShard>();
   readonly #creating = new Map<ShardId, Promise<HostedShard>>();
   readonly #outbox = new Map<NodeId, ShardMessage[]>();
-  #scheduled = new Set<Replica>();
+  #scheduled = new Set<Scheduled>();
   #turnPlanned = false;
   #ticks = 0;
   #failure: Error | undefined;
@@ -218,7 +218,7 @@ export class ShardHost implements ReplicaHost {
     this.#planTurn();
   }
 
-  schedule(replica: Replica): void {
+  schedule(replica: Scheduled): void {
     this.#scheduled.add(replica);
     this.#planTurn();
   }

@@ -22,7 +22,8 @@ import type { ScanResult, ScanSpec } from '../mvcc/scan.js';
 import type { ShardEpoch } from './descriptor.js';
 import { containsKey, sameEpoch } from './descriptor.js';
 import { encodeEntry, entryOverheadBytes } from './entry-format.js';
-import type { ProposalEnd, ProposalRefusal, Replica } from './replica.js';
+import type { ProposalEnd } from './proposals.js';
+import type { ProposalRefusal, Replica } from './replica.js';
 
 /** Where commit timestamps come from: unique, strictly increasing over the whole cluster. */
 export interface TimestampSource {
@@ -124,12 +125,16 @@ export class KvExecutor {
     if (task.operation.consistency === 'stale') {
       // Never in the caller's own turn, as with all other operations.
       this.#clock.endOfTurn(() => {
-        const error = this.#tooStale();
-        if (error === undefined) this.#answerGet(task);
-        else task.settle({ type: 'failed', error });
+        if (!this.#isTooStale) this.#answerGet(task);
+        else if (this.replica.isLeader) this.#getThroughGate(task);
+        else task.settle({ type: 'failed', error: this.#tooStale() });
       });
-      return;
+    } else {
+      this.#getThroughGate(task);
     }
+  }
+
+  #getThroughGate(task: Task<GetOperation>): void {
     this.#readsInFlight++;
     this.replica.reads.request((error) => {
       this.#readsInFlight--;
@@ -158,10 +163,14 @@ export class KvExecutor {
     );
   }
 
-  #tooStale(): QuorateError | undefined {
-    const { stalenessMs, shard } = this.replica;
+  /** A follower refuses a stale read then; a leader first proves that it still leads, as for a linearizable one. */
+  get #isTooStale(): boolean {
+    return this.replica.stalenessMs > this.#limits.staleReadMsMax;
+  }
+
+  #tooStale(): QuorateError {
+    const { shard } = this.replica;
     const limit = this.#limits.staleReadMsMax;
-    if (stalenessMs <= limit) return undefined;
     const message = `this replica of shard ${shard} may lag by more than ${limit} ms (staleReadMsMax)`;
     return new QuorateError('SHARD_UNAVAILABLE', message, { shard });
   }
@@ -172,11 +181,10 @@ export class KvExecutor {
     if (!sameEpoch(epoch, descriptor.epoch)) {
       throw new QuorateError('EPOCH_MISMATCH', `shard ${shard} has changed its range or members`, { shard });
     }
-    if (consistency === 'stale') {
-      const error = this.#tooStale();
-      if (error !== undefined) throw error;
-    } else {
-      await this.#readableAt();
+    if (consistency === 'linearizable') await this.#readableAt();
+    else if (this.#isTooStale) {
+      if (!this.replica.isLeader) throw this.#tooStale();
+      await this.#throughGate();
     }
     try {
       return await this.replica.machine.scan(spec);
@@ -189,10 +197,14 @@ export class KvExecutor {
   async #readableAt(): Promise<void> {
     if (!this.replica.isLeader) throw this.#notLeader();
     const batch = this.#batchesBegun;
-    await new Promise<void>((resolve, reject) => {
+    await this.#throughGate();
+    if (!this.#settledUpTo(batch)) await new Promise<void>((run) => this.#waiters.push({ batch, run }));
+  }
+
+  #throughGate(): Promise<void> {
+    return new Promise((resolve, reject) => {
       this.replica.reads.request((error) => (error === undefined ? resolve() : reject(error)));
     });
-    if (!this.#settledUpTo(batch)) await new Promise<void>((run) => this.#waiters.push({ batch, run }));
   }
 
   // ---- writes
@@ -221,7 +233,8 @@ export class KvExecutor {
     let count = 0;
     while (count < this.#queue.length) {
       const { operation } = this.#queue[count];
-      bytes += operation.key.length + (operation.type === 'put' ? operation.value.length : 0) + operationOverheadBytesMax;
+      bytes +=
+        operation.key.length + (operation.type === 'put' ? operation.value.length : 0) + operationOverheadBytesMax;
       if (count > 0 && bytes > this.#limits.entryBytesMax) break;
       count++;
     }

@@ -6,26 +6,37 @@
  */
 import { QuorateError } from '../base/errors.js';
 import type { LogIndex, ShardId } from '../base/ids.js';
+import type { Clock } from '../env/clock.js';
 import type { Raft } from '../raft/raft.js';
 import type { ReadState } from '../raft/types.js';
 
 /** Called once: with undefined when the state machine may be read, or with why it may not. */
 export type ReadPermit = (error: QuorateError | undefined) => void;
 
+export interface ReadGateOptions {
+  readonly raft: Pick<Raft, 'role' | 'requestRead'>;
+  readonly shard: ShardId;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** Has `startRound` called at the end of the turn. */
+  readonly schedule: () => void;
+  /** The state machine has all that had been acknowledged at `asOfMs` (monotonic): a round of then is proven and applied. */
+  readonly onProven: (asOfMs: number) => void;
+}
+
 interface Round {
   readonly round: number;
+  readonly begunAtMs: number;
   readonly permits: readonly ReadPermit[];
 }
 
 interface Confirmed {
   readonly index: LogIndex;
+  readonly begunAtMs: number;
   readonly permits: readonly ReadPermit[];
 }
 
 export class ReadGate {
-  readonly #raft: Raft;
-  readonly #shard: ShardId;
-  readonly #schedule: () => void;
+  readonly #options: ReadGateOptions;
   #arrived: ReadPermit[] = [];
   /** Oldest first. */
   #rounds: Round[] = [];
@@ -33,10 +44,8 @@ export class ReadGate {
   #confirmed: Confirmed[] = [];
   #closed = false;
 
-  constructor(raft: Raft, shard: ShardId, schedule: () => void) {
-    this.#raft = raft;
-    this.#shard = shard;
-    this.#schedule = schedule;
+  constructor(options: ReadGateOptions) {
+    this.#options = options;
   }
 
   /** Number of readers is bounded by the shard's limit of operations in flight, which its executor keeps. */
@@ -44,47 +53,48 @@ export class ReadGate {
     if (this.#closed) permit(this.#stopping());
     else {
       this.#arrived.push(permit);
-      this.#schedule();
+      this.#options.schedule();
     }
   }
 
   /** At the end of a turn: one round for all that arrived. `ready`: the leader has applied an entry of its own term. */
   startRound(ready: boolean): void {
     if (this.#arrived.length === 0) return;
-    if (this.#raft.role !== 'leader') {
+    const { raft, clock } = this.#options;
+    if (raft.role !== 'leader') {
       this.fail();
       return;
     }
     if (!ready) return;
-    const result = this.#raft.requestRead();
+    const result = raft.requestRead();
     if (result.type === 'refused') {
       if (result.reason === 'notLeader') this.fail();
       return;
     }
-    this.#rounds.push({ round: result.round, permits: this.#arrived });
+    this.#rounds.push({ round: result.round, begunAtMs: clock.monotonicMs(), permits: this.#arrived });
     this.#arrived = [];
   }
 
   /** The round, and with it every earlier one, is proven. */
   confirmed(state: ReadState): void {
     while (this.#rounds.length > 0 && this.#rounds[0].round <= state.round) {
-      const [round] = this.#rounds.splice(0, 1);
-      this.#confirmed.push({ index: state.index, permits: round.permits });
+      const [{ begunAtMs, permits }] = this.#rounds.splice(0, 1);
+      this.#confirmed.push({ index: state.index, begunAtMs, permits });
     }
   }
 
   applied(appliedIndex: LogIndex): void {
     while (this.#confirmed.length > 0 && this.#confirmed[0].index <= appliedIndex) {
       const [confirmed] = this.#confirmed.splice(0, 1);
+      this.#options.onProven(confirmed.begunAtMs);
       for (const permit of confirmed.permits) permit(undefined);
     }
   }
 
   /** Leadership was lost: rounds that were not proven never will be. What was proven stays so. */
   fail(): void {
-    const error = new QuorateError('NOT_LEADER', `this node does not lead shard ${this.#shard}`, {
-      shard: this.#shard,
-    });
+    const { shard } = this.#options;
+    const error = new QuorateError('NOT_LEADER', `this node does not lead shard ${shard}`, { shard });
     this.#rejectUnproven(error);
   }
 
@@ -102,6 +112,6 @@ export class ReadGate {
   }
 
   #stopping(): QuorateError {
-    return new QuorateError('NODE_STOPPING', 'the node is stopping', { shard: this.#shard });
+    return new QuorateError('NODE_STOPPING', 'the node is stopping', { shard: this.#options.shard });
   }
 }

@@ -5,7 +5,6 @@
  * - An entry is applied only when it is committed and durable in this node's own log, in order, each once.
  * - What leaves in `messagesAfterSync` leaves after the log has synced what it relies on, in the order it was made.
  * - A proposal's `done` is called exactly once, in the turn in which its entry is applied (or known to be lost).
- *   Proposals that wait are of one term and in the order of their indexes.
  * - All work of one turn is gathered: inputs only mark the replica, `handleReady` runs at the end of the turn.
  */
 import { assert, defined } from '../base/assert.js';
@@ -13,51 +12,19 @@ import { emptyBytes } from '../base/bytes.js';
 import { CorruptionError, QuorateError } from '../base/errors.js';
 import { LogIndex } from '../base/ids.js';
 import type { NodeId, ReplicaId, ShardId, Term } from '../base/ids.js';
-import type { Limits } from '../base/limits.js';
-import type { Prng } from '../base/prng.js';
-import type { Clock } from '../env/clock.js';
-import type { Logger } from '../env/logger.js';
 import type { GroupLog } from '../log/group-log.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
 import { Raft } from '../raft/raft.js';
-import type { Entry, HardState, RaftMessage, Ready } from '../raft/types.js';
+import type { Entry, RaftMessage, Ready } from '../raft/types.js';
 import { nodeOf, replicaOn, sameEpoch } from './descriptor.js';
 import type { ShardDescriptor } from './descriptor.js';
 import { decodeEntry } from './entry-format.js';
 import type { ShardEntry } from './entry-format.js';
+import { Freshness } from './freshness.js';
+import { Proposals } from './proposals.js';
+import type { ProposalEnd } from './proposals.js';
 import { ReadGate } from './read-gate.js';
-
-/** Ticks that Raft's times are counted in. */
-export interface ReplicaTiming {
-  readonly heartbeatTicks: number;
-  readonly electionTicksMin: number;
-  readonly electionTicksMax: number;
-}
-
-/** What a replica needs of the node that it lives on. */
-export interface ReplicaHost {
-  readonly nodeId: NodeId;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly random: Prng;
-  readonly limits: Limits;
-  readonly timing: ReplicaTiming;
-  append(shard: ShardId, records: LogRecords): Promise<void>;
-  /** Puts a message into this turn's frame to `node`. */
-  send(node: NodeId, shard: ShardId, message: RaftMessage): void;
-  /** Has `handleReady` called at the end of the turn. */
-  schedule(replica: Replica): void;
-  /** The node cannot go on: its log failed, its data is damaged, or an assertion did not hold. */
-  fail(error: Error): void;
-}
-
-/** What a replica asks of its tree beyond what the state machine does. */
-export interface ReplicaTree {
-  readonly durableAppliedIndex: LogIndex;
-  onDurable(callback: (appliedIndex: LogIndex) => void): void;
-  /** Back-pressure: defined while the tree cannot take more. */
-  writeStall(): Promise<void> | undefined;
-}
+import type { ReplicaHost, ReplicaTree } from './replica-host.js';
 
 export interface ReplicaParts {
   readonly host: ReplicaHost;
@@ -67,23 +34,7 @@ export interface ReplicaParts {
   readonly tree: ReplicaTree;
 }
 
-export interface LogRecords {
-  readonly hardState: HardState | undefined;
-  readonly entries: readonly Entry[];
-  readonly mustSync: boolean;
-}
-
-/** How a proposal ended. `lost`: the error says whether it can still take effect. */
-export type ProposalEnd =
-  { readonly type: 'applied'; readonly index: LogIndex } | { readonly type: 'lost'; readonly error: QuorateError };
-
 export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded';
-
-interface Proposal {
-  readonly index: LogIndex;
-  readonly term: Term;
-  readonly done: (end: ProposalEnd) => void;
-}
 
 const applyBytesMax = 1024 * 1024;
 
@@ -97,7 +48,8 @@ export class Replica {
   readonly #log: GroupLog;
   readonly #tree: ReplicaTree;
   #descriptor: ShardDescriptor;
-  readonly #proposals: Proposal[] = [];
+  readonly #proposals: Proposals;
+  readonly #freshness: Freshness;
   #applying = false;
   /** Committed, and durable here, up to this index. */
   #applicable: LogIndex;
@@ -107,8 +59,6 @@ export class Replica {
   /** Whether listeners were told that this replica leads. */
   #announced = false;
   #truncatable: LogIndex = LogIndex(0);
-  /** Monotonic milliseconds when this replica last knew that it had all that the leader had committed. */
-  #freshAsOfMs = -Infinity;
   readonly #roleListeners: ((leading: boolean) => void)[] = [];
   readonly #applyListeners: ((index: LogIndex) => void)[] = [];
 
@@ -134,7 +84,15 @@ export class Replica {
       random: host.random.split(`raft-${descriptor.shard}`),
     });
     this.#applicable = this.#raft.hardState.commit;
-    this.reads = new ReadGate(this.#raft, this.shard, () => this.#schedule());
+    this.#proposals = new Proposals(this.shard);
+    this.#freshness = new Freshness(host.random.split(`freshness-${descriptor.shard}`));
+    this.reads = new ReadGate({
+      raft: this.#raft,
+      shard: this.shard,
+      clock: host.clock,
+      schedule: () => this.#schedule(),
+      onProven: (asOfMs) => this.#freshness.proven(asOfMs),
+    });
     this.#tree.onDurable(() => this.#truncateLog());
     this.#schedule();
   }
@@ -176,7 +134,7 @@ export class Replica {
 
   /** Milliseconds by which a stale read here may lag behind what was acknowledged; Infinity when unknown. */
   get stalenessMs(): number {
-    return this.isReadyLeader ? 0 : this.#host.clock.monotonicMs() - this.#freshAsOfMs;
+    return this.#host.clock.monotonicMs() - this.#freshness.asOfMs;
   }
 
   /** `listener(leading)` runs when the replica becomes able to evaluate as leader, and when it stops being leader. */
@@ -197,17 +155,8 @@ export class Replica {
   step(message: RaftMessage): void {
     if (message.to !== this.replicaId) return;
     this.#raft.step(message);
-    if ((message.type === 'appendRequest' || message.type === 'heartbeat') && message.term === this.#raft.term) {
-      // Only a leader whose commit we hold proves how fresh we are; a heartbeat's commit is capped by what we have.
-      if (message.type === 'appendRequest' && this.appliedIndex >= message.commit) {
-        this.#freshAsOfMs = this.#host.clock.monotonicMs();
-      } else if (
-        message.type === 'heartbeat' &&
-        this.appliedIndex >= message.commit &&
-        this.#log.lastIndex <= message.commit
-      ) {
-        this.#freshAsOfMs = this.#host.clock.monotonicMs();
-      }
+    if (message.type === 'heartbeat' && message.term === this.#raft.term) {
+      this.#freshness.heard(message, this.appliedIndex);
     }
     this.#schedule();
   }
@@ -228,7 +177,7 @@ export class Replica {
     if (!this.isReadyLeader) return 'notLeader';
     const result = this.#raft.propose(data);
     if (result.type === 'refused') return result.reason;
-    this.#proposals.push({ index: result.index, term: result.term, done });
+    this.#proposals.add({ index: result.index, term: result.term, done });
     this.#schedule();
     return 'accepted';
   }
@@ -299,7 +248,13 @@ export class Replica {
 
   #sendMessage(message: RaftMessage): void {
     const node = nodeOf(this.#descriptor, message.to);
-    if (node !== undefined) this.#host.send(node, this.shard, message);
+    if (node === undefined) return;
+    if (message.type === 'heartbeatResponse') {
+      const probe = this.#freshness.probe(this.#host.clock.monotonicMs());
+      this.#host.send(node, this.shard, { ...message, probe });
+    } else {
+      this.#host.send(node, this.shard, message);
+    }
   }
 
   #persist(ready: Ready): void {
@@ -358,32 +313,15 @@ export class Replica {
       this.#truncatable = content.upTo;
     }
     this.machine.apply(entry.index, batch);
-    this.#settle(entry, refused);
+    this.#proposals.settle(entry, refused);
+    this.#announceLeadership();
     for (const listener of this.#applyListeners) listener(entry.index);
-  }
-
-  /** Answers the proposals up to this entry: its own, and those whose place it took. */
-  #settle(entry: Entry, refused: QuorateError | undefined): void {
-    while (this.#proposals.length > 0 && this.#proposals[0].index <= entry.index) {
-      const proposal = defined(this.#proposals.shift(), 'proposal');
-      if (proposal.index === entry.index && proposal.term === entry.term && refused === undefined) {
-        proposal.done({ type: 'applied', index: entry.index });
-      } else {
-        const error =
-          refused ?? new QuorateError('NOT_LEADER', `the leader of shard ${this.shard} changed`, { shard: this.shard });
-        proposal.done({ type: 'lost', error });
-      }
-    }
-  }
-
-  #loseProposals(error: QuorateError): void {
-    for (const proposal of this.#proposals.splice(0)) proposal.done({ type: 'lost', error });
   }
 
   #afterApply(): void {
     this.#raft.applied(this.appliedIndex);
     this.reads.applied(this.appliedIndex);
-    this.#announceLeadership();
+    this.#freshness.applied(this.appliedIndex);
     this.#truncateLog();
     this.#schedule();
   }
@@ -391,10 +329,7 @@ export class Replica {
   #announceLeadership(): void {
     if (this.#announced || !this.isReadyLeader) return;
     this.#announced = true;
-    // An entry of this term is committed, so what this replica proposed in earlier terms and is not applied never will be.
-    this.#loseProposals(
-      new QuorateError('NOT_LEADER', `the leader of shard ${this.shard} changed`, { shard: this.shard }),
-    );
+    this.#proposals.overtaken();
     this.#host.logger.info('leads', { shard: this.shard, term: this.term });
     for (const listener of this.#roleListeners) listener(true);
   }
@@ -444,7 +379,7 @@ export class Replica {
     if (this.#closed) return;
     this.#closed = true;
     this.reads.close();
-    this.#loseProposals(
+    this.#proposals.lose(
       new QuorateError('NODE_STOPPING', 'the node is stopping', { shard: this.shard, outcome: 'unknown' }),
     );
   }

@@ -14,7 +14,7 @@ function explain(result: SimRunResult): string {
 }
 
 describe('simulated clusters under faults', () => {
-  const seeds = [1, 2, 3, 4, 5, 6, 7, 8];
+  const seeds = [1, 2, 3, 4, 5, 6, 7, 8, 13];
 
   const faultsSeen: Record<string, number> = {};
 

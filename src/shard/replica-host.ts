@@ -1,0 +1,50 @@
+/** What a replica asks of its surroundings. */
+import type { LogIndex, NodeId, ShardId } from '../base/ids.js';
+import type { Limits } from '../base/limits.js';
+import type { Prng } from '../base/prng.js';
+import type { Clock } from '../env/clock.js';
+import type { Logger } from '../env/logger.js';
+import type { Entry, HardState, RaftMessage } from '../raft/types.js';
+
+/** Ticks that Raft's times are counted in. */
+export interface ReplicaTiming {
+  readonly heartbeatTicks: number;
+  readonly electionTicksMin: number;
+  readonly electionTicksMax: number;
+}
+
+/** What has something to carry out at the end of the turn. */
+export interface Scheduled {
+  handleReady(): void;
+}
+
+/** What a replica needs of the node that it lives on. */
+export interface ReplicaHost {
+  readonly nodeId: NodeId;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: Prng;
+  readonly limits: Limits;
+  readonly timing: ReplicaTiming;
+  append(shard: ShardId, records: LogRecords): Promise<void>;
+  /** Puts a message into this turn's frame to `node`. */
+  send(node: NodeId, shard: ShardId, message: RaftMessage): void;
+  /** Has `handleReady` called at the end of the turn. */
+  schedule(replica: Scheduled): void;
+  /** The node cannot go on: its log failed, its data is damaged, or an assertion did not hold. */
+  fail(error: Error): void;
+}
+
+/** What a replica asks of its tree beyond what the state machine does. */
+export interface ReplicaTree {
+  readonly durableAppliedIndex: LogIndex;
+  onDurable(callback: (appliedIndex: LogIndex) => void): void;
+  /** Back-pressure: defined while the tree cannot take more. */
+  writeStall(): Promise<void> | undefined;
+}
+
+export interface LogRecords {
+  readonly hardState: HardState | undefined;
+  readonly entries: readonly Entry[];
+  readonly mustSync: boolean;
+}
