@@ -13,7 +13,7 @@ import {
 } from './segment-format.js';
 
 /** A record of entries ends with the entry that reaches this many bytes: what a reader of one entry must fetch. */
-export const entriesRecordBytesMax = 256 * 1024;
+const entriesRecordBytesMax = 256 * 1024;
 
 /** A buffer that one large batch made this large is not kept for the next. */
 const keptBufferBytesMax = 4 * 1024 * 1024;
