@@ -9,7 +9,7 @@ import { QuorateError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
-import type { Clock } from '../env/clock.js';
+import type { Clock, Timer } from '../env/clock.js';
 import type { Operation, OperationResult, RequestId } from '../mvcc/operations.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardMap } from '../placement/shard-map.js';
@@ -68,6 +68,8 @@ export class Router {
   #retries: { readonly atMs: number; readonly routed: Routed }[] = [];
   /** To be forwarded at the end of this turn, one request for each shard. */
   #forwards = new Map<ShardDescriptor, { readonly node: NodeId; readonly routed: Routed[] }>();
+  /** Fires when the next operation reaches its deadline. */
+  #expiryTimer: Timer | undefined;
   #stopping = false;
 
   constructor(options: RouterOptions) {
@@ -282,7 +284,25 @@ export class Router {
     const due = this.#retries.filter((retry) => retry.atMs <= now);
     if (due.length > 0) this.#retries = this.#retries.filter((retry) => retry.atMs > now);
     for (const { routed } of due) if (!routed.finished && routed.deadlineMs > now) this.#try(routed);
-    for (const routed of this.#pending) if (routed.deadlineMs <= now) this.#expire(routed);
+    this.#expireDue();
+  }
+
+  /**
+   * Ends what has reached its deadline, and comes back in time for the next: a caller that got its answer only with
+   * the next tick would have given up by its own clock, without learning what was wrong.
+   */
+  #expireDue(): void {
+    const { clock } = this.#options;
+    const now = clock.monotonicMs();
+    let nextMs = Infinity;
+    for (const routed of this.#pending) {
+      if (routed.deadlineMs <= now) this.#expire(routed);
+      else nextMs = Math.min(nextMs, routed.deadlineMs);
+    }
+    this.#expiryTimer?.cancel();
+    this.#expiryTimer = undefined;
+    if (nextMs === Infinity) return;
+    this.#expiryTimer = clock.after(Math.max(expiryMsMin, nextMs - now), () => this.#expireDue());
   }
 
   #expire(routed: Routed): void {
@@ -323,6 +343,7 @@ export class Router {
   /** Ends all that is left. */
   close(): void {
     this.#stopping = true;
+    this.#expiryTimer?.cancel();
     for (const routed of this.#pending) {
       if (routed.task?.begun === true && routed.operation.type !== 'get') routed.maybeApplied = true;
       this.#fail(routed, new QuorateError('NODE_STOPPING', `node ${this.#options.nodeId} is stopping`));
@@ -338,3 +359,5 @@ const unavailable: ReadonlySet<string> = new Set([
   'EPOCH_MISMATCH',
 ]);
 const forwardOverheadBytes = 64;
+/** Looks at all operations are at least this far apart. */
+const expiryMsMin = 5;

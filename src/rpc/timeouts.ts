@@ -28,5 +28,5 @@ export function remainingTimeoutMs(deadline: Date | number, nowEpochMs: number, 
  * clock ends the call with one that does not.
  */
 export function answerTimeoutMs(remainingMs: number): number {
-  return remainingMs - Math.min(50, remainingMs / 10);
+  return remainingMs - Math.min(100, remainingMs / 10);
 }
