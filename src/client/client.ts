@@ -99,10 +99,7 @@ export class Client implements AsyncDisposable {
         chooseAddress(this.#dispatcher.table, key, (address) => this.#dispatcher.isAvailable(address), avoid),
       onStaleMap: (): void => this.#refreshMap(mapRefreshMsMin),
     };
-    return scanPages(this.#calls, routing, scanQuery(options), {
-      ...this.#limits(options, this.#settings.scanDeadlineMs),
-      continueAtLaterTimestamp: options.continueAtLaterTimestamp ?? false,
-    });
+    return scanPages(this.#calls, routing, scanQuery(options), this.#limits(options, this.#settings.scanDeadlineMs));
   }
 
   /** Nodes and shards, as the first node that answers sees them. */

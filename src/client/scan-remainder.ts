@@ -3,7 +3,8 @@ import type { ScanPage } from '../rpc/backend.js';
 import type { ScanQuery } from '../rpc/scan-codec.js';
 
 /** What is left of a scan after a page of it; undefined when nothing is. */
-export function scanRemainder(query: ScanQuery, { records }: ScanPage): ScanQuery | undefined {
+export function scanRemainder(whole: ScanQuery, { records, readTs }: ScanPage): ScanQuery | undefined {
+  const query = { ...whole, readTs };
   if (records.length === 0) return query;
   if (query.limit > 0 && records.length >= query.limit) return undefined;
   const limit = query.limit === 0 ? 0 : query.limit - records.length;

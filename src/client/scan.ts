@@ -1,5 +1,6 @@
 import { QuorateError } from '../base/errors.js';
 import { emptyBytes } from '../base/bytes.js';
+import { Timestamp } from '../base/ids.js';
 import type { ScanPage } from '../rpc/backend.js';
 import { decodeScanPage, encodeScanRequest, type ScanQuery } from '../rpc/scan-codec.js';
 import { fromGrpcError } from '../rpc/status.js';
@@ -27,21 +28,18 @@ export function scanQuery(options: ScanOptions): ScanQuery {
     limit: count('limit', options.limit),
     pageBytes: count('pageBytes', options.pageBytes),
     consistency: options.consistency ?? 'linearizable',
+    readTs: Timestamp(count('readTs', options.readTs)),
   };
 }
 
-/**
- * The pages of a scan. Before the first page every failure that can be retried is; after it only if the caller takes
- * the rest at a later timestamp.
- */
+/** The pages of a scan, all at one read timestamp: what can be tried again goes on behind the last key that was read. */
 export async function* scanPages(
   calls: Calls,
   routing: ScanRouting,
   query: ScanQuery,
-  limits: CallLimits & { readonly continueAtLaterTimestamp: boolean },
+  limits: CallLimits,
 ): AsyncGenerator<ScanPage, void, undefined> {
   let rest = query;
-  let begun = false;
   let avoid: string | undefined;
   for (let attempts = 1; ; attempts++) {
     const address = routing.choose(rest.start, avoid);
@@ -49,7 +47,6 @@ export async function* scanPages(
       if (address === undefined) throw new QuorateError('UNAVAILABLE', 'no node is available');
       for await (const page of pagesOf(calls, address, rest, limits)) {
         const remainder = scanRemainder(rest, page);
-        begun = true;
         attempts = 1;
         yield page;
         if (remainder === undefined) return;
@@ -67,7 +64,7 @@ export async function* scanPages(
       }
       const time = { nowMs: performance.now(), deadlineMs: limits.deadlineMs };
       const decision = decideRetry({ error, attempts, ...time, random: Math.random() });
-      if (decision.type === 'giveUp' || (begun && !limits.continueAtLaterTimestamp)) throw error;
+      if (decision.type === 'giveUp') throw error;
       await delay(decision.atMs - time.nowMs, limits);
     }
   }

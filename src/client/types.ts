@@ -70,11 +70,11 @@ export interface ScanOptions extends ReadOptions {
   /** For the whole scan, the time that the caller takes included. Default: the client's `scanDeadlineMs`. */
   readonly deadlineMs?: number | undefined;
   /**
-   * A scan reads everything at one timestamp. If its connection breaks when pages have been handed out, it fails with
-   * UNAVAILABLE, since the rest can be read at a later timestamp only. With true it goes on all the same, behind the
-   * last key; `readTs` of the pages tells. Default false.
+   * Reads the range as it was at this timestamp, for example that of an earlier scan's pages. Default: now. One that
+   * was not issued yet is refused with INVALID_ARGUMENT, one from before the nodes' `versionRetentionMs` with
+   * READ_TOO_OLD.
    */
-  readonly continueAtLaterTimestamp?: boolean | undefined;
+  readonly readTs?: number | undefined;
 }
 
 export type { RequestId, ScanPage, ScanRecord };

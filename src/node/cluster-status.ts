@@ -14,7 +14,7 @@ export function localReplicaStatus({ replica, tree }: HostedShard): LocalReplica
     term: replica.term,
     appliedIndex: replica.appliedIndex,
     commitIndex: replica.commitIndex,
-    bytes: tree.stats().bytes,
+    bytes: tree.stats().bytes + tree.stats().memtableBytes,
   };
 }
 

@@ -66,8 +66,13 @@ export class Scanner {
 
   async #readTimestamp(request: ScanRequest, deadlineMs: number, signal: AbortSignal): Promise<Timestamp> {
     if (request.consistency === 'linearizable') {
-      return this.#untilDone(deadlineMs, signal, () => this.#options.timestamps.request(1));
+      const now = await this.#untilDone(deadlineMs, signal, () => this.#options.timestamps.request(1));
+      // Writes at a timestamp that is yet to be issued could still come.
+      if (request.readTs > now)
+        throw new QuorateError('INVALID_ARGUMENT', `timestamp ${request.readTs} was not issued yet`);
+      return request.readTs === 0 ? now : request.readTs;
     }
+    if (request.readTs !== 0) return request.readTs;
     let newest = 0;
     for (const shard of this.#options.shardMap().shards) {
       newest = Math.max(newest, this.#options.executor(shard)?.replica.machine.maxVersion ?? 0);

@@ -27,6 +27,8 @@ export interface ScanRequest {
   /** About this many bytes a page; 0 is the node's default, which is also the maximum. */
   readonly pageBytes: number;
   readonly consistency: 'linearizable' | 'stale';
+  /** Timestamp of the read snapshot; 0 is now. */
+  readonly readTs: Timestamp;
   /** For the whole scan. */
   readonly timeoutMs: number;
 }

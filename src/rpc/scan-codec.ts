@@ -1,5 +1,6 @@
 /** `ScanRequest` and `ScanPage` of proto/kv.proto. Decoded byte strings are copies. */
 import { emptyBytes } from '../base/bytes.js';
+import type { Timestamp } from '../base/ids.js';
 import type { ScanPage, ScanRecord } from './backend.js';
 import { decodeTimestamp } from './decode-ids.js';
 import { consistencyNumber, consistencyOf, type Consistency } from './enums.js';
@@ -21,6 +22,8 @@ export interface ScanQuery {
   /** 0 is the node's limit. */
   readonly pageBytes: number;
   readonly consistency: Consistency;
+  /** 0 is now. */
+  readonly readTs: Timestamp;
 }
 
 export function encodeScanRequest(query: ScanQuery): Buffer {
@@ -33,6 +36,7 @@ export function encodeScanRequest(query: ScanQuery): Buffer {
   writer.uint(6, query.limit);
   writer.uint(7, query.pageBytes);
   writer.uint(8, consistencyNumber(query.consistency));
+  writer.uint(9, query.readTs);
   return writer.finish();
 }
 
@@ -46,6 +50,7 @@ export function decodeScanRequest(bytes: Uint8Array): ScanQuery {
   let limit = 0;
   let pageBytes = 0;
   let consistency: Consistency = 'linearizable';
+  let readTs = 0;
   const reader = new WireReader(bytes);
   while (reader.next()) {
     switch (reader.field) {
@@ -73,11 +78,14 @@ export function decodeScanRequest(bytes: Uint8Array): ScanQuery {
       case 8:
         consistency = consistencyOf(reader.enumNumber());
         break;
+      case 9:
+        readTs = reader.uint();
+        break;
       default:
         reader.skip();
     }
   }
-  return { start, end, prefix, reverse, keysOnly, limit, pageBytes, consistency };
+  return { start, end, prefix, reverse, keysOnly, limit, pageBytes, consistency, readTs: decodeTimestamp(readTs) };
 }
 
 export function encodeScanPage(page: ScanPage): Buffer {

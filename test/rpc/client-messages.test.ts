@@ -69,6 +69,7 @@ describe('messages of clients, through the twin', () => {
         limit: id,
         pageBytes: id,
         consistency: fc.constantFrom('linearizable' as const, 'stale' as const),
+        readTs: id.map(Timestamp),
       },
       { noNullPrototype: true },
     );
