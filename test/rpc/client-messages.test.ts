@@ -155,8 +155,9 @@ describe('timeouts', () => {
 
   it.each<[string, Date | number, number]>([
     ['none', Infinity, 5000],
-    ['in 1000 ms', 1_001_000, 950],
+    ['in 1000 ms', 1_001_000, 900],
     ['in 100 ms', new Date(1_000_100), 90],
+    ['in 10 s', 1_010_000, 9900],
     ['far away', 9_000_000, 60_000],
     ['just passed', 1_000_000, 0],
     ['long passed', 999_000, -900],
