@@ -4,7 +4,15 @@ import type { OperationResult } from '../rpc/public-types.js';
 import { NodeConnection } from './node-connection.js';
 import type { ClientSettings } from './options.js';
 import type { PendingOperation } from './pending-operation.js';
-import { cancelledError, deadlineError, decideRetry, finalError, hintsAtStaleMap, tryElsewhere } from './retry.js';
+import {
+  cancelledError,
+  deadlineError,
+  decideRetry,
+  finalError,
+  hintsAtStaleMap,
+  moreTelling,
+  tryElsewhere,
+} from './retry.js';
 import { chooseAddress, type RoutingTable } from './routing.js';
 
 /** Deadlines and the times of retries are looked at this often, for all operations together. */
@@ -115,14 +123,14 @@ export class Dispatcher {
   #attemptFailed(operation: PendingOperation, error: QuorateError, address: string): void {
     const nowMs = performance.now();
     operation.attempts++;
-    operation.lastError = error;
+    operation.lastError = moreTelling(operation.lastError, error);
     operation.avoid = tryElsewhere(error) ? address : undefined;
     if (operation.isWrite && error.outcome === 'unknown') operation.attemptMaybeApplied = true;
     if (hintsAtStaleMap(error)) this.#events.onStaleMap();
     const { attempts, deadlineMs } = operation;
     const decision = decideRetry({ error, attempts, nowMs, deadlineMs, random: Math.random() });
     if (decision.type === 'retry') operation.state = { type: 'waiting', untilMs: decision.atMs };
-    else this.#settle(operation, failed(finalError(error, operation.attemptMaybeApplied)));
+    else this.#settle(operation, failed(finalError(operation.lastError, operation.attemptMaybeApplied)));
   }
 
   #settle(operation: PendingOperation, result: OperationResult): void {

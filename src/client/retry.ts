@@ -84,3 +84,11 @@ export function finalError(error: QuorateError, maybeApplied: boolean): QuorateE
   const { code, message, retryable, shard, retryAfterMs } = error;
   return new QuorateError(code, message, { outcome, retryable, shard, retryAfterMs, cause: error });
 }
+
+/**
+ * The error to end with when there is no time for another attempt: what a node said about the shard tells the caller
+ * more than a connection that an attempt after it did not get.
+ */
+export function moreTelling(before: QuorateError | undefined, latest: QuorateError): QuorateError {
+  return before?.shard !== undefined && latest.code === 'UNAVAILABLE' ? before : latest;
+}

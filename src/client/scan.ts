@@ -7,7 +7,7 @@ import { fromGrpcError } from '../rpc/status.js';
 import { delay, type CallLimits, type Calls } from './calls.js';
 import { bytesOf } from './operations.js';
 import { invalid } from './options.js';
-import { cancelledError, decideRetry, finalError, tryElsewhere } from './retry.js';
+import { cancelledError, decideRetry, finalError, moreTelling, tryElsewhere } from './retry.js';
 import { scanRemainder } from './scan-remainder.js';
 import type { ScanOptions } from './types.js';
 
@@ -41,6 +41,7 @@ export async function* scanPages(
 ): AsyncGenerator<ScanPage, void, undefined> {
   let rest = query;
   let avoid: string | undefined;
+  let lastError: QuorateError | undefined;
   for (let attempts = 1; ; attempts++) {
     const address = routing.choose(rest.start, avoid);
     try {
@@ -58,13 +59,14 @@ export async function* scanPages(
         throw cancelledError(limits.signal.reason, { maybeApplied: false, lastError: undefined });
       }
       const error = finalError(fromGrpcError(thrown), false);
+      lastError = moreTelling(lastError, error);
       if (tryElsewhere(error)) {
         routing.onStaleMap();
         avoid = address;
       }
       const time = { nowMs: performance.now(), deadlineMs: limits.deadlineMs };
       const decision = decideRetry({ error, attempts, ...time, random: Math.random() });
-      if (decision.type === 'giveUp') throw error;
+      if (decision.type === 'giveUp') throw lastError;
       await delay(decision.atMs - time.nowMs, limits);
     }
   }

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { QuorateError, type ErrorCode, type QuorateErrorOptions } from '../../src/base/errors.js';
 import { ShardId } from '../../src/base/ids.js';
-import { backoffMs, cancelledError, deadlineError, decideRetry, finalError } from '../../src/client/retry.js';
+import {
+  backoffMs,
+  cancelledError,
+  deadlineError,
+  decideRetry,
+  finalError,
+  moreTelling,
+} from '../../src/client/retry.js';
 
 const decide = (
   code: ErrorCode,
@@ -64,5 +71,18 @@ describe('how a call ends', () => {
     expect(finalError(lastError, false)).toBe(lastError);
     expect(finalError(lastError, true)).toMatchObject({ code: 'SHARD_UNAVAILABLE', outcome: 'unknown', shard: 3 });
     expect(finalError(lastError.withUnknownOutcome(), false)).toMatchObject({ outcome: 'notApplied', shard: 3 });
+  });
+});
+
+describe('moreTelling', () => {
+  const ofShard = new QuorateError('SHARD_UNAVAILABLE', 'no leader', { shard: ShardId(3) });
+  const unconnected = new QuorateError('UNAVAILABLE', 'no connection');
+
+  it('keeps what a node said about the shard over a connection that was not had', () => {
+    expect(moreTelling(ofShard, unconnected)).toBe(ofShard);
+    expect(moreTelling(undefined, unconnected)).toBe(unconnected);
+    expect(moreTelling(unconnected, ofShard)).toBe(ofShard);
+    const overloaded = new QuorateError('OVERLOADED', 'full');
+    expect(moreTelling(ofShard, overloaded)).toBe(overloaded);
   });
 });
