@@ -29,7 +29,7 @@ export interface ProcessExit {
 }
 
 /** One node; its process may start and end any number of times. */
-export class ClusterProcess {
+class ClusterProcess {
   readonly id: number;
   readonly endpoint: string;
   readonly peerAddress: string;
@@ -169,7 +169,7 @@ export class ProcessCluster implements AsyncDisposable {
 }
 
 /** Ports of the loopback interface that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<number[]> {
+async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   await Promise.all(
     servers.map((server) => new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))),

@@ -34,7 +34,7 @@ export interface EventMeaning<Input, Output> {
 }
 
 /** Pairs the events of each process to operations. The place of an event in the log is its time. */
-export class EventLog<Input, Output> {
+class EventLog<Input, Output> {
   readonly #meaning: EventMeaning<Input, Output>;
   readonly #recorder: HistoryRecorder<Input, Output>;
   readonly #openByProcess = new Map<number, { handle: OpenOperation; invoked: Event }>();

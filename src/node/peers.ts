@@ -16,7 +16,7 @@ import { decodePeerFrame, encodePeerFrame } from '../rpc/peer-codec.js';
 import type { Hello, PeerFrame, PeerRequest, PeerResponse, RequestFrame, ShardMessage } from '../rpc/peer-messages.js';
 import { PeerLink } from './peer-link.js';
 
-export const protocolVersion = { min: 1, max: 1 } as const;
+const protocolVersion = { min: 1, max: 1 } as const;
 
 export interface PeersOptions {
   readonly clusterId: string;

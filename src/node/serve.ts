@@ -27,7 +27,7 @@ export interface RunningNode extends AsyncDisposable {
 }
 
 const packageFile = createRequire(import.meta.url)('quorate/package.json') as { version: string };
-export const softwareVersion = packageFile.version;
+const softwareVersion = packageFile.version;
 
 /** Starts a node; it is ready for requests when this resolves, also while it has not met the others yet. */
 export async function serveNode(options: NodeOptions, dependencies: { logger: Logger }): Promise<RunningNode> {

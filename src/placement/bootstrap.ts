@@ -7,7 +7,7 @@ import type { ShardDescriptor } from '../shard/descriptor.js';
 import { assignShards } from './ring.js';
 
 /** Voters of the placement group, at most. */
-export const placementReplicasMax = 5;
+const placementReplicasMax = 5;
 
 export interface FirstMap {
   readonly nodes: readonly NodeId[];

@@ -10,7 +10,7 @@ import { assert } from '../base/assert.js';
 import { Timestamp, timestampEpochMs } from '../base/ids.js';
 
 /** How far ahead of the clock the high water is put: a raise is needed about this often, in microseconds. */
-export const highWaterStepMicros = 3_000_000;
+const highWaterStepMicros = 3_000_000;
 
 export type Allocation =
   | { readonly type: 'issued'; readonly first: Timestamp }

@@ -1,6 +1,6 @@
 /** What a shard is: its key range, its epoch and its replicas. Kept in the shard's own state and in the shard map. */
 import { assert } from '../base/assert.js';
-import { compareBytes, copyBytes, equalBytes } from '../base/bytes.js';
+import { compareBytes, copyBytes } from '../base/bytes.js';
 import { ByteReader, ByteWriter, DecodeError } from '../base/coding.js';
 import { NodeId, ReplicaId, ShardId } from '../base/ids.js';
 
@@ -34,10 +34,6 @@ export function containsKey(descriptor: ShardDescriptor, key: Uint8Array): boole
 
 export function sameEpoch(a: ShardEpoch, b: ShardEpoch): boolean {
   return a.membership === b.membership && a.range === b.range;
-}
-
-export function equalDescriptors(a: ShardDescriptor, b: ShardDescriptor): boolean {
-  return equalBytes(encodeDescriptor(a), encodeDescriptor(b));
 }
 
 export function replicaOn(descriptor: ShardDescriptor, node: NodeId): ReplicaId | undefined {
