@@ -17,7 +17,7 @@ import type { ScanPage, ScanRecord, ScanRequest } from '../rpc/backend.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import type { KvExecutor, TimestampSource } from '../shard/kv-executor.js';
-import { retryDelayMs } from './retry.js';
+import { answerMsMax, retryDelayMs } from './retry.js';
 
 export interface ScannerOptions {
   readonly clock: Clock;
@@ -120,7 +120,7 @@ export class Scanner {
       const message = `shard ${shard.shard} has no leader that this node knows`;
       throw new QuorateError('SHARD_UNAVAILABLE', message, { shard: shard.shard });
     }
-    const timeoutMs = Math.max(1, at.deadlineMs - clock.monotonicMs());
+    const timeoutMs = Math.max(1, Math.min(at.deadlineMs - clock.monotonicMs(), answerMsMax(at.tries)));
     const body = { type: 'scanPage', shard: shard.shard, epoch: shard.epoch, ...spec, consistency } as const;
     const response = await this.#options.request(node, body, timeoutMs);
     if (response.type === 'scannedPage') return response;
@@ -131,25 +131,34 @@ export class Scanner {
   /** Tries until it works, fails for good, or the time is over. */
   async #untilDone<T>(deadlineMs: number, signal: AbortSignal, attempt: (tries: number) => Promise<T>): Promise<T> {
     const { clock, random } = this.#options;
+    let lastError: QuorateError | undefined;
     for (let tries = 1; ; tries++) {
       if (signal.aborted) throw new QuorateError('CANCELLED', 'the caller gave up');
       try {
         return await before(clock, deadlineMs, attempt(tries));
       } catch (thrown) {
         const error = QuorateError.from(thrown, 'notApplied');
+        // Why the attempts before failed tells the caller more than that the time is over.
+        if (!error.retryable) throw lastError !== undefined && isTimeOver(error) ? givenUp(lastError) : error;
         const delayMs = retryDelayMs(tries, error.retryAfterMs, random);
-        if (!error.retryable) throw error;
-        if (clock.monotonicMs() + delayMs >= deadlineMs) {
-          const { shard } = error;
-          throw new QuorateError('SHARD_UNAVAILABLE', `${error.message}; given up at the deadline`, {
-            shard,
-            cause: error,
-          });
-        }
+        if (clock.monotonicMs() + delayMs >= deadlineMs) throw givenUp(error);
+        lastError = error;
         await new Promise<void>((resolve) => clock.after(delayMs, resolve));
       }
     }
   }
+}
+
+function isTimeOver(error: QuorateError): boolean {
+  return error.code === 'DEADLINE_EXCEEDED';
+}
+
+/** How a scan ends whose attempts failed with this until its deadline. */
+function givenUp(cause: QuorateError): QuorateError {
+  return new QuorateError('SHARD_UNAVAILABLE', `${cause.message}; given up at the deadline`, {
+    shard: cause.shard,
+    cause,
+  });
 }
 
 /** Rejects with DEADLINE_EXCEEDED when `promise` is not there by then. */

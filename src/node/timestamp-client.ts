@@ -3,7 +3,7 @@
  * served here when this node is it. While one request is under way, the next gathers.
  */
 import { QuorateError } from '../base/errors.js';
-import { Timestamp } from '../base/ids.js';
+import { placementShardId, Timestamp } from '../base/ids.js';
 import type { NodeId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { PlacementLeader } from '../placement/placement-leader.js';
@@ -75,7 +75,7 @@ export class TimestampClient implements TimestampSource {
           const message = `no timestamp from the placement group: ${cause.message}`;
           const error = new QuorateError('TIMESTAMP_UNAVAILABLE', message, {
             cause,
-            shard: cause.shard,
+            shard: placementShardId,
             retryAfterMs: retryMs,
           });
           for (const request of waiting) request.reject(error);
