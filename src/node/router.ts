@@ -15,7 +15,7 @@ import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardMap } from '../placement/shard-map.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import type { KvExecutor, Task } from '../shard/kv-executor.js';
-import { retryDelayMs } from './retry.js';
+import { answerMsMax, retryDelayMs } from './retry.js';
 
 export interface RouterOptions {
   readonly nodeId: NodeId;
@@ -230,7 +230,8 @@ export class Router {
     const live = group.filter((routed) => !routed.finished);
     if (live.length === 0) return;
     const now = this.#options.clock.monotonicMs();
-    const timeoutMs = Math.max(1, Math.max(...live.map((routed) => routed.deadlineMs)) - now);
+    const leftMs = Math.max(...live.map((routed) => routed.deadlineMs)) - now;
+    const timeoutMs = Math.max(1, Math.min(leftMs, answerMsMax(Math.min(...live.map((routed) => routed.tries)))));
     const operations = live.map((routed) => routed.operation);
     let response: PeerResponse;
     // From here on each of them may take effect; what comes back says so, or not.
@@ -266,7 +267,9 @@ export class Router {
     }
     const { error } = result;
     if (error.outcome === 'unknown' && routed.operation.type !== 'get') routed.maybeApplied = true;
-    if (error.retryable && routed.retries && !this.#stopping) this.#retryLater(routed, error);
+    // The time of one try at another node is over before that of the operation.
+    const mayMend = error.retryable || error.code === 'DEADLINE_EXCEEDED';
+    if (mayMend && routed.retries && !this.#stopping) this.#retryLater(routed, error);
     else this.#fail(routed, error);
   }
 
