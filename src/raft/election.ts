@@ -34,6 +34,12 @@ export class ElectionTimer {
     this.#ticks = 0;
   }
 
+  /** The leader is probably dead: the shortest timeout counts as passed, and the rest is drawn anew. */
+  suspect(): void {
+    this.#ticks = this.#ticksMin;
+    this.#timeoutTicks = this.#ticksMin + this.#random.int(1, Math.max(1, this.#ticksMax - this.#ticksMin));
+  }
+
   /** Counts from zero, against a new timeout. */
   redraw(): void {
     this.#ticks = 0;

@@ -152,9 +152,13 @@ export class Raft {
     this.#leadership?.sendRead(to, entries);
   }
 
-  /** The connection to the peer broke: what was in flight is lost. */
+  /**
+   * The connection to the peer broke: what was in flight is lost. A follower whose leader it was campaigns soon; where
+   * only the connection is broken, the others still hear the leader and ignore that.
+   */
   peerUnreachable(replica: ReplicaId): void {
     this.#leadership?.peerUnreachable(replica);
+    this.#roles.suspect(replica);
   }
 
   /** The host's state machine has everything up to `index`. */

@@ -113,6 +113,11 @@ export class Roles {
     this.#electionTimer.restart();
   }
 
+  /** The connection to `peer` broke. If it leads: it need not be waited for, nor protected from elections. */
+  suspect(peer: ReplicaId): void {
+    if (this.#state.type === 'follower' && this.#leader === peer) this.#electionTimer.suspect();
+  }
+
   // Votes
 
   get #voterState(): VoterState {
