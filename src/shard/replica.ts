@@ -51,6 +51,9 @@ export class Replica {
   readonly #proposals: Proposals;
   readonly #freshness: Freshness;
   #applying = false;
+  #syncsUnderWay = 0;
+  /** Ticks since the log was asked to sync, or last did. */
+  #ticksWithoutSync = 0;
   /** Committed, and durable here, up to this index. */
   #applicable: LogIndex;
   #closed = false;
@@ -149,6 +152,9 @@ export class Replica {
 
   tick(): void {
     this.#raft.tick();
+    this.#ticksWithoutSync = this.#syncsUnderWay === 0 ? 0 : this.#ticksWithoutSync + 1;
+    // Others could store what this node's disk does not: a leader whose disk stalls yields.
+    if (this.isLeader && this.#ticksWithoutSync >= this.#host.timing.electionTicksMax) this.transferLeadership();
     this.#schedule();
   }
 
@@ -260,9 +266,12 @@ export class Replica {
   #persist(ready: Ready): void {
     const { hardState, entries, mustSync } = ready;
     if (hardState === undefined && entries.length === 0) return;
+    if (mustSync) this.#syncsUnderWay++;
     this.#host.append(this.shard, { hardState, entries, mustSync }).then(
       () => {
         if (this.#closed || !mustSync) return;
+        this.#syncsUnderWay--;
+        this.#ticksWithoutSync = 0;
         for (const message of ready.messagesAfterSync) this.#sendMessage(message);
         this.#raft.synced(ready.syncPoint);
         this.#schedule();
