@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'vitest';
+import type { Call } from './scenario.js';
+import { Scenario } from './scenario.js';
+
+/** Keeps putting `key-<i>` at all nodes in turn; answers come in later. */
+function putMany(scenario: Scenario, count: number): { readonly key: string; readonly call: Call }[] {
+  return Array.from({ length: count }, (_, i) => {
+    const key = `key-${i}`;
+    return { key, call: scenario.put((i % 3) + 1, key, `value of ${key}`, { timeoutMs: 20_000 }) };
+  });
+}
+
+async function expectAcknowledged(scenario: Scenario, puts: readonly { key: string; call: Call }[]): Promise<number> {
+  const acknowledged = puts.filter(({ call }) => call.result?.type === 'written');
+  const found = await scenario.scan(1);
+  for (const { key } of acknowledged) expect(found.get(key)).toBe(`value of ${key}`);
+  return acknowledged.length;
+}
+
+describe('power loss', () => {
+  test.each([31, 32, 33])('of all three nodes at once keeps everything acknowledged (seed %i)', async (seed) => {
+    const scenario = await Scenario.formed({ seed, shards: 2 });
+    const puts = putMany(scenario, 60);
+    await scenario.until('half are answered', () => puts.filter(({ call }) => call.result !== undefined).length >= 30);
+    const more = putMany(scenario, 90).slice(60);
+    await scenario.run(1);
+    for (const machine of scenario.cluster.machines) machine.crash('none');
+    scenario.cluster.startAll();
+    await scenario.ready();
+    expect(await expectAcknowledged(scenario, [...puts, ...more])).toBeGreaterThanOrEqual(30);
+  });
+
+  test('a node that lost its disk is refused under its old identity, and the others go on', async () => {
+    const scenario = await Scenario.formed({ seed: 34 });
+    await scenario.written(scenario.put(1, 'k', 'kept'));
+    await scenario.run(1000);
+    const lost = scenario.machine(3);
+    lost.crash('all');
+    await lost.disk.removeTree('/data');
+    lost.start();
+    await scenario.run(10_000);
+    expect(lost.node?.isReady ?? false).toBe(false);
+    const refusals = scenario.cluster.log.lines.filter(({ fields }) => /lost its disk/.test(String(fields.reason)));
+    expect(refusals.map(({ message }) => message)).toContain('refused a peer');
+    await scenario.written(scenario.put(1, 'k', 'changed'));
+    expect(await scenario.value(scenario.get(2, 'k'))).toBe('changed');
+  });
+});
+
+describe('a write is acknowledged only when a majority has synced it', () => {
+  test('with the disks of both followers stalled it waits, and goes on after', async () => {
+    const scenario = await Scenario.formed({ seed: 35 });
+    const leader = scenario.leaderOf();
+    await scenario.leadBy(leader, 0);
+    await scenario.run(1000);
+    for (const id of scenario.others(leader)) scenario.machine(id).disk.stall();
+    const call = scenario.put(leader, 'k', 'v', { timeoutMs: 20_000 });
+    await scenario.run(3000);
+    expect(call.result).toBeUndefined();
+    for (const id of scenario.others(leader)) scenario.machine(id).disk.unstall();
+    await scenario.written(call);
+  });
+
+  test('one stalled follower of two makes no difference', async () => {
+    const scenario = await Scenario.formed({ seed: 36 });
+    const leader = scenario.leaderOf();
+    const [stalled] = scenario.others(leader);
+    scenario.machine(stalled).disk.stall();
+    const call = scenario.put(leader, 'k', 'v');
+    const askedAtMs = scenario.nowMs;
+    await scenario.written(call);
+    expect((call.answeredAtMs ?? Infinity) - askedAtMs).toBeLessThan(2000);
+  });
+
+  test("while the leader's own disk stalls nothing is acknowledged there; it hands over, and what the others stored is done", async () => {
+    const scenario = await Scenario.formed({ seed: 37 });
+    const leader = scenario.leaderOf();
+    const [other] = scenario.others(leader);
+    await scenario.run(1000);
+    scenario.machine(leader).disk.stall();
+    const requestId = scenario.newRequestId();
+    const there = scenario.put(leader, 'k', 'v', { timeoutMs: 6000, requestId });
+    await scenario.until('another leads', () => scenario.replica(other).leaderNode !== leader, 3000);
+    // The same write, asked for at the new leader: the two others had stored it.
+    await scenario.written(scenario.put(other, 'k', 'v', { requestId }));
+    expect(await scenario.value(scenario.get(other, 'k'))).toBe('v');
+    // A replica applies, and answers, only what its own log has durably.
+    expect(await scenario.failed(there)).toMatchObject({ outcome: 'unknown', shard: 1 });
+    scenario.machine(leader).disk.unstall();
+    await scenario.ready();
+    expect(await scenario.value(scenario.get(leader, 'k'))).toBe('v');
+  });
+});
+
+describe('a disk that fails', () => {
+  test('in one sync stops its node; after a restart nothing that was acknowledged is missing', async () => {
+    const scenario = await Scenario.formed({ seed: 38 });
+    const leader = scenario.leaderOf();
+    const before = putMany(scenario, 10);
+    for (const { call } of before) await scenario.written(call);
+    const machine = scenario.machine(leader);
+    let failures = 0;
+    machine.disk.fault = (operation, path) => {
+      if (operation !== 'sync' || !path.includes('/log/') || failures > 0) return undefined;
+      failures++;
+      return 'io';
+    };
+    const during = putMany(scenario, 30).slice(10);
+    await scenario.until('the node stops', () => !machine.isUp);
+    expect(machine.failure?.message).toContain('io');
+    for (const { call } of during) await scenario.run(call.result === undefined ? 50 : 0);
+    await scenario.run(5000);
+    machine.start();
+    await scenario.ready();
+    expect(await expectAcknowledged(scenario, [...before, ...during])).toBeGreaterThan(10);
+    expect(failures).toBe(1);
+  });
+
+  test('that is full stops its node with a clear error; with room it starts again with all that was acknowledged', async () => {
+    const scenario = await Scenario.formed({ seed: 39 });
+    const machine = scenario.machine(scenario.leaderOf());
+    machine.disk.quotaBytes = machine.disk.usedBytes() + 20_000;
+    const puts = Array.from({ length: 60 }, (_, i) => {
+      const key = `key-${i}`;
+      return { key, call: scenario.put((i % 3) + 1, key, `value of ${key}`, { timeoutMs: 20_000 }) };
+    });
+    const filler = Array.from({ length: 40 }, (_, i) => scenario.put(machine.id, `filler-${i}`, 'x'.repeat(3000)));
+    await scenario.run(20_000);
+    expect(machine.isUp).toBe(false);
+    expect(machine.failure?.message).toMatch(/\/data\/.*: noSpace$/);
+    expect(filler.map(({ result }) => result?.type)).toContain('written');
+    machine.disk.quotaBytes = Infinity;
+    machine.start();
+    await scenario.ready();
+    expect(await expectAcknowledged(scenario, puts)).toBeGreaterThan(0);
+  });
+});
