@@ -56,7 +56,8 @@ export class DiskError extends Error {
   readonly path: string;
 
   constructor(code: DiskErrorCode, path: string, operation: string, cause?: unknown) {
-    super(`${operation} ${path}: ${code}`, cause === undefined ? undefined : { cause });
+    const reason = cause instanceof Error ? `${code} (${cause.message})` : code;
+    super(`${operation} ${path}: ${reason}`, cause === undefined ? undefined : { cause });
     this.code = code;
     this.path = path;
   }
