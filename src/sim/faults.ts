@@ -6,7 +6,17 @@ import type { Prng } from '../base/prng.js';
 import type { SimCluster, SimMachine } from './cluster.js';
 import type { CrashKeeps } from './disk.js';
 
-const faultTypes = ['crash', 'powerLoss', 'pause', 'isolate', 'oneWay', 'hold', 'slowNetwork', 'slowDisk', 'clockJump'] as const;
+const faultTypes = [
+  'crash',
+  'powerLoss',
+  'pause',
+  'isolate',
+  'oneWay',
+  'hold',
+  'slowNetwork',
+  'slowDisk',
+  'clockJump',
+] as const;
 export type FaultType = (typeof faultTypes)[number];
 
 export interface FaultOptions {
