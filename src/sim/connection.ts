@@ -2,7 +2,7 @@ import { assert } from '../base/assert.js';
 import { crc32 } from '../base/checksum.js';
 import type { Prng } from '../base/prng.js';
 import type { Connection, ConnectionHandler } from '../env/network.js';
-import type { Link } from './network.js';
+import type { Link } from './link.js';
 import type { SimProcess } from './process.js';
 import type { Scheduler, ScheduledEvent } from './scheduler.js';
 

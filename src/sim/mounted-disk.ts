@@ -1,11 +1,18 @@
 import type { DiskTree } from './disk-tree.js';
-import type { SimDisk } from './disk.js';
 import type { SimProcess } from './process.js';
 import type { Scheduler } from './scheduler.js';
 import { TreeDisk, type DiskEffect, type DiskOperation } from './tree-disk.js';
 
+/** What survives the process. */
+interface MachineDisk {
+  readonly generation: number;
+  readonly freeBytes: number;
+  begin<T>(operation: DiskOperation, path: string, effect: DiskEffect<T>): () => T;
+  whenNotStalled(callback: () => void): void;
+}
+
 export interface Mount {
-  readonly disk: SimDisk;
+  readonly disk: MachineDisk;
   readonly tree: DiskTree;
   /** Operations of all mounted disks that have not happened yet. */
   readonly inFlight: Set<() => void>;

@@ -2,21 +2,9 @@ import { assert, defined } from '../base/assert.js';
 import type { Prng } from '../base/prng.js';
 import type { Connection, Listener, Network } from '../env/network.js';
 import { connectPair, type SimConnection } from './connection.js';
+import type { Link } from './link.js';
 import type { SimProcess } from './process.js';
 import type { Scheduler } from './scheduler.js';
-
-/** One direction between two hosts; connections in both directions use it. */
-export interface Link {
-  readonly from: string;
-  readonly to: string;
-  /**
-   * `blocked`: nothing arrives; connections that try break after a while, new ones do not come up.
-   * `held`: nothing arrives until it is open again, but connections live on.
-   */
-  state: 'open' | 'blocked' | 'held';
-  /** Shortest and longest time that a frame is under way, in virtual milliseconds; mostly near the shortest. */
-  delayMs: readonly [min: number, max: number];
-}
 
 export interface SimNetworkOptions {
   readonly random: Prng;
