@@ -47,6 +47,12 @@ export class EntryPlaces {
     return LogIndex(this.#lastIndex);
   }
 
+  /** Where the first of them lies. Call it only when there is one. */
+  get firstSegment(): number {
+    assert(!this.isEmpty, 'no entry is on disk');
+    return this.#rows[this.#head * columns + 1];
+  }
+
   /** Adds a record whose entries `first … last` are live. */
   push(first: LogIndex, last: LogIndex, place: RecordPlace): void {
     assert(first <= last, 'a record without live entries');

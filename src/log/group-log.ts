@@ -9,6 +9,8 @@ export interface GroupLogHost {
   readEntries(places: readonly EntriesPlace[], bytesMax: number): Promise<Entry[]>;
   /** The group's prefix was truncated: to be recorded. */
   truncated(group: GroupState, type: TruncationType): void;
+  /** Whether the segment is of the older half of the log. */
+  isOld(segment: number): boolean;
 }
 
 /** One Raft group's part of the {@link SharedLog}, as its replica reads it; written through `SharedLog.append`. */
@@ -36,6 +38,12 @@ export class GroupLog implements LogView {
 
   get lastIndex(): LogIndex {
     return this.#state.lastIndex;
+  }
+
+  /** Whether its first entry lies in the older half of the node's log: the group is one of those that keep it long. */
+  get keepsLogLong(): boolean {
+    const segment = this.#state.firstSegment;
+    return segment !== undefined && this.#host.isOld(segment);
   }
 
   term(index: LogIndex): Term | undefined {

@@ -82,6 +82,11 @@ export class GroupState implements LogView {
     return this.#cache.firstIndex <= this.lastIndex;
   }
 
+  /** Where its first durable entry lies; undefined when it has none. */
+  get firstSegment(): number | undefined {
+    return this.#places.isEmpty ? undefined : this.#places.firstSegment;
+  }
+
   /** The last entry that was dropped, with its term; index 0 when none was. */
   get dropped(): DroppedEntry {
     return this.#dropped;

@@ -60,6 +60,11 @@ export class SegmentSet implements SegmentUse {
     return this.newest.segment;
   }
 
+  /** Whether `segment` is of the older half. */
+  isOld(segment: number): boolean {
+    return segment - this.oldest.segment < Math.floor(this.count / 2);
+  }
+
   /** Takes out the segments before `first`, oldest first. */
   takeBefore(first: number): SegmentFile[] {
     assert(first <= this.newest.segment, 'the newest segment is always needed');

@@ -99,6 +99,7 @@ export class SharedLog {
       { onDurable: () => this.#batchDurable(), onFailure: (error) => this.#writerFailed(error) },
     );
     this.#host = {
+      isOld: (segment) => this.#segments.isOld(segment),
       readEntries: (places, bytesMax) => readEntries(this.#segments, places, bytesMax),
       truncated: (group, type) => this.#recordTruncation(group, type),
     };

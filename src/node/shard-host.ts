@@ -8,7 +8,7 @@
  * that is there is whole.
  */
 import { CorruptionError, QuorateError } from '../base/errors.js';
-import { LogIndex, Term } from '../base/ids.js';
+import { Term } from '../base/ids.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
@@ -260,18 +260,23 @@ export class ShardHost implements ReplicaHost {
 
   // ---- housekeeping
 
-  /** Leaders have entries dropped that every voter holds; trees are flushed when they keep the log from shrinking. */
+  /**
+   * Leaders have entries dropped that every voter holds, many at a time. When the log is long, also the few entries of
+   * a quiet shard, which keep whole segments; and trees are flushed that keep the log from shrinking.
+   */
   #keepLogShort(): void {
+    const isLong = this.#log.stats().bytes >= this.limits.logBytesFlush;
     for (const { replica } of this.#shards.values()) {
       const upTo = replica.truncatableByAll();
-      if (upTo - replica.firstLogIndex < truncateEntriesMin) continue;
-      replica.propose(encodeEntry({ type: 'truncateLog', upTo: LogIndex(upTo) }), () => undefined);
+      const count = upTo - replica.firstLogIndex + 1;
+      const enough = isLong && replica.keepsLogLong ? 1 : truncateEntriesMin;
+      if (count >= enough) replica.propose(encodeEntry({ type: 'truncateLog', upTo }), () => undefined);
     }
-    if (this.#log.stats().bytes < this.limits.logBytesFlush) return;
+    if (!isLong) return;
     for (const { replica, tree } of this.#shards.values()) {
-      if (tree.durableAppliedIndex === tree.appliedIndex) continue;
       // Where the log keeps entries that this tree has in tables, somebody else needs them: a flush would not help.
-      if (tree.durableAppliedIndex - replica.firstLogIndex >= truncateEntriesMin) continue;
+      if (!replica.keepsLogLong || tree.durableAppliedIndex >= replica.firstLogIndex) continue;
+      if (tree.durableAppliedIndex === tree.appliedIndex) continue;
       tree.flush().catch((error: unknown) => this.fail(QuorateError.from(error)));
       this.logger.debug('flushes a tree to shorten the log', { shard: replica.shard });
     }

@@ -374,6 +374,11 @@ export class Replica {
     return this.#log.lastIndex - this.#log.firstIndex + 1;
   }
 
+  /** Whether this shard's entries are among the oldest of the node's log. */
+  get keepsLogLong(): boolean {
+    return this.#log.keepsLogLong;
+  }
+
   get firstLogIndex(): LogIndex {
     return this.#log.firstIndex;
   }
