@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest';
+import { Scenario } from './scenario.js';
+
+/** More than the entries that a leader lets gather, and enough bytes for several flushes and segments. */
+const writes = 1100;
+const valueBytes = 200;
+
+/** Each write an entry of its own: the next begins when the one before is answered. */
+async function writeMany(scenario: Scenario, node: number): Promise<void> {
+  for (let i = 0; i < writes; i++) {
+    await scenario.written(scenario.put(node, `key-${i % 100}`, String(i).padEnd(valueBytes, '.')));
+  }
+}
+
+function segments(scenario: Scenario, node: number): string[] {
+  return scenario
+    .machine(node)
+    .disk.paths()
+    .filter((path) => path.startsWith('/data/log/'));
+}
+
+/** First entries kept and number of segments, of each node. */
+function logs(scenario: Scenario): { readonly first: number; readonly segments: number }[] {
+  return [1, 2, 3].map((id) => ({
+    first: scenario.replica(id).firstLogIndex,
+    segments: segments(scenario, id).length,
+  }));
+}
+
+describe('the log', () => {
+  test('of every node drops what all have, keeps what a dead follower misses, and the follower catches up', async () => {
+    const scenario = await Scenario.formed({ seed: 51 });
+    const leader = scenario.leaderOf();
+    const follower = scenario.others(leader).find((id) => id !== scenario.placementLeader) ?? leader;
+    const [third] = scenario.others(leader).filter((id) => id !== follower);
+    await writeMany(scenario, leader);
+    await scenario.run(3000);
+    const shortened = logs(scenario);
+    // With logBytesFlush of 256 KiB and segments of 64 KiB; the placement group's few entries are older than all of it.
+    for (const { first, segments: count } of shortened) {
+      expect(first).toBeGreaterThan(500);
+      expect(count).toBeLessThanOrEqual(4);
+    }
+
+    scenario.machine(follower).crash('none');
+    const diedAt = scenario.replica(leader).appliedIndex;
+    await writeMany(scenario, leader);
+    await scenario.run(3000);
+    for (const id of [leader, third]) {
+      expect(scenario.replica(id).firstLogIndex).toBeLessThanOrEqual(diedAt + 1);
+      expect(segments(scenario, id).length).toBeGreaterThan(shortened[id - 1].segments);
+    }
+
+    scenario.machine(follower).start();
+    await scenario.ready();
+    const caughtUp = (): boolean => scenario.replica(follower).appliedIndex >= diedAt + writes;
+    await scenario.until('the follower has caught up', caughtUp, 20_000);
+    await scenario.run(3000);
+    for (const { first, segments: count } of logs(scenario)) {
+      expect(first).toBeGreaterThan(diedAt);
+      expect(count).toBeLessThanOrEqual(4);
+    }
+    expect((await scenario.scan(follower)).get('key-99')).toBe(String(writes - 1).padEnd(valueBytes, '.'));
+    await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree());
+  });
+});
