@@ -96,7 +96,7 @@ export class Scenario {
     return this.leaderOf(placementShardId);
   }
 
-  /** Has `shard` led by `node`, by handing leadership over until it is. */
+  /** Has `shard` led by `node`, by handing leadership over until it is: not for node 3, since the first of two equals gets it. */
   async leadBy(node: number, shard = 1): Promise<void> {
     for (let tries = 0; tries < 20 && this.#leaderOf(shard) !== node; tries++) {
       const from = this.#leaderOf(shard);
