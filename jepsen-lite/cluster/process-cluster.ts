@@ -29,7 +29,7 @@ export interface ProcessExit {
 }
 
 /** One node; its process may start and end any number of times. */
-class ClusterProcess {
+export class ClusterProcess {
   readonly id: number;
   readonly endpoint: string;
   readonly peerAddress: string;
@@ -124,7 +124,8 @@ export class ProcessCluster implements AsyncDisposable {
       clientAddress: `127.0.0.1:${ports[2 * i]}`,
       peerAddress: `127.0.0.1:${ports[2 * i + 1]}`,
     }));
-    const cluster = { name: 'processes', nodes: members, initialShards: shards };
+    const replicationFactor = count < 3 ? 1 : 3;
+    const cluster = { name: 'processes', nodes: members, initialShards: shards, replicationFactor };
     const nodes = members.map(
       ({ id, clientAddress, peerAddress }) =>
         new ClusterProcess({
@@ -169,7 +170,7 @@ export class ProcessCluster implements AsyncDisposable {
 }
 
 /** Ports of the loopback interface that were free a moment ago, all different. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   await Promise.all(
     servers.map((server) => new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))),

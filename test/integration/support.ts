@@ -3,7 +3,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { connect, type Client } from 'quorate';
-import { ProcessCluster, type ProcessClusterOptions } from '../../jepsen-lite/cluster/process-cluster.js';
+import {
+  ProcessCluster,
+  type ClusterProcess,
+  type ProcessClusterOptions,
+} from '../../jepsen-lite/cluster/process-cluster.js';
 
 export const program = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
@@ -21,8 +25,17 @@ export interface RunningCommand {
 
 /** `quorate …` as a user runs it; settings of this process's environment do not reach it. */
 export function startQuorate(...args: readonly string[]): RunningCommand {
-  const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('QUORATE_')));
-  const child = spawn(process.execPath, [program, ...args], { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
+  return start(process.execPath, [program, ...args]);
+}
+
+function start(
+  command: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): RunningCommand {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('QUORATE_'));
+  const environment = { ...Object.fromEntries(inherited), ...variables };
+  const child = spawn(command, args, { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
@@ -38,11 +51,20 @@ export function startQuorate(...args: readonly string[]): RunningCommand {
   return { child, stdin: child.stdin, ended };
 }
 
-/** Runs a command without input to its end. */
-export async function quorate(...args: readonly string[]): Promise<CommandEnd> {
-  const command = startQuorate(...args);
-  command.stdin.end();
-  return await command.ended;
+/** Runs `quorate …` without input to its end. */
+export function quorate(...args: readonly string[]): Promise<CommandEnd> {
+  return run(process.execPath, [program, ...args]);
+}
+
+/** Runs any command without input to its end, with these environment variables added. */
+export async function run(
+  command: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<CommandEnd> {
+  const running = start(command, args, variables);
+  running.stdin.end();
+  return await running.ended;
 }
 
 const probeEveryMs = 50;
@@ -107,6 +129,22 @@ export function busiestNode({ nodes, shards }: Status): number {
   return nodes.map(({ id }) => id).reduce<number>((best, id) => (led(id) > led(best) ? id : best), nodes[0].id);
 }
 
+export interface LogLine {
+  readonly timeMs: number;
+  readonly level: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+/** What a node has logged, without what is no JSON (the last words of a failed start). */
+export function logLines(node: ClusterProcess): LogLine[] {
+  return node.log.split('\n').flatMap((line) => {
+    if (!line.startsWith('{') || !line.endsWith('}')) return [];
+    const fields = JSON.parse(line) as { level: string; msg: string; time: string | number };
+    return [{ ...fields, timeMs: new Date(fields.time).getTime() }];
+  });
+}
+
 export interface RunningCluster extends AsyncDisposable {
   readonly processes: ProcessCluster;
   readonly client: Client;
@@ -115,9 +153,16 @@ export interface RunningCluster extends AsyncDisposable {
 }
 
 /** Processes that take requests, and a client of them. */
-export async function startProcesses(options: Omit<ProcessClusterOptions, 'program'> = {}): Promise<RunningCluster> {
-  const processes = await ProcessCluster.create({ program, ...options });
+export async function startProcesses(
+  options: Omit<ProcessClusterOptions, 'program'> & {
+    /** Runs before the first start. */
+    readonly prepare?: (processes: ProcessCluster) => void;
+  } = {},
+): Promise<RunningCluster> {
+  const { prepare, ...cluster } = options;
+  const processes = await ProcessCluster.create({ program, ...cluster });
   try {
+    prepare?.(processes);
     processes.start();
     const client = await eventually('a node that answers', 30_000, () => connect({ endpoints: processes.endpoints }));
     await untilStatus(client, 'a cluster that is whole', isWhole);

@@ -1,0 +1,153 @@
+/** One byte on a node's disk is not what was written: it is found and named, never served, and the others go on. */
+import { once } from 'node:events';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ClusterProcess } from '../../jepsen-lite/cluster/process-cluster.js';
+import { segmentHeaderBytes, batchHeaderBytes, recordHeaderBytes } from '../../src/log/segment-format.js';
+import { rawClient } from '../rpc/harness.js';
+import { isCaughtUp, startProcesses, untilStatus, type RunningCluster } from './support.js';
+
+const kib = 1024;
+/** Small, so that there are tables and several segments. */
+const limits = {
+  valueBytesMax: 64 * kib,
+  entryBytesMax: 256 * kib,
+  segmentBytesMax: 1024 * kib,
+  memtableBytesMax: 256 * kib,
+};
+
+let cluster: RunningCluster;
+let node: ClusterProcess;
+const written = new Map<string, Buffer>();
+
+beforeAll(async () => {
+  cluster = await startProcesses({ shards: 2, settings: { limits } });
+  node = cluster.processes.node(3);
+  for (let i = 0; i < 600; i += 50) {
+    const operations = Array.from({ length: 50 }, (_, j) => {
+      const key = `${(i + j) % 2 === 0 ? '0' : 'm'}/${String(i + j).padStart(4, '0')}`;
+      const value = Buffer.alloc(4 * kib, `${i + j},`);
+      written.set(key, value);
+      return { type: 'put', key, value } as const;
+    });
+    for (const result of await cluster.client.batch(operations)) expect(result.type).toBe('written');
+  }
+  await untilStatus(cluster.client, 'replicas that have applied the same', isCaughtUp);
+  expect(await node.signal('SIGTERM')).toEqual({ status: 0, signal: null });
+}, 60_000);
+
+afterAll(() => cluster[Symbol.asyncDispose]());
+
+/** Changes one byte of a file; call the result to change it back. */
+function flip(file: string, offset: number): () => void {
+  const change = (): void => {
+    const fd = openSync(file, 'r+');
+    try {
+      expect(offset).toBeLessThan(fstatSync(fd).size);
+      const byte = Buffer.alloc(1);
+      readSync(fd, byte, 0, 1, offset);
+      byte[0] ^= 0x10;
+      writeSync(fd, byte, 0, 1, offset);
+    } finally {
+      closeSync(fd);
+    }
+  };
+  change();
+  return change;
+}
+
+function filesOf(folder: string, pattern: RegExp): string[] {
+  const directory = join(node.dataDirectory, folder);
+  return readdirSync(directory)
+    .filter((name) => pattern.test(name))
+    .sort()
+    .map((name) => join(directory, name));
+}
+
+/** What the process said when it ended. */
+function lastWords(): string {
+  return node.log.trimEnd().split('\n').at(-1) ?? '';
+}
+
+async function othersServe(): Promise<void> {
+  const { client } = cluster;
+  for (const key of ['0/others', 'm/others']) {
+    await client.put(key, 'here', { deadlineMs: 10_000 });
+    expect(await client.get(key)).toMatchObject({ type: 'found' });
+    await client.delete(key);
+  }
+}
+
+describe('a node refuses to start on a byte that changed', () => {
+  test.each<[string, () => string, number, number]>([
+    ['in its identity', () => join(node.dataDirectory, 'IDENTITY'), 20, 0],
+    ['in the manifest of a shard', () => filesOf('shards/1', /^manifest-/)[0], 30, 20],
+    ['in the file that names the manifest', () => join(node.dataDirectory, 'shards/1/CURRENT'), 3, 0],
+    [
+      'in a record of the log that is not the last',
+      () => filesOf('log', /\.log$/)[0],
+      segmentHeaderBytes + batchHeaderBytes + recordHeaderBytes + 2,
+      segmentHeaderBytes + batchHeaderBytes,
+    ],
+    ['in the header of a log segment', () => filesOf('log', /\.log$/)[0], 20, 0],
+  ])('%s, naming file and offset', async (_, fileOf, offset, namedOffset) => {
+    const file = fileOf();
+    const restore = flip(file, offset);
+    try {
+      node.start();
+      expect(await node.exited).toEqual({ status: 2, signal: null });
+      expect(lastWords()).toContain(`${file} is damaged at offset ${namedOffset}`);
+      await othersServe();
+    } finally {
+      restore();
+    }
+  });
+});
+
+describe('a byte that changed in a table', () => {
+  test('is found by the read that meets it: the node serves nothing of it, and stops', async () => {
+    const tables = filesOf('shards/1', /\.sst$/);
+    const [largest] = tables.sort((a, b) => statSync(b).size - statSync(a).size);
+    // Of a record: what the start reads lies at the beginning.
+    const restore = flip(largest, Math.floor(statSync(largest).size / 2));
+    const served = new Map<string, Buffer>();
+    try {
+      node.start();
+      let ended = false;
+      void node.exited.then(() => {
+        ended = true;
+      });
+      // Reads of this replica alone, until it has stopped; the first ones may find it not started yet.
+      while (!ended) {
+        const raw = rawClient(node.endpoint);
+        const scan = raw.scan({ consistency: 'CONSISTENCY_STALE' }, { deadline: Date.now() + 5000 });
+        scan.on('data', ({ records }: { records: { key: Buffer; value: Buffer }[] }) => {
+          for (const { key, value } of records) served.set(key.toString(), value);
+        });
+        await Promise.race([once(scan, 'end'), once(scan, 'error')]).catch(() => undefined);
+        raw.close();
+      }
+      expect(await node.exited).toEqual({ status: 2, signal: null });
+      expect(lastWords()).toMatch(/^quorate: the node stopped: .* is damaged at offset \d+/);
+      expect(lastWords()).toContain(largest);
+      for (const [key, value] of served) expect(value.equals(written.get(key) ?? Buffer.alloc(0))).toBe(true);
+      await othersServe();
+    } finally {
+      restore();
+    }
+  }, 60_000);
+
+  test('once repaired, the node catches up and serves everything', async () => {
+    node.start();
+    await untilStatus(cluster.client, 'replicas that have applied the same', isCaughtUp);
+    const raw = rawClient(node.endpoint);
+    const served = new Map<string, Buffer>();
+    for await (const page of raw.scan({ consistency: 'CONSISTENCY_STALE' })) {
+      const { records } = page as { records: { key: Buffer; value: Buffer }[] };
+      for (const { key, value } of records) served.set(key.toString(), value);
+    }
+    raw.close();
+    expect(served).toEqual(written);
+  }, 60_000);
+});
