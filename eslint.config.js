@@ -26,7 +26,7 @@ const restrictedModules = [
 ].flatMap((name) => [name, `node:${name}`]);
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'node_modules/**', 'src/rpc/gen/**', '.quorate/**'] },
+  { ignores: ['dist/**', 'node_modules/**', '.quorate/**', 'docs/examples/**'] },
   eslint.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   prettier,

@@ -57,7 +57,8 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array | undefined {
 }
 
 const textEncoder = new TextEncoder();
-const textDecoder = new TextDecoder();
+/** Keeps a byte order mark: it is part of the text, and what was encoded comes back. */
+const textDecoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export function utf8(text: string): Uint8Array {
   return textEncoder.encode(text);

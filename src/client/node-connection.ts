@@ -8,7 +8,7 @@ import { answerTimeoutMs } from '../rpc/timeouts.js';
 import { WireWriter } from '../rpc/wire-writer.js';
 import type { OperationResult } from '../rpc/public-types.js';
 import type { PendingOperation } from './pending-operation.js';
-import { backoffMs } from './retry.js';
+import { reconnectMs } from './retry.js';
 
 /** A message is closed at this size; one operation always fits. */
 const messageBytesTarget = 512 * 1024;
@@ -201,7 +201,7 @@ export class NodeConnection {
   /** Gives back what is queued and what was sent, and backs off. */
   #fail(what: string, cause?: QuorateError): void {
     this.#failures++;
-    const untilMs = performance.now() + backoffMs(this.#failures + 2, Math.random());
+    const untilMs = performance.now() + reconnectMs(this.#failures, Math.random());
     this.#leave({ type: 'down', untilMs });
     const message = cause === undefined ? what : `${what}: ${cause.message}`;
     // A status that is not worth a retry (an oversized message) would come again and again.

@@ -3,6 +3,7 @@ import { QuorateError, type ErrorCode } from '../base/errors.js';
 
 const delayMsMin = 5;
 const delayMsMax = 250;
+const reconnectMsMax = 5000;
 
 export type RetryDecision = { readonly type: 'giveUp' } | { readonly type: 'retry'; readonly atMs: number };
 
@@ -28,8 +29,20 @@ export function decideRetry({ error, attempts, nowMs, deadlineMs, random }: Fail
 
 /** Exponential, with half of it random so that clients spread. */
 export function backoffMs(attempts: number, random: number): number {
-  const ceiling = Math.min(delayMsMax, delayMsMin * 2 ** Math.min(attempts - 1, 16));
-  return ceiling * (0.5 + random / 2);
+  return exponentialMs(attempts, random, delayMsMax);
+}
+
+/**
+ * How long a node is left alone after `failures` failed connections in a row. Grows further than between attempts: a
+ * node that advertises an address which this client cannot reach must not cost every operation a connection attempt,
+ * and others forward meanwhile.
+ */
+export function reconnectMs(failures: number, random: number): number {
+  return exponentialMs(failures + 2, random, reconnectMsMax);
+}
+
+function exponentialMs(attempts: number, random: number, msMax: number): number {
+  return Math.min(msMax, delayMsMin * 2 ** Math.min(attempts - 1, 16)) * (0.5 + random / 2);
 }
 
 const elsewhereCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

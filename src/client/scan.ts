@@ -44,11 +44,13 @@ export async function* scanPages(
   let lastError: QuorateError | undefined;
   for (let attempts = 1; ; attempts++) {
     const address = routing.choose(rest.start, avoid);
+    let progressed = false;
     try {
       if (address === undefined) throw new QuorateError('UNAVAILABLE', 'no node is available');
       for await (const page of pagesOf(calls, address, rest, limits)) {
         const remainder = scanRemainder(rest, page);
         attempts = 1;
+        progressed = true;
         yield page;
         if (remainder === undefined) return;
         rest = remainder;
@@ -59,6 +61,8 @@ export async function* scanPages(
         throw cancelledError(limits.signal.reason, { maybeApplied: false, lastError: undefined });
       }
       const error = finalError(fromGrpcError(thrown), false);
+      // A node's own limit on the time of one call (requestTimeoutMsMax) does not bound a scan that gets ahead.
+      if (error.code === 'DEADLINE_EXCEEDED' && progressed && performance.now() < limits.deadlineMs) continue;
       lastError = moreTelling(lastError, error);
       if (tryElsewhere(error)) {
         routing.onStaleMap();

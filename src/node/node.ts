@@ -353,5 +353,6 @@ export class Node implements KvBackend, AdminBackend {
 
 /** Which replica of a new shard campaigns at once, so that leaders are spread and nobody waits for a timeout. */
 function firstLeader({ shard, replicas }: ShardDescriptor): ReplicaId {
-  return replicas[shard % replicas.length].replica;
+  const byNode = [...replicas].sort((a, b) => a.node - b.node);
+  return byNode[shard % byNode.length].replica;
 }

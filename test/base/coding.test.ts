@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { compareBytes, keySuccessor, mapKey, prefixEnd, printable, toHex, utf8 } from '../../src/base/bytes.js';
+import {
+  compareBytes,
+  fromUtf8,
+  keySuccessor,
+  mapKey,
+  prefixEnd,
+  printable,
+  toHex,
+  utf8,
+} from '../../src/base/bytes.js';
 import { ByteReader, ByteWriter, DecodeError, varintLength } from '../../src/base/coding.js';
 import { Prng } from '../../src/base/prng.js';
 
@@ -62,6 +71,10 @@ describe('byte strings', () => {
       }
     }
     expect(mapKey(new Uint8Array(5000).fill(200))).toHaveLength(5000);
+  });
+
+  test('text comes back as it was, with a byte order mark too', () => {
+    expect(fromUtf8(utf8('\ufeffä'))).toBe('\ufeffä');
   });
 
   test('prefixEnd is the first key beyond the prefix', () => {

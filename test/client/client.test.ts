@@ -337,6 +337,16 @@ describe('scan', () => {
     expect(asked).toEqual([0, 1000]);
   });
 
+  it('goes on when only the time of the node for one call is over', async () => {
+    const { client, nodes } = await filled();
+    for (const { backend } of nodes) {
+      backend.beforePage = (page) => {
+        if (page === 1) throw new QuorateError('DEADLINE_EXCEEDED', 'not done in time');
+      };
+    }
+    expect(await keysOf(client.scan())).toBe('abcxy');
+  });
+
   it('ends at its deadline and by its signal', async () => {
     const { client, nodes } = await filled();
     nodes[0].backend.beforePage = (_, signal) =>

@@ -8,6 +8,7 @@ import {
   decideRetry,
   finalError,
   moreTelling,
+  reconnectMs,
 } from '../../src/client/retry.js';
 
 const decide = (
@@ -77,6 +78,13 @@ describe('how a call ends', () => {
 describe('moreTelling', () => {
   const ofShard = new QuorateError('SHARD_UNAVAILABLE', 'no leader', { shard: ShardId(3) });
   const unconnected = new QuorateError('UNAVAILABLE', 'no connection');
+
+  it('leaves a node alone for longer the more often it could not be reached, up to five seconds', () => {
+    expect([0, 1, 4, 8, 100].map((failures) => reconnectMs(failures, 0.999999))).toEqual(
+      [10, 20, 160, 2560, 5000].map((ms) => expect.closeTo(ms, 0) as number),
+    );
+    expect(reconnectMs(100, 0)).toBe(2500);
+  });
 
   it('keeps what a node said about the shard over a connection that was not had', () => {
     expect(moreTelling(ofShard, unconnected)).toBe(ofShard);
