@@ -156,6 +156,11 @@ export class SharedLog {
     else this.#failureCallbacks.push(callback);
   }
 
+  /** The device had no room when the log was last to grow: it lives on its reserve. */
+  get isDiskFull(): boolean {
+    return this.#writer.isDeviceFull;
+  }
+
   stats(): SharedLogStats {
     return {
       segments: this.#segments.count,
@@ -164,7 +169,7 @@ export class SharedLog {
       syncs: this.#writer.syncs,
       appends: this.#appends,
       batchBytesMax: this.#writer.largestBatchBytes,
-      isDiskFull: this.#writer.isDeviceFull,
+      isDiskFull: this.isDiskFull,
     };
   }
 

@@ -2,8 +2,9 @@
  * The work behind a tree: flushes, compactions, and the stall of writes while they are behind. One flush and one
  * compaction at a time. Work starts when something changed that may call for it, and goes on until nothing is left.
  *
- * A full disk is waited for, with growing pauses, while writes stall. Any other failure is final: it ends all work, and
- * the owner of the tree must stop, since what a failed sync left behind is not known.
+ * A full disk is waited for, with growing pauses; writes go on into memtables until there are too many, so that what
+ * was accepted before can be read. Any other failure is final: it ends all work, and the owner of the tree must stop,
+ * since what a failed sync left behind is not known.
  */
 import { assert } from '../base/assert.js';
 import type { LogIndex, Timestamp } from '../base/ids.js';
@@ -111,7 +112,11 @@ export class Maintenance {
   }
 
   get stats(): MaintenanceStats {
-    return { ...this.#stats, outOfSpace: this.#space.isWaiting };
+    return { ...this.#stats, outOfSpace: this.outOfSpace };
+  }
+
+  get outOfSpace(): boolean {
+    return this.#space.isWaiting;
   }
 
   get safePoint(): Timestamp {
@@ -168,7 +173,6 @@ export class Maintenance {
   #updateStall(): void {
     const stalled =
       this.#failure !== undefined ||
-      this.#space.isWaiting ||
       this.#memtables.sealedCount >= this.#options.sealedMemtablesMax ||
       this.#versions.current.levels[0].length >= this.#options.level0TablesStall;
     if (stalled && this.#stall === undefined) {

@@ -216,6 +216,11 @@ export class Tree {
     else callback(this.failure);
   }
 
+  /** Whether a flush or compaction waits for space on the disk: the owner does well to take no more writes. */
+  get outOfSpace(): boolean {
+    return this.#maintenance.outOfSpace;
+  }
+
   stats(): TreeStats {
     const levels = this.#versions.current.levels.map((tables) => ({
       tables: tables.length,

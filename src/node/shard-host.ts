@@ -8,7 +8,7 @@
  * that is there is whole.
  */
 import { CorruptionError, QuorateError } from '../base/errors.js';
-import { Term } from '../base/ids.js';
+import { LogIndex, Term } from '../base/ids.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
@@ -65,6 +65,8 @@ export class ShardHost implements ReplicaHost {
   #scheduled = new Set<Scheduled>();
   #turnPlanned = false;
   #ticks = 0;
+  /** As of the last tick. */
+  #areTablesOutOfSpace = false;
   #failure: Error | undefined;
   #closed = false;
   #onFailure: ((error: Error) => void) | undefined;
@@ -198,7 +200,10 @@ export class ShardHost implements ReplicaHost {
 
   tick(): void {
     for (const { replica } of this.#shards.values()) replica.tick();
-    if (++this.#ticks % housekeepingTicks === 0) this.#keepLogShort();
+    this.#lookForSpace();
+    if (++this.#ticks % housekeepingTicks !== 0) return;
+    this.#keepLogShort();
+    if (this.#log.isDiskFull) this.#tryLog();
   }
 
   peerUnreachable(node: NodeId): void {
@@ -206,6 +211,11 @@ export class ShardHost implements ReplicaHost {
   }
 
   // ---- what replicas ask for
+
+  /** Leaders refuse writes while log or tables have no space to grow: what is left is for what was accepted before. */
+  get isDiskFull(): boolean {
+    return this.#areTablesOutOfSpace || this.#log.isDiskFull;
+  }
 
   append(shard: ShardId, records: LogRecords): Promise<void> {
     return this.#log.append(shard, records);
@@ -259,6 +269,17 @@ export class ShardHost implements ReplicaHost {
   }
 
   // ---- housekeeping
+
+  #lookForSpace(): void {
+    this.#areTablesOutOfSpace = false;
+    for (const { tree } of this.#shards.values()) this.#areTablesOutOfSpace ||= tree.outOfSpace;
+  }
+
+  /** Trees look for space by themselves; the log only when it is written to. An entry that changes nothing will do. */
+  #tryLog(): void {
+    const leader = this.shards.find(({ replica }) => replica.isReadyLeader)?.replica;
+    leader?.propose(encodeEntry({ type: 'truncateLog', upTo: LogIndex(0) }), () => undefined);
+  }
 
   /**
    * Leaders have entries dropped that every voter holds, many at a time. When the log is long, also the few entries of

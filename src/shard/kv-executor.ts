@@ -99,6 +99,9 @@ export class KvExecutor {
     }
     if (operation.type === 'get' && operation.consistency === 'stale') return undefined;
     if (!this.replica.isLeader) return this.#notLeader();
+    if (operation.type !== 'get' && this.replica.isDiskFull) {
+      return new QuorateError('DISK_FULL', `the disk of the node that leads shard ${shard} is full`, { shard });
+    }
     const inFlight = this.#queue.length + this.#writesInFlight + this.#readsInFlight;
     if (inFlight >= this.#limits.shardOperationsInFlightMax) {
       const limit = this.#limits.shardOperationsInFlightMax;

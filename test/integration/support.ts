@@ -153,16 +153,9 @@ export interface RunningCluster extends AsyncDisposable {
 }
 
 /** Processes that take requests, and a client of them. */
-export async function startProcesses(
-  options: Omit<ProcessClusterOptions, 'program'> & {
-    /** Runs before the first start. */
-    readonly prepare?: (processes: ProcessCluster) => void;
-  } = {},
-): Promise<RunningCluster> {
-  const { prepare, ...cluster } = options;
-  const processes = await ProcessCluster.create({ program, ...cluster });
+export async function startProcesses(options: Omit<ProcessClusterOptions, 'program'> = {}): Promise<RunningCluster> {
+  const processes = await ProcessCluster.create({ program, ...options });
   try {
-    prepare?.(processes);
     processes.start();
     const client = await eventually('a node that answers', 30_000, () => connect({ endpoints: processes.endpoints }));
     await untilStatus(client, 'a cluster that is whole', isWhole);
