@@ -118,7 +118,7 @@ export class Node implements KvBackend, AdminBackend {
     });
     this.#createExecutor = (shard) => {
       const replica = defined(this.host.shard(shard.shard), `replica of shard ${shard.shard}`).replica;
-      this.#executors.set(shard.shard, new KvExecutor(replica, { timestamps, clock, limits }));
+      this.#executors.set(shard.shard, new KvExecutor(replica, { timestamps, clock, limits, space: this.host }));
     };
     const shardMap = (): PlacementState['shardMap'] => this.#placement.state.shardMap;
     const executor = (shard: ShardDescriptor): KvExecutor | undefined => this.#executors.get(shard.shard);

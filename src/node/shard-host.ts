@@ -130,6 +130,11 @@ export class ShardHost implements ReplicaHost {
     return [...this.#shards.values()].sort((a, b) => a.replica.shard - b.replica.shard);
   }
 
+  /** Log or tables have no space to grow: what is left is for what was accepted before. */
+  get isDiskFull(): boolean {
+    return this.#areTablesOutOfSpace || this.#log.isDiskFull;
+  }
+
   get logStats(): ReturnType<SharedLog['stats']> {
     return this.#log.stats();
   }
@@ -211,11 +216,6 @@ export class ShardHost implements ReplicaHost {
   }
 
   // ---- what replicas ask for
-
-  /** Leaders refuse writes while log or tables have no space to grow: what is left is for what was accepted before. */
-  get isDiskFull(): boolean {
-    return this.#areTablesOutOfSpace || this.#log.isDiskFull;
-  }
 
   append(shard: ShardId, records: LogRecords): Promise<void> {
     return this.#log.append(shard, records);

@@ -31,6 +31,14 @@ export interface TimestampSource {
   request(count: number): Promise<Timestamp>;
 }
 
+export interface KvExecutorOptions {
+  readonly timestamps: TimestampSource;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  /** Writes are refused while the node's disk is full. */
+  readonly space: { readonly isDiskFull: boolean };
+}
+
 /**
  * One operation on its way. `settle` is called exactly once; whoever gave up on it before sets `abandoned`, and unless
  * it has begun it then never takes effect. `begun` is set before a write is evaluated: from then on its outcome is
@@ -54,6 +62,7 @@ export class KvExecutor {
   readonly #evaluator: Evaluator;
   readonly #clock: Clock;
   readonly #limits: Limits;
+  readonly #space: KvExecutorOptions['space'];
   #queue: Task<WriteOperation>[] = [];
   #readsInFlight = 0;
   #writesInFlight = 0;
@@ -65,8 +74,9 @@ export class KvExecutor {
   /** Reads that wait for a batch and all before it. */
   #waiters: Waiter[] = [];
 
-  constructor(replica: Replica, options: { timestamps: TimestampSource; clock: Clock; limits: Limits }) {
+  constructor(replica: Replica, options: KvExecutorOptions) {
     this.replica = replica;
+    this.#space = options.space;
     this.#timestamps = options.timestamps;
     this.#clock = options.clock;
     this.#limits = options.limits;
@@ -99,7 +109,7 @@ export class KvExecutor {
     }
     if (operation.type === 'get' && operation.consistency === 'stale') return undefined;
     if (!this.replica.isLeader) return this.#notLeader();
-    if (operation.type !== 'get' && this.replica.isDiskFull) {
+    if (operation.type !== 'get' && this.#space.isDiskFull) {
       return new QuorateError('DISK_FULL', `the disk of the node that leads shard ${shard} is full`, { shard });
     }
     const inFlight = this.#queue.length + this.#writesInFlight + this.#readsInFlight;

@@ -26,8 +26,6 @@ export interface ReplicaHost {
   readonly random: Prng;
   readonly limits: Limits;
   readonly timing: ReplicaTiming;
-  /** No space for log or tables: leaders refuse writes. */
-  readonly isDiskFull: boolean;
   append(shard: ShardId, records: LogRecords): Promise<void>;
   /** Puts a message into this turn's frame to `node`. */
   send(node: NodeId, shard: ShardId, message: RaftMessage): void;

@@ -120,11 +120,6 @@ export class Replica {
     return this.#raft.term;
   }
 
-  /** The node has no space for more writes. */
-  get isDiskFull(): boolean {
-    return this.#host.isDiskFull;
-  }
-
   get isLeader(): boolean {
     return this.#raft.role === 'leader';
   }
