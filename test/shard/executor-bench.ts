@@ -1,0 +1,158 @@
+/** A KvExecutor over a replica, a clock and a source of timestamps that do what the test says. */
+import { setImmediate } from 'node:timers/promises';
+import { defined } from '../../src/base/assert.js';
+import { utf8 } from '../../src/base/bytes.js';
+import { QuorateError } from '../../src/base/errors.js';
+import { LogIndex, NodeId, ReplicaId, ShardId, Term, Timestamp } from '../../src/base/ids.js';
+import { defaultLimits } from '../../src/base/limits.js';
+import type { Limits } from '../../src/base/limits.js';
+import { deferred } from '../../src/base/promises.js';
+import type { Deferred } from '../../src/base/promises.js';
+import type { Clock } from '../../src/env/clock.js';
+import type { Operation, OperationResult } from '../../src/mvcc/operations.js';
+import { StateMachine, initialIndex } from '../../src/mvcc/state-machine.js';
+import type { ShardDescriptor } from '../../src/shard/descriptor.js';
+import { decodeEntry } from '../../src/shard/entry-format.js';
+import { KvExecutor } from '../../src/shard/kv-executor.js';
+import type { Task } from '../../src/shard/kv-executor.js';
+import type { ProposalEnd } from '../../src/shard/proposals.js';
+import type { ReadPermit } from '../../src/shard/read-gate.js';
+import type { ProposalRefusal, Replica } from '../../src/shard/replica.js';
+import { NaiveEngine } from '../mvcc/naive-engine.js';
+
+export interface RunningTask extends Task {
+  readonly results: OperationResult[];
+}
+
+interface Proposed {
+  readonly data: Uint8Array;
+  readonly done: (end: ProposalEnd) => void;
+}
+
+export const descriptor: ShardDescriptor = {
+  shard: ShardId(5),
+  start: utf8('a'),
+  end: utf8('x'),
+  epoch: { membership: 1, range: 1 },
+  replicas: [{ replica: ReplicaId(1), node: NodeId(1) }],
+};
+
+export class ExecutorBench {
+  readonly executor: KvExecutor;
+  /** Requests for timestamps that the test has not answered. */
+  readonly asked: { readonly count: number; readonly answer: Deferred<Timestamp> }[] = [];
+  /** Entries that the test has not applied or lost. */
+  readonly proposed: Proposed[] = [];
+  readonly permits: ReadPermit[] = [];
+  leading = true;
+  term = Term(1);
+  stalenessMs = 0;
+  refusal: ProposalRefusal | undefined;
+  #nextTimestamp = 1000;
+  #index: number = initialIndex;
+  readonly #machine: StateMachine;
+  readonly #listeners: ((leading: boolean) => void)[] = [];
+  #turn: (() => void)[] = [];
+
+  static async make(limits: Partial<Limits> = {}): Promise<ExecutorBench> {
+    const machine = await StateMachine.create(new NaiveEngine(), utf8('descriptor'), { versionRetentionMs: 60_000 });
+    return new ExecutorBench(machine, { ...defaultLimits, ...limits });
+  }
+
+  private constructor(machine: StateMachine, limits: Limits) {
+    this.#machine = machine;
+    const replica = {
+      shard: descriptor.shard,
+      descriptor,
+      machine,
+      reads: { request: (permit: ReadPermit) => this.permits.push(permit) },
+      onLeadership: (listener: (leading: boolean) => void) => this.#listeners.push(listener),
+      propose: (data: Uint8Array, done: (end: ProposalEnd) => void) => {
+        if (this.refusal !== undefined) return this.refusal;
+        this.proposed.push({ data, done });
+        return 'accepted';
+      },
+      readFailed: (error: unknown) => QuorateError.from(error),
+    };
+    Object.defineProperties(replica, {
+      isLeader: { get: () => this.leading },
+      isReadyLeader: { get: () => this.leading },
+      term: { get: () => this.term },
+      stalenessMs: { get: () => this.stalenessMs },
+    });
+    const clock: Clock = {
+      monotonicMs: () => 0,
+      wallMicros: () => 0,
+      after: () => ({ cancel: () => undefined }),
+      endOfTurn: (callback) => this.#turn.push(callback),
+    };
+    this.executor = new KvExecutor(replica as unknown as Replica, {
+      clock,
+      limits,
+      space: { isDiskFull: false },
+      timestamps: {
+        request: (count) => {
+          const answer = deferred<Timestamp>();
+          this.asked.push({ count, answer });
+          return answer.promise;
+        },
+      },
+    });
+  }
+
+  start(operation: Operation, epoch = descriptor.epoch): RunningTask {
+    const results: OperationResult[] = [];
+    const task: RunningTask = {
+      operation,
+      abandoned: false,
+      begun: false,
+      results,
+      settle: (result) => results.push(result),
+    };
+    this.executor.execute(task, epoch);
+    return task;
+  }
+
+  /** Ends the turn, and lets all promises go as far as they can. */
+  async turn(): Promise<void> {
+    for (let i = 0; i < 5; i++) {
+      for (const callback of this.#turn.splice(0)) callback();
+      await setImmediate();
+    }
+  }
+
+  /** Answers the oldest request for timestamps. */
+  async giveTimestamps(): Promise<void> {
+    const { count, answer } = defined(this.asked.shift(), 'request for timestamps');
+    answer.resolve(Timestamp(this.#nextTimestamp));
+    this.#nextTimestamp += count;
+    await this.turn();
+  }
+
+  /** Applies the oldest entry. */
+  async apply(): Promise<void> {
+    const { data, done } = defined(this.proposed.shift(), 'entry');
+    const entry = decodeEntry(data);
+    const index = LogIndex(++this.#index);
+    if (entry.type === 'effects') this.#machine.apply(index, entry.batch);
+    done({ type: 'applied', index });
+    await this.turn();
+  }
+
+  async lose(error: QuorateError): Promise<void> {
+    defined(this.proposed.shift(), 'entry').done({ type: 'lost', error });
+    await this.turn();
+  }
+
+  async changeLeadership(leading: boolean): Promise<void> {
+    this.leading = leading;
+    this.term = Term(this.term + 1);
+    for (const listener of this.#listeners) listener(leading);
+    await this.turn();
+  }
+
+  async permitReads(error?: QuorateError): Promise<void> {
+    for (const permit of this.permits.splice(0)) permit(error);
+    await this.turn();
+  }
+}
