@@ -1,0 +1,136 @@
+import { describe, expect, test } from 'vitest';
+import { emptyBytes } from '../../src/base/bytes.js';
+import { NodeId, ReplicaId, ShardId } from '../../src/base/ids.js';
+import { composeStatus } from '../../src/node/cluster-status.js';
+import type { InitialNode } from '../../src/node/options.js';
+import { emptyPlacementState } from '../../src/placement/placement-state.js';
+import { ShardMap } from '../../src/placement/shard-map.js';
+import type { ClusterStatus, ShardStatus } from '../../src/rpc/backend.js';
+import type { LocalReplicaStatus, LocalStatus } from '../../src/rpc/peer-messages.js';
+import type { ShardDescriptor } from '../../src/shard/descriptor.js';
+
+const initialNodes = [1, 2, 3].map((id): InitialNode => ({
+  id: NodeId(id),
+  clientAddress: `c${id}:1`,
+  peerAddress: `p${id}:1`,
+}));
+const shard: ShardDescriptor = {
+  shard: ShardId(4),
+  start: emptyBytes,
+  end: emptyBytes,
+  epoch: { membership: 1, range: 2 },
+  replicas: [1, 2, 3].map((id) => ({ replica: ReplicaId(id), node: NodeId(id) })),
+};
+const placement = { ...emptyPlacementState, shardMap: new ShardMap(1, [shard]) };
+
+interface Said {
+  readonly node: number;
+  readonly leader?: number;
+  readonly term: number;
+  readonly bytes?: number;
+}
+
+function answer({ node, leader, term, bytes = node * 100 }: Said): LocalStatus {
+  const replica: LocalReplicaStatus = {
+    shard: ShardId(4),
+    leader: leader === undefined ? undefined : NodeId(leader),
+    term,
+    appliedIndex: 10 * node,
+    commitIndex: 10 * node + 1,
+    bytes,
+  };
+  return { node: NodeId(node), pid: 1000 + node, softwareVersion: '1.0', replicas: [replica] };
+}
+
+function statusOf(...said: readonly Said[]): ClusterStatus {
+  return composeStatus({ clusterId: 'c', initialNodes, placement, answers: said.map(answer) });
+}
+
+describe('the status of the cluster', () => {
+  test('lists nodes and shards with what each node said of itself', () => {
+    const status = statusOf({ node: 1, leader: 1, term: 5 }, { node: 2, leader: 1, term: 5 });
+    expect(status.nodes.map(({ id, pid, live }) => [id, pid, live])).toEqual([
+      [1, 1001, true],
+      [2, 1002, true],
+      [3, 0, false],
+    ]);
+    expect(status.shards).toEqual<ShardStatus[]>([
+      {
+        id: ShardId(4),
+        start: emptyBytes,
+        end: emptyBytes,
+        epoch: { membership: 1, range: 2 },
+        leader: NodeId(1),
+        term: 5,
+        bytes: 100,
+        replicas: [
+          { node: NodeId(1), appliedIndex: 10, commitIndex: 11, live: true },
+          { node: NodeId(2), appliedIndex: 20, commitIndex: 21, live: true },
+          { node: NodeId(3), appliedIndex: 0, commitIndex: 0, live: false },
+        ],
+      },
+    ]);
+  });
+
+  test.each<{ what: string; said: Said[]; leader: number | undefined; term: number; bytes: number }>([
+    { what: 'nobody answers', said: [], leader: undefined, term: 0, bytes: 0 },
+    {
+      what: 'an old leader does not know of the new one',
+      said: [
+        { node: 1, leader: 1, term: 5 },
+        { node: 2, leader: 3, term: 6 },
+        { node: 3, leader: 3, term: 6 },
+      ],
+      leader: 3,
+      term: 6,
+      bytes: 300,
+    },
+    {
+      what: 'of one term only one has heard the leader',
+      said: [
+        { node: 1, term: 6 },
+        { node: 2, leader: 2, term: 6 },
+      ],
+      leader: 2,
+      term: 6,
+      bytes: 200,
+    },
+    {
+      what: 'the leader does not answer',
+      said: [
+        { node: 1, leader: 3, term: 6 },
+        { node: 2, leader: 3, term: 6 },
+      ],
+      leader: undefined,
+      term: 6,
+      bytes: 100,
+    },
+    {
+      what: 'an election is under way',
+      said: [
+        { node: 1, leader: 1, term: 5 },
+        { node: 2, term: 6 },
+      ],
+      leader: undefined,
+      term: 6,
+      bytes: 200,
+    },
+  ])('when $what', ({ said, leader, term, bytes }) => {
+    const [first] = statusOf(...said).shards;
+    expect(first).toMatchObject({ term, bytes });
+    expect(first.leader).toBe(leader);
+  });
+
+  test('gives the addresses of the registry, and those of the configuration where it has none', () => {
+    const moved = { id: NodeId(2), storeId: 's', clientAddress: 'moved:1', peerAddress: 'moved:2' };
+    const added = { id: NodeId(7), storeId: 't', clientAddress: 'added:1', peerAddress: 'added:2' };
+    const nodes = new Map([moved, added].map((node) => [node.id, node]));
+    const status = composeStatus({ clusterId: 'c', initialNodes, placement: { ...placement, nodes }, answers: [] });
+    expect(status.nodes.map(({ id, clientAddress, peerAddress }) => [id, clientAddress, peerAddress])).toEqual([
+      [1, 'c1:1', 'p1:1'],
+      [2, 'moved:1', 'moved:2'],
+      [3, 'c3:1', 'p3:1'],
+      [7, 'added:1', 'added:2'],
+    ]);
+  });
+});

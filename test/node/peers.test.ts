@@ -1,0 +1,287 @@
+import { describe, expect, test } from 'vitest';
+import { defined } from '../../src/base/assert.js';
+import { utf8 } from '../../src/base/bytes.js';
+import { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../../src/base/ids.js';
+import { defaultLimits } from '../../src/base/limits.js';
+import type { Limits } from '../../src/base/limits.js';
+import { Prng } from '../../src/base/prng.js';
+import type { Connection, Network } from '../../src/env/network.js';
+import { Peers } from '../../src/node/peers.js';
+import type { PeersOptions } from '../../src/node/peers.js';
+import { runTurns } from '../../src/platform/turns.js';
+import { encodePeerFrame } from '../../src/rpc/peer-codec.js';
+import type { Hello, PeerResponse, ShardMessage } from '../../src/rpc/peer-messages.js';
+import { MachineClock, SimClock } from '../../src/sim/clock.js';
+import { SimLog } from '../../src/sim/logger.js';
+import { SimNetwork } from '../../src/sim/network.js';
+import { SimProcess } from '../../src/sim/process.js';
+import { Scheduler } from '../../src/sim/scheduler.js';
+
+const address = (id: number): string => `node-${id}:7100`;
+const status: PeerResponse = {
+  type: 'nodeStatus',
+  status: { node: NodeId(2), pid: 1, softwareVersion: '1', replicas: [] },
+};
+
+/** Nodes 1 and 2 on a simulated network. Node 2 answers requests when the test says so. */
+class Bench {
+  readonly scheduler = new Scheduler(runTurns);
+  readonly network = new SimNetwork(this.scheduler, { random: new Prng(1) });
+  readonly log = new SimLog(this.scheduler);
+  readonly raft: ShardMessage[] = [];
+  readonly responds: ((response: PeerResponse) => void)[] = [];
+  readonly unreachable: number[] = [];
+  readonly processes = new Map<number, SimProcess>();
+
+  async node(id: number, changes: Partial<PeersOptions> = {}): Promise<Peers> {
+    const { clock, network } = this.#world(id);
+    const peers = new Peers({
+      clusterId: 'c-1',
+      nodeId: NodeId(id),
+      storeId: `store-${id}`,
+      network,
+      clock,
+      logger: this.log.logger({ on: id }),
+      random: new Prng(id),
+      limits: defaultLimits,
+      addressOf: (node) => address(node),
+      storeOf: () => undefined,
+      handler: {
+        onRaft: (_from, messages) => this.raft.push(...messages),
+        onRequest: (_from, _request, respond) => this.responds.push(respond),
+        onUnreachable: (node) => this.unreachable.push(node),
+      },
+      ...changes,
+    });
+    await this.scheduler.complete(peers.listen(address(id)), this.scheduler.nowMs + 1000);
+    const tick = (): void => {
+      clock.after(50, () => {
+        peers.tick();
+        tick();
+      });
+    };
+    tick();
+    return peers;
+  }
+
+  /** A machine that speaks as the test says. */
+  stranger(): Network {
+    return this.#world(9).network;
+  }
+
+  #world(id: number): { clock: SimClock; network: Network } {
+    const process = new SimProcess(this.scheduler, `node-${id}`);
+    this.processes.set(id, process);
+    const clock = new SimClock(this.scheduler, process, new MachineClock(this.scheduler));
+    return { clock, network: this.network.mount(process) };
+  }
+
+  run(ms: number): Promise<void> {
+    return this.scheduler.run(this.scheduler.nowMs + ms);
+  }
+
+  /** Two nodes, of which the first is connected to the second. */
+  async pair(limits: Partial<Limits> = {}): Promise<Peers> {
+    const first = await this.node(1, { limits: { ...defaultLimits, ...limits } });
+    await this.node(2);
+    first.sendRaft(NodeId(2), []);
+    await this.run(100);
+    expect(first.isReachable(NodeId(2))).toBe(true);
+    return first;
+  }
+
+  reasons(): string[] {
+    return this.log.lines
+      .filter(({ level }) => level === 'warn')
+      .map(({ fields }) => String(fields.reason ?? fields.error));
+  }
+}
+
+/** How the request ended so far. */
+function outcomeOf(promise: Promise<PeerResponse>): { ended: unknown } {
+  const outcome: { ended: unknown } = { ended: undefined };
+  promise.then(
+    (response) => (outcome.ended = response),
+    (error: unknown) => (outcome.ended = error),
+  );
+  return outcome;
+}
+
+const message: ShardMessage = {
+  shard: ShardId(4),
+  message: { type: 'timeoutNow', from: ReplicaId(1), to: ReplicaId(2), term: Term(3) },
+};
+
+describe('peers', () => {
+  test('carry Raft messages and requests', async () => {
+    const bench = new Bench();
+    const first = await bench.pair();
+    first.sendRaft(NodeId(2), [message]);
+    const request = outcomeOf(first.request(NodeId(2), { type: 'nodeStatus' }, 1000));
+    await bench.run(10);
+    expect(bench.raft).toEqual([message]);
+    expect(request.ended).toBeUndefined();
+    defined(bench.responds[0], 'request')(status);
+    await bench.run(10);
+    expect(request.ended).toEqual(status);
+  });
+
+  test('send what is more than a frame as several', async () => {
+    const bench = new Bench();
+    const first = await bench.pair({ peerFrameBytesMax: 10_000 });
+    const messages = Array.from({ length: 5 }, (_, i): ShardMessage => {
+      const data = utf8('x'.repeat(4000));
+      const [term, index] = [Term(1), LogIndex(i + 1)];
+      const entries = [{ term, index, data }];
+      const common = { from: ReplicaId(1), to: ReplicaId(2), term, prevLogTerm: term, commit: LogIndex(0) };
+      const prevLogIndex = LogIndex(i);
+      return { shard: ShardId(1), message: { type: 'appendRequest', ...common, prevLogIndex, entries } };
+    });
+    first.sendRaft(NodeId(2), messages);
+    await bench.run(20);
+    expect(bench.raft).toEqual(messages);
+  });
+
+  test('connect again after a connection broke, and say that the node was unreachable', async () => {
+    const bench = new Bench();
+    const first = await bench.pair();
+    bench.network.reset('node-1', 'node-2');
+    await bench.run(1);
+    expect([first.isReachable(NodeId(2)), bench.unreachable]).toEqual([false, [2]]);
+    await bench.run(1000);
+    expect(first.isReachable(NodeId(2))).toBe(true);
+  });
+});
+
+describe('a peer is refused', () => {
+  test.each<[string, Partial<PeersOptions>, string]>([
+    ['of another cluster', { clusterId: 'c-2' }, 'it is of cluster c-1, this is c-2'],
+    ['that lost its disk', { storeOf: () => 'store-0' }, 'lost its disk'],
+    ['with the id of this node', { nodeId: NodeId(1) }, 'it says that it is node 1'],
+  ])('%s', async (_what, changes, reason) => {
+    const bench = new Bench();
+    const first = await bench.node(1);
+    await bench.node(2, changes);
+    first.sendRaft(NodeId(2), [message]);
+    await bench.run(3000);
+    expect(first.isReachable(NodeId(2))).toBe(false);
+    expect(bench.raft).toEqual([]);
+    expect(bench.reasons().some((text) => text.includes(reason))).toBe(true);
+  });
+
+  test('that answers in place of another', async () => {
+    const bench = new Bench();
+    const first = await bench.node(1, { addressOf: () => address(2) });
+    await bench.node(2);
+    first.sendRaft(NodeId(3), [message]);
+    await bench.run(500);
+    expect(first.isReachable(NodeId(3))).toBe(false);
+    expect(bench.reasons()).toContain('node 2 answers in place of node 3');
+  });
+
+  const hello: Hello = {
+    type: 'hello',
+    clusterId: 'c-1',
+    nodeId: NodeId(9),
+    storeId: 's',
+    protocolMin: 1,
+    protocolMax: 1,
+  };
+  test.each<[string, Uint8Array, string]>([
+    ['of a later protocol', encodePeerFrame({ ...hello, protocolMin: 2, protocolMax: 3 }), 'it speaks protocol 2 to 3'],
+    ['whose first frame is no hello', encodePeerFrame({ type: 'raft', messages: [message] }), 'is not a hello'],
+    ['that sends garbage', utf8('GET / HTTP/1.1\r\n\r\n'), ''],
+  ])('%s, and nothing of what it sends is heard', async (_what, frame, reason) => {
+    const bench = new Bench();
+    await bench.node(2);
+    const connection: Connection = bench.stranger().connect(address(2));
+    const ends: unknown[] = [];
+    connection.start({ onFrame: () => undefined, onClose: (error) => ends.push(error) });
+    connection.send(frame);
+    connection.send(encodePeerFrame({ type: 'raft', messages: [message] }));
+    await bench.run(100);
+    expect(ends).toHaveLength(1);
+    expect(bench.raft).toEqual([]);
+    expect(bench.reasons().some((text) => text.includes(reason))).toBe(true);
+  });
+
+  test('that says hello and then speaks out of turn', async () => {
+    const bench = new Bench();
+    await bench.node(2);
+    const connection: Connection = bench.stranger().connect(address(2));
+    const ends: unknown[] = [];
+    connection.start({ onFrame: () => undefined, onClose: (error) => ends.push(error) });
+    connection.send(encodePeerFrame(hello));
+    connection.send(encodePeerFrame({ type: 'raft', messages: [message] }));
+    connection.send(encodePeerFrame(hello));
+    connection.send(encodePeerFrame({ type: 'raft', messages: [message] }));
+    await bench.run(100);
+    expect([ends.length, bench.raft.length]).toEqual([1, 1]);
+  });
+});
+
+describe('a request', () => {
+  test('that is not sent, because there is no connection, was not applied', async () => {
+    const bench = new Bench();
+    const first = await bench.node(1);
+    const request = outcomeOf(first.request(NodeId(2), { type: 'nodeStatus' }, 1000));
+    await bench.run(1);
+    expect(request.ended).toMatchObject({ code: 'UNAVAILABLE', outcome: 'notApplied', retryAfterMs: 50 });
+  });
+
+  test('whose connection breaks has an unknown outcome', async () => {
+    const bench = new Bench();
+    const first = await bench.pair();
+    const request = outcomeOf(first.request(NodeId(2), { type: 'nodeStatus' }, 10_000));
+    await bench.run(10);
+    bench.processes.get(2)?.kill();
+    await bench.run(100);
+    expect(request.ended).toMatchObject({ code: 'UNAVAILABLE', outcome: 'unknown' });
+  });
+
+  test('that is not answered in time has an unknown outcome, and may be sent again', async () => {
+    const bench = new Bench();
+    const first = await bench.pair();
+    const request = outcomeOf(first.request(NodeId(2), { type: 'nodeStatus' }, 300));
+    await bench.run(250);
+    expect(request.ended).toBeUndefined();
+    await bench.run(150);
+    expect(request.ended).toMatchObject({ code: 'DEADLINE_EXCEEDED', outcome: 'unknown', retryable: true });
+    // The late answer is nobody's.
+    defined(bench.responds[0], 'request')(status);
+    await bench.run(50);
+    expect(first.isReachable(NodeId(2))).toBe(true);
+  });
+
+  test('of a node that closes has an unknown outcome', async () => {
+    const bench = new Bench();
+    const first = await bench.pair();
+    const request = outcomeOf(first.request(NodeId(2), { type: 'nodeStatus' }, 10_000));
+    await bench.scheduler.complete(first.close(), bench.scheduler.nowMs + 100);
+    expect(request.ended).toMatchObject({ code: 'NODE_STOPPING', outcome: 'unknown' });
+  });
+
+  test('beyond what may be open is refused', async () => {
+    const bench = new Bench();
+    const first = await bench.pair({ peerRequestsInFlightMax: 2 });
+    const requests = [1, 2, 3].map(() => outcomeOf(first.request(NodeId(2), { type: 'nodeStatus' }, 10_000)));
+    await bench.run(10);
+    expect(requests.map(({ ended }) => ended === undefined)).toEqual([true, true, false]);
+    expect(requests[2].ended).toMatchObject({ code: 'OVERLOADED', outcome: 'notApplied' });
+  });
+});
+
+test('what waits for a slow connection is bounded: Raft messages are dropped, requests refused', async () => {
+  const bench = new Bench();
+  const first = await bench.pair({ peerQueueBytesMax: 500 });
+  bench.network.setLink('node-1', 'node-2', { state: 'held' });
+  for (let i = 0; i < 1000; i++) first.sendRaft(NodeId(2), [message]);
+  const request = outcomeOf(first.request(NodeId(2), { type: 'nodeStatus' }, 1000));
+  await bench.run(100);
+  expect(request.ended).toMatchObject({ code: 'OVERLOADED', outcome: 'notApplied', retryAfterMs: 50 });
+  bench.network.heal();
+  await bench.run(100);
+  const frameBytes = encodePeerFrame({ type: 'raft', messages: [message] }).length;
+  expect(bench.raft.length).toBeGreaterThan(0);
+  expect((bench.raft.length - 1) * frameBytes).toBeLessThanOrEqual(500);
+});
