@@ -1,18 +1,17 @@
 import { unreachable } from '../base/assert.js';
 import { equalBytes } from '../base/bytes.js';
-import type { Condition, OperationResult, VersionedValue, WriteOperation } from './operations.js';
+import type { Condition, VersionedValue, WriteOperation } from './operations.js';
 
-/** What a write does to the state that it meets. */
-export type Decision = { readonly type: 'write' } | { readonly type: 'answer'; readonly result: OperationResult };
+/** What a write does to the state that it meets; where it changes nothing, that is its result. */
+export type Decision =
+  | { readonly type: 'write' }
+  | { readonly type: 'nothingDeleted' }
+  | { readonly type: 'conditionFailed'; readonly current: VersionedValue | undefined };
 
 /** Decides about a write whose request id is new. `current` is what the key has, undefined when it is absent. */
 export function decideWrite(operation: WriteOperation, current: VersionedValue | undefined): Decision {
-  if (!conditionHolds(operation.condition, current)) {
-    return { type: 'answer', result: { type: 'conditionFailed', current } };
-  }
-  if (operation.type === 'delete' && current === undefined) {
-    return { type: 'answer', result: { type: 'nothingDeleted' } };
-  }
+  if (!conditionHolds(operation.condition, current)) return { type: 'conditionFailed', current };
+  if (operation.type === 'delete' && current === undefined) return { type: 'nothingDeleted' };
   return { type: 'write' };
 }
 

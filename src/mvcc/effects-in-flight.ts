@@ -14,6 +14,11 @@ export type Ticket = number;
 /** The newest state of a key: undefined `value` is a key that is absent. */
 export interface KeyState {
   readonly value: VersionedValue | undefined;
+  /**
+   * Only of a request record: what the condition met that it says has failed. Costs little: the answer holds it too
+   * until the entry is applied.
+   */
+  readonly met?: VersionedValue | undefined;
 }
 
 export const absent: KeyState = { value: undefined };
@@ -47,9 +52,9 @@ export class EffectsInFlight {
   /** The states that the entry `ticket` leaves behind. */
   add(ticket: Ticket, states: ReadonlyMap<string, KeyState>): void {
     const changes = [];
-    for (const [key, { value }] of states) {
+    for (const [key, { value, met }] of states) {
       changes.push({ key, before: this.#states.get(key) });
-      this.#states.set(key, { ticket, value });
+      this.#states.set(key, { ticket, value, met });
     }
     this.#entries.push({ ticket, changes });
   }

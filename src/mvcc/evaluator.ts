@@ -6,9 +6,10 @@
  * evaluator of its leader, and because a new leader evaluates only after an entry of its own term is applied.
  *
  * What the host must do, in a loop: `prepare`, ask for timestamps, `evaluate`, propose the batch; when the entry is
- * applied to the state machine, call `applied` and only then answer. Every answer is tied to an entry, also where
- * the entry changes nothing: a condition that failed is a read, and a leader that was deposed without knowing it must
- * not answer reads. A result may also rest on an earlier entry, which is applied before. When Raft refuses the
+ * applied to the state machine, call `applied` and only then answer. Every answer is tied to an entry: it carries the
+ * record of the answer, so that the same request gets no other one later. An entry is made also where it changes
+ * nothing: an answer that is given again is a read, and a leader that was deposed without knowing it must not answer
+ * reads. A result may also rest on an earlier entry, which is applied before. When Raft refuses the
  * proposal, the host calls `withdraw`; when leadership is lost, or entries in flight will be refused when applied,
  * `reset`.
  */
@@ -24,6 +25,7 @@ import { Evaluation, type OperationKeys } from './evaluation.js';
 import { maxVersionKey, requestKey, userKey } from './keyspace.js';
 import type { OperationResult, WriteOperation } from './operations.js';
 import { RequestExpiry, type ExpiryPosition, type ExpiryScan } from './request-expiry.js';
+import { decodeRequestRecord, fingerprint } from './request-records.js';
 import { encodeWriteBatch } from './write-batch-writer.js';
 
 export interface EvaluatorOptions {
@@ -31,12 +33,15 @@ export interface EvaluatorOptions {
   readonly requestIdRetentionMs: number;
 }
 
-/** What `evaluate` needs of the stored state. Opaque to the host; good for one `evaluate`, before the next `prepare`. */
-export interface PreparedReads {
+interface Lookups {
   readonly operations: readonly WriteOperation[];
   readonly keys: readonly OperationKeys[];
   /** By `mapKey` of the raw key. Owned by the evaluation, which moves it on from operation to operation. */
   readonly states: Map<string, KeyState>;
+}
+
+/** What `evaluate` needs of the stored state. Opaque to the host; good for one `evaluate`, before the next `prepare`. */
+export interface PreparedReads extends Lookups {
   readonly lastVersion: Timestamp;
   readonly expiry: ExpiryScan;
   readonly preparation: number;
@@ -105,16 +110,19 @@ export class Evaluator {
     });
     const stamp = { preparation: this.#preparation, generation: this.#generation };
     const common = { operations, keys, states, ...stamp };
+    // What is recorded of the requests says what else is needed.
+    const lookups =
+      pending.length === 0 ? this.#lookUpMet(common) : Promise.all(pending).then(() => this.#lookUpMet(common));
 
     const lastVersion = this.#lastVersion ?? this.#readLastVersion();
     const expiry =
       lastVersion instanceof Promise
         ? noExpiry
         : this.#expiry.scan(this.#engine, lastVersion, operations.length * expiredPerOperation);
-    if (pending.length === 0 && !(lastVersion instanceof Promise) && !(expiry instanceof Promise)) {
+    if (lookups === undefined && !(lastVersion instanceof Promise) && !(expiry instanceof Promise)) {
       return { ...common, lastVersion, expiry };
     }
-    const whenThere = Promise.all([lastVersion, expiry, ...pending]);
+    const whenThere = Promise.all([lastVersion, expiry, lookups]);
     return whenThere.then(([lastVersion, expiry]) => ({ ...common, lastVersion, expiry }));
   }
 
@@ -180,6 +188,27 @@ export class Evaluator {
     const found = this.#engine.get(key, timestampMax);
     if (!(found instanceof Promise)) states.set(asMapKey, stateOf(found));
     else pending.push(found.then((entry) => void states.set(asMapKey, stateOf(entry))));
+  }
+
+  /** For requests that were refused before: what their conditions met then, where that is still kept. */
+  #lookUpMet({ operations, keys, states }: Lookups): Promise<unknown> | undefined {
+    const pending: Promise<void>[] = [];
+    operations.forEach((operation, i) => {
+      const { user, requestMapKey } = keys[i];
+      const { value, met } = states.get(requestMapKey) ?? absent;
+      if (value === undefined || met !== undefined) return;
+      const record = decodeRequestRecord(value.value);
+      if (record.outcome.type !== 'conditionFailed' || record.fingerprint !== fingerprint(operation)) return;
+      const { metVersion } = record.outcome;
+      if (metVersion === 0) return;
+      const keep = (entry: EngineEntry | undefined): void => {
+        if (entry?.version === metVersion) states.set(requestMapKey, { value, met: stateOf(entry).value });
+      };
+      const found = this.#engine.get(user, metVersion);
+      if (!(found instanceof Promise)) keep(found);
+      else pending.push(found.then(keep));
+    });
+    return pending.length === 0 ? undefined : Promise.all(pending);
   }
 
   #readLastVersion(): MaybePromise<Timestamp> {

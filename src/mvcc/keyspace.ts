@@ -14,7 +14,7 @@ export const keyPrefix = {
   metadata: 0x00,
   /** The user key follows. */
   user: 0x01,
-  /** Session and sequence number follow: a request that took effect. */
+  /** Session and sequence number follow: a request that was answered. */
   request: 0x02,
   /** Timestamp, session and sequence number follow: the same requests in the order in which they expire. */
   requestTime: 0x03,
@@ -64,7 +64,7 @@ export function requestTimeKey(time: Timestamp, id: RequestId): Uint8Array {
   return raw;
 }
 
-/** Below it are exactly the requests that took effect before `time`. */
+/** Below it are exactly the requests that were answered before `time`. */
 export function requestTimeBound(time: Timestamp): Uint8Array {
   const raw = new Uint8Array(9);
   raw[0] = keyPrefix.requestTime;
@@ -72,7 +72,7 @@ export function requestTimeBound(time: Timestamp): Uint8Array {
   return raw;
 }
 
-/** When the request took effect, and the raw key of its record. */
+/** When the request was answered, and the raw key of its record. */
 export function decodeRequestTimeKey(raw: Uint8Array): { readonly time: Timestamp; readonly recordKey: Uint8Array } {
   checkDataKey(raw);
   assert(raw[0] === keyPrefix.requestTime, 'not an entry of requests by time');

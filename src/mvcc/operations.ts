@@ -55,8 +55,8 @@ export type OperationResult =
   | { readonly type: 'absent' }
   /** The write took effect at `version`, now or when the same request id came first. */
   | { readonly type: 'written'; readonly version: Timestamp }
-  /** A delete found nothing to delete. */
+  /** A delete found nothing to delete, now or when the same request id came first. */
   | { readonly type: 'nothingDeleted' }
-  /** The condition did not hold; `current` is what the key has, undefined when it is absent. */
+  /** As `nothingDeleted`: the condition did not hold; `current` is what it met, undefined when the key was absent. */
   | { readonly type: 'conditionFailed'; readonly current: VersionedValue | undefined }
   | { readonly type: 'failed'; readonly error: QuorateError };

@@ -17,10 +17,12 @@ describe('evaluator and state machine against a sequential model', () => {
     for (let step = 0; step < steps; step++) {
       await leader.step();
       if (random.chance(0.1)) await engine.flush();
+      if (random.chance(0.1)) engine.dropReplaced();
     }
     await leader.finish();
     expect(leader.forgotten).toBeGreaterThan(10);
     expect(leader.retried).toBeGreaterThan(10);
+    expect(leader.refusedStill).toBeGreaterThan(2);
 
     const follower = await StateMachine.create(new NaiveEngine(), utf8('descriptor'), { versionRetentionMs });
     leader.entries.forEach((entry, i) => follower.apply(LogIndex(initialIndex + 1 + i), entry));

@@ -97,17 +97,86 @@ describe('request ids', () => {
     expect(retried).toEqual({ type: 'written', version: 1001 });
   });
 
-  it.each(wheres)('are not remembered for what took no effect (%s)', async (where) => {
-    const [conditionFailed, nothingDeleted] = [
-      put('k', 'v', { type: 'versionEquals', version: Timestamp(5) }),
-      del('k'),
-    ];
+  const ifNew: Condition = { type: 'valueEquals', value: utf8('new') };
+
+  it.each(wheres)('answer a late duplicate of a refused write with what it met then: nothing (%s)', async (where) => {
     const leader = new Leader();
-    const again = { ...conditionFailed, condition: none };
-    expect(await resultAfter(leader, where, [conditionFailed, nothingDeleted], again)).toMatchObject({
-      type: 'written',
+    const refused = put('k', 'late', ifNew);
+    const retried = await resultAfter(leader, where, [refused, put('k', 'new')], refused);
+    expect(retried).toEqual({ type: 'conditionFailed', current: undefined });
+    await leader.applyAll();
+    expect(await (await leader.machine()).read(utf8('k'), timestampMax)).toMatchObject({ value: utf8('new') });
+  });
+
+  it.each(wheres)('answer a late duplicate of a refused write with what it met then: a value (%s)', async (where) => {
+    const leader = new Leader();
+    const refused = [put('k', 'late', ifNew), del('k', ifNew)];
+    const before = [put('k', 'old'), ...refused, put('k', 'new'), del('k'), put('k', 'new')];
+    const met = { type: 'conditionFailed', current: { version: 1000, value: utf8('old') } };
+    expect(await resultAfter(leader, where, before, refused[0])).toEqual(met);
+    expect(await leader.propose(...refused, ...refused)).toEqual([met, met, met, met]);
+    await leader.applyAll();
+    expect(await (await leader.machine()).read(utf8('k'), timestampMax)).toEqual({ version: 1005, value: utf8('new') });
+  });
+
+  it('answer so also when what the condition met is applied, and the refusal in flight', async () => {
+    const leader = new Leader();
+    await leader.execute(put('k', 'old'));
+    const refused = put('k', 'late', ifNew);
+    expect(await resultAfter(leader, 'in flight', [refused, put('k', 'new')], refused)).toMatchObject({
+      current: { version: 1000, value: utf8('old') },
     });
-    expect((await leader.propose(nothingDeleted))[0]).toMatchObject({ type: 'written' });
+  });
+
+  it.each(wheres)('answer a late duplicate of a delete that found nothing (%s)', async (where) => {
+    const leader = new Leader();
+    const first = del('k');
+    expect(await resultAfter(leader, where, [first, put('k', 'v')], first)).toEqual({ type: 'nothingDeleted' });
+    await leader.applyAll();
+    expect(await (await leader.machine()).read(utf8('k'), timestampMax)).toMatchObject({ value: utf8('v') });
+  });
+
+  it('refuse a late duplicate also when what its condition met is no longer kept', async () => {
+    const leader = new Leader(600_000);
+    const [metValue, metNothing] = [put('k', 'late', ifNew), put('l', 'late', ifNew)];
+    await leader.propose(put('k', 'old'), metValue, metNothing, put('k', 'new'), put('l', 'new'));
+    await leader.applyAll();
+    leader.clock = 100_000_000;
+    // The engine learns of a safe point some entries later, when it is durable.
+    for (let i = 0; i < 3; i++) {
+      await leader.execute(put('m', 'v'));
+      await leader.engine.flush();
+    }
+    leader.engine.dropReplaced();
+    const [result] = await leader.propose(metValue);
+    expect(result).toMatchObject({ type: 'failed', error: { code: 'READ_TOO_OLD', outcome: 'notApplied' } });
+    expect(result.type === 'failed' && result.error.message).toMatch(/refused before.* 1000, is no longer kept/);
+    expect(leader.proposed.length).toBe(0);
+    expect(await leader.execute(metNothing)).toEqual({ type: 'conditionFailed', current: undefined });
+    expect(await (await leader.machine()).read(utf8('k'), timestampMax)).toMatchObject({ value: utf8('new') });
+  });
+
+  it.each(wheres)('refuse another write where the first had no effect (%s)', async (where) => {
+    const leader = new Leader();
+    const reuse = { type: 'failed', error: { code: 'INVALID_ARGUMENT', outcome: 'notApplied' } };
+    const [refused, first] = [put('k', 'v', ifNew), del('k')];
+    const otherKey = put('l', 'v', ifNew, refused.requestId);
+    expect(await resultAfter(leader, where, [refused, first], { ...refused, condition: none })).toMatchObject(reuse);
+    // The same id for another key must not spoil the answer to the right one.
+    const results = await leader.propose(otherKey, put('k', 'v', none, first.requestId), refused, first);
+    expect(results).toMatchObject([reuse, reuse, { type: 'conditionFailed' }, { type: 'nothingDeleted' }]);
+  });
+
+  it('are not remembered for errors', async () => {
+    const leader = new Leader();
+    await leader.execute(put('k', 'v'));
+    leader.clock = 1000;
+    const operations = [put('k', 'v', { type: 'absent' }), del('l')];
+    const late = [...operations, put('l', 'v')];
+    expect((await leader.propose(...operations.slice(0, 1))).map(({ type }) => type)).toEqual(['failed']);
+    leader.clock = 999;
+    expect((await leader.propose(...late)).map(({ type }) => type)).toEqual(['failed', 'failed', 'written']);
+    expect((await leader.propose(...operations)).map(({ type }) => type)).toEqual(['conditionFailed', 'written']);
   });
 
   const id = nextId();
@@ -210,11 +279,15 @@ describe('request ids', () => {
 describe('entries', () => {
   it('are made for answers that change nothing, too', async () => {
     const leader = new Leader();
-    await leader.propose(put('k', 'v', { type: 'versionEquals', version: Timestamp(1) }), del('k'));
-    expect(leader.proposed.length).toBe(1);
+    const operations = [put('k', 'v', { type: 'versionEquals', version: Timestamp(1) }), del('k')];
+    await leader.propose(...operations);
+    const results = await leader.propose(...operations);
+    expect(results).toEqual([{ type: 'conditionFailed', current: undefined }, { type: 'nothingDeleted' }]);
+    expect(leader.proposed.length).toBe(2);
+    expect(leader.proposed[1].batch).toEqual(Uint8Array.of(1, 0));
     await leader.applyAll();
-    expect((await leader.machine()).appliedIndex).toBe(initialIndex + 1);
-    expect((await leader.machine()).maxVersion).toBe(0);
+    expect((await leader.machine()).appliedIndex).toBe(initialIndex + 2);
+    expect((await leader.machine()).maxVersion).toBe(1001);
   });
 
   it('are not made when every operation failed', async () => {
@@ -259,17 +332,22 @@ describe('entries', () => {
     const leader = new Leader();
     await leader.execute(put('k', 'applied'));
     await leader.propose(put('k', 'in flight'), put('l', 'in flight'));
-    const refused = [put('k', 'refused'), del('l'), put('m', 'refused')];
+    const onceRefused = put('m', 'refused', { type: 'valueEquals', value: utf8('other') });
+    const refused = [put('k', 'refused'), del('l'), onceRefused, put('m', 'refused')];
     const evaluated = leader.evaluator.evaluate(refused, await leader.evaluator.prepare(refused), Timestamp(1500));
     leader.evaluator.withdraw(evaluated.ticket ?? 0);
     leader.clock = 1600;
     const ask: Condition = { type: 'versionEquals', version: Timestamp(1) };
-    const results = await leader.propose(put('k', '', ask), put('l', '', ask), put('m', '', ask), refused[0]);
+    const results = await leader.propose(put('k', '', ask), put('l', '', ask), put('m', '', ask), refused[0], {
+      ...onceRefused,
+      condition: none,
+    });
     expect(results).toEqual([
       { type: 'conditionFailed', current: { version: 1001, value: utf8('in flight') } },
       { type: 'conditionFailed', current: { version: 1002, value: utf8('in flight') } },
       { type: 'conditionFailed', current: undefined },
       { type: 'written', version: 1603 },
+      { type: 'written', version: 1604 },
     ]);
   });
 
@@ -288,6 +366,18 @@ describe('entries', () => {
       expect(overhead).toBeGreaterThan(200);
       expect(overhead).toBeLessThanOrEqual(operationOverheadBytesMax);
     }
+  });
+
+  it('stay within that number where a condition failed', async () => {
+    const leader = new Leader(1);
+    await leader.propose(...Array.from({ length: 40 }, () => put('k', 'v')));
+    await leader.applyAll();
+    leader.clock = 2 ** 52;
+    await leader.execute(put('k', 'v'));
+    await leader.propose(...Array.from({ length: 10 }, () => del('k', { type: 'absent' })));
+    const overhead = (leader.proposed.at(-1)?.batch?.length ?? 0) / 10;
+    expect(overhead).toBeGreaterThan(200);
+    expect(overhead).toBeLessThanOrEqual(operationOverheadBytesMax);
   });
 });
 
@@ -341,7 +431,10 @@ describe('prepared reads', () => {
 
   it('come without a promise when the engine has everything in memory', async () => {
     const leader = new Leader();
-    await leader.execute(put('k', 'v'));
-    expect(leader.evaluator.prepare([put('k', 'v', { type: 'absent' }), del('l')])).not.toBeInstanceOf(Promise);
+    const refused = put('k', 'v', { type: 'absent' });
+    await leader.propose(put('k', 'v'), refused);
+    await leader.applyAll();
+    const operations = [put('k', 'v', { type: 'absent' }), del('l'), refused];
+    expect(leader.evaluator.prepare(operations)).not.toBeInstanceOf(Promise);
   });
 });

@@ -1,4 +1,4 @@
-/** The slow, obvious twin of the tree: every version that was ever written, in plain lists. */
+/** The slow, obvious twin of the tree: every version that was written and not dropped, in plain lists. */
 import { assert } from '../../src/base/assert.js';
 import { compareBytes, copyBytes, mapKey } from '../../src/base/bytes.js';
 import { LogIndex, Timestamp } from '../../src/base/ids.js';
@@ -57,6 +57,17 @@ export class NaiveEngine implements Engine {
 
   setSafePoint(version: Timestamp): void {
     this.safePoint = version;
+  }
+
+  /** What compaction may do: drops every version that another one at or below the safe point has replaced. */
+  dropReplaced(): void {
+    for (const [key, versions] of this.#byKey) {
+      const kept = newest(versions, this.safePoint)?.version ?? 0;
+      this.#byKey.set(
+        key,
+        versions.filter(({ version }) => version >= kept),
+      );
+    }
   }
 
   /** What is there after a power loss. */

@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { emptyBytes, utf8 } from '../../src/base/bytes.js';
+import { emptyBytes, toHex, utf8 } from '../../src/base/bytes.js';
 import { DecodeError } from '../../src/base/coding.js';
 import { Timestamp } from '../../src/base/ids.js';
 import type { WriteOperation } from '../../src/mvcc/operations.js';
-import { decodeRequestRecord, encodeRequestRecord, fingerprint } from '../../src/mvcc/request-records.js';
+import {
+  decodeRequestRecord,
+  encodeRequestRecord,
+  fingerprint,
+  type RequestRecord,
+} from '../../src/mvcc/request-records.js';
 import { del, none, put } from './leader.js';
 
 describe('a fingerprint', () => {
@@ -44,9 +49,26 @@ describe('a fingerprint', () => {
 });
 
 describe('a request record', () => {
-  it('holds a fingerprint', () => {
-    expect(encodeRequestRecord(0x8001_0203)).toEqual(Uint8Array.of(3, 2, 1, 0x80));
-    expect(decodeRequestRecord(Uint8Array.of(3, 2, 1, 0x80))).toBe(0x8001_0203);
-    expect(() => decodeRequestRecord(new Uint8Array(5))).toThrow(DecodeError);
+  const fingerprint = 0x8001_0203;
+  const metVersion = Timestamp(0x10_1112_1314_1516);
+  const records: [string, RequestRecord][] = [
+    ['0302018000', { fingerprint, outcome: { type: 'written' } }],
+    ['0302018001', { fingerprint, outcome: { type: 'nothingDeleted' } }],
+    ['03020180020000000000000000', { fingerprint, outcome: { type: 'conditionFailed', metVersion: Timestamp(0) } }],
+    ['03020180021615141312111000', { fingerprint, outcome: { type: 'conditionFailed', metVersion } }],
+  ];
+
+  it.each(records)('has the bytes of docs/formats/keyspace.md: %s', (hex, record) => {
+    const bytes = encodeRequestRecord(record);
+    expect(toHex(bytes)).toBe(hex);
+    expect(decodeRequestRecord(bytes)).toEqual(record);
+    for (let length = 0; length < bytes.length; length++) {
+      expect(() => decodeRequestRecord(bytes.subarray(0, length))).toThrow(DecodeError);
+    }
+    expect(() => decodeRequestRecord(Uint8Array.of(...bytes, 0))).toThrow(DecodeError);
+  });
+
+  it('is refused with an outcome that is not known', () => {
+    expect(() => decodeRequestRecord(Uint8Array.of(3, 2, 1, 0x80, 3))).toThrow(DecodeError);
   });
 });

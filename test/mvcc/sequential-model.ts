@@ -12,6 +12,7 @@ interface ModelVersion {
 interface ModelRequest {
   readonly version: Timestamp;
   readonly operation: string;
+  readonly result: PlainResult;
 }
 
 /** A result in a form that can be compared: byte strings as text, errors by code. */
@@ -78,23 +79,40 @@ export class SequentialModel {
     const name = nameOf(operation.requestId);
     const request = this.requests.get(name);
     if (request !== undefined) {
-      if (request.operation === describe(operation)) return { type: 'written', version: request.version };
+      if (request.operation === describe(operation)) return request.result;
       return { type: 'failed', code: 'INVALID_ARGUMENT' };
     }
-    const key = mapKey(operation.key);
-    const current = this.read(key, Infinity);
-    const { condition } = operation;
-    const holds =
+    if (version <= this.lastVersion) return { type: 'failed', code: 'TIMESTAMP_UNAVAILABLE' };
+    this.lastVersion = version;
+    const result = this.#evaluate(operation, version);
+    this.requests.set(name, { version, operation: describe(operation), result });
+    return result;
+  }
+
+  /** Whether the operation's condition is true now. */
+  #holds({ key, condition }: WriteOperation): boolean {
+    const current = this.read(mapKey(key), Infinity);
+    return (
       condition.type === 'none' ||
       (condition.type === 'absent' && current === undefined) ||
       (condition.type === 'versionEquals' && current?.version === condition.version) ||
-      (condition.type === 'valueEquals' && current?.value === mapKey(condition.value));
-    if (!holds) return { type: 'conditionFailed', current };
-    if (operation.type === 'delete' && current === undefined) return { type: 'nothingDeleted' };
-    if (version <= this.lastVersion) return { type: 'failed', code: 'TIMESTAMP_UNAVAILABLE' };
+      (condition.type === 'valueEquals' && current?.value === mapKey(condition.value))
+    );
+  }
 
-    this.lastVersion = version;
-    this.requests.set(name, { version, operation: describe(operation) });
+  /** Whether the operation was refused before, and would not be now if that were not remembered. */
+  isRefusedStill(operation: WriteOperation): boolean {
+    const request = this.requests.get(nameOf(operation.requestId));
+    if (request?.result.type !== 'conditionFailed' || request.operation !== describe(operation)) return false;
+    return this.#holds(operation);
+  }
+
+  /** What an operation does, whatever was asked before. */
+  #evaluate(operation: WriteOperation, version: Timestamp): PlainResult {
+    const key = mapKey(operation.key);
+    const current = this.read(key, Infinity);
+    if (!this.#holds(operation)) return { type: 'conditionFailed', current };
+    if (operation.type === 'delete' && current === undefined) return { type: 'nothingDeleted' };
     const value = operation.type === 'put' ? mapKey(operation.value) : undefined;
     this.versions.set(key, [...(this.versions.get(key) ?? []), { version, value }]);
     return { type: 'written', version };

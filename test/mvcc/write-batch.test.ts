@@ -23,7 +23,7 @@ const id = { session: new Uint8Array(16).fill(0xab), seq: 258 };
 const example: readonly Effect[] = [
   { type: 'put', key: userKey(utf8('apple')), version: Timestamp(1000), value: utf8('red') },
   { type: 'delete', key: userKey(utf8('pear')), version: Timestamp(1001) },
-  { type: 'put', key: requestKey(id), version: Timestamp(1001), value: Uint8Array.of(1, 2, 3, 4) },
+  { type: 'put', key: requestKey(id), version: Timestamp(1001), value: Uint8Array.of(1, 2, 3, 4, 0) },
   { type: 'put', key: requestTimeKey(Timestamp(1001), id), version: Timestamp(1001), value: new Uint8Array(0) },
 ];
 
@@ -35,7 +35,7 @@ describe('the bytes of a write batch', () => {
       'e907', // highest version, 1001
       ['00', '01', '06', '016170706c65', '03', '726564'], // put apple = red at 1000
       ['01', '00', '05', '0170656172'], // delete pear at 1001
-      ['00', '00', '19', `02${'ab'.repeat(16)}0000000000000102`, '04', '01020304'],
+      ['00', '00', '19', `02${'ab'.repeat(16)}0000000000000102`, '05', '0102030400'],
       ['00', '00', '21', `0300000000000003e9${'ab'.repeat(16)}0000000000000102`, '00'],
     ];
     expect(toHex(encodeWriteBatch(example))).toBe(fields.flat().join(''));
