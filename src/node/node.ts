@@ -122,9 +122,8 @@ export class Node implements KvBackend, AdminBackend {
     };
     const shardMap = (): PlacementState['shardMap'] => this.#placement.state.shardMap;
     const executor = (shard: ShardDescriptor): KvExecutor | undefined => this.#executors.get(shard.shard);
-    const isReachable = (node: NodeId): boolean => this.#peers.isReachable(node);
     const common = { clock, limits, shardMap, executor, request };
-    this.#router = new Router({ ...common, nodeId, random: random.split('router'), isReachable });
+    this.#router = new Router({ ...common, nodeId, random: random.split('router') });
     const nodeFor = this.#router.nodeFor.bind(this.#router);
     this.#scanner = new Scanner({ ...common, random: random.split('scanner'), timestamps, nodeFor });
     this.#requests = new PeerRequests({
@@ -247,7 +246,9 @@ export class Node implements KvBackend, AdminBackend {
 
   get isReady(): boolean {
     const { shards } = this.#placement.state.shardMap;
-    return shards.length > 0 && shards.every((shard) => this.#leaderOf(shard) !== undefined);
+    const { nodeId } = this.identity;
+    const knowsLeader = (shard: ShardDescriptor): boolean => this.#leaderOf(shard) !== undefined;
+    return shards.length > 0 && shards.every((shard) => replicaOn(shard, nodeId) === undefined || knowsLeader(shard));
   }
 
   // ---- KvBackend

@@ -26,7 +26,6 @@ export interface RouterOptions {
   /** The executor of the shard's replica on this node, if there is one. */
   readonly executor: (shard: ShardDescriptor) => KvExecutor | undefined;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
-  readonly isReachable: (node: NodeId) => boolean;
 }
 
 /** An operation that this node has accepted. */
@@ -166,16 +165,15 @@ export class Router {
 
   /** Where to ask for `shard`: its leader as this node's replica knows it; without a replica here, its nodes in turn. */
   nodeFor(shard: ShardDescriptor, tries: number, stale: boolean): NodeId | undefined {
-    const { executor, nodeId, isReachable } = this.#options;
+    const { executor, nodeId } = this.#options;
     const replica = executor(shard)?.replica;
     if (replica !== undefined && !stale) {
       const leader = replica.leaderNode;
       return leader === nodeId ? undefined : leader;
     }
     const others = shard.replicas.map(({ node }) => node).filter((node) => node !== nodeId);
-    const reachable = others.filter(isReachable);
-    const candidates = reachable.length > 0 ? reachable : others;
-    return candidates.length === 0 ? undefined : candidates[tries % candidates.length];
+    // All in turn: a node that was never dialled is not known to be unreachable, and may be the leader.
+    return others.length === 0 ? undefined : others[tries % others.length];
   }
 
   #tryHere(routed: Routed, shard: ShardDescriptor, executor: KvExecutor): void {

@@ -86,11 +86,21 @@ export class TimestampClient implements TimestampSource {
     }
   }
 
+  /** A placement group that cannot answer must not keep every shard of this node waiting. */
+  #inTime(issued: Promise<Timestamp>, timeoutMs: number): Promise<Timestamp> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#options.clock.after(timeoutMs, () =>
+        reject(new QuorateError('NOT_LEADER', 'the placement leader here did not issue timestamps in time')),
+      );
+      issued.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+
   async #ask(count: number, timeoutMs: number): Promise<Timestamp> {
     const { leader, nodeId, local, request } = this.#options;
     const node = leader();
     if (node === undefined) throw new QuorateError('NOT_LEADER', 'the placement group has no leader');
-    if (node === nodeId) return local.timestamps(count);
+    if (node === nodeId) return this.#inTime(local.timestamps(count), timeoutMs);
     const response = await request(node, { type: 'timestamps', count }, timeoutMs);
     if (response.type === 'timestamps') return response.first;
     if (response.type === 'failed') throw response.error;

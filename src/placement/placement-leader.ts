@@ -10,7 +10,7 @@
 import { assert } from '../base/assert.js';
 import { equalBytes } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
-import { Timestamp } from '../base/ids.js';
+import { Timestamp, timestampEpochMs } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
 import { userKey } from '../mvcc/keyspace.js';
@@ -44,6 +44,8 @@ interface TimestampRequest {
 interface Reign {
   readonly oracle: Oracle;
   readonly wallMicrosAtStart: number;
+  /** Up to where the committed high water had come; the wall clock in a new cluster. */
+  readonly caughtUpMicrosAtStart: number;
   readonly monotonicMsAtStart: number;
 }
 
@@ -76,9 +78,11 @@ export class PlacementLeader {
     try {
       const state = await loadPlacementState(this.#replica.machine);
       if (!this.#leadsIn(term) || this.#reign !== undefined) return;
+      const wallMicros = this.#clock.wallMicros();
       this.#reign = {
         oracle: new Oracle(state.highWater),
-        wallMicrosAtStart: this.#clock.wallMicros(),
+        wallMicrosAtStart: wallMicros,
+        caughtUpMicrosAtStart: state.highWater === 0 ? wallMicros : timestampEpochMs * 1000 + state.highWater,
         monotonicMsAtStart: this.#clock.monotonicMs(),
       };
       if (state.shardMap.shards.length === 0) await this.#formCluster();
@@ -174,14 +178,26 @@ export class PlacementLeader {
 
   async #allocate(reign: Reign, count: number): Promise<Timestamp> {
     for (;;) {
-      const elapsedMicros = Math.floor((this.#clock.monotonicMs() - reign.monotonicMsAtStart) * 1000);
-      const allocation = reign.oracle.allocate(count, reign.wallMicrosAtStart + elapsedMicros);
+      const allocation = reign.oracle.allocate(count, this.#nowMicros(reign));
       if (allocation.type === 'issued') return allocation.first;
       const { highWater } = allocation;
-      await this.#change(() => [{ key: highWaterKey, value: encodeHighWater(highWater) }]);
+      await this.#change((state) => {
+        // The raise may have waited behind another change, and leadership have come and gone: it never goes back.
+        if (this.#reign !== reign || highWater <= state.highWater) throw this.#notLeader();
+        return [{ key: highWaterKey, value: encodeHighWater(highWater) }];
+      });
       if (this.#reign !== reign) throw this.#notLeader();
       reign.oracle.raised(highWater);
     }
+  }
+
+  /**
+   * Microseconds since 1970 as this reign counts them: never faster than twice the monotonic clock from where the last
+   * reign ended. A leader whose wall clock is ahead must not make request ids and old versions expire at once.
+   */
+  #nowMicros(reign: Reign): number {
+    const elapsedMicros = Math.floor((this.#clock.monotonicMs() - reign.monotonicMsAtStart) * 1000);
+    return Math.min(reign.wallMicrosAtStart + elapsedMicros, reign.caughtUpMicrosAtStart + 2 * elapsedMicros);
   }
 
   /** Decides on the applied state and commits; one change at a time. */

@@ -107,7 +107,6 @@ export class Replica {
   get appliedIndex(): LogIndex {
     return this.machine.appliedIndex;
   }
-
   get commitIndex(): LogIndex {
     return this.#raft.commitIndex;
   }
@@ -245,8 +244,9 @@ export class Replica {
   }
 
   #onRole(leading: boolean, term: Term): void {
+    const led = this.#leaderFrom > 0;
     this.#leaderFrom = leading ? this.#raft.lastIndex : LogIndex(0);
-    if (leading || !this.#announced) return;
+    if (leading || !led) return; // also if it was never announced: nothing may wait for it
     this.#announced = false;
     this.#host.logger.info('leads no more', { shard: this.shard, term });
     for (const listener of this.#roleListeners) listener(false);

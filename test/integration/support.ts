@@ -9,7 +9,7 @@ import {
   type ProcessClusterOptions,
 } from '../../jepsen-lite/cluster/process-cluster.js';
 
-export const program = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+const program = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
 export interface CommandEnd {
   readonly status: number | null;

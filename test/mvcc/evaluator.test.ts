@@ -1,3 +1,4 @@
+/** One file for all rules of evaluation, so that each table stands beside the rule that it would contradict. */
 import { describe, expect, it } from 'vitest';
 import { AssertionError } from '../../src/base/assert.js';
 import { utf8 } from '../../src/base/bytes.js';

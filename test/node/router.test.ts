@@ -74,7 +74,6 @@ class Bench {
         this.sent.push({ node, body, timeoutMs, answer });
         return answer.promise;
       },
-      isReachable: (node) => node !== 2,
     });
   }
 

@@ -1,6 +1,5 @@
 import { status as GrpcStatus, type ServiceError } from '@grpc/grpc-js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { utf8 } from '../../src/base/bytes.js';
 import { QuorateError } from '../../src/base/errors.js';
 import { ShardId } from '../../src/base/ids.js';
 import type { FakeBackend } from './fake-backend.js';
@@ -289,34 +288,5 @@ describe('scan', () => {
     call.cancel();
     await until(() => stopped?.aborted === true);
     expect(stopped?.reason).toMatchObject({ code: 'CANCELLED' });
-  });
-
-  it('does not read pages that the caller does not take', async () => {
-    const value = Buffer.alloc(200_000);
-    for (let i = 0; i < 200; i++) {
-      const key = utf8(`big ${i}`);
-      backend.state.execute({
-        type: 'put',
-        key,
-        value,
-        condition: { type: 'none' },
-        requestId: backend.newRequestId(),
-      });
-    }
-    let pages = 0;
-    backend.beforePage = () => void pages++;
-    const call = kv.scan({ prefix: text('big') });
-    call.on('error', () => undefined);
-    await until(() => pages > 2);
-    let before = -1;
-    // Pages stop coming although nobody waits: the transport is full.
-    while (before !== pages) {
-      before = pages;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    expect(pages).toBeLessThan(90);
-    call.resume();
-    await until(() => pages === 100);
-    call.cancel();
   });
 });
