@@ -1,4 +1,7 @@
-/** `Scan`: pages go out as fast as the caller takes them; the next is not read before the last was taken. */
+/**
+ * `Scan`: pages go out as fast as the transport takes them. grpc-js takes them also when the caller does not read, so
+ * what such a caller is owed piles up in this process: nothing here bounds it yet (README, "What is not there yet").
+ */
 import { once } from 'node:events';
 import type { handleServerStreamingCall, ServerWritableStream } from '@grpc/grpc-js';
 import { QuorateError } from '../base/errors.js';
