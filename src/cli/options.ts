@@ -1,7 +1,7 @@
 /** Options that every client command has, and how option values are read. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
-import { isAddress } from '../node/config-address.js';
+import { isAddress } from '../node/config/address.js';
 
 const defaultEndpoints: readonly string[] = ['127.0.0.1:7001', '127.0.0.1:7002', '127.0.0.1:7003'];
 const defaultTimeoutMs = 5000;

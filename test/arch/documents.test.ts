@@ -1,8 +1,8 @@
 /** What documents say about settings and commands is held against the program. */
 import { describe, expect, test } from 'vitest';
 
-import { settings } from '../../src/node/config-schema.js';
-import { loadConfig } from '../../src/node/config.js';
+import { settings } from '../../src/node/config/schema.js';
+import { loadConfig } from '../../src/node/config/config.js';
 import { read } from './files.js';
 
 interface Row {

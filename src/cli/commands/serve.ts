@@ -1,8 +1,8 @@
 /** `quorate serve`: one node, until it is told to stop. */
 import { readFileSync } from 'node:fs';
 
-import { loadConfig, printConfig, type ConfigSources } from '../../node/config.js';
-import { configuredLogger } from '../../node/config-logger.js';
+import { loadConfig, printConfig, type ConfigSources } from '../../node/config/config.js';
+import { configuredLogger } from '../../node/config/logger.js';
 import { serveNode } from '../../node/serve.js';
 import { CommandFailure, describeFailure } from '../failure.js';
 import { printLine } from '../output.js';

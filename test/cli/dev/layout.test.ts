@@ -9,7 +9,7 @@ import { requestStart, watchStartRequests } from '../../../src/cli/dev/control.j
 import { guide } from '../../../src/cli/dev/guide.js';
 import { devNodes, existingPort, writeConfigs } from '../../../src/cli/dev/layout.js';
 import { checkPorts } from '../../../src/cli/dev/ports.js';
-import { loadConfig } from '../../../src/node/config.js';
+import { loadConfig } from '../../../src/node/config/config.js';
 
 let folder: string;
 beforeEach(async () => {

@@ -1,6 +1,6 @@
 /** The logger that the `logging` settings describe: JSON lines from pino, or the same made readable. */
-import type { Logger } from '../env/logger.js';
-import { pinoLogger } from '../platform/logger.js';
+import type { Logger } from '../../env/logger.js';
+import { pinoLogger } from '../../platform/logger.js';
 import type { LoggingOptions } from './config.js';
 
 /** Writes to standard output. */

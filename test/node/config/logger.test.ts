@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { prettyLine } from '../../src/node/config-logger.js';
+import { prettyLine } from '../../../src/node/config/logger.js';
 
 test('a message for people', () => {
   const line = {

@@ -4,9 +4,9 @@
  */
 import { z } from 'zod';
 
-import { defaultLimits, type Limits } from '../base/limits.js';
-import { addressRule, isAddress } from './config-address.js';
-import { defaultRaftTiming } from './options.js';
+import { defaultLimits, type Limits } from '../../base/limits.js';
+import { addressRule, isAddress } from './address.js';
+import { defaultRaftTiming } from '../options.js';
 
 const kib = 1024;
 const byteUnits: Readonly<Record<string, number>> = { B: 1, KiB: kib, MiB: kib ** 2, GiB: kib ** 3 };

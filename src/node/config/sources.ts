@@ -4,9 +4,9 @@
  */
 import { parseDocument } from 'yaml';
 
-import { ConfigError, type ConfigIssue } from './config-error.js';
-import { settings, type Setting } from './config-schema.js';
-import { nearest } from './config-suggest.js';
+import { ConfigError, type ConfigIssue } from './error.js';
+import { settings, type Setting } from './schema.js';
+import { nearest } from './suggest.js';
 
 interface RawValue {
   readonly value: unknown;

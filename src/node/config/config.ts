@@ -7,14 +7,14 @@ import { resolve } from 'node:path';
 import { stringify } from 'yaml';
 import type { z } from 'zod';
 
-import { defined } from '../base/assert.js';
-import { NodeId } from '../base/ids.js';
-import { ConfigError, type ConfigIssue } from './config-error.js';
-import { brokenRelations } from './config-relations.js';
-import { configSchema, type LogFormat, type LogLevel, type ParsedConfig } from './config-schema.js';
-import { environmentLayer, fileLayer, flagLayer, mergeLayers, type MergedLayers } from './config-sources.js';
-import { nearest } from './config-suggest.js';
-import type { NodeOptions } from './options.js';
+import { defined } from '../../base/assert.js';
+import { NodeId } from '../../base/ids.js';
+import { ConfigError, type ConfigIssue } from './error.js';
+import { brokenRelations } from './relations.js';
+import { configSchema, type LogFormat, type LogLevel, type ParsedConfig } from './schema.js';
+import { environmentLayer, fileLayer, flagLayer, mergeLayers, type MergedLayers } from './sources.js';
+import { nearest } from './suggest.js';
+import type { NodeOptions } from '../options.js';
 
 export interface LoggingOptions {
   /** Messages below it are not written. Default `info`. */

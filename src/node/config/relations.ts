@@ -1,7 +1,7 @@
 /** Rules between settings that are each valid alone. Reports every broken one, by the path of the setting to change. */
-import { AssertionError } from '../base/assert.js';
-import { checkLimits } from '../base/limits.js';
-import type { ParsedConfig } from './config-schema.js';
+import { AssertionError } from '../../base/assert.js';
+import { checkLimits } from '../../base/limits.js';
+import type { ParsedConfig } from './schema.js';
 
 export interface BrokenRelation {
   readonly path: string;

@@ -2,13 +2,13 @@ import { resolve } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
-import { defaultLimits } from '../../src/base/limits.js';
-import { loadConfig, printConfig, type ConfigSources } from '../../src/node/config.js';
-import { ConfigError } from '../../src/node/config-error.js';
-import { settings } from '../../src/node/config-schema.js';
-import { variableName } from '../../src/node/config-sources.js';
-import { editDistance, nearest } from '../../src/node/config-suggest.js';
-import { defaultRaftTiming } from '../../src/node/options.js';
+import { defaultLimits } from '../../../src/base/limits.js';
+import { loadConfig, printConfig, type ConfigSources } from '../../../src/node/config/config.js';
+import { ConfigError } from '../../../src/node/config/error.js';
+import { settings } from '../../../src/node/config/schema.js';
+import { variableName } from '../../../src/node/config/sources.js';
+import { editDistance, nearest } from '../../../src/node/config/suggest.js';
+import { defaultRaftTiming } from '../../../src/node/options.js';
 
 const threeNodes = `cluster:
   nodes:
