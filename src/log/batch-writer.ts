@@ -3,15 +3,15 @@ import { DiskError, type Disk } from '../env/disk.js';
 import type { Logger } from '../env/logger.js';
 import { Batch } from './batch.js';
 import { SegmentFile } from './segment-file.js';
-import { batchHeaderBytes, proofOffset, segmentHeaderBytes } from './segment-format.js';
+import { batchHeaderBytes, proofOffset, segmentHeaderBytes, segmentName } from './segment-format.js';
 import type { SegmentSet } from './segment-set.js';
 import { BatchEncoder, encodeProof } from './segment-writer.js';
 
 /**
- * Room in the newest segment that is made before it is needed: when the device is full, hard states and other small
- * batches can still be written for a while.
+ * Room in the newest segment that is made before it is needed, beyond its size too: when the device is full, hard
+ * states and other small batches can still be written for a while, whether or not a new segment is due.
  */
-const reserveBytes = 64 * 1024;
+const reserveBytesMax = 64 * 1024;
 
 export interface BatchWriterOptions {
   readonly disk: Disk;
@@ -36,6 +36,7 @@ export class BatchWriter {
   /** Full batches that wait, and at the end the open one, which may be empty. */
   readonly #queue: Batch[] = [new Batch()];
   readonly #batchBytesMax: number;
+  readonly #reserveBytes: number;
   #nextBatch: number;
   #running: Promise<void> | undefined;
   #failed: Error | undefined;
@@ -51,6 +52,7 @@ export class BatchWriter {
   ) {
     this.#options = options;
     this.#batchBytesMax = Math.floor(options.segmentBytesMax / 4);
+    this.#reserveBytes = Math.min(reserveBytesMax, this.#batchBytesMax);
     this.#nextBatch = options.nextBatch;
     this.#onDurable = events.onDurable;
     this.#onFailure = events.onFailure;
@@ -60,7 +62,7 @@ export class BatchWriter {
     return this.#failed;
   }
 
-  /** The device was full when room was to be made ahead. */
+  /** The device was full when room was to be made ahead, or a new segment. */
   get isDeviceFull(): boolean {
     return this.#isDeviceFull;
   }
@@ -143,15 +145,18 @@ export class BatchWriter {
 
   async #write(batch: Batch): Promise<void> {
     const { segments, segmentBytesMax } = this.#options;
-    const isUsed = segments.newest.end > segmentHeaderBytes;
-    if (isUsed && segments.newest.end + batch.bytes + batchHeaderBytes > segmentBytesMax) await this.#startSegment();
+    const isSegmentDue =
+      segments.newest.end > segmentHeaderBytes &&
+      segments.newest.end + batch.bytes + batchHeaderBytes > segmentBytesMax;
+    const isStuck = isSegmentDue && !(await this.#startSegment());
     const file = segments.newest;
     const place = { segment: file.segment, offset: file.end, sequence: this.#nextBatch };
     const bytes = batch.encode(this.#encoder, place);
     const end = file.end + bytes.length;
     await file.write(bytes, file.end);
-    const hasReserve = await file.growAhead(end, reserveBytes, segmentBytesMax);
-    if (this.#isDeviceFull === hasReserve) this.#reserveChanged(!hasReserve);
+    const hasReserve = await file.growAhead(end, this.#reserveBytes, segmentBytesMax);
+    const isDeviceFull = isStuck || !hasReserve;
+    if (this.#isDeviceFull !== isDeviceFull) this.#deviceChanged(isDeviceFull);
     await file.sync();
     this.#syncs++;
     this.#largestBatchBytes = Math.max(this.#largestBatchBytes, bytes.length);
@@ -161,10 +166,23 @@ export class BatchWriter {
     this.#onDurable();
   }
 
-  async #startSegment(): Promise<void> {
+  /**
+   * False when the device has no room for another segment: the newest one goes on, on its reserve. Of the new one
+   * nothing may come back, since its header would say that the segment before it has ended.
+   */
+  async #startSegment(): Promise<boolean> {
     const { disk, directory, segments, segmentBytesMax } = this.#options;
     const header = { segment: segments.newest.segment + 1, firstBatch: this.#nextBatch };
-    segments.add(await SegmentFile.create(disk, directory, header, segmentBytesMax));
+    try {
+      segments.add(await SegmentFile.create(disk, directory, header, segmentBytesMax));
+      return true;
+    } catch (error) {
+      if (!(error instanceof DiskError && error.code === 'noSpace')) throw error;
+    }
+    const path = `${directory}/${segmentName(header.segment)}`;
+    if (await disk.exists(path)) await disk.remove(path);
+    await disk.syncDirectory(directory);
+    return false;
   }
 
   /**
@@ -183,7 +201,7 @@ export class BatchWriter {
     }
   }
 
-  #reserveChanged(isDeviceFull: boolean): void {
+  #deviceChanged(isDeviceFull: boolean): void {
     this.#isDeviceFull = isDeviceFull;
     if (isDeviceFull) this.#options.logger.warn('the disk is full; the log lives on its reserve');
     else this.#options.logger.info('the log can grow again');

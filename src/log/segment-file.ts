@@ -58,14 +58,15 @@ export class SegmentFile {
   }
 
   /**
-   * Grows the file, up to `bytesMax`, when fewer than `reserveBytes` are left after `end`; durable with the next
-   * sync. False when the device has no room.
+   * Grows the file when fewer than `reserveBytes` are left after `end`: generously up to `bytesMax` and the reserve,
+   * beyond that by no more than it must. Durable with the next sync. False when the device has no room.
    */
   async growAhead(end: number, reserveBytes: number, bytesMax: number): Promise<boolean> {
-    const isGrown = this.#allocatedBytes >= Math.min(end + reserveBytes, bytesMax);
-    if (isGrown) return true;
+    const allocated = this.#allocatedBytes;
+    if (allocated >= end + reserveBytes) return true;
+    const target = Math.max(end + reserveBytes, Math.min(allocated + growthBytes, bytesMax + reserveBytes));
     try {
-      await this.write(zeros.subarray(0, bytesMax - this.#allocatedBytes), this.#allocatedBytes);
+      await this.write(zeros.subarray(0, target - allocated), allocated);
       return true;
     } catch (error) {
       if (error instanceof DiskError && error.code === 'noSpace') return false;

@@ -17,7 +17,10 @@ export interface SharedLogOptions {
   readonly disk: Disk;
   /** Holds nothing but the log's segments. Made where it is missing; the folder around it must be durable. */
   readonly directory: string;
-  /** A segment of this size is followed by a new one; only a single batch that is larger makes a larger segment. */
+  /**
+   * A segment of this size is followed by a new one. A larger one comes only from a single batch that is larger, or
+   * from a device without room for another segment.
+   */
   readonly segmentBytesMax: number;
   /** Entries of all groups that are kept in memory though they are on disk. */
   readonly cacheBytesMax: number;

@@ -262,36 +262,6 @@ describe('failure', () => {
     expect(toText(await contentOf(await openLog(disk), 1))).toContain('1 in term 1');
   });
 
-  test('of a full disk is told as such; small batches live on the reserve before', async () => {
-    const disk = newDisk();
-    const log = await openLog(disk, { segmentBytesMax: 4 * 1024 * 1024 });
-    await append(log, one, 1);
-    disk.quotaBytes = disk.usedBytes();
-    await append(log, one, 2, 1, 1, 1024 * 1024 - 40_000);
-    expect(log.stats().isDiskFull).toBe(true);
-    await log.append(one, { hardState: hardState(2, 1, 0), entries: [], mustSync: true });
-    await expect(append(log, one, 3, 1, 2, 100_000)).rejects.toMatchObject({ name: 'DiskError', code: 'noSpace' });
-    expect(log.failed).toMatchObject({ code: 'noSpace' });
-    await log.close();
-    disk.quotaBytes = Infinity;
-    disk.crash({ keep: 'none' });
-    const reopened = await openLog(disk);
-    expect(reopened.group(one)).toMatchObject({ lastIndex: 2, hardState: { term: 2 } });
-    await reopened.close();
-  });
-
-  test('to grow is over when there is space again', async () => {
-    const disk = newDisk();
-    const log = await openLog(disk, { segmentBytesMax: 4 * 1024 * 1024 });
-    disk.quotaBytes = disk.usedBytes();
-    await append(log, one, 1, 1, 1, 1024 * 1024 - 40_000);
-    expect(log.stats().isDiskFull).toBe(true);
-    disk.quotaBytes = Infinity;
-    await append(log, one, 2, 1, 1, 100_000);
-    expect(log.stats().isDiskFull).toBe(false);
-    await log.close();
-  });
-
   test('to open leaves nothing open and can be repeated', async () => {
     const disk = newDisk();
     await (await openLog(disk)).close();
