@@ -7,7 +7,8 @@ import type { Disk } from './disk.js';
 export interface Background {
   /**
    * Runs the job; rejects with what it threw (errors lose their class when they cross threads: `code`, `message`,
-   * and the fields of DiskError and CorruptionError are kept). At most a fixed number run at a time; the rest wait.
+   * and the fields of DiskError and CorruptionError are kept). At most a fixed number run at a time; the rest wait,
+   * however many: the caller sees to it that few do. A tree has one job at a time.
    */
   run<Input, Output>(job: Job<Input>, signal?: AbortSignal): Promise<Output>;
 }

@@ -10,8 +10,6 @@ export interface WorkerPoolOptions {
   readonly entry: URL;
   /** Threads, and so jobs that run at a time; each is started when it is first needed. */
   readonly size: number;
-  /** Jobs that may wait for a thread; more are refused with `OVERLOADED`. Default 1024. */
-  readonly queueMax?: number;
   /** Structured-cloneable; what the entry finds as `workerData`. */
   readonly workerData?: unknown;
 }
@@ -29,12 +27,13 @@ interface PendingJob {
 }
 
 /**
- * Background work in worker threads, one job a thread at a time. A thread that crashes rejects its job and is
- * replaced; threads without a job do not keep the process alive. Closing cancels what runs and refuses what waits.
+ * Background work in worker threads, one job a thread at a time; the rest wait in the order in which they came.
+ * No job is refused, since none could be left undone; those who ask bound how many wait (see {@link Background}).
+ * A thread that crashes rejects its job and is replaced; threads without a job do not keep the process alive. Closing
+ * cancels what runs and refuses what waits.
  */
 export class WorkerPool implements Background, AsyncDisposable {
   readonly #options: WorkerPoolOptions;
-  readonly #queueMax: number;
   readonly #waiting: PendingJob[] = [];
   readonly #idle: PoolThread[] = [];
   readonly #threads = new Set<PoolThread>();
@@ -43,16 +42,12 @@ export class WorkerPool implements Background, AsyncDisposable {
   constructor(options: WorkerPoolOptions) {
     assert(options.size >= 1, 'a worker pool has at least one thread');
     this.#options = options;
-    this.#queueMax = options.queueMax ?? 1024;
   }
 
   run<Input, Output>(job: Job<Input>, signal?: AbortSignal): Promise<Output> {
     return new Promise<Output>((resolve, reject) => {
       signal?.throwIfAborted();
       if (this.#isClosed) throw new QuorateError('NODE_STOPPING', 'the worker pool is closed');
-      if (this.#waiting.length >= this.#queueMax) {
-        throw new QuorateError('OVERLOADED', `${this.#queueMax} background jobs are waiting already`);
-      }
       const pending: PendingJob = {
         job,
         signal,
