@@ -9,11 +9,12 @@
 import { assert } from '../base/assert.js';
 import { Timestamp, timestampEpochMs } from '../base/ids.js';
 
-/** How far ahead of the clock the high water is put: a raise is needed about this often, in microseconds. */
+/** How far ahead of what is issued the high water is put, in microseconds. */
 const highWaterStepMicros = 3_000_000;
 
 export type Allocation =
-  | { readonly type: 'issued'; readonly first: Timestamp }
+  /** `raiseAhead`: half of the step is used; the high water had better be raised to this before the rest is. */
+  | { readonly type: 'issued'; readonly first: Timestamp; readonly raiseAhead: Timestamp | undefined }
   /** The placement group must first commit a high water of at least `highWater`. */
   | { readonly type: 'raiseFirst'; readonly highWater: Timestamp };
 
@@ -41,7 +42,9 @@ export class Oracle {
       return { type: 'raiseFirst', highWater: Timestamp(first + count + highWaterStepMicros) };
     }
     this.#next = first + count;
-    return { type: 'issued', first: Timestamp(first) };
+    const isHalfUsed = this.#highWater - this.#next < highWaterStepMicros / 2;
+    const raiseAhead = isHalfUsed ? Timestamp(this.#next + highWaterStepMicros) : undefined;
+    return { type: 'issued', first: Timestamp(first), raiseAhead };
   }
 
   /** The placement group has committed this high water. */

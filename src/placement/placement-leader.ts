@@ -19,6 +19,7 @@ import { encodeWriteBatch } from '../mvcc/write-batch-writer.js';
 import { encodeDescriptor } from '../shard/descriptor.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { encodeEntry } from '../shard/entry-format.js';
+import type { ReadGate } from '../shard/read-gate.js';
 import type { Replica } from '../shard/replica.js';
 import { Oracle } from './oracle.js';
 import { encodeHighWater, encodeNodeRecord, highWaterKey, nodeKey, shardKey } from './placement-format.js';
@@ -26,8 +27,16 @@ import type { NodeRecord } from './placement-format.js';
 import { loadPlacementState } from './placement-state.js';
 import type { PlacementState } from './placement-state.js';
 
+/** The placement group's replica on this node, as far as it is used here. */
+export interface PlacementReplica extends Pick<
+  Replica,
+  'shard' | 'descriptor' | 'term' | 'isLeader' | 'isReadyLeader' | 'machine' | 'propose' | 'onLeadership'
+> {
+  readonly reads: Pick<ReadGate, 'request'>;
+}
+
 export interface PlacementLeaderOptions {
-  readonly replica: Replica;
+  readonly replica: PlacementReplica;
   readonly clock: Clock;
   readonly logger: Logger;
   /** What the first leader of a new cluster writes. */
@@ -47,12 +56,17 @@ interface Reign {
   /** Up to where the committed high water had come; the wall clock in a new cluster. */
   readonly caughtUpMicrosAtStart: number;
   readonly monotonicMsAtStart: number;
+  /** The raise of the high water that is under way: one at a time. */
+  raise: Promise<void> | undefined;
 }
 
 const requestsMax = 10_000;
+/** Between two tries to begin; doubles up to the maximum. */
+const beginAgainMsMin = 50;
+const beginAgainMsMax = 2000;
 
 export class PlacementLeader {
-  readonly #replica: Replica;
+  readonly #replica: PlacementReplica;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #firstMap: readonly ShardDescriptor[];
@@ -73,23 +87,33 @@ export class PlacementLeader {
     });
   }
 
+  /** Tries again, ever more slowly, for as long as this node leads in the term: nobody else would. */
   async #begin(): Promise<void> {
     const { term } = this.#replica;
-    try {
-      const state = await loadPlacementState(this.#replica.machine);
-      if (!this.#leadsIn(term) || this.#reign !== undefined) return;
-      const wallMicros = this.#clock.wallMicros();
-      this.#reign = {
-        oracle: new Oracle(state.highWater),
-        wallMicrosAtStart: wallMicros,
-        caughtUpMicrosAtStart: state.highWater === 0 ? wallMicros : timestampEpochMs * 1000 + state.highWater,
-        monotonicMsAtStart: this.#clock.monotonicMs(),
-      };
-      if (state.shardMap.shards.length === 0) await this.#formCluster();
-      this.#issue();
-    } catch (error) {
-      this.#logger.warn('placement leader could not begin', { term, error: QuorateError.from(error).message });
+    for (let waitMs = beginAgainMsMin; this.#leadsIn(term); waitMs = Math.min(waitMs * 2, beginAgainMsMax)) {
+      try {
+        await this.#beginReign(term);
+        return;
+      } catch (error) {
+        this.#logger.warn('placement leader could not begin', { term, error: QuorateError.from(error).message });
+      }
+      await new Promise<void>((resolve) => this.#clock.after(waitMs, resolve));
     }
+  }
+
+  async #beginReign(term: number): Promise<void> {
+    const state = await loadPlacementState(this.#replica.machine);
+    if (!this.#leadsIn(term)) return;
+    const wallMicros = this.#clock.wallMicros();
+    this.#reign ??= {
+      oracle: new Oracle(state.highWater),
+      wallMicrosAtStart: wallMicros,
+      caughtUpMicrosAtStart: state.highWater === 0 ? wallMicros : timestampEpochMs * 1000 + state.highWater,
+      monotonicMsAtStart: this.#clock.monotonicMs(),
+      raise: undefined,
+    };
+    this.#issue();
+    if (state.shardMap.shards.length === 0) await this.#formCluster();
   }
 
   #leadsIn(term: number): boolean {
@@ -179,16 +203,32 @@ export class PlacementLeader {
   async #allocate(reign: Reign, count: number): Promise<Timestamp> {
     for (;;) {
       const allocation = reign.oracle.allocate(count, this.#nowMicros(reign));
-      if (allocation.type === 'issued') return allocation.first;
-      const { highWater } = allocation;
-      await this.#change((state) => {
-        // The raise may have waited behind another change, and leadership have come and gone: it never goes back.
-        if (this.#reign !== reign || highWater <= state.highWater) throw this.#notLeader();
-        return [{ key: highWaterKey, value: encodeHighWater(highWater) }];
-      });
-      if (this.#reign !== reign) throw this.#notLeader();
-      reign.oracle.raised(highWater);
+      if (allocation.type === 'raiseFirst') {
+        await this.#raise(reign, allocation.highWater);
+        continue;
+      }
+      // Nobody waits for it. When it fails, the next request tries again.
+      if (allocation.raiseAhead !== undefined) this.#raise(reign, allocation.raiseAhead).catch(() => undefined);
+      return allocation.first;
     }
+  }
+
+  /** Raises the high water, to `highWater` unless a raise is under way: then resolves with that one. */
+  #raise(reign: Reign, highWater: Timestamp): Promise<void> {
+    reign.raise ??= this.#commitHighWater(reign, highWater).finally(() => {
+      reign.raise = undefined;
+    });
+    return reign.raise;
+  }
+
+  async #commitHighWater(reign: Reign, highWater: Timestamp): Promise<void> {
+    await this.#change((state) => {
+      // The raise may have waited behind another change, and leadership have come and gone: it never goes back.
+      if (this.#reign !== reign || highWater <= state.highWater) throw this.#notLeader();
+      return [{ key: highWaterKey, value: encodeHighWater(highWater) }];
+    });
+    if (this.#reign !== reign) throw this.#notLeader();
+    reign.oracle.raised(highWater);
   }
 
   /**
