@@ -1,9 +1,10 @@
-import { Client as GrpcClient, credentials, Metadata, type ClientReadableStream } from '@grpc/grpc-js';
+import { Metadata, type ClientReadableStream, type Client as GrpcClient } from '@grpc/grpc-js';
 import { QuorateError } from '../base/errors.js';
 import { kvMethods, type BytesMethod } from '../rpc/services.js';
 import { fromGrpcError } from '../rpc/status.js';
-import { channelOptions } from './node-connection.js';
-import { backoffMs, cancelledError, finalError } from './retry.js';
+import { connectTimeoutMs, noConnection, openChannel, untilConnected } from './channel.js';
+import type { Reachability } from './reachability.js';
+import { backoffMs, cancelledError, deadlineError, finalError } from './retry.js';
 
 export interface CallLimits {
   /** By `performance.now()`. */
@@ -24,43 +25,57 @@ const unanswered = { maybeApplied: false, lastError: undefined };
 
 /** The calls that do not go through a `Stream`: one channel a node, opened at its first call. They change nothing. */
 export class Calls {
+  readonly #reachability: Reachability;
   readonly #channels = new Map<string, GrpcClient>();
   #closed = false;
 
+  constructor(dependencies: { readonly reachability: Reachability }) {
+    this.#reachability = dependencies.reachability;
+  }
+
   /** Asks one node after the other until one answers. Throws QuorateError. */
   async anywhere<Response>(
-    { method, decode }: CallKind<Response>,
+    kind: CallKind<Response>,
     addresses: readonly string[],
     limits: CallLimits,
   ): Promise<Response> {
+    const startMs = performance.now();
+    const tried = new Set<string>();
     let lastError: QuorateError | undefined;
-    for (let attempts = 1; ; attempts++) {
-      const remainingMs = limits.deadlineMs - performance.now();
-      if (remainingMs <= 0) throw unavailable(addresses, lastError);
-      const address = addresses[(attempts - 1) % addresses.length];
-      try {
-        return decode(await this.#unary(address, method, Math.min(remainingMs, attemptMsMax), limits.signal));
-      } catch (error) {
-        lastError = fromGrpcError(error);
-        if (limits.signal?.aborted === true) throw cancelledError(limits.signal.reason, unanswered);
-        if (!lastError.retryable && lastError.code !== 'DEADLINE_EXCEEDED') throw finalError(lastError, false);
+    for (let rounds = 1; ;) {
+      const nowMs = performance.now();
+      if (nowMs >= limits.deadlineMs) throw timeUp(addresses, limits.deadlineMs - startMs, lastError);
+      const address = this.#next(addresses, tried, nowMs);
+      if (address === undefined) {
+        tried.clear();
+        await delay(backoffMs(++rounds, Math.random()), limits);
+        continue;
       }
-      const rounds = Math.ceil(attempts / addresses.length);
-      if (attempts % addresses.length === 0) await delay(backoffMs(rounds + 1, Math.random()), limits);
+      tried.add(address);
+      try {
+        const attempt = { deadlineMs: Math.min(limits.deadlineMs, nowMs + attemptMsMax), signal: limits.signal };
+        return kind.decode(await this.#unary(address, kind.method, attempt));
+      } catch (error) {
+        if (limits.signal?.aborted === true) throw cancelledError(limits.signal.reason, unanswered);
+        const failure = fromGrpcError(error);
+        if (failure.retryable) lastError = failure;
+        else if (failure.code !== 'DEADLINE_EXCEEDED') throw finalError(failure, false);
+      }
     }
   }
 
-  /** Starts a scan at one node. The caller cancels the call when it stops to read. */
-  scan(address: string, request: Buffer, deadlineMs: number): ClientReadableStream<Buffer> {
+  /** Starts a scan at one node, once there is a connection. The caller cancels the call when it stops to read. */
+  async scan(address: string, request: Buffer, limits: CallLimits): Promise<ClientReadableStream<Buffer>> {
+    const channel = await this.#connected(address, limits);
     const { path, requestSerialize, responseDeserialize } = kvMethods.Scan;
-    const deadline = Date.now() + (deadlineMs - performance.now());
-    return this.#channel(address).makeServerStreamRequest(
+    const options = { deadline: epochMs(limits.deadlineMs) };
+    return channel.makeServerStreamRequest(
       path,
       requestSerialize,
       responseDeserialize,
       request,
       new Metadata(),
-      { deadline },
+      options,
     );
   }
 
@@ -70,15 +85,28 @@ export class Calls {
     this.#channels.clear();
   }
 
-  #unary(address: string, method: BytesMethod, timeoutMs: number, signal: AbortSignal | undefined): Promise<Buffer> {
+  /** One that was not tried, available ones first; undefined after the last. */
+  #next(addresses: readonly string[], tried: ReadonlySet<string>, nowMs: number): string | undefined {
+    let fallback: string | undefined;
+    for (const address of addresses) {
+      if (tried.has(address)) continue;
+      if (this.#reachability.isAvailable(address, nowMs)) return address;
+      fallback ??= address;
+    }
+    return fallback;
+  }
+
+  async #unary(address: string, method: BytesMethod, limits: CallLimits): Promise<Buffer> {
+    const channel = await this.#connected(address, limits);
+    const { signal } = limits;
     return new Promise((resolve, reject) => {
-      const call = this.#channel(address).makeUnaryRequest(
+      const call = channel.makeUnaryRequest(
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
         Buffer.alloc(0),
         new Metadata(),
-        { deadline: Date.now() + timeoutMs },
+        { deadline: epochMs(limits.deadlineMs) },
         (error, response) => {
           signal?.removeEventListener('abort', cancel);
           if (error !== null) reject(error);
@@ -91,15 +119,52 @@ export class Calls {
     });
   }
 
+  /**
+   * The node's channel when it is up, so that an address where nothing answers costs `connectTimeoutMs` and not the
+   * time of the whole call.
+   */
+  #connected(address: string, { deadlineMs, signal }: CallLimits): Promise<GrpcClient> {
+    const channel = this.#channel(address);
+    const startMs = performance.now();
+    return new Promise((resolve, reject) => {
+      const cancel = (): void => reject(cancelledError(signal?.reason, unanswered));
+      signal?.addEventListener('abort', cancel);
+      if (signal?.aborted === true) cancel();
+      const timeoutMs = Math.min(connectTimeoutMs, deadlineMs - startMs);
+      untilConnected(channel, timeoutMs, (result) => {
+        signal?.removeEventListener('abort', cancel);
+        if (result === 'connected') {
+          this.#reachability.answered(address);
+          resolve(channel);
+        } else if (this.#closed) reject(closedError());
+        else if (result === 'timedOut' && timeoutMs < connectTimeoutMs) reject(deadlineError(timeoutMs, unanswered));
+        else {
+          const nowMs = performance.now();
+          this.#reachability.failed(address, { nowMs, tookMs: nowMs - startMs });
+          reject(new QuorateError('UNAVAILABLE', noConnection(address, result)));
+        }
+      });
+    });
+  }
+
   #channel(address: string): GrpcClient {
-    if (this.#closed) throw new QuorateError('CANCELLED', 'the client is closed');
+    if (this.#closed) throw closedError();
     let channel = this.#channels.get(address);
     if (channel === undefined) {
-      channel = new GrpcClient(address, credentials.createInsecure(), channelOptions);
+      channel = openChannel(address);
       this.#channels.set(address, channel);
     }
     return channel;
   }
+}
+
+function closedError(): QuorateError {
+  return new QuorateError('CANCELLED', 'the client is closed');
+}
+
+/** gRPC takes deadlines by the wall clock. */
+function epochMs(deadlineMs: number): number {
+  return Date.now() + (deadlineMs - performance.now());
 }
 
 /** Sleeps, at most until the deadline; rejects with CANCELLED when the signal comes. */
@@ -121,7 +186,9 @@ export function delay(ms: number, { deadlineMs, signal }: CallLimits): Promise<v
   });
 }
 
-function unavailable(addresses: readonly string[], lastError: QuorateError | undefined): QuorateError {
-  const reason = lastError === undefined ? '' : `: ${lastError.message}`;
-  return new QuorateError('UNAVAILABLE', `none of ${addresses.join(', ')} answered${reason}`, { cause: lastError });
+/** UNAVAILABLE where nodes were found out of reach; a caller who gave no time for that has only run out of time. */
+function timeUp(addresses: readonly string[], timeoutMs: number, lastError: QuorateError | undefined): QuorateError {
+  if (lastError === undefined) return deadlineError(timeoutMs, unanswered);
+  const message = `none of ${addresses.join(', ')} answered: ${lastError.message}`;
+  return new QuorateError('UNAVAILABLE', message, { cause: lastError });
 }

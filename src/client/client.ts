@@ -8,9 +8,10 @@ import { Dispatcher } from './dispatcher.js';
 import { batchOperation, deleteOperation, getOperation, putOperation } from './operations.js';
 import { clientSettings, invalid, positive, type ClientOptions, type ClientSettings } from './options.js';
 import { PendingOperation } from './pending-operation.js';
+import { Reachability } from './reachability.js';
 import { cancelledError } from './retry.js';
 import { chooseAddress, initialTable, routingTable } from './routing.js';
-import { scanPages, scanQuery } from './scan.js';
+import { scanPages, scanQuery, type ScanNodes } from './scan.js';
 import type {
   BatchOperation,
   BatchResult,
@@ -38,7 +39,8 @@ export class Client implements AsyncDisposable {
   readonly #settings: ClientSettings;
   readonly #session = randomFillSync(new Uint8Array(16));
   #seq = 0;
-  readonly #calls = new Calls();
+  readonly #reachability = new Reachability();
+  readonly #calls = new Calls({ reachability: this.#reachability });
   readonly #dispatcher: Dispatcher;
   /** The refresh under way. */
   #refresh: Promise<ShardMapView> | undefined;
@@ -48,8 +50,9 @@ export class Client implements AsyncDisposable {
 
   private constructor(settings: ClientSettings) {
     this.#settings = settings;
-    const onStaleMap = (): void => this.#refreshMap(mapRefreshMsMin);
-    this.#dispatcher = new Dispatcher(settings, initialTable(settings.endpoints), { onStaleMap });
+    const events = { onStaleMap: () => this.#refreshMap(mapRefreshMsMin) };
+    const table = initialTable(settings.endpoints);
+    this.#dispatcher = new Dispatcher(settings, table, { reachability: this.#reachability, events });
   }
 
   /** See {@link connect}. */
@@ -94,12 +97,19 @@ export class Client implements AsyncDisposable {
 
   /** The same a page at a time, with the timestamp that was read at. */
   scanPages(options: ScanOptions = {}): AsyncGenerator<ScanPage, void, undefined> {
-    const routing = {
-      choose: (key: Uint8Array, avoid: string | undefined) =>
-        chooseAddress(this.#dispatcher.table, key, (address) => this.#dispatcher.isAvailable(address), avoid),
-      onStaleMap: (): void => this.#refreshMap(mapRefreshMsMin),
+    const nodes: ScanNodes = {
+      choose: (key, avoid) => {
+        const nowMs = performance.now();
+        const isAvailable = (address: string): boolean => this.#reachability.isAvailable(address, nowMs);
+        return chooseAddress(this.#dispatcher.table, key, isAvailable, avoid);
+      },
+      onStaleMap: () => this.#refreshMap(mapRefreshMsMin),
     };
-    return scanPages(this.#calls, routing, scanQuery(options), this.#limits(options, this.#settings.scanDeadlineMs));
+    const limits = {
+      ...this.#limits(options, this.#settings.scanDeadlineMs),
+      pageMsMax: positive('pageDeadlineMs', options.pageDeadlineMs, this.#settings.deadlineMs),
+    };
+    return scanPages(scanQuery(options), limits, { calls: this.#calls, nodes });
   }
 
   /** Nodes and shards, as the first node that answers sees them. */

@@ -1,9 +1,10 @@
 import { QuorateError } from '../base/errors.js';
 import { deferred, type Deferred } from '../base/promises.js';
 import type { OperationResult } from '../rpc/public-types.js';
-import { NodeConnection } from './node-connection.js';
+import { NodeConnection, type NodeConnectionEvents } from './node-connection.js';
 import type { ClientSettings } from './options.js';
 import type { PendingOperation } from './pending-operation.js';
+import type { Reachability } from './reachability.js';
 import {
   cancelledError,
   deadlineError,
@@ -29,6 +30,7 @@ export interface DispatcherEvents {
  */
 export class Dispatcher {
   readonly #settings: ClientSettings;
+  readonly #reachability: Reachability;
   readonly #events: DispatcherEvents;
   readonly #connections = new Map<string, NodeConnection>();
   readonly #open = new Set<PendingOperation>();
@@ -37,10 +39,15 @@ export class Dispatcher {
   #ticker: NodeJS.Timeout | undefined;
   #drained: Deferred<void> | undefined;
 
-  constructor(settings: ClientSettings, table: RoutingTable, events: DispatcherEvents) {
+  constructor(
+    settings: ClientSettings,
+    table: RoutingTable,
+    dependencies: { readonly reachability: Reachability; readonly events: DispatcherEvents },
+  ) {
     this.#settings = settings;
     this.#table = table;
-    this.#events = events;
+    this.#reachability = dependencies.reachability;
+    this.#events = dependencies.events;
   }
 
   get open(): number {
@@ -54,6 +61,7 @@ export class Dispatcher {
   /** Routes by this table from now on; connections to nodes that it does not know are closed when they are idle. */
   useTable(table: RoutingTable): void {
     this.#table = table;
+    this.#reachability.retain(table.addresses);
     for (const [address, connection] of this.#connections) {
       if (table.addresses.includes(address) || !connection.isIdle) continue;
       connection.close();
@@ -83,10 +91,6 @@ export class Dispatcher {
     if (this.#open.has(operation)) this.#settle(operation, failed(cancelledError(reason, operation)));
   }
 
-  isAvailable(address: string): boolean {
-    return this.#connections.get(address)?.isAvailable(performance.now()) ?? true;
-  }
-
   /** Takes nothing more; resolves when everything is answered, at the latest when the last deadline is over. */
   async close(): Promise<void> {
     this.#drained ??= deferred<void>();
@@ -97,25 +101,29 @@ export class Dispatcher {
   }
 
   #dispatch(operation: PendingOperation, nowMs: number): void {
-    const address = chooseAddress(this.#table, operation.key, (node) => this.isAvailable(node), operation.avoid);
+    const { key, avoid } = operation;
+    const isAvailable = (node: string): boolean => this.#reachability.isAvailable(node, nowMs);
+    const address = chooseAddress(this.#table, key, isAvailable, avoid);
     if (address === undefined) {
       operation.state = { type: 'waiting', untilMs: nowMs + tickMs };
       operation.lastError ??= new QuorateError('UNAVAILABLE', 'no node is available');
       return;
     }
+    if (avoid?.has(address) === true) avoid.clear();
     this.#connection(address).enqueue(operation);
   }
 
   #connection(address: string): NodeConnection {
     const existing = this.#connections.get(address);
     if (existing !== undefined) return existing;
-    const connection = new NodeConnection(address, this.#settings.operationsInFlightMax, {
+    const events: NodeConnectionEvents = {
       onResult: (operation, result) => {
         if (result.type === 'failed') this.#attemptFailed(operation, result.error, address);
         else this.#settle(operation, result);
       },
       onLost: (operation, error) => this.#attemptFailed(operation, error, address),
-    });
+    };
+    const connection = new NodeConnection(address, this.#settings, { reachability: this.#reachability, events });
     this.#connections.set(address, connection);
     return connection;
   }
@@ -124,7 +132,8 @@ export class Dispatcher {
     const nowMs = performance.now();
     operation.attempts++;
     operation.lastError = moreTelling(operation.lastError, error);
-    operation.avoid = tryElsewhere(error) ? address : undefined;
+    if (tryElsewhere(error)) (operation.avoid ??= new Set()).add(address);
+    else operation.avoid = undefined;
     if (operation.isWrite && error.outcome === 'unknown') operation.attemptMaybeApplied = true;
     if (hintsAtStaleMap(error)) this.#events.onStaleMap();
     const { attempts, deadlineMs } = operation;

@@ -1,4 +1,4 @@
-import { Client as GrpcClient, connectivityState, credentials, Metadata, type ClientDuplexStream } from '@grpc/grpc-js';
+import { Metadata, type ClientDuplexStream, type Client as GrpcClient } from '@grpc/grpc-js';
 import { DecodeError } from '../base/coding.js';
 import { QuorateError } from '../base/errors.js';
 import { kvMethods } from '../rpc/services.js';
@@ -7,36 +7,21 @@ import { decodeStreamResponse, writeStreamOperation } from '../rpc/stream-codec.
 import { answerTimeoutMs } from '../rpc/timeouts.js';
 import { WireWriter } from '../rpc/wire-writer.js';
 import type { OperationResult } from '../rpc/public-types.js';
+import { connectTimeoutMs, noConnection, openChannel, untilConnected } from './channel.js';
 import type { PendingOperation } from './pending-operation.js';
-import { reconnectMs } from './retry.js';
+import type { Reachability } from './reachability.js';
 
 /** A message is closed at this size; one operation always fits. */
 const messageBytesTarget = 512 * 1024;
 /** The default of the nodes' `batchOperationsMax`. */
 const messageOperationsMax = 1024;
-const connectTimeoutMs = 1000;
-
-/** A node that hangs is noticed by unanswered pings, although its connection stays. */
-export const channelOptions = {
-  'grpc.keepalive_time_ms': 1000,
-  'grpc.keepalive_timeout_ms': 1000,
-  'grpc.max_receive_message_length': -1,
-  'grpc.max_send_message_length': -1,
-  'grpc.enable_retries': 0,
-  'grpc.enable_channelz': 0,
-  'grpc.use_local_subchannel_pool': 1,
-  'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.max_reconnect_backoff_ms': 1000,
-};
 
 type StreamCall = ClientDuplexStream<Buffer, Buffer>;
 
-/** `down`: an attempt failed; the next one is not made before `untilMs`. */
 type ConnectionState =
   | { readonly type: 'idle' }
-  | { readonly type: 'connecting'; readonly channel: GrpcClient }
+  | { readonly type: 'connecting'; readonly channel: GrpcClient; readonly startMs: number }
   | { readonly type: 'open'; readonly channel: GrpcClient; readonly call: StreamCall }
-  | { readonly type: 'down'; readonly untilMs: number }
   | { readonly type: 'closed' };
 
 export interface NodeConnectionEvents {
@@ -49,14 +34,14 @@ export interface NodeConnectionEvents {
 /**
  * The `Stream` to one node. What one turn of the event loop queues goes out in one message. Nothing is sent before
  * the connection is up, so that "sent" means that the node may have it. A connection that fails gives its operations
- * back; the next attempt backs off.
+ * back, and the node is left alone for a while (`reachability`).
  */
 export class NodeConnection {
   readonly address: string;
   readonly #operationsInFlightMax: number;
+  readonly #reachability: Reachability;
   readonly #events: NodeConnectionEvents;
   #state: ConnectionState = { type: 'idle' };
-  #failures = 0;
   #queue: PendingOperation[] = [];
   readonly #sent = new Map<number, PendingOperation>();
   #nextId = 1;
@@ -64,15 +49,15 @@ export class NodeConnection {
   /** The transport is full; `drain` follows. */
   #blocked = false;
 
-  constructor(address: string, operationsInFlightMax: number, events: NodeConnectionEvents) {
+  constructor(
+    address: string,
+    options: { readonly operationsInFlightMax: number },
+    dependencies: { readonly reachability: Reachability; readonly events: NodeConnectionEvents },
+  ) {
     this.address = address;
-    this.#operationsInFlightMax = operationsInFlightMax;
-    this.#events = events;
-  }
-
-  /** False while the node is known to be down. */
-  isAvailable(nowMs: number): boolean {
-    return this.#state.type === 'down' ? this.#state.untilMs <= nowMs : this.#state.type !== 'closed';
+    this.#operationsInFlightMax = options.operationsInFlightMax;
+    this.#reachability = dependencies.reachability;
+    this.#events = dependencies.events;
   }
 
   /** Whether it has no operations. */
@@ -101,7 +86,7 @@ export class NodeConnection {
     setImmediate(() => {
       this.#flushScheduled = false;
       if (this.#state.type === 'open') this.#flush(this.#state.call);
-      else if (this.#state.type === 'idle' || this.#state.type === 'down') this.#connect();
+      else if (this.#state.type === 'idle') this.#connect();
     });
   }
 
@@ -133,28 +118,13 @@ export class NodeConnection {
 
   #connect(): void {
     if (this.#queue.length === 0) return;
-    const client = new GrpcClient(this.address, credentials.createInsecure(), channelOptions);
-    this.#state = { type: 'connecting', channel: client };
-    const channel = client.getChannel();
-    const giveUpAt = Date.now() + connectTimeoutMs;
-    const look = (): void => {
-      if (this.#state.type !== 'connecting' || this.#state.channel !== client) return;
-      const state = channel.getConnectivityState(true);
-      if (state === connectivityState.READY) this.#open(client);
-      else if (state === connectivityState.TRANSIENT_FAILURE) this.#fail(`no connection to ${this.address}`);
-      else {
-        channel.watchConnectivityState(state, giveUpAt, (error) => {
-          if (error === undefined) look();
-          else this.#failConnecting(client);
-        });
-      }
-    };
-    look();
-  }
-
-  #failConnecting(client: GrpcClient): void {
-    if (this.#state.type !== 'connecting' || this.#state.channel !== client) return;
-    this.#fail(`no connection to ${this.address} within ${connectTimeoutMs} ms`);
+    const channel = openChannel(this.address);
+    this.#state = { type: 'connecting', channel, startMs: performance.now() };
+    untilConnected(channel, connectTimeoutMs, (result) => {
+      if (this.#state.type !== 'connecting' || this.#state.channel !== channel) return;
+      if (result === 'connected') this.#open(channel);
+      else this.#fail(noConnection(this.address, result));
+    });
   }
 
   #open(channel: GrpcClient): void {
@@ -188,7 +158,7 @@ export class NodeConnection {
       this.#fail(`${this.address} sent what is no stream response: ${error.message}`);
       return;
     }
-    this.#failures = 0;
+    this.#reachability.answered(this.address);
     for (const { id, result } of results) {
       const operation = this.#sent.get(id);
       if (operation === undefined) continue;
@@ -198,11 +168,12 @@ export class NodeConnection {
     if (this.#queue.length > 0) this.#scheduleFlush();
   }
 
-  /** Gives back what is queued and what was sent, and backs off. */
+  /** Gives back what is queued and what was sent. */
   #fail(what: string, cause?: QuorateError): void {
-    this.#failures++;
-    const untilMs = performance.now() + reconnectMs(this.#failures, Math.random());
-    this.#leave({ type: 'down', untilMs });
+    const nowMs = performance.now();
+    const tookMs = this.#state.type === 'connecting' ? nowMs - this.#state.startMs : 0;
+    this.#reachability.failed(this.address, { nowMs, tookMs });
+    this.#leave({ type: 'idle' });
     const message = cause === undefined ? what : `${what}: ${cause.message}`;
     // A status that is not worth a retry (an oversized message) would come again and again.
     const code = cause === undefined || cause.retryable || cause.code === 'CANCELLED' ? 'UNAVAILABLE' : cause.code;

@@ -3,9 +3,9 @@ import { QuorateError } from '../base/errors.js';
 export interface ClientOptions {
   /** `host:port` of one or more nodes; the client finds the others. */
   readonly endpoints: readonly string[];
-  /** Milliseconds for a call whose options name none, retries included. Default 5000. */
+  /** Milliseconds for a call whose options name none, and for a page of a scan; retries included. Default 5000. */
   readonly deadlineMs?: number | undefined;
-  /** The same for a scan. Default 60 000. */
+  /** For a whole scan. Default 60 000. */
   readonly scanDeadlineMs?: number | undefined;
   /** Operations that one node has of this client and has not answered; more wait. Default 2048. */
   readonly operationsInFlightMax?: number | undefined;

@@ -28,8 +28,8 @@ export class PendingOperation implements Unanswered {
   /** An attempt of a write ended with an outcome that is not known; stays true. */
   attemptMaybeApplied = false;
   lastError: QuorateError | undefined;
-  /** Where the last attempt failed. */
-  avoid: string | undefined;
+  /** Where attempts failed, until one node after the other was tried. */
+  avoid: Set<string> | undefined;
 
   constructor(
     operation: Operation,

@@ -47,18 +47,24 @@ export function routingTable(map: ShardMapView, endpoints: readonly string[]): R
  * The node for a key: the shard's leader, otherwise another replica, otherwise any node (they forward). Undefined
  * when none is available.
  *
- * @param avoid where the last attempt failed: taken only when nothing else is available
+ * @param avoid where this call has failed: taken only when nothing else is available
  */
 export function chooseAddress(
   table: RoutingTable,
   key: Uint8Array,
   isAvailable: (address: string) => boolean,
-  avoid: string | undefined,
+  avoid: ReadonlySet<string> | undefined,
 ): string | undefined {
   const preferred = routeOf(table.routes, key)?.addresses ?? [];
-  for (const address of preferred) if (address !== avoid && isAvailable(address)) return address;
-  for (const address of table.addresses) if (address !== avoid && isAvailable(address)) return address;
-  return avoid !== undefined && isAvailable(avoid) ? avoid : undefined;
+  let fallback: string | undefined;
+  for (const addresses of [preferred, table.addresses]) {
+    for (const address of addresses) {
+      if (!isAvailable(address)) continue;
+      if (avoid?.has(address) !== true) return address;
+      fallback ??= address;
+    }
+  }
+  return fallback;
 }
 
 /** The last route that does not start after the key. */

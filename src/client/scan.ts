@@ -7,14 +7,19 @@ import { fromGrpcError } from '../rpc/status.js';
 import { delay, type CallLimits, type Calls } from './calls.js';
 import { bytesOf } from './operations.js';
 import { invalid } from './options.js';
-import { cancelledError, decideRetry, finalError, moreTelling, tryElsewhere } from './retry.js';
+import { cancelledError, deadlineError, decideRetry, finalError, moreTelling, tryElsewhere } from './retry.js';
 import { scanRemainder } from './scan-remainder.js';
 import type { ScanOptions } from './types.js';
 
 /** Where the scanner finds nodes, and whom it tells when one failed. */
-export interface ScanRouting {
-  choose(key: Uint8Array, avoid: string | undefined): string | undefined;
+export interface ScanNodes {
+  choose(key: Uint8Array, avoid: ReadonlySet<string>): string | undefined;
   onStaleMap(): void;
+}
+
+export interface ScanLimits extends CallLimits {
+  /** Milliseconds from asking for a page to having it, over all attempts. */
+  readonly pageMsMax: number;
 }
 
 /** Throws QuorateError (INVALID_ARGUMENT). */
@@ -34,26 +39,31 @@ export function scanQuery(options: ScanOptions): ScanQuery {
 
 /** The pages of a scan, all at one read timestamp: what can be tried again goes on behind the last key that was read. */
 export async function* scanPages(
-  calls: Calls,
-  routing: ScanRouting,
   query: ScanQuery,
-  limits: CallLimits,
+  limits: ScanLimits,
+  { calls, nodes }: { readonly calls: Calls; readonly nodes: ScanNodes },
 ): AsyncGenerator<ScanPage, void, undefined> {
   let rest = query;
-  let avoid: string | undefined;
+  /** Where attempts failed since the last page. */
+  const avoid = new Set<string>();
   let lastError: QuorateError | undefined;
+  let askedMs = performance.now();
   for (let attempts = 1; ; attempts++) {
-    const address = routing.choose(rest.start, avoid);
+    const address = nodes.choose(rest.start, avoid);
     let progressed = false;
     try {
       if (address === undefined) throw new QuorateError('UNAVAILABLE', 'no node is available');
-      for await (const page of pagesOf(calls, address, rest, limits)) {
+      if (avoid.has(address)) avoid.clear();
+      for await (const page of pagesOf(calls, address, rest, { ...limits, askedMs })) {
         const remainder = scanRemainder(rest, page);
         attempts = 1;
         progressed = true;
+        avoid.clear();
+        lastError = undefined;
         yield page;
         if (remainder === undefined) return;
         rest = remainder;
+        askedMs = performance.now();
       }
       return;
     } catch (thrown) {
@@ -61,36 +71,48 @@ export async function* scanPages(
         throw cancelledError(limits.signal.reason, { maybeApplied: false, lastError: undefined });
       }
       const error = finalError(fromGrpcError(thrown), false);
+      const nowMs = performance.now();
+      if (nowMs >= askedMs + limits.pageMsMax)
+        throw deadlineError(limits.pageMsMax, { maybeApplied: false, lastError });
       // A node's own limit on the time of one call (requestTimeoutMsMax) does not bound a scan that gets ahead.
-      if (error.code === 'DEADLINE_EXCEEDED' && progressed && performance.now() < limits.deadlineMs) continue;
+      if (error.code === 'DEADLINE_EXCEEDED' && progressed && nowMs < limits.deadlineMs) continue;
       lastError = moreTelling(lastError, error);
       if (tryElsewhere(error)) {
-        routing.onStaleMap();
-        avoid = address;
+        nodes.onStaleMap();
+        if (address !== undefined) avoid.add(address);
       }
-      const time = { nowMs: performance.now(), deadlineMs: limits.deadlineMs };
-      const decision = decideRetry({ error, attempts, ...time, random: Math.random() });
+      const deadlineMs = Math.min(limits.deadlineMs, askedMs + limits.pageMsMax);
+      const decision = decideRetry({ error, attempts, nowMs, deadlineMs, random: Math.random() });
       if (decision.type === 'giveUp') throw lastError;
-      await delay(decision.atMs - time.nowMs, limits);
+      await delay(decision.atMs - nowMs, limits);
     }
   }
 }
 
+/** The pages of one attempt. @param limits `askedMs`: since when the caller waits for the first of them */
 async function* pagesOf(
   calls: Calls,
   address: string,
   query: ScanQuery,
-  { deadlineMs, signal }: CallLimits,
+  limits: ScanLimits & { readonly askedMs: number },
 ): AsyncGenerator<ScanPage, void, undefined> {
+  const { signal, pageMsMax } = limits;
   signal?.throwIfAborted();
-  const call = calls.scan(address, encodeScanRequest(query), deadlineMs);
+  const call = await calls.scan(address, encodeScanRequest(query), limits);
   const cancel = (): void => call.cancel();
   // What fails after the reader has gone concerns nobody.
   call.on('error', () => undefined);
   signal?.addEventListener('abort', cancel);
+  // The time that the reader takes between two pages does not count. Timers may fire a millisecond early.
+  let timer = setTimeout(cancel, limits.askedMs + pageMsMax - performance.now() + 1);
   try {
-    for await (const bytes of call as AsyncIterable<Buffer>) yield decodeScanPage(bytes);
+    for await (const bytes of call as AsyncIterable<Buffer>) {
+      clearTimeout(timer);
+      yield decodeScanPage(bytes);
+      timer = setTimeout(cancel, pageMsMax + 1);
+    }
   } finally {
+    clearTimeout(timer);
     signal?.removeEventListener('abort', cancel);
     cancel();
   }

@@ -70,6 +70,11 @@ export interface ScanOptions extends ReadOptions {
   /** For the whole scan, the time that the caller takes included. Default: the client's `scanDeadlineMs`. */
   readonly deadlineMs?: number | undefined;
   /**
+   * Milliseconds without a page, retries included and the caller's own time not, after which the scan ends with
+   * DEADLINE_EXCEEDED. Default: the client's `deadlineMs`.
+   */
+  readonly pageDeadlineMs?: number | undefined;
+  /**
    * Reads the range as it was at this timestamp, for example that of an earlier scan's pages. Default: now. One that
    * was not issued yet is refused with INVALID_ARGUMENT, one from before the nodes' `versionRetentionMs` with
    * READ_TOO_OLD.

@@ -22,10 +22,12 @@ describe('chooseAddress', () => {
     ['another replica when one is down too', utf8('a'), allBut('n1:1', 'n2:1'), undefined, 'n3:1'],
     ['a configured endpoint when all nodes are down', utf8('a'), allBut(...addresses), undefined, 'seed:1'],
     ['nothing when everything is down', utf8('a'), allBut(...addresses, 'seed:1'), undefined, undefined],
-    ['another node than the one to avoid', utf8('a'), all, 'n2:1', 'n1:1'],
-    ['the one to avoid when nothing else is up', utf8('a'), (address) => address === 'n2:1', 'n2:1', 'n2:1'],
+    ['another node than the one to avoid', utf8('a'), all, ['n2:1'], 'n1:1'],
+    ['a configured endpoint when all nodes are to be avoided', utf8('a'), all, addresses, 'seed:1'],
+    ['the one to avoid when nothing else is up', utf8('a'), (address) => address === 'n2:1', ['n2:1'], 'n2:1'],
+    ['the leader when everything is to be avoided', utf8('a'), all, [...addresses, 'seed:1'], 'n2:1'],
   ])('takes %s', (_, key, isAvailable, avoid, expected) => {
-    expect(chooseAddress(table, key, isAvailable, avoid)).toBe(expected);
+    expect(chooseAddress(table, key, isAvailable, new Set(avoid))).toBe(expected);
   });
 
   it('takes a replica where no leader is known', () => {
