@@ -5,9 +5,10 @@ import Table from 'cli-table3';
 import { Argument, Command } from 'commander';
 
 import { report, type Row } from './measure.js';
+import { compression } from './micro/compression.js';
 import { smoke } from './smoke.js';
 
-const suites: Readonly<Record<string, typeof smoke>> = { smoke };
+const suites: Readonly<Record<string, typeof smoke>> = { smoke, compression };
 
 const program = new Command('bench')
   .description('Runs a benchmark suite on this machine.')

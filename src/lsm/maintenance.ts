@@ -23,7 +23,7 @@ import type { Memtable } from './memtable/memtable.js';
 import type { MemtableQueue } from './memtable/memtable-queue.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
 import { SpaceRetry } from './space-retry.js';
-import type { TreeOptions } from './tree-options.js';
+import { tableOptions, type TreeOptions } from './tree-options.js';
 import { totalBytes } from './version/levels.js';
 import type { VersionEdit } from './version/version-edit.js';
 import type { VersionSet } from './version/version-set.js';
@@ -215,7 +215,7 @@ export class Maintenance {
     const number = this.#versions.takeFileNumbers(1);
     const { directory } = this.#versions;
     const target = { disk: this.#resources.disk, directory, path: this.#versions.tablePath(number), number };
-    return flushMemtable(memtable, target, this.#safePoint, this.#options, this.#closing.signal);
+    return flushMemtable(memtable, target, this.#safePoint, tableOptions(this.#options, 0), this.#closing.signal);
   }
 
   /** The edit's tables are kept whatever happens: after a failure nobody knows which state a crash would show. */
@@ -264,7 +264,7 @@ export class Maintenance {
   }
 
   #runCompaction(decision: CompactDecision): Promise<CompactOutput> {
-    const { sstableBytesTarget, blockBytes, bloomBitsPerKey } = this.#options;
+    const { sstableBytesTarget } = this.#options;
     // Only this compaction changes the levels that it reads; flushes add to level 0 meanwhile what is not its business.
     const plan = planMerge(this.#versions.current.levels, decision, {
       safePoint: this.#safePoint,
@@ -273,12 +273,11 @@ export class Maintenance {
     });
     const input: CompactInput = {
       ...plan,
+      ...tableOptions(this.#options, decision.level + 1),
       directory: this.#versions.directory,
       firstOutputNumber: this.#versions.takeFileNumbers(plan.outputsMax),
       safePoint: this.#safePoint,
       sstableBytesTarget,
-      blockBytes,
-      bloomBitsPerKey,
     };
     const signal = this.#closing.signal;
     return this.#resources.background.run<CompactInput, CompactOutput>({ type: compactJobType, input }, signal);

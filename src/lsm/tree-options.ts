@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.js';
 import { defaultLimits } from '../base/limits.js';
+import type { SstableWriterOptions } from './sstable/sstable-writer.js';
 
 const kib = 1024;
 const mib = 1024 * kib;
@@ -14,6 +15,11 @@ export interface TreeOptions {
   readonly blockBytes: number;
   /** Bits of bloom filter for each user key of a table. Default 10, of which about 1.2 % false positives follow. */
   readonly bloomBitsPerKey: number;
+  /**
+   * Tables that are written to this level or a deeper one are compressed. Default 2: what lives for a short time only
+   * is not worth it. 0 for all, 7 for none.
+   */
+  readonly compressionLevelMin: number;
   /** Compaction starts a new table at the next user key when one has reached this many bytes. Default 8 MiB. */
   readonly sstableBytesTarget: number;
   /** Level 0 is compacted into level 1 when it has this many tables. Default 4. */
@@ -36,6 +42,7 @@ const defaultTreeOptions: TreeOptions = {
   sealedMemtablesMax: defaultLimits.sealedMemtablesMax,
   blockBytes: 8 * kib,
   bloomBitsPerKey: 10,
+  compressionLevelMin: 2,
   sstableBytesTarget: 8 * mib,
   level0TablesCompact: 4,
   level0TablesStall: 12,
@@ -49,9 +56,17 @@ const defaultTreeOptions: TreeOptions = {
 /** `options` over the defaults; asserts how they relate. */
 export function treeOptions(options: Partial<TreeOptions>): TreeOptions {
   const all = { ...defaultTreeOptions, ...options };
-  for (const [name, value] of Object.entries(all)) assert(value >= 1, `${name} must be at least 1, got ${value}`);
+  const { compressionLevelMin, ...counts } = all;
+  for (const [name, value] of Object.entries(counts)) assert(value >= 1, `${name} must be at least 1, got ${value}`);
+  assert(compressionLevelMin >= 0, `compressionLevelMin must be at least 0, got ${compressionLevelMin}`);
   assert(all.level0TablesCompact <= all.level0TablesStall, 'level 0 must be compacted before it stalls writes');
   assert(all.levelBytesMultiplier >= 2, 'levelBytesMultiplier must be at least 2');
   assert(all.noSpaceRetryMsMin <= all.noSpaceRetryMsMax, 'noSpaceRetryMsMin must not exceed noSpaceRetryMsMax');
   return all;
+}
+
+/** How the tables of a level are written. */
+export function tableOptions(options: TreeOptions, level: number): SstableWriterOptions {
+  const { blockBytes, bloomBitsPerKey, compressionLevelMin } = options;
+  return { blockBytes, bloomBitsPerKey, compression: level >= compressionLevelMin ? 'snappy' : 'none' };
 }

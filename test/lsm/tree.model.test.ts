@@ -63,6 +63,7 @@ function randomOptions(random: Prng): TreeOptions {
     sealedMemtablesMax: random.int(1, 3),
     blockBytes: random.int(32, 600),
     bloomBitsPerKey: random.int(1, 14),
+    compressionLevelMin: random.int(0, 3),
     sstableBytesTarget: random.int(200, 4000),
     level0TablesCompact,
     level0TablesStall: random.int(level0TablesCompact, 6),

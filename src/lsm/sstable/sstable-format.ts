@@ -13,11 +13,8 @@ import { copyBytes, equalBytes, utf8 } from '../../base/bytes.js';
 import { Timestamp } from '../../base/ids.js';
 
 const sstableMagic = utf8('QRTABLE\n');
-const sstableFormatVersion = 1;
+const sstableFormatVersion = 2;
 export const footerBytes = 64;
-
-/** Last byte of every stored block. There is no compression yet. */
-export const compressionNone = 0;
 
 /** Every so many entries of a block, one has its key in full: where a search can start. */
 export const restartInterval = 16;
@@ -40,8 +37,16 @@ export interface Footer {
 /** What a table says about itself. Manifest and table hold the same. */
 export interface TableProperties {
   readonly entries: number;
+  /** Distinct user keys. */
+  readonly keys: number;
   /** Of those, how many are deletions. */
   readonly tombstones: number;
+  /** Of all keys and values, as they were given. */
+  readonly rawBytes: number;
+  /** Of the contents of the data blocks: without what keys share, before compression. */
+  readonly dataBytes: number;
+  /** That the data blocks take in the file. */
+  readonly storedBytes: number;
   readonly smallestKey: Uint8Array;
   /** Belongs to the table, as `smallestKey` does. */
   readonly largestKey: Uint8Array;
@@ -100,7 +105,11 @@ export function decodeFooter(bytes: Uint8Array, fingerprint: number): Footer {
 export function encodeProperties(writer: ByteWriter, properties: TableProperties): void {
   writer
     .varint(properties.entries)
+    .varint(properties.keys)
     .varint(properties.tombstones)
+    .varint(properties.rawBytes)
+    .varint(properties.dataBytes)
+    .varint(properties.storedBytes)
     .bytes(properties.smallestKey)
     .bytes(properties.largestKey)
     .varint(properties.smallestVersion)
@@ -110,7 +119,11 @@ export function encodeProperties(writer: ByteWriter, properties: TableProperties
 export function decodeProperties(reader: ByteReader): TableProperties {
   return {
     entries: reader.varint(),
+    keys: reader.varint(),
     tombstones: reader.varint(),
+    rawBytes: reader.varint(),
+    dataBytes: reader.varint(),
+    storedBytes: reader.varint(),
     smallestKey: copyBytes(reader.bytes()),
     largestKey: copyBytes(reader.bytes()),
     smallestVersion: Timestamp(reader.varint()),
@@ -121,7 +134,11 @@ export function decodeProperties(reader: ByteReader): TableProperties {
 export function equalProperties(a: TableProperties, b: TableProperties): boolean {
   return (
     a.entries === b.entries &&
+    a.keys === b.keys &&
     a.tombstones === b.tombstones &&
+    a.rawBytes === b.rawBytes &&
+    a.dataBytes === b.dataBytes &&
+    a.storedBytes === b.storedBytes &&
     equalBytes(a.smallestKey, b.smallestKey) &&
     equalBytes(a.largestKey, b.largestKey) &&
     a.smallestVersion === b.smallestVersion &&

@@ -7,8 +7,8 @@ import type { BlockCachePartition } from '../block-cache.js';
 import type { Found } from '../entry.js';
 import { BlockCursor, findInBlock } from './block-cursor.js';
 import { bloomMayContain } from './bloom-filter.js';
+import { decompressBlock } from './compression.js';
 import {
-  compressionNone,
   decodeBlockHandle,
   decodeFooter,
   decodeProperties,
@@ -97,11 +97,7 @@ export class SstableReader {
     if (maskedCrc32(stored) !== handle.checksum) {
       throw this.corruption(handle.offset, 'a block does not match its checksum');
     }
-    const compression = stored[stored.length - 1];
-    if (compression !== compressionNone) {
-      throw this.corruption(handle.offset, `a block has the unknown compression ${compression}`);
-    }
-    const contents = stored.subarray(0, stored.length - 1);
+    const contents = this.decode(handle.offset, () => decompressBlock(stored));
     if (keep && !this.#closed) this.#cache.insert(handle.offset, contents);
     return contents;
   }

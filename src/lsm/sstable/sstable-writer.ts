@@ -8,8 +8,8 @@ import { byteOfKind, compareEntries, kindDelete, kindPut, type Kind } from '../e
 import type { Pending } from '../iterator/entry-iterator.js';
 import { BlockWriter } from './block-writer.js';
 import { bloomHash, buildBloomFilter } from './bloom-filter.js';
+import { compressBlock, type Compression } from './compression.js';
 import {
-  compressionNone,
   encodeBlockHandle,
   encodeFooter,
   encodeProperties,
@@ -26,6 +26,8 @@ export interface SstableWriterOptions {
   readonly blockBytes: number;
   /** See TreeOptions. */
   readonly bloomBitsPerKey: number;
+  /** Of the data blocks. */
+  readonly compression: Compression;
 }
 
 /**
@@ -49,6 +51,9 @@ export class SstableWriter {
 
   #entries = 0;
   #tombstones = 0;
+  #rawBytes = 0;
+  #dataBytes = 0;
+  #storedBytes = 0;
   #smallestKey = emptyBytes;
   #lastKey = emptyBytes;
   #lastVersion = 0;
@@ -97,6 +102,7 @@ export class SstableWriter {
     if (first || !equalBytes(this.#lastKey, key)) this.#hashes.push(bloomHash(key));
     if (kindByte === kindDelete) this.#tombstones++;
     this.#entries++;
+    this.#rawBytes += key.length + value.length;
     this.#lastKey = key;
     this.#lastVersion = version;
     this.#smallestVersion = Math.min(this.#smallestVersion, version);
@@ -108,14 +114,18 @@ export class SstableWriter {
   }
 
   #finishDataBlock(): void {
-    const handle = this.#appendBlock(this.#block.finish());
+    const contents = this.#block.finish();
+    const handle = this.#appendBlock(contents, this.#options.compression);
+    this.#dataBytes += contents.length;
+    this.#storedBytes += handle.length;
     this.#index.add(this.#lastKey, this.#lastVersion, kindPut, encodeBlockHandle(handle));
   }
 
-  #appendBlock(contents: Uint8Array): BlockHandle {
+  #appendBlock(contents: Uint8Array, compression: Compression = 'none'): BlockHandle {
     const offset = this.#written + this.#buffer.length;
     const start = this.#buffer.length;
-    const stored = this.#buffer.raw(contents).u8(compressionNone).view().subarray(start);
+    const { bytes, type } = compressBlock(contents, compression);
+    const stored = this.#buffer.raw(bytes).u8(type).view().subarray(start);
     return { offset, length: stored.length, checksum: maskedCrc32(stored) };
   }
 
@@ -133,7 +143,11 @@ export class SstableWriter {
     if (!this.#block.empty) this.#finishDataBlock();
     const properties: TableProperties = {
       entries: this.#entries,
+      keys: this.#hashes.length,
       tombstones: this.#tombstones,
+      rawBytes: this.#rawBytes,
+      dataBytes: this.#dataBytes,
+      storedBytes: this.#storedBytes,
       smallestKey: copyBytes(this.#smallestKey),
       largestKey: copyBytes(this.#lastKey),
       smallestVersion: Timestamp(this.#smallestVersion),

@@ -1,5 +1,6 @@
 import { equalBytes } from '../../base/bytes.js';
 import { DecodeError } from '../../base/coding.js';
+import { Timestamp, timestampMax } from '../../base/ids.js';
 import { compareEntries } from '../entry.js';
 import { BlockCursor } from './block-cursor.js';
 import { bloomHash, bloomMayContain } from './bloom-filter.js';
@@ -23,7 +24,7 @@ export async function verifySstable(table: SstableReader): Promise<void> {
     for (handles.toFirst(); handles.valid; handles.next()) {
       const handle = decodeBlockHandle(handles.value);
       if (handle.offset !== offset) throw new DecodeError('the index leaves out bytes');
-      summary.addBlock(await table.readBlock(handle, false), filter);
+      summary.addBlock(await table.readBlock(handle, false), handle.length, filter);
       if (!summary.endsWith(handles)) throw new DecodeError('the index disagrees about the last entry of a block');
       offset += handle.length;
     }
@@ -39,17 +40,38 @@ export async function verifySstable(table: SstableReader): Promise<void> {
   }
 }
 
-/** Properties of the entries that it is shown, counted as the writer of the table must have done. */
+/** Properties of the blocks that it is shown, counted as the writer of the table must have done. */
 class TableSummary {
-  #properties: TableProperties | undefined;
-  #last: { readonly key: Uint8Array; readonly version: number } | undefined;
+  #entries = 0;
+  #keys = 0;
+  #tombstones = 0;
+  #rawBytes = 0;
+  #dataBytes = 0;
+  #storedBytes = 0;
+  #smallestVersion = timestampMax;
+  #largestVersion = Timestamp(0);
+  #first: Uint8Array | undefined;
+  #last: { readonly key: Uint8Array; readonly version: Timestamp } | undefined;
 
   get properties(): TableProperties {
-    if (this.#properties === undefined) throw new DecodeError('a table without entries');
-    return this.#properties;
+    if (this.#first === undefined || this.#last === undefined) throw new DecodeError('a table without entries');
+    return {
+      entries: this.#entries,
+      keys: this.#keys,
+      tombstones: this.#tombstones,
+      rawBytes: this.#rawBytes,
+      dataBytes: this.#dataBytes,
+      storedBytes: this.#storedBytes,
+      smallestKey: this.#first,
+      largestKey: this.#last.key,
+      smallestVersion: this.#smallestVersion,
+      largestVersion: this.#largestVersion,
+    };
   }
 
-  addBlock(block: Uint8Array, filter: Uint8Array): void {
+  addBlock(block: Uint8Array, storedBytes: number, filter: Uint8Array): void {
+    this.#dataBytes += block.length;
+    this.#storedBytes += storedBytes;
     const cursor = new BlockCursor(block);
     for (cursor.toFirst(); cursor.valid; cursor.next()) {
       if (!bloomMayContain(filter, bloomHash(cursor.key))) throw new DecodeError('the bloom filter lacks a key');
@@ -57,20 +79,18 @@ class TableSummary {
     }
   }
 
-  #add({ key, version, kind }: BlockCursor): void {
+  #add({ key, version, kind, value }: BlockCursor): void {
     const last = this.#last;
     if (last !== undefined && compareEntries(last.key, last.version, key, version) >= 0) {
       throw new DecodeError('entries are out of order');
     }
-    const before = this.#properties;
-    this.#properties = {
-      entries: (before?.entries ?? 0) + 1,
-      tombstones: (before?.tombstones ?? 0) + (kind === 'delete' ? 1 : 0),
-      smallestKey: before?.smallestKey ?? key,
-      largestKey: key,
-      smallestVersion: before !== undefined && before.smallestVersion < version ? before.smallestVersion : version,
-      largestVersion: before !== undefined && before.largestVersion > version ? before.largestVersion : version,
-    };
+    if (last === undefined || !equalBytes(last.key, key)) this.#keys++;
+    this.#entries++;
+    if (kind === 'delete') this.#tombstones++;
+    this.#rawBytes += key.length + value.length;
+    if (version < this.#smallestVersion) this.#smallestVersion = version;
+    if (version > this.#largestVersion) this.#largestVersion = version;
+    this.#first ??= key;
     this.#last = { key, version };
   }
 

@@ -10,7 +10,7 @@ import { verifySstable } from '../../../src/lsm/sstable/verify-sstable.js';
 import type { SimDisk } from '../../../src/sim/disk.js';
 import { newDisk } from '../harness.js';
 
-const tableOptions = { blockBytes: 200, bloomBitsPerKey: 10 };
+const tableOptions = { blockBytes: 200, bloomBitsPerKey: 10, compression: 'none' } as const;
 
 async function writeTable(disk: SimDisk, number: number, entries: [string, number][]): Promise<TableMetadata> {
   const path = `tree/${String(number).padStart(6, '0')}.sst`;

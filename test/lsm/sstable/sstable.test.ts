@@ -6,11 +6,14 @@ import type { Disk } from '../../../src/env/disk.js';
 import { BlockCache } from '../../../src/lsm/block-cache.js';
 import { compareEntries, type Kind } from '../../../src/lsm/entry.js';
 import { bloomHash } from '../../../src/lsm/sstable/bloom-filter.js';
+import type { Compression } from '../../../src/lsm/sstable/compression.js';
 import { SstableIterator } from '../../../src/lsm/sstable/sstable-iterator.js';
 import { SstableReader } from '../../../src/lsm/sstable/sstable-reader.js';
 import { SstableWriter } from '../../../src/lsm/sstable/sstable-writer.js';
 import { verifySstable } from '../../../src/lsm/sstable/verify-sstable.js';
 import { newDisk, show, text } from '../harness.js';
+
+const tableOptions = { blockBytes: 100, bloomBitsPerKey: 10, compression: 'none' } as const;
 
 interface TestEntry {
   readonly key: Uint8Array;
@@ -24,8 +27,10 @@ async function writeTable(
   entries: readonly TestEntry[],
   blockBytes: number,
   cache = new BlockCache(1 << 20),
+  compression: Compression = 'none',
 ): Promise<SstableReader> {
-  const writer = await SstableWriter.create(disk, '000007.sst', 7, { blockBytes, bloomBitsPerKey: 10 });
+  const options = { blockBytes, bloomBitsPerKey: 10, compression };
+  const writer = await SstableWriter.create(disk, '000007.sst', 7, options);
   for (const { key, version, kind, value } of entries) await writer.add(key, version, kind, value);
   return new SstableReader(disk, '000007.sst', await writer.finish(), cache.partition());
 }
@@ -67,6 +72,7 @@ describe('an SSTable', () => {
       entries,
       random.int(1, 1000),
       new BlockCache(random.pick([0, 2000, 1 << 20])),
+      random.pick(['none', 'snappy']),
     );
     await verifySstable(reader);
     expect(show(await collect(reader, utf8(''), undefined, false))).toBe(show(entries));
@@ -99,8 +105,18 @@ describe('an SSTable', () => {
     );
     const { smallestKey, largestKey, ...numbers } = reader.metadata;
     expect([text(smallestKey), text(largestKey)]).toEqual(['a', 'b']);
-    expect(numbers).toMatchObject({ number: 7, entries: 3, tombstones: 1, smallestVersion: 4, largestVersion: 30 });
-    expect(await reader.readProperties()).toMatchObject({ entries: 3, tombstones: 1, smallestKey, largestKey });
+    expect(numbers).toMatchObject({
+      number: 7,
+      entries: 3,
+      keys: 2,
+      tombstones: 1,
+      rawBytes: 5,
+      dataBytes: 27,
+      storedBytes: 28,
+      smallestVersion: 4,
+      largestVersion: 30,
+    });
+    expect(reader.metadata).toMatchObject({ ...(await reader.readProperties()), smallestKey, largestKey });
   });
 
   it('has this form, byte for byte', async () => {
@@ -135,7 +151,7 @@ describe('an SSTable', () => {
   });
 
   it('refuses entries out of order, repeated ones, and to be empty', async () => {
-    const writer = await SstableWriter.create(newDisk(), '000001.sst', 1, { blockBytes: 100, bloomBitsPerKey: 10 });
+    const writer = await SstableWriter.create(newDisk(), '000001.sst', 1, tableOptions);
     await expect(writer.finish()).rejects.toThrow('at least one entry');
     await writer.add(utf8('b'), 5, 'put', utf8(''));
     expect(() => writer.add(utf8('b'), 5, 'put', utf8(''))).toThrow('must come in order');
@@ -147,7 +163,7 @@ describe('an SSTable', () => {
 
   it('leaves nothing behind when it is abandoned', async () => {
     const disk = newDisk();
-    const writer = await SstableWriter.create(disk, '000001.sst', 1, { blockBytes: 100, bloomBitsPerKey: 10 });
+    const writer = await SstableWriter.create(disk, '000001.sst', 1, tableOptions);
     await writer.add(utf8('b'), Timestamp(5), 'put', new Uint8Array(300_000));
     await writer.abandon();
     expect(disk.paths()).toEqual([]);
