@@ -120,6 +120,14 @@ export class Raft {
     this.#roles.campaign();
   }
 
+  /**
+   * The replica is about to stop: from now on it campaigns no more and takes no leadership over. It votes, and what it
+   * leads it leads until somebody else does.
+   */
+  retire(): void {
+    this.#roles.retire();
+  }
+
   // Requests of the host
 
   /** Keeps `data`, which must not change any more. Being accepted is no promise that the entry will be committed. */

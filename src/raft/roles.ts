@@ -35,6 +35,7 @@ export class Roles {
   #vote: ReplicaId | 0;
   #leader: ReplicaId | 0 = 0;
   #state: RoleState = { type: 'follower' };
+  #isRetired = false;
 
   constructor(
     options: RaftOptions,
@@ -73,12 +74,18 @@ export class Roles {
     if (this.#state.type === 'leader') {
       if (!this.#state.leader.tick()) this.#becomeFollower(this.#term, 0);
     } else if (this.#electionTimer.tick()) {
-      this.#becomePreCandidate();
+      this.campaign();
     }
   }
 
   campaign(): void {
-    if (this.#state.type !== 'leader') this.#becomePreCandidate();
+    if (this.#state.type !== 'leader' && !this.#isRetired) this.#becomePreCandidate();
+  }
+
+  /** See `Raft.retire`. */
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#state.type === 'preCandidate' || this.#state.type === 'candidate') this.#becomeFollower(this.#term, 0);
   }
 
   /** Adopts the message's term where it is somebody's real term. Returns false where the message is to be ignored. */
@@ -175,7 +182,8 @@ export class Roles {
 
   /** The leader hands over. PreVote would only take time: the leader knows that this replica can win. */
   onTimeoutNow(message: TimeoutNow): void {
-    if (this.#state.type === 'follower' && this.#leader === message.from) this.#becomeCandidate({ transfer: true });
+    if (this.#isRetired || this.#state.type !== 'follower' || this.#leader !== message.from) return;
+    this.#becomeCandidate({ transfer: true });
   }
 
   // Changes of role

@@ -6,7 +6,7 @@
  *   nodes N                    replicas 1 … N; the election timeout of each is electionTicksMin + ID ticks
  *   leader ID                  campaigns, and everything is delivered; only the outcome is shown
  *   tick ID[,ID…] [COUNT]      campaign ID            propose ID TEXT …       read ID
- *   transfer ID TO             unreachable ID PEER    status [ID …]           log ID
+ *   transfer ID TO             unreachable ID PEER    status [ID …]           log ID             retire ID
  *   deliver [FROM>TO …]        everything until it is quiet, or what is in flight on these links
  *   drop FROM>TO …             what is in flight there
  *   copy FROM>TO NAME          the first message in flight there, for `inject NAME` later
@@ -180,6 +180,9 @@ class ScriptRunner implements Surroundings {
       }
       case 'transfer':
         if (!raft.transferLeadership(ReplicaId(Number(words[0])))) this.#say('refused');
+        break;
+      case 'retire':
+        raft.retire();
         break;
       case 'unreachable':
         raft.peerUnreachable(ReplicaId(Number(words[0])));
