@@ -4,11 +4,12 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, mkdirSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { stringify } from 'yaml';
+
+import { freePorts } from '../../src/platform/free-ports.js';
 
 export interface ProcessClusterOptions {
   /** The file that `npx quorate` runs. */
@@ -19,6 +20,8 @@ export interface ProcessClusterOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Shards that the key space is split into. Default 4. */
   readonly shards?: number;
+  /** Environment variables of the processes, besides those of this one. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Where the data goes. Default: a temporary folder, removed at the end. */
   readonly folder?: string;
 }
@@ -37,6 +40,7 @@ export class ClusterProcess {
   readonly logFile: string;
   readonly dataDirectory: string;
   readonly #program: string;
+  readonly #environment: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
   #exit: Promise<ProcessExit> = Promise.resolve({ status: null, signal: null });
 
@@ -46,6 +50,7 @@ export class ClusterProcess {
     peerAddress: string;
     folder: string;
     program: string;
+    environment: Readonly<Record<string, string>>;
     config: Readonly<Record<string, unknown>>;
   }) {
     this.id = options.id;
@@ -55,6 +60,7 @@ export class ClusterProcess {
     this.logFile = join(options.folder, `node-${options.id}.log`);
     this.dataDirectory = join(options.folder, `node-${options.id}`);
     this.#program = options.program;
+    this.#environment = options.environment;
     this.configure(options.config);
   }
 
@@ -82,6 +88,7 @@ export class ClusterProcess {
     if (this.#child !== undefined) return;
     const log = openSync(this.logFile, 'a');
     const child = spawn(process.execPath, [this.#program, 'serve', '--config', this.configFile], {
+      env: { ...process.env, ...this.#environment },
       stdio: ['ignore', log, log],
     });
     closeSync(log);
@@ -115,7 +122,7 @@ export class ProcessCluster implements AsyncDisposable {
 
   /** Writes the configuration of every node; starts none. */
   static async create(options: ProcessClusterOptions): Promise<ProcessCluster> {
-    const { program, nodes: count = 3, shards = 4, settings = {} } = options;
+    const { program, nodes: count = 3, shards = 4, settings = {}, environment = {} } = options;
     const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'quorate-processes-'));
     mkdirSync(folder, { recursive: true });
     const ports = await freePorts(count * 2);
@@ -134,6 +141,7 @@ export class ProcessCluster implements AsyncDisposable {
           peerAddress,
           folder,
           program,
+          environment,
           config: { ...settings, cluster },
         }),
     );
@@ -167,15 +175,4 @@ export class ProcessCluster implements AsyncDisposable {
     await this.kill();
     if (this.#removeFolder) rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-/** Ports of the loopback interface that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  await Promise.all(
-    servers.map((server) => new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

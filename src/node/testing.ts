@@ -12,8 +12,6 @@
  * ```
  */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QuorateError } from '../base/errors.js';
@@ -22,6 +20,7 @@ import { defaultLimits } from '../base/limits.js';
 import type { Limits } from '../base/limits.js';
 import { silentLogger } from '../env/logger.js';
 import type { Logger } from '../env/logger.js';
+import { freePorts } from '../platform/free-ports.js';
 import { defaultRaftTiming } from './options.js';
 import type { InitialNode, NodeOptions, RaftTiming } from './options.js';
 import { serveNode } from './serve.js';
@@ -153,18 +152,4 @@ class InProcessNode implements TestNode {
   async stop(): Promise<void> {
     await this.#node?.stop();
   }
-}
-
-/** Ports that were free a moment ago, all different. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -13,7 +13,7 @@ import {
   type ContainerRuntimeClient,
   type StartedDockerComposeEnvironment,
 } from 'testcontainers';
-import { freePorts } from '../../jepsen-lite/cluster/process-cluster.js';
+import { freePorts } from '../../src/platform/free-ports.js';
 
 const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
 /** From the container's start to its first successful healthcheck. */
