@@ -20,6 +20,11 @@ export interface Limits {
   readonly scanPageBytesMax: number;
   /** Records of one page of a scan. */
   readonly scanPageRecordsMax: number;
+  /**
+   * Scans that clients have open at a node, and as many pages at a time that it reads for other nodes' scans. A scan
+   * has one page at a time, as records and encoded, so a node's pages take at most about three times this many pages.
+   */
+  readonly scansInFlightMax: number;
   /** Operations that a node has accepted and not answered. */
   readonly nodeOperationsInFlightMax: number;
   /** Bytes of keys and values of those. */
@@ -67,6 +72,7 @@ export const defaultLimits: Limits = {
   requestBytesMax: 8 * mib,
   scanPageBytesMax: 256 * kib,
   scanPageRecordsMax: 1000,
+  scansInFlightMax: 256,
   nodeOperationsInFlightMax: 16_384,
   nodeBytesInFlightMax: 128 * mib,
   shardOperationsInFlightMax: 8192,
@@ -113,6 +119,7 @@ export function checkLimits(limits: Limits): void {
     limits.shardOperationsInFlightMax <= limits.nodeOperationsInFlightMax,
     'nodeOperationsInFlightMax must cover a shard',
   );
+  assert(limits.scansInFlightMax >= 1, 'scansInFlightMax must be at least 1');
   assert(
     limits.scanPageBytesMax + largestOperation <= limits.peerFrameBytesMax,
     'peerFrameBytesMax must hold a page of a scan',

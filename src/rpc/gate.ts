@@ -1,23 +1,30 @@
 import { assert } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
+import type { Limits } from '../base/limits.js';
 import { deferred, type Deferred } from '../base/promises.js';
 import type { OperationResult } from '../mvcc/operations.js';
 import { validateOperation, type OperationLimits } from '../mvcc/validate.js';
 import type { KvBackend } from './backend.js';
 import type { DecodedOperation } from './kv-codec.js';
 
+/** Scans take long, compared with operations. */
+const scanRetryMs = 100;
+
+type GateLimits = OperationLimits & Pick<Limits, 'scansInFlightMax'>;
+
 /**
- * Where operations enter the node: refuses what is invalid and, once the node drains, everything; counts what is open,
- * so that draining can wait for it.
+ * Where operations enter the node: refuses what is invalid, scans beyond their limit and, once the node drains,
+ * everything; counts what is open, so that draining can wait for it.
  */
 export class Gate {
   readonly #kv: KvBackend;
-  readonly #limits: OperationLimits;
+  readonly #limits: GateLimits;
   #open = 0;
+  #scans = 0;
   #draining = false;
   #idle: Deferred<void> | undefined;
 
-  constructor(kv: KvBackend, limits: OperationLimits) {
+  constructor(kv: KvBackend, limits: GateLimits) {
     this.#kv = kv;
     this.#limits = limits;
   }
@@ -52,6 +59,26 @@ export class Gate {
     assert(this.#open > 0, 'more left the gate than entered');
     this.#open--;
     if (this.#open === 0) this.#idle?.resolve();
+  }
+
+  /** Undefined: entered, and must {@link leaveScan}. */
+  enterScan(): QuorateError | undefined {
+    const refused = this.enter();
+    if (refused !== undefined) return refused;
+    const { scansInFlightMax } = this.#limits;
+    if (this.#scans < scansInFlightMax) {
+      this.#scans++;
+      return undefined;
+    }
+    this.leave();
+    const message = `the node has ${scansInFlightMax} scans in flight (scansInFlightMax)`;
+    return new QuorateError('OVERLOADED', message, { retryAfterMs: scanRetryMs });
+  }
+
+  leaveScan(): void {
+    assert(this.#scans > 0, 'more scans left the gate than entered');
+    this.#scans--;
+    this.leave();
   }
 
   /** Lets nothing in any more; resolves when nothing is open. */

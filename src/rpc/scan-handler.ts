@@ -1,8 +1,10 @@
 /**
- * `Scan`: pages go out as fast as the transport takes them. grpc-js takes them also when the caller does not read, so
- * what such a caller is owed piles up in this process: nothing here bounds it yet (README, "What is not there yet").
+ * `Scan`: pages go out as the caller takes them.
+ *
+ * Invariant: a scan has one page at a time, here or in the transport. The next is read when the transport has let go
+ * of it; grpc-js by itself would take sixteen. A scan counts against `scansInFlightMax` until the transport holds
+ * nothing of it any more, which is soon after its deadline at the latest.
  */
-import { once } from 'node:events';
 import type { handleServerStreamingCall, ServerWritableStream } from '@grpc/grpc-js';
 import { QuorateError } from '../base/errors.js';
 import { validateScan } from '../mvcc/validate.js';
@@ -10,6 +12,7 @@ import type { ScanRequest } from './backend.js';
 import { deadlineError } from './gate.js';
 import { callTimeoutMs, type HandlerContext } from './handler-context.js';
 import { refusal } from './kv-codec.js';
+import { resetCall } from './reset-call.js';
 import { decodeScanRequest, encodeScanPage } from './scan-codec.js';
 import { scanRange } from './scan-range.js';
 import { toGrpcStatus } from './status.js';
@@ -18,22 +21,28 @@ type ScanCall = ServerWritableStream<Buffer, Buffer>;
 
 /** The backend's own deadline error, which knows the shard, comes first; this one is for a caller who does not read. */
 const backstopMs = 100;
+/** What a caller has to take the last page and the status of a scan that failed. */
+const lingerMs = 1000;
 
 export function scanHandler(context: HandlerContext): handleServerStreamingCall<Buffer, Buffer> {
   return (call) => {
-    const refused = context.gate.enter();
+    const refused = context.gate.enterScan();
     if (refused !== undefined) {
       call.emit('error', toGrpcStatus(refused));
       return;
     }
-    scan(call, context)
-      .then(
-        () => call.end(),
-        (error: unknown) => {
-          if (!call.cancelled) call.emit('error', toGrpcStatus(QuorateError.from(error, 'notApplied')));
-        },
-      )
-      .finally(() => context.gate.leave());
+    // grpc-js says this of every call: when its trailers are out, or when its stream was closed.
+    call.once('cancelled', () => context.gate.leaveScan());
+    scan(call, context).then(
+      () => call.end(),
+      (error: unknown) => {
+        if (call.cancelled) return;
+        call.emit('error', toGrpcStatus(QuorateError.from(error, 'notApplied')));
+        // The status waits behind a page that the caller may never take.
+        const timer = context.clock.after(lingerMs, () => resetCall(call));
+        call.once('cancelled', () => timer.cancel());
+      },
+    );
   };
 }
 
@@ -48,14 +57,27 @@ async function scan(call: ScanCall, context: HandlerContext): Promise<void> {
   );
   try {
     for await (const page of context.kv.scan(request, signal)) {
-      signal.throwIfAborted();
-      if (!call.write(encodeScanPage(page))) await once(call, 'drain', { signal });
+      await send(call, encodeScanPage(page), signal);
     }
   } catch (error) {
     throw signal.aborted ? signal.reason : error;
   } finally {
     timer.cancel();
   }
+}
+
+/** Resolves when the transport has sent the page, or rejects with the signal's reason. */
+function send(call: ScanCall, page: Buffer, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', stop);
+    call.write(page, (error: Error | null | undefined) => {
+      signal.removeEventListener('abort', stop);
+      if (error instanceof Error) reject(error);
+      else resolve();
+    });
+  });
 }
 
 /** Undefined when the range cannot hold a key. */

@@ -15,6 +15,7 @@ describe('checkLimits', () => {
     [{ peerFrameBytesMax: 1024 * 1024 }, 'peerFrameBytesMax'],
     [{ peerQueueBytesMax: 1024 }, 'peerQueueBytesMax'],
     [{ shardOperationsInFlightMax: 100_000 }, 'nodeOperationsInFlightMax'],
+    [{ scansInFlightMax: 0 }, 'scansInFlightMax'],
   ])('%j is refused by name', (change, name) => {
     expect(() => checkLimits({ ...defaultLimits, ...change })).toThrow(name);
   });

@@ -1,5 +1,5 @@
 import { status as GrpcStatus, type ServiceError } from '@grpc/grpc-js';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { QuorateError } from '../../src/base/errors.js';
 import { ShardId } from '../../src/base/ids.js';
 import type { FakeBackend } from './fake-backend.js';
@@ -13,10 +13,40 @@ import {
   type RawClient,
   type TestServer,
 } from './harness.js';
+import { SlowCaller } from './slow-caller.js';
 
 let node: TestServer;
 let kv: RawClient;
 let backend: FakeBackend;
+
+/** More than the transport takes on account of its own buffers. */
+const pageBytes = 400_000;
+
+/** Gives `backend` records that have a page each. */
+function fillPages(count: number): void {
+  const value = Buffer.alloc(pageBytes);
+  backend.state.records.clear();
+  backend.pageRecordsMax = 1;
+  for (let i = 0; i < count; i++) {
+    const requestId = backend.newRequestId();
+    backend.state.execute({ type: 'put', key: text(`${i}`), value, condition: { type: 'none' }, requestId });
+  }
+}
+
+/** How many pages were read from then on. */
+function countPages(before: () => Promise<void> | void = () => undefined): () => number {
+  let pages = 0;
+  backend.beforePage = () => {
+    pages++;
+    return before();
+  };
+  return () => pages;
+}
+
+/** What the server does without waiting for anybody is done after this: its turns are also those of these calls. */
+async function settled(): Promise<void> {
+  for (let i = 0; i < 5; i++) await kv.unary('Get', { key: text('a') });
+}
 
 const text = (value: string): Buffer => Buffer.from(value);
 const requestId = (seq: number): Message => ({ session: Buffer.alloc(16, 9), seq });
@@ -288,5 +318,122 @@ describe('scan', () => {
     call.cancel();
     await until(() => stopped?.aborted === true);
     expect(stopped?.reason).toMatchObject({ code: 'CANCELLED' });
+  });
+
+  it('has one page in the transport, and reads the next when the caller has taken it', async () => {
+    fillPages(10);
+    const pages = countPages();
+    const slow = new SlowCaller(node.address);
+    try {
+      await slow.take(1);
+      await settled();
+      expect(pages()).toBe(2);
+      await slow.take(4);
+      await settled();
+      expect(pages()).toBe(5);
+      await slow.take(10);
+      expect(await slow.status()).toBe(GrpcStatus.OK);
+      expect(pages()).toBe(10);
+    } finally {
+      slow.close();
+    }
+  });
+});
+
+describe('scans in flight', () => {
+  let limited: TestServer;
+  let client: RawClient;
+
+  beforeEach(async () => {
+    limited = await startServer({ limits: { scansInFlightMax: 2 }, defaultTimeoutMs: 300 });
+    client = rawClient(limited.address);
+    backend = limited.backend;
+    backend.pageRecordsMax = 1;
+  });
+
+  afterEach(async () => {
+    client.close();
+    await limited[Symbol.asyncDispose]();
+  });
+
+  /** How a scan ends that is read to its end. */
+  async function end(): Promise<ServiceError | undefined> {
+    try {
+      await client.scan({}).toArray();
+    } catch (error) {
+      return error as ServiceError;
+    }
+    return undefined;
+  }
+
+  /** Resolves when two scans at once are accepted. */
+  async function bothAreFree(): Promise<void> {
+    while ((await Promise.all([end(), end()])).some((error) => error?.code === GrpcStatus.RESOURCE_EXHAUSTED));
+  }
+
+  it('are limited in number, by the limit and with a hint, until one has ended', async () => {
+    fillPages(1);
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const pages = countPages(() => released);
+    const open = [end(), end()];
+    await until(() => pages() === 2);
+    const refused = await end();
+    expect(refused?.code).toBe(GrpcStatus.RESOURCE_EXHAUSTED);
+    expect(refused?.details).toMatch(/2 scans.*scansInFlightMax/);
+    expect(errorDetail(refused as ServiceError)).toMatchObject({
+      code: 'ERROR_CODE_OVERLOADED',
+      outcome: 'OUTCOME_NOT_APPLIED',
+      retry_after_ms: 100,
+    });
+    release();
+    expect(await Promise.all(open)).toEqual([undefined, undefined]);
+    expect(await end()).toBeUndefined();
+  });
+
+  it('end at their deadline when the caller does not read, and count until it has taken what was sent', async () => {
+    fillPages(10);
+    let signal: AbortSignal | undefined;
+    backend.beforePage = (_page, given) => void (signal = given);
+    const slow = [new SlowCaller(limited.address), new SlowCaller(limited.address)];
+    try {
+      for (const each of slow) await each.take(1);
+      await until(() => signal?.aborted === true);
+      expect(signal?.reason).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+      expect((await end())?.code).toBe(GrpcStatus.RESOURCE_EXHAUSTED);
+      await slow[0].take(2);
+      expect(await slow[0].status()).toBe(GrpcStatus.DEADLINE_EXCEEDED);
+      expect(await end()).toBeUndefined();
+    } finally {
+      for (const each of slow) each.close();
+    }
+  });
+
+  it('are reset when the caller does not take the end either', async () => {
+    fillPages(10);
+    const slow = [new SlowCaller(limited.address), new SlowCaller(limited.address)];
+    try {
+      for (const each of slow) await each.take(1);
+      expect((await end())?.code).toBe(GrpcStatus.RESOURCE_EXHAUSTED);
+      await bothAreFree();
+    } finally {
+      for (const each of slow) each.close();
+    }
+  });
+
+  it('leave nothing behind when they are cancelled at any moment', async () => {
+    fillPages(3);
+    const pages = countPages();
+    for (let i = 0; i < 100; i++) {
+      const call = client.scan({});
+      call.on('error', () => undefined);
+      call.resume();
+      for (let turns = 0; turns < i % 25; turns++) await new Promise((resolve) => setImmediate(resolve));
+      call.cancel();
+    }
+    expect(pages()).toBeGreaterThan(0);
+    // The server learns of the last ones after this, and of those that were cancelled at once only at their deadline:
+    // grpc-js, as a client, leaves their streams open.
+    await bothAreFree();
   });
 });
