@@ -5,10 +5,11 @@ import Table from 'cli-table3';
 import { Argument, Command } from 'commander';
 
 import { report, type Row } from './measure.js';
+import { bloom } from './micro/bloom.js';
 import { compression } from './micro/compression.js';
 import { smoke } from './smoke.js';
 
-const suites: Readonly<Record<string, typeof smoke>> = { smoke, compression };
+const suites: Readonly<Record<string, typeof smoke>> = { smoke, compression, bloom };
 
 const program = new Command('bench')
   .description('Runs a benchmark suite on this machine.')
@@ -25,10 +26,16 @@ if (json !== undefined) writeFileSync(json, `${JSON.stringify(report(name, rows)
 
 function table(all: readonly Row[]): string {
   const drawn = new Table({
-    head: ['what', 'ours', 'unit'],
+    head: ['what', 'ours', 'unit', 'rival', 'theirs', 'ratio'],
     style: { head: [], border: [] },
-    colAligns: ['left', 'right', 'left'],
+    colAligns: ['left', 'right', 'left', 'left', 'right', 'right'],
   });
-  for (const row of all) drawn.push([row.name, row.ours.toLocaleString('en'), row.unit]);
+  for (const { name: what, unit, ours, rival = '', theirs, ratio } of all) {
+    drawn.push([what, shown(ours), unit, rival, shown(theirs), shown(ratio)]);
+  }
   return drawn.toString();
+}
+
+function shown(figure: number | undefined): string {
+  return figure === undefined ? '' : figure.toLocaleString('en');
 }

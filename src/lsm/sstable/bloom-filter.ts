@@ -52,9 +52,10 @@ export function buildBloomFilter(hashes: readonly number[], bitsPerKey: number):
 
 /** False only if the filter was built without this key. */
 export function bloomMayContain(filter: Uint8Array, hash: number): boolean {
-  const lines = (filter.length - 1) / lineBytes;
-  if (!Number.isInteger(lines) || lines < 1) throw new DecodeError('a bloom filter that is not made of lines');
-  const probes = filter[filter.length - 1];
+  const last = filter.length - 1;
+  if (last < lineBytes || last % lineBytes !== 0) throw new DecodeError('a bloom filter that is not made of lines');
+  const lines = last / lineBytes;
+  const probes = filter[last];
   const line = lineOf(hash, lines) * lineBytes;
   let bits = secondHash(hash);
   const step = (bits >>> 17) | 1;

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { compareBytes, toHex, utf8 } from '../../../src/base/bytes.js';
 import { Timestamp } from '../../../src/base/ids.js';
@@ -61,6 +62,12 @@ function randomEntries(random: Prng, count: number): TestEntry[] {
     .filter(
       (entry, i, all) => i === 0 || compareEntries(all[i - 1].key, all[i - 1].version, entry.key, entry.version) < 0,
     );
+}
+
+/** The bytes of a page's example: of each line of it what comes before two spaces. */
+function exampleOf(page: string): string {
+  const lines = /```hex\n([^`]*)```/.exec(page)?.[1].split('\n') ?? [];
+  return lines.map((line) => line.split('  ')[0].replaceAll(' ', '')).join('');
 }
 
 describe('an SSTable', () => {
@@ -132,6 +139,7 @@ describe('an SSTable', () => {
     );
     const hex = toHex(disk.content('000007.sst'));
     await expect(`${(hex.match(/.{1,64}/g) ?? []).join('\n')}\n`).toMatchFileSnapshot('golden/sstable.hex');
+    expect(exampleOf(readFileSync('docs/formats/sstable.md', 'utf8'))).toBe(hex);
   });
 
   it('answers at once when all that it needs is cached', async () => {
