@@ -3,10 +3,11 @@ import { decodeClusterStatus, decodeShardMap } from '../rpc/admin-codec.js';
 import type { ClusterStatus, ScanPage, ScanRecord, ShardMapView } from '../rpc/backend.js';
 import type { Operation, OperationResult, RequestId } from '../rpc/public-types.js';
 import { adminMethods } from '../rpc/services.js';
+import { checkObject, checkSignal, invalid, millisecondsOf } from './arguments.js';
 import { Calls, type CallLimits } from './calls.js';
 import { Dispatcher } from './dispatcher.js';
-import { batchOperation, deleteOperation, getOperation, putOperation } from './operations.js';
-import { clientSettings, invalid, positive, type ClientOptions, type ClientSettings } from './options.js';
+import { batchOperations, deleteOperation, getOperation, putOperation } from './operations.js';
+import { clientSettings, type ClientOptions, type ClientSettings } from './options.js';
 import { PendingOperation } from './pending-operation.js';
 import { Reachability } from './reachability.js';
 import { cancelledError } from './retry.js';
@@ -69,23 +70,26 @@ export class Client implements AsyncDisposable {
   }
 
   async get(key: Bytes, options: ReadOptions = {}): Promise<GetResult> {
-    const result = await this.#execute(getOperation(key, options.consistency), options);
-    return result as GetResult;
+    checkObject('options', options);
+    return (await this.#execute(getOperation(key, options), options)) as GetResult;
   }
 
   async put(key: Bytes, value: Bytes, options: WriteOptions = {}): Promise<PutResult> {
-    const result = await this.#execute(putOperation(key, value, options, this.#newRequestId), options);
-    return result as PutResult;
+    checkObject('options', options);
+    return (await this.#execute(putOperation(key, value, options, this.#newRequestId), options)) as PutResult;
   }
 
   async delete(key: Bytes, options: WriteOptions = {}): Promise<DeleteResult> {
-    const result = await this.#execute(deleteOperation(key, options, this.#newRequestId), options);
-    return result as DeleteResult;
+    checkObject('options', options);
+    return (await this.#execute(deleteOperation(key, options, this.#newRequestId), options)) as DeleteResult;
   }
 
-  /** Operations that are independent of each other, not atomic; a result each, in order. */
+  /**
+   * Operations that are independent of each other, not atomic; a result each, in order. Rejects, with nothing sent, when
+   * one of them is not an operation at all.
+   */
   async batch(operations: readonly BatchOperation[], options: CallOptions = {}): Promise<BatchResult[]> {
-    const built = operations.map((operation) => batchOperation(operation, this.#newRequestId));
+    const built = batchOperations(operations, this.#newRequestId);
     const limits = this.#limits(options, this.#settings.deadlineMs);
     return Promise.all(built.map((operation) => this.#submit(operation, limits)));
   }
@@ -96,7 +100,9 @@ export class Client implements AsyncDisposable {
   }
 
   /** The same a page at a time, with the timestamp that was read at. */
-  scanPages(options: ScanOptions = {}): AsyncGenerator<ScanPage, void, undefined> {
+  async *scanPages(options: ScanOptions = {}): AsyncGenerator<ScanPage, void, undefined> {
+    checkObject('options', options);
+    const query = scanQuery(options);
     const nodes: ScanNodes = {
       choose: (key, avoid) => {
         const nowMs = performance.now();
@@ -107,19 +113,19 @@ export class Client implements AsyncDisposable {
     };
     const limits = {
       ...this.#limits(options, this.#settings.scanDeadlineMs),
-      pageMsMax: positive('pageDeadlineMs', options.pageDeadlineMs, this.#settings.deadlineMs),
+      pageMsMax: millisecondsOf('pageDeadlineMs', options.pageDeadlineMs, this.#settings.deadlineMs),
     };
-    return scanPages(scanQuery(options), limits, { calls: this.#calls, nodes });
+    yield* scanPages(query, limits, { calls: this.#calls, nodes });
   }
 
   /** Nodes and shards, as the first node that answers sees them. */
-  status(options: CallOptions = {}): Promise<ClusterStatus> {
+  async status(options: CallOptions = {}): Promise<ClusterStatus> {
     const limits = this.#limits(options, this.#settings.deadlineMs);
     return this.#calls.anywhere(statusCall, this.#dispatcher.table.addresses, limits);
   }
 
   /** The shard map, newly fetched; the client routes by it from then on. */
-  shardMap(options: CallOptions = {}): Promise<ShardMapView> {
+  async shardMap(options: CallOptions = {}): Promise<ShardMapView> {
     return this.#fetchMap(this.#limits(options, this.#settings.deadlineMs));
   }
 
@@ -166,7 +172,9 @@ export class Client implements AsyncDisposable {
   }
 
   #limits(options: CallOptions, otherwiseMs: number): CallLimits {
-    const timeoutMs = positive('deadlineMs', options.deadlineMs, otherwiseMs);
+    checkObject('options', options);
+    checkSignal('signal', options.signal);
+    const timeoutMs = millisecondsOf('deadlineMs', options.deadlineMs, otherwiseMs);
     return { deadlineMs: performance.now() + timeoutMs, signal: options.signal };
   }
 

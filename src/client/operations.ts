@@ -1,9 +1,10 @@
 /** From what a caller says to the operation that is sent. Pure; throws QuorateError (INVALID_ARGUMENT). */
-import { utf8 } from '../base/bytes.js';
+import { isUint8Array } from 'node:util/types';
+import { QuorateError } from '../base/errors.js';
 import { Timestamp } from '../base/ids.js';
 import type { Operation, RequestId } from '../rpc/public-types.js';
-import { invalid } from './options.js';
-import type { BatchOperation, Bytes, ReadOptions, WriteConditions } from './types.js';
+import { bytesOf, checkList, checkObject, choiceOf, flagOf, invalid, wholeNumberOf, wrong } from './arguments.js';
+import { consistencies, type BatchOperation, type Bytes, type ReadOptions, type WriteConditions } from './types.js';
 
 type Put = Extract<Operation, { readonly type: 'put' }>;
 type Delete = Extract<Operation, { readonly type: 'delete' }>;
@@ -13,12 +14,10 @@ interface WriteNaming {
   readonly requestId?: RequestId | undefined;
 }
 
-export function bytesOf(bytes: Bytes): Uint8Array {
-  return typeof bytes === 'string' ? utf8(bytes) : bytes;
-}
+const sessionBytes = 16;
 
-export function getOperation(key: Bytes, consistency: ReadOptions['consistency']): Get {
-  return { type: 'get', key: bytesOf(key), consistency: consistency ?? 'linearizable' };
+export function getOperation(key: Bytes, options: Pick<ReadOptions, 'consistency'>): Get {
+  return { type: 'get', key: bytesOf('key', key), consistency: consistencyOf(options) };
 }
 
 export function putOperation(
@@ -29,10 +28,10 @@ export function putOperation(
 ): Put {
   return {
     type: 'put',
-    key: bytesOf(key),
-    value: bytesOf(value),
+    key: bytesOf('key', key),
+    value: bytesOf('value', value),
     condition: conditionOf(options),
-    requestId: options.requestId ?? newRequestId(),
+    requestId: requestIdOf(options, newRequestId),
   };
 }
 
@@ -43,31 +42,60 @@ export function deleteOperation(
 ): Delete {
   return {
     type: 'delete',
-    key: bytesOf(key),
+    key: bytesOf('key', key),
     condition: conditionOf(options),
-    requestId: options.requestId ?? newRequestId(),
+    requestId: requestIdOf(options, newRequestId),
   };
 }
 
-export function batchOperation(operation: BatchOperation, newRequestId: () => RequestId): Operation {
+/** An error names the operation by its position. */
+export function batchOperations(operations: readonly BatchOperation[], newRequestId: () => RequestId): Operation[] {
+  checkList('operations', operations);
+  return Array.from(operations, (operation, i) => {
+    try {
+      return batchOperation(operation, newRequestId);
+    } catch (error) {
+      throw error instanceof QuorateError ? invalid(`operations[${i}]: ${error.message}`) : error;
+    }
+  });
+}
+
+function batchOperation(operation: BatchOperation, newRequestId: () => RequestId): Operation {
+  checkObject('an operation', operation);
   switch (operation.type) {
     case 'get':
-      return getOperation(operation.key, operation.consistency);
+      return getOperation(operation.key, operation);
     case 'put':
       return putOperation(operation.key, operation.value, operation, newRequestId);
     case 'delete':
       return deleteOperation(operation.key, operation, newRequestId);
+    default:
+      throw wrong('type', '"get", "put" or "delete"', (operation as { readonly type: unknown }).type);
   }
 }
 
-function conditionOf({ ifAbsent, ifVersion, ifValue }: WriteConditions): Put['condition'] {
-  const given = (ifAbsent === true ? 1 : 0) + (ifVersion === undefined ? 0 : 1) + (ifValue === undefined ? 0 : 1);
+export function consistencyOf({ consistency }: Pick<ReadOptions, 'consistency'>): Get['consistency'] {
+  return consistency === undefined ? 'linearizable' : choiceOf('consistency', consistency, consistencies);
+}
+
+function conditionOf(options: WriteConditions): Put['condition'] {
+  const { ifVersion, ifValue } = options;
+  const ifAbsent = flagOf('ifAbsent', options.ifAbsent);
+  const given = (ifAbsent ? 1 : 0) + (ifVersion === undefined ? 0 : 1) + (ifValue === undefined ? 0 : 1);
   if (given > 1) throw invalid('a write takes one of ifAbsent, ifVersion and ifValue');
-  if (ifAbsent === true) return { type: 'absent' };
-  if (ifValue !== undefined) return { type: 'valueEquals', value: bytesOf(ifValue) };
+  if (ifAbsent) return { type: 'absent' };
+  if (ifValue !== undefined) return { type: 'valueEquals', value: bytesOf('ifValue', ifValue) };
   if (ifVersion === undefined) return { type: 'none' };
-  if (!Number.isSafeInteger(ifVersion) || ifVersion < 1) {
-    throw invalid(`ifVersion is a whole number from 1 to 2^53 - 1, got ${ifVersion}`);
+  return { type: 'versionEquals', version: Timestamp(wholeNumberOf('ifVersion', ifVersion, 1)) };
+}
+
+function requestIdOf({ requestId }: WriteNaming, newRequestId: () => RequestId): RequestId {
+  if (requestId === undefined) return newRequestId();
+  checkObject('requestId', requestId);
+  const { session, seq } = requestId;
+  if (!isUint8Array(session) || session.length !== sessionBytes) {
+    throw wrong('requestId.session', `${sessionBytes} bytes (Uint8Array)`, session);
   }
-  return { type: 'versionEquals', version: Timestamp(ifVersion) };
+  wholeNumberOf('requestId.seq', seq, 0);
+  return requestId;
 }

@@ -1,4 +1,4 @@
-import { QuorateError } from '../base/errors.js';
+import { checkList, checkObject, millisecondsOf, wholeNumberOf, wrong } from './arguments.js';
 
 export interface ClientOptions {
   /** `host:port` of one or more nodes; the client finds the others. */
@@ -26,30 +26,30 @@ export type ClientSettings = {
 
 /** Throws QuorateError (INVALID_ARGUMENT) for what makes no sense. */
 export function clientSettings(options: ClientOptions): ClientSettings {
-  const { endpoints } = options;
-  if (endpoints.length === 0) throw invalid('no endpoints');
-  for (const endpoint of endpoints) {
-    if (!/^.+:\d+$/.test(endpoint)) throw invalid(`an endpoint is host:port, got ${JSON.stringify(endpoint)}`);
-  }
+  checkObject('options', options);
+  const count = (field: keyof ClientOptions, otherwise: number): number =>
+    options[field] === undefined ? otherwise : wholeNumberOf(field, options[field], 1);
   return {
-    endpoints: [...new Set(endpoints)],
-    deadlineMs: positive('deadlineMs', options.deadlineMs, 5000),
-    scanDeadlineMs: positive('scanDeadlineMs', options.scanDeadlineMs, 60_000),
-    operationsInFlightMax: positive('operationsInFlightMax', options.operationsInFlightMax, 2048),
-    operationsOpenMax: positive('operationsOpenMax', options.operationsOpenMax, 16_384),
-    bytesOpenMax: positive('bytesOpenMax', options.bytesOpenMax, 64 * 1024 * 1024),
-    operationBytesMax: positive('operationBytesMax', options.operationBytesMax, 4 * 1024 * 1024),
-    mapRefreshMs: positive('mapRefreshMs', options.mapRefreshMs, 3000),
+    endpoints: endpointsOf(options.endpoints),
+    deadlineMs: millisecondsOf('deadlineMs', options.deadlineMs, 5000),
+    scanDeadlineMs: millisecondsOf('scanDeadlineMs', options.scanDeadlineMs, 60_000),
+    operationsInFlightMax: count('operationsInFlightMax', 2048),
+    operationsOpenMax: count('operationsOpenMax', 16_384),
+    bytesOpenMax: count('bytesOpenMax', 64 * 1024 * 1024),
+    operationBytesMax: count('operationBytesMax', 4 * 1024 * 1024),
+    mapRefreshMs: millisecondsOf('mapRefreshMs', options.mapRefreshMs, 3000),
   };
 }
 
-/** The number or its default; throws unless it is above zero. */
-export function positive(name: string, value: number | undefined, otherwise: number): number {
-  if (value === undefined) return otherwise;
-  if (!Number.isFinite(value) || value <= 0) throw invalid(`${name} must be above 0, got ${value}`);
-  return value;
-}
-
-export function invalid(message: string): QuorateError {
-  return new QuorateError('INVALID_ARGUMENT', message);
+/** Without repeated ones. */
+function endpointsOf(endpoints: readonly unknown[]): readonly string[] {
+  checkList('endpoints', endpoints);
+  if (endpoints.length === 0) throw wrong('endpoints', 'one or more of host:port', endpoints);
+  const distinct = new Set<string>();
+  endpoints.forEach((endpoint, i) => {
+    if (typeof endpoint !== 'string' || !/^.+:\d+$/.test(endpoint))
+      throw wrong(`endpoints[${i}]`, 'host:port', endpoint);
+    distinct.add(endpoint);
+  });
+  return [...distinct];
 }

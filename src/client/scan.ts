@@ -5,8 +5,8 @@ import type { ScanPage } from '../rpc/backend.js';
 import { decodeScanPage, encodeScanRequest, type ScanQuery } from '../rpc/scan-codec.js';
 import { fromGrpcError } from '../rpc/status.js';
 import { delay, type CallLimits, type Calls } from './calls.js';
-import { bytesOf } from './operations.js';
-import { invalid } from './options.js';
+import { bytesOf, flagOf, wholeNumberOf } from './arguments.js';
+import { consistencyOf } from './operations.js';
 import { cancelledError, deadlineError, decideRetry, finalError, moreTelling, tryElsewhere } from './retry.js';
 import { scanRemainder } from './scan-remainder.js';
 import type { ScanOptions } from './types.js';
@@ -24,16 +24,20 @@ export interface ScanLimits extends CallLimits {
 
 /** Throws QuorateError (INVALID_ARGUMENT). */
 export function scanQuery(options: ScanOptions): ScanQuery {
+  const bound = (field: 'start' | 'end' | 'prefix'): Uint8Array =>
+    options[field] === undefined ? emptyBytes : bytesOf(field, options[field]);
+  const count = (field: 'limit' | 'pageBytes' | 'readTs'): number =>
+    options[field] === undefined ? 0 : wholeNumberOf(field, options[field], 0);
   return {
-    start: options.start === undefined ? emptyBytes : bytesOf(options.start),
-    end: options.end === undefined ? emptyBytes : bytesOf(options.end),
-    prefix: options.prefix === undefined ? emptyBytes : bytesOf(options.prefix),
-    reverse: options.reverse ?? false,
-    keysOnly: options.keysOnly ?? false,
-    limit: count('limit', options.limit),
-    pageBytes: count('pageBytes', options.pageBytes),
-    consistency: options.consistency ?? 'linearizable',
-    readTs: Timestamp(count('readTs', options.readTs)),
+    start: bound('start'),
+    end: bound('end'),
+    prefix: bound('prefix'),
+    reverse: flagOf('reverse', options.reverse),
+    keysOnly: flagOf('keysOnly', options.keysOnly),
+    limit: count('limit'),
+    pageBytes: count('pageBytes'),
+    consistency: consistencyOf(options),
+    readTs: Timestamp(count('readTs')),
   };
 }
 
@@ -116,10 +120,4 @@ async function* pagesOf(
     signal?.removeEventListener('abort', cancel);
     cancel();
   }
-}
-
-function count(name: string, value: number | undefined): number {
-  if (value === undefined) return 0;
-  if (!Number.isSafeInteger(value) || value < 0) throw invalid(`${name} is a whole number from 0 on, got ${value}`);
-  return value;
 }

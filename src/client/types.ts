@@ -6,15 +6,17 @@ import type { OperationResult, RequestId } from '../rpc/public-types.js';
 export type Bytes = Uint8Array | string;
 
 export interface CallOptions {
-  /** Milliseconds within which the call ends, retries included. Default: the client's `deadlineMs`. */
+  /** Milliseconds within which the call ends, retries included; at most a day. Default: the client's `deadlineMs`. */
   readonly deadlineMs?: number | undefined;
   /** Ends the call early with CANCELLED; a write may still take effect, as the error's `outcome` says. */
   readonly signal?: AbortSignal | undefined;
 }
 
+export const consistencies = ['linearizable', 'stale'] as const;
+
 export interface ReadOptions extends CallOptions {
   /** `stale` may lag behind. Default `linearizable`. */
-  readonly consistency?: 'linearizable' | 'stale' | undefined;
+  readonly consistency?: (typeof consistencies)[number] | undefined;
 }
 
 /** What must hold for a write to take effect: at most one of them. Default: nothing. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
-import { batchOperation, putOperation } from '../../src/client/operations.js';
+import { batchOperations, putOperation } from '../../src/client/operations.js';
 import { clientSettings } from '../../src/client/options.js';
 import type { WriteConditions } from '../../src/client/types.js';
 
@@ -37,7 +37,7 @@ describe('operations', () => {
 
   it('keeps a given request id', () => {
     const requestId = { session: new Uint8Array(16).fill(3), seq: 9 };
-    expect(batchOperation({ type: 'delete', key: 'k', requestId }, newRequestId)).toMatchObject({ requestId });
+    expect(batchOperations([{ type: 'delete', key: 'k', requestId }], newRequestId)).toMatchObject([{ requestId }]);
   });
 });
 
@@ -50,10 +50,10 @@ describe('clientSettings', () => {
   });
 
   it.each([
-    [{ endpoints: [] }, /no endpoints/],
-    [{ endpoints: ['nowhere'] }, /host:port, got "nowhere"/],
-    [{ endpoints: ['a:1'], deadlineMs: 0 }, /deadlineMs must be above 0, got 0/],
-    [{ endpoints: ['a:1'], operationsOpenMax: NaN }, /operationsOpenMax/],
+    [{ endpoints: [] }, /endpoints must be one or more of host:port/],
+    [{ endpoints: ['a:1', 'nowhere'] }, /endpoints\[1\] must be host:port, got "nowhere"/],
+    [{ endpoints: ['a:1'], deadlineMs: 0 }, /deadlineMs must be milliseconds, above 0, got 0/],
+    [{ endpoints: ['a:1'], operationsOpenMax: NaN }, /operationsOpenMax must be a whole number from 1 .*, got NaN/],
   ])('refuses %j', (options, message) => {
     expect(() => clientSettings(options)).toThrow(message);
   });

@@ -12,7 +12,7 @@ const allBut =
     !down.includes(address);
 
 describe('chooseAddress', () => {
-  it.each<[string, Uint8Array, (address: string) => boolean, string | undefined, string | undefined]>([
+  it.each<[string, Uint8Array, (address: string) => boolean, readonly string[] | undefined, string | undefined]>([
     ['the leader of the first shard', utf8('a'), all, undefined, 'n2:1'],
     ['the leader of the second shard', utf8('z'), all, undefined, 'n3:1'],
     ['the second shard for its first key', utf8('m'), all, undefined, 'n3:1'],
