@@ -51,6 +51,8 @@ export interface Limits {
   readonly logBytesFlush: number;
   /** Log entries that one node keeps in memory. */
   readonly logCacheBytesMax: number;
+  /** Memory of all memtables of one node. With half of it in use by those that take writes, the largest is flushed. */
+  readonly nodeMemtableBytesMax: number;
   /** A memtable of this size is sealed and flushed. */
   readonly memtableBytesMax: number;
   /** Sealed memtables of one tree; more, and writes wait. */
@@ -86,6 +88,7 @@ export const defaultLimits: Limits = {
   segmentBytesMax: 64 * mib,
   logBytesFlush: 512 * mib,
   logCacheBytesMax: 64 * mib,
+  nodeMemtableBytesMax: 128 * mib,
   memtableBytesMax: 16 * mib,
   sealedMemtablesMax: 4,
   blockCacheBytesMax: 128 * mib,
@@ -113,6 +116,10 @@ export function checkLimits(limits: Limits): void {
   assert(
     limits.requestBytesMax + perOperationOverhead <= limits.peerFrameBytesMax,
     'peerFrameBytesMax must hold a forwarded request',
+  );
+  assert(
+    limits.entryBytesMax * 16 <= limits.nodeMemtableBytesMax,
+    'nodeMemtableBytesMax must hold sixteen entries of maximal size',
   );
   assert(limits.peerFrameBytesMax <= limits.peerQueueBytesMax, 'peerQueueBytesMax must hold one frame');
   assert(

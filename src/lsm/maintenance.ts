@@ -20,6 +20,7 @@ import { pickCompaction } from './compaction/picker.js';
 import { editOfMerge, editOfMove, planMerge, type CompactDecision } from './compaction/plan-compaction.js';
 import { flushMemtable } from './memtable/flush-memtable.js';
 import type { Memtable } from './memtable/memtable.js';
+import type { MemtableBudget } from './memtable/memtable-budget.js';
 import type { MemtableQueue } from './memtable/memtable-queue.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
 import { SpaceRetry } from './space-retry.js';
@@ -31,6 +32,7 @@ import type { VersionSet } from './version/version-set.js';
 export interface MaintenanceResources {
   readonly disk: Disk;
   readonly background: Background;
+  readonly memtableBudget: MemtableBudget;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -129,6 +131,8 @@ export class Maintenance {
 
   /** See Tree.writeStall. */
   get stall(): Promise<void> | undefined {
+    // Writes to other trees can fill the budget without telling this one.
+    this.#updateStall();
     return this.#stall?.promise;
   }
 
@@ -171,8 +175,10 @@ export class Maintenance {
   }
 
   #updateStall(): void {
+    if (this.#closing.signal.aborted) return;
     const stalled =
       this.#failure !== undefined ||
+      this.#resources.memtableBudget.isFull ||
       this.#memtables.sealedCount >= this.#options.sealedMemtablesMax ||
       this.#versions.current.levels[0].length >= this.#options.level0TablesStall;
     if (stalled && this.#stall === undefined) {

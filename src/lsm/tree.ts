@@ -17,6 +17,7 @@ import {
   type TreeIterator,
 } from './iterator/tree-iterator.js';
 import { Maintenance, type MaintenanceStats } from './maintenance.js';
+import type { BudgetMember, MemtableBudget } from './memtable/memtable-budget.js';
 import { MemtableQueue } from './memtable/memtable-queue.js';
 import { verifySstable } from './sstable/verify-sstable.js';
 import type { TreeBatch } from './tree-batch.js';
@@ -31,6 +32,7 @@ export interface TreeResources {
   /** Must know the jobs of `lsmJobs`. */
   readonly background: Background;
   readonly blockCache: BlockCache;
+  readonly memtableBudget: MemtableBudget;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -66,6 +68,8 @@ export class Tree {
   readonly #versions: VersionSet;
   readonly #maintenance: Maintenance;
   readonly #options: TreeOptions;
+  readonly #budget: MemtableBudget;
+  readonly #budgetMember: BudgetMember;
   readonly #durableCallbacks: ((appliedIndex: LogIndex) => void)[] = [];
   readonly #failureCallbacks: ((error: Error) => void)[] = [];
   /** Calls of `flush` that wait until that index is durable. */
@@ -95,31 +99,49 @@ export class Tree {
   private constructor(versions: VersionSet, resources: TreeResources, options: TreeOptions) {
     this.#versions = versions;
     this.#options = options;
-    this.#memtables = new MemtableQueue(versions.durableAppliedIndex);
+    this.#budget = resources.memtableBudget;
+    this.#memtables = new MemtableQueue(versions.durableAppliedIndex, this.#budget);
     this.#maintenance = new Maintenance(this.#memtables, versions, resources, options, {
       onFlushed: (appliedIndex) => this.#flushed(appliedIndex),
       onFailed: (error) => this.#failed(error),
     });
+    this.#budgetMember = this.#joinBudget();
     this.#maintenance.wake();
   }
 
-  /**
-   * Puts the batch into the active memtable, where reads see it at once. `appliedIndex` is greater than ever before.
-   * Versions of the batch must be above the safe point. The caller waits while {@link writeStall} says so: that is what
-   * bounds the memory. Throws `failure` if there is one.
-   */
-  write(batch: TreeBatch, appliedIndex: LogIndex): void {
-    assert(!this.#closed, 'a write to a closed tree');
-    if (this.failure !== undefined) throw this.failure;
-    this.#memtables.write(batch, appliedIndex);
-    if (this.#memtables.active.bytes < this.#options.memtableBytesMax) return;
+  #joinBudget(): BudgetMember {
+    const memtables = this.#memtables;
+    const member: BudgetMember = {
+      get sealableBytes(): number {
+        return memtables.active.count === 0 ? 0 : memtables.active.memoryBytes;
+      },
+      seal: () => this.#seal(),
+      onRoom: () => this.#maintenance.wake(),
+    };
+    this.#budget.join(member);
+    return member;
+  }
+
+  #seal(): void {
     this.#memtables.seal();
     this.#maintenance.wake();
   }
 
   /**
-   * Defined while flushes or compactions are too far behind, or wait for space on the disk. Resolves when that is over;
-   * rejects when the tree has failed or is closed.
+   * Puts the batch into the active memtable, where reads see it at once. `appliedIndex` is greater than ever before.
+   * Versions of the batch must be above the safe point. The caller waits as long as {@link writeStall} is defined:
+   * that is what bounds the memory. Throws `failure` if there is one.
+   */
+  write(batch: TreeBatch, appliedIndex: LogIndex): void {
+    assert(!this.#closed, 'a write to a closed tree');
+    if (this.failure !== undefined) throw this.failure;
+    this.#memtables.write(batch, appliedIndex);
+    if (this.#memtables.active.bytes >= this.#options.memtableBytesMax) this.#seal();
+  }
+
+  /**
+   * Defined while flushes or compactions are too far behind, or wait for space on the disk, here or in other trees of
+   * the same budget. Resolves when that may be over: ask again. Rejects when the tree has failed or is closed.
    */
   writeStall(): Promise<void> | undefined {
     return this.#maintenance.stall;
@@ -258,6 +280,8 @@ export class Tree {
     this.#closed = true;
     await this.#maintenance.close();
     this.#rejectFlushes(new TreeClosedError('the tree was closed'));
+    this.#budget.leave(this.#budgetMember);
+    this.#memtables.release();
     await this.#versions.close();
   }
 

@@ -17,6 +17,7 @@ import type { Env } from '../env/env.js';
 import type { Logger } from '../env/logger.js';
 import { SharedLog } from '../log/shared-log.js';
 import { BlockCache } from '../lsm/block-cache.js';
+import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
 import { Tree } from '../lsm/tree.js';
 import type { TreeResources } from '../lsm/tree.js';
 import { StateMachine, initialIndex } from '../mvcc/state-machine.js';
@@ -44,6 +45,8 @@ export interface HostedShard {
 
 /** Entries that a log may gather before its leader has them dropped, when every voter has them. */
 const truncateEntriesMin = 1000;
+/** What a memtable may grow by when it takes an entry, by the size of the entry: see `nodeMemtableBytesMax`. */
+const memtableGrowthMax = 4;
 /** Ticks between two looks at what the log could drop. */
 const housekeepingTicks = 20;
 
@@ -85,6 +88,10 @@ export class ShardHost implements ReplicaHost {
       disk: env.disk,
       background: env.background,
       blockCache: new BlockCache(options.limits.blockCacheBytesMax),
+      memtableBudget: new MemtableBudget({
+        bytesMax: options.limits.nodeMemtableBytesMax,
+        writeBytesMax: memtableGrowthMax * options.limits.entryBytesMax,
+      }),
       logger: env.logger,
       clock: env.clock,
     };

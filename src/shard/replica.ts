@@ -298,8 +298,7 @@ export class Replica {
       const from = LogIndex(this.appliedIndex + 1);
       const entries = this.#log.entries(from, to, applyBytesMax) ?? (await this.#log.read(from, to, applyBytesMax));
       for (const entry of entries) {
-        const stall = this.#tree.writeStall();
-        if (stall !== undefined) await stall;
+        for (let stall = this.#tree.writeStall(); stall !== undefined; stall = this.#tree.writeStall()) await stall;
         if (this.#closed) return;
         this.#applyEntry(entry);
       }

@@ -219,6 +219,7 @@ const simLimits: Partial<Limits> = {
   segmentBytesMax: 64 * kib,
   logBytesFlush: 256 * kib,
   logCacheBytesMax: 32 * kib,
+  nodeMemtableBytesMax: 512 * kib,
   memtableBytesMax: 64 * kib,
   blockCacheBytesMax: 256 * kib,
 };

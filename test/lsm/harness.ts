@@ -8,6 +8,7 @@ import type { Disk } from '../../src/env/disk.js';
 import { silentLogger } from '../../src/env/logger.js';
 import { BlockCache } from '../../src/lsm/block-cache.js';
 import type { Kind } from '../../src/lsm/entry.js';
+import { MemtableBudget } from '../../src/lsm/memtable/memtable-budget.js';
 import { lsmJobs } from '../../src/lsm/jobs.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import type { Tree, TreeResources } from '../../src/lsm/tree.js';
@@ -71,6 +72,7 @@ export function treeResources(disk: Disk, overrides: Partial<TreeResources> = {}
     disk,
     background: inlineBackground(disk),
     blockCache: new BlockCache(1 << 20),
+    memtableBudget: new MemtableBudget({ bytesMax: 64 << 20, writeBytesMax: 4 << 20 }),
     logger: silentLogger,
     clock: new ManualClock(),
     ...overrides,

@@ -4,6 +4,7 @@ import type { Disk } from '../../src/env/disk.js';
 import { silentLogger } from '../../src/env/logger.js';
 import { BlockCache } from '../../src/lsm/block-cache.js';
 import { lsmJobs } from '../../src/lsm/jobs.js';
+import { MemtableBudget } from '../../src/lsm/memtable/memtable-budget.js';
 import type { TreeResources } from '../../src/lsm/tree.js';
 import type { TreeOptions } from '../../src/lsm/tree-options.js';
 
@@ -32,5 +33,6 @@ export function treeResources(disk: Disk): TreeResources {
     after: () => ({ cancel: () => undefined }),
     endOfTurn: (callback) => queueMicrotask(callback),
   };
-  return { disk, background, blockCache: new BlockCache(4096), logger: silentLogger, clock };
+  const memtableBudget = new MemtableBudget({ bytesMax: 16 << 20, writeBytesMax: 1 << 20 });
+  return { disk, background, blockCache: new BlockCache(4096), memtableBudget, logger: silentLogger, clock };
 }

@@ -9,6 +9,7 @@ export class ByteArena {
   readonly #chunks: Uint8Array[] = [];
   /** Bytes used of the last chunk. */
   #used = 0;
+  #memoryBytes = 0;
 
   /**
    * Makes room for `bytes` contiguous bytes; they start at `lastOffset` of chunk `lastChunk`. Chunks double from 4 KiB
@@ -18,7 +19,9 @@ export class ByteArena {
     const chunk = this.#chunks.at(-1);
     if (chunk === undefined || this.#used + bytes > chunk.length) {
       const next = chunk === undefined ? chunkBytesMin : Math.min(chunk.length * 2, chunkBytesMax);
-      this.#chunks.push(new Uint8Array(Math.max(next, bytes)));
+      const added = new Uint8Array(Math.max(next, bytes));
+      this.#chunks.push(added);
+      this.#memoryBytes += added.length;
       this.#used = 0;
     }
     this.lastOffset = this.#used;
@@ -26,6 +29,11 @@ export class ByteArena {
   }
 
   lastOffset = 0;
+
+  /** Bytes of all chunks. */
+  get memoryBytes(): number {
+    return this.#memoryBytes;
+  }
 
   get lastChunk(): number {
     return this.#chunks.length - 1;

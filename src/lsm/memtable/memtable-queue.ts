@@ -4,16 +4,23 @@ import type { Found } from '../entry.js';
 import type { KeyBounds } from '../iterator/entry-iterator.js';
 import type { TreeBatch } from '../tree-batch.js';
 import { Memtable } from './memtable.js';
+import type { MemtableBudget } from './memtable-budget.js';
 import { MemtableIterator } from './memtable-iterator.js';
 
-/** The memtables of a tree: the active one, which takes writes, and the sealed ones, which wait to be flushed in order. */
+/**
+ * The memtables of a tree: the active one, which takes writes, and the sealed ones, which wait to be flushed in order.
+ * Counts at the budget what they have allocated.
+ */
 export class MemtableQueue {
+  readonly #budget: MemtableBudget;
   #active: Memtable;
   /** Oldest first. */
   readonly #sealed: Memtable[] = [];
 
-  constructor(appliedIndex: LogIndex) {
+  constructor(appliedIndex: LogIndex, budget: MemtableBudget) {
+    this.#budget = budget;
     this.#active = new Memtable(appliedIndex);
+    budget.add(this.#active.memoryBytes, 0);
   }
 
   get active(): Memtable {
@@ -41,19 +48,30 @@ export class MemtableQueue {
   }
 
   write(batch: TreeBatch, appliedIndex: LogIndex): void {
+    const before = this.#active.memoryBytes;
     this.#active.write(batch, appliedIndex);
+    this.#budget.add(this.#active.memoryBytes - before, 0);
   }
 
   /** The active memtable takes no more writes; an empty one takes its place. */
   seal(): void {
-    this.#sealed.push(this.#active);
-    this.#active = new Memtable(this.#active.appliedIndex);
+    const sealed = this.#active;
+    this.#sealed.push(sealed);
+    this.#active = new Memtable(sealed.appliedIndex);
+    this.#budget.add(this.#active.memoryBytes - sealed.memoryBytes, sealed.memoryBytes);
   }
 
   /** The tables have it now. */
   dropOldestSealed(memtable: Memtable): void {
     assert(this.#sealed[0] === memtable, 'memtables are flushed in order');
     this.#sealed.shift();
+    this.#budget.add(0, -memtable.memoryBytes);
+  }
+
+  /** The tree is closed: its memtables count no more. */
+  release(): void {
+    const sealedBytes = this.#sealed.reduce((sum, memtable) => sum + memtable.memoryBytes, 0);
+    this.#budget.add(-this.#active.memoryBytes, -sealedBytes);
   }
 
   /** The newest version of `key` at or below `at` in any of them. */

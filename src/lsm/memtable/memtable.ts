@@ -67,9 +67,15 @@ export class Memtable {
     return this.#count;
   }
 
-  /** About the memory that it takes. */
+  /** Of its entries, with what each costs besides key and value. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** What it has allocated: more than `bytes`, since it grows in steps. */
+  get memoryBytes(): number {
+    const index = this.#nodes.byteLength + this.#versions.byteLength + this.#links.byteLength;
+    return this.#arena.memoryBytes + index;
   }
 
   /** 2^53 - 1 while it is empty. */
