@@ -4,6 +4,7 @@ import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
+import type { GroupLog } from '../log/group-log.js';
 import type { Entry, HardState, RaftMessage } from '../raft/types.js';
 
 /** Ticks that Raft's times are counted in. */
@@ -34,6 +35,12 @@ export interface ReplicaHost {
   /** The node cannot go on: its log failed, its data is damaged, or an assertion did not hold. */
   fail(error: Error): void;
 }
+
+/** Its part of the node's log, as a replica reads and shortens it; it writes through `append` of its host. */
+export type ReplicaLog = Pick<
+  GroupLog,
+  'hardState' | 'firstIndex' | 'lastIndex' | 'keepsLogLong' | 'term' | 'entries' | 'read' | 'truncatePrefix'
+>;
 
 /** What a replica asks of its tree beyond what the state machine does. */
 export interface ReplicaTree {

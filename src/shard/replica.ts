@@ -12,31 +12,30 @@ import { emptyBytes } from '../base/bytes.js';
 import { CorruptionError, QuorateError } from '../base/errors.js';
 import { LogIndex } from '../base/ids.js';
 import type { NodeId, ReplicaId, ShardId, Term } from '../base/ids.js';
-import type { GroupLog } from '../log/group-log.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
 import { Raft } from '../raft/raft.js';
 import type { Entry, RaftMessage, Ready } from '../raft/types.js';
+import { ApplyLoop } from './apply-loop.js';
 import { nodeOf, replicaOn, sameEpoch } from './descriptor.js';
 import type { ShardDescriptor } from './descriptor.js';
 import { decodeEntry } from './entry-format.js';
 import type { ShardEntry } from './entry-format.js';
 import { Freshness } from './freshness.js';
+import { Leadership } from './leadership.js';
 import { Proposals } from './proposals.js';
 import type { ProposalEnd } from './proposals.js';
 import { ReadGate } from './read-gate.js';
-import type { ReplicaHost, ReplicaTree } from './replica-host.js';
+import type { ReplicaHost, ReplicaLog, ReplicaTree } from './replica-host.js';
 
 export interface ReplicaParts {
   readonly host: ReplicaHost;
   readonly descriptor: ShardDescriptor;
-  readonly log: GroupLog;
+  readonly log: ReplicaLog;
   readonly machine: StateMachine;
   readonly tree: ReplicaTree;
 }
 
 export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded';
-
-const applyBytesMax = 1024 * 1024;
 
 export class Replica {
   readonly shard: ShardId;
@@ -45,24 +44,19 @@ export class Replica {
   readonly reads: ReadGate;
   readonly #host: ReplicaHost;
   readonly #raft: Raft;
-  readonly #log: GroupLog;
+  readonly #log: ReplicaLog;
   readonly #tree: ReplicaTree;
   #descriptor: ShardDescriptor;
   readonly #proposals: Proposals;
   readonly #freshness: Freshness;
-  #applying = false;
+  readonly #leadership: Leadership;
+  readonly #applyLoop: ApplyLoop;
   #syncsUnderWay = 0;
   /** Ticks since the log was asked to sync, or last did. */
   #ticksWithoutSync = 0;
-  /** Committed, and durable here, up to this index. */
-  #applicable: LogIndex;
   #closed = false;
-  /** Index that must be applied before this leader evaluates anything: its own term's no-op (pitfall 6). */
-  #leaderFrom: LogIndex = LogIndex(0);
-  /** Whether listeners were told that this replica leads. */
-  #announced = false;
+  /** Every voter has the entries up to here, as an applied entry says. */
   #truncatable: LogIndex = LogIndex(0);
-  readonly #roleListeners: ((leading: boolean) => void)[] = [];
   readonly #applyListeners: ((index: LogIndex) => void)[] = [];
 
   constructor({ host, descriptor, log, machine, tree }: ReplicaParts) {
@@ -86,8 +80,22 @@ export class Replica {
       uncommittedBytesMax: host.limits.uncommittedBytesMax,
       random: host.random.split(`raft-${descriptor.shard}`),
     });
-    this.#applicable = this.#raft.hardState.commit;
     this.#proposals = new Proposals(this.shard);
+    const appliedIndex = (): LogIndex => this.appliedIndex;
+    this.#leadership = new Leadership({ raft: this.#raft, shard: this.shard, logger: host.logger, appliedIndex });
+    this.#leadership.onChange((leading) => {
+      if (leading) this.#proposals.overtaken();
+    });
+    const applyLoop = {
+      shard: this.shard,
+      log,
+      tree,
+      appliedIndex,
+      apply: (entry: Entry) => this.#applyEntry(entry),
+      onApplied: () => this.#afterApply(),
+      onFailure: (error: unknown) => this.#fail(error),
+    };
+    this.#applyLoop = new ApplyLoop(applyLoop, this.#raft.hardState.commit);
     this.#freshness = new Freshness(host.random.split(`freshness-${descriptor.shard}`));
     this.reads = new ReadGate({
       raft: this.#raft,
@@ -107,6 +115,7 @@ export class Replica {
   get appliedIndex(): LogIndex {
     return this.machine.appliedIndex;
   }
+
   get commitIndex(): LogIndex {
     return this.#raft.commitIndex;
   }
@@ -120,12 +129,12 @@ export class Replica {
   }
 
   get isLeader(): boolean {
-    return this.#raft.role === 'leader';
+    return this.#leadership.isLeader;
   }
 
   /** A leader that has applied an entry of its own term: it may evaluate. */
   get isReadyLeader(): boolean {
-    return this.isLeader && this.#leaderFrom > 0 && this.appliedIndex >= this.#leaderFrom;
+    return this.#leadership.isReady;
   }
 
   /** The node of the leader, as far as this replica knows. */
@@ -141,7 +150,7 @@ export class Replica {
 
   /** `listener(leading)` runs when the replica becomes able to evaluate as leader, and when it stops being leader. */
   onLeadership(listener: (leading: boolean) => void): void {
-    this.#roleListeners.push(listener);
+    this.#leadership.onChange(listener);
   }
 
   /** `listener(index)` runs after every applied entry. */
@@ -204,16 +213,21 @@ export class Replica {
     this.#schedule();
   }
 
-  /** Hands leadership to the voter that has most of the log; false when this replica leads nothing or is alone. */
-  transferLeadership(): boolean {
-    if (!this.isLeader) return false;
-    const followers = this.#raft.status().followers.filter(({ active }) => active);
-    followers.sort((a, b) => b.matchIndex - a.matchIndex);
-    const target = followers.at(0);
-    if (target === undefined) return false;
-    const started = this.#raft.transferLeadership(target.replica);
+  /**
+   * Hands leadership to the replica on `to`, or to the voter that has most of the log. False when this replica leads
+   * nothing or nobody can take it.
+   */
+  transferLeadership(to?: NodeId): boolean {
+    const target = to === undefined ? undefined : defined(replicaOn(this.#descriptor, to), `replica on node ${to}`);
+    const started = this.#leadership.transfer(target);
     this.#schedule();
     return started;
+  }
+
+  /** The node is about to stop: hands leadership over, once, and takes it no more. */
+  retire(): void {
+    this.#leadership.retire();
+    this.#schedule();
   }
 
   status(): ReturnType<Raft['status']> {
@@ -230,26 +244,19 @@ export class Replica {
     this.reads.startRound(this.isReadyLeader);
     while (this.#raft.hasReady()) this.#carryOut(this.#raft.takeReady());
     this.reads.applied(this.appliedIndex);
-    this.#apply();
+    this.#applyLoop.run();
   }
 
   #carryOut(ready: Ready): void {
-    if (ready.softState !== undefined) this.#onRole(ready.softState.role === 'leader', ready.softState.term);
+    if (ready.softState !== undefined) {
+      this.#leadership.roleChanged(ready.softState.role === 'leader', ready.softState.term);
+    }
     for (const message of ready.messages) this.#sendMessage(message);
     this.#persist(ready);
-    this.#applicable = ready.commitIndex;
+    this.#applyLoop.allow(ready.commitIndex);
     if (ready.readsLost) this.reads.fail();
     for (const state of ready.readStates) this.reads.confirmed(state);
     for (const read of ready.logReads) void this.#readLog(read.to, read.from, read.bytesMax);
-  }
-
-  #onRole(leading: boolean, term: Term): void {
-    const led = this.#leaderFrom > 0;
-    this.#leaderFrom = leading ? this.#raft.lastIndex : LogIndex(0);
-    if (leading || !led) return; // also if it was never announced: nothing may wait for it
-    this.#announced = false;
-    this.#host.logger.info('leads no more', { shard: this.shard, term });
-    for (const listener of this.#roleListeners) listener(false);
   }
 
   #sendMessage(message: RaftMessage): void {
@@ -280,34 +287,7 @@ export class Replica {
     );
   }
 
-  #apply(): void {
-    if (this.#applying) return;
-    this.#applying = true;
-    this.#applyCommitted().then(
-      () => {
-        this.#applying = false;
-      },
-      (error: unknown) => this.#fail(error),
-    );
-  }
-
-  async #applyCommitted(): Promise<void> {
-    for (;;) {
-      const to = this.#applicable;
-      if (this.#closed || this.appliedIndex >= to) return;
-      const from = LogIndex(this.appliedIndex + 1);
-      const entries = this.#log.entries(from, to, applyBytesMax) ?? (await this.#log.read(from, to, applyBytesMax));
-      for (const entry of entries) {
-        for (let stall = this.#tree.writeStall(); stall !== undefined; stall = this.#tree.writeStall()) await stall;
-        if (this.#closed) return;
-        this.#applyEntry(entry);
-      }
-      this.#afterApply();
-    }
-  }
-
   #applyEntry(entry: Entry): void {
-    assert(entry.index === this.appliedIndex + 1, `shard ${this.shard} applies entry ${entry.index} out of order`);
     const content: ShardEntry | undefined = entry.data.length === 0 ? undefined : decodeEntry(entry.data);
     let refused: QuorateError | undefined;
     let batch = emptyBytes;
@@ -322,7 +302,7 @@ export class Replica {
     }
     this.machine.apply(entry.index, batch);
     this.#proposals.settle(entry, refused);
-    this.#announceLeadership();
+    this.#leadership.applied();
     for (const listener of this.#applyListeners) listener(entry.index);
   }
 
@@ -332,14 +312,6 @@ export class Replica {
     this.#freshness.applied(this.appliedIndex);
     this.#truncateLog();
     this.#schedule();
-  }
-
-  #announceLeadership(): void {
-    if (this.#announced || !this.isReadyLeader) return;
-    this.#announced = true;
-    this.#proposals.overtaken();
-    this.#host.logger.info('leads', { shard: this.shard, term: this.term });
-    for (const listener of this.#roleListeners) listener(true);
   }
 
   async #readLog(to: ReplicaId, from: LogIndex, bytesMax: number): Promise<void> {
@@ -368,11 +340,6 @@ export class Replica {
     return LogIndex(upTo);
   }
 
-  /** Entries that the log keeps. */
-  get logLength(): number {
-    return this.#log.lastIndex - this.#log.firstIndex + 1;
-  }
-
   /** Whether this shard's entries are among the oldest of the node's log. */
   get keepsLogLong(): boolean {
     return this.#log.keepsLogLong;
@@ -391,6 +358,8 @@ export class Replica {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#applyLoop.close();
+    this.#leadership.close();
     this.reads.close();
     this.#proposals.lose(
       new QuorateError('NODE_STOPPING', 'the node is stopping', { shard: this.shard, outcome: 'unknown' }),

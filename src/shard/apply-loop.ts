@@ -1,0 +1,78 @@
+/**
+ * Applies entries, in order, each once: up to what is committed and durable in this node's own log, as it is told.
+ * Waits where the tree cannot take more, and where entries must be read from disk.
+ */
+import { assert } from '../base/assert.js';
+import { LogIndex } from '../base/ids.js';
+import type { ShardId } from '../base/ids.js';
+import type { Entry } from '../raft/types.js';
+import type { ReplicaLog, ReplicaTree } from './replica-host.js';
+
+export interface ApplyLoopOptions {
+  readonly shard: ShardId;
+  readonly log: Pick<ReplicaLog, 'entries' | 'read'>;
+  readonly tree: Pick<ReplicaTree, 'writeStall'>;
+  readonly appliedIndex: () => LogIndex;
+  /** Must raise `appliedIndex` by one. */
+  readonly apply: (entry: Entry) => void;
+  /** Some entries were applied: those of one read of the log. */
+  readonly onApplied: () => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+const readBytesMax = 1024 * 1024;
+
+export class ApplyLoop {
+  readonly #options: ApplyLoopOptions;
+  #to: LogIndex;
+  #isRunning = false;
+  #closed = false;
+
+  /** @param to entries up to here may be applied from the beginning. */
+  constructor(options: ApplyLoopOptions, to: LogIndex) {
+    this.#options = options;
+    this.#to = to;
+  }
+
+  /** Entries up to `to` may be applied. Never goes back. */
+  allow(to: LogIndex): void {
+    assert(to >= this.#to, `shard ${this.#options.shard}: what may be applied went from ${this.#to} back to ${to}`);
+    this.#to = to;
+  }
+
+  /** Applies what it may, now as far as that goes without waiting. */
+  run(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.#runToEnd().then(() => {
+      this.#isRunning = false;
+    }, this.#options.onFailure);
+  }
+
+  async #runToEnd(): Promise<void> {
+    const { log, tree, appliedIndex, onApplied } = this.#options;
+    for (;;) {
+      const to = this.#to;
+      if (this.#closed || appliedIndex() >= to) return;
+      const from = LogIndex(appliedIndex() + 1);
+      const entries = log.entries(from, to, readBytesMax) ?? (await log.read(from, to, readBytesMax));
+      for (const entry of entries) {
+        for (let stall = tree.writeStall(); stall !== undefined; stall = tree.writeStall()) await stall;
+        if (this.#closed) return;
+        this.#applyNext(entry);
+      }
+      onApplied();
+    }
+  }
+
+  #applyNext(entry: Entry): void {
+    const { shard, appliedIndex, apply } = this.#options;
+    assert(entry.index === appliedIndex() + 1, `shard ${shard} applies entry ${entry.index} out of order`);
+    apply(entry);
+    assert(entry.index === appliedIndex(), `shard ${shard} has not applied entry ${entry.index}`);
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * A replica's leadership: from when on it may evaluate, who is told of its beginning and end, and to whom it goes.
+ *
+ * Invariants
+ * - A leader is ready, and its beginning announced, only when it has applied an entry of its own term (pitfall 6).
+ * - Every end is announced, also of a leadership that was lost before it was ready: nothing may wait for it.
+ */
+import { LogIndex } from '../base/ids.js';
+import type { ReplicaId, ShardId, Term } from '../base/ids.js';
+import type { Logger } from '../env/logger.js';
+import type { Raft } from '../raft/raft.js';
+
+export interface LeadershipOptions {
+  readonly raft: Pick<Raft, 'role' | 'term' | 'lastIndex' | 'retire' | 'transferLeadership' | 'status'>;
+  readonly shard: ShardId;
+  readonly logger: Logger;
+  readonly appliedIndex: () => LogIndex;
+}
+
+export class Leadership {
+  readonly #options: LeadershipOptions;
+  /** Index of its own term's first entry, which must be applied first; 0 while it does not lead. */
+  #from: LogIndex = LogIndex(0);
+  #isAnnounced = false;
+  #closed = false;
+  readonly #listeners: ((leading: boolean) => void)[] = [];
+
+  constructor(options: LeadershipOptions) {
+    this.#options = options;
+  }
+
+  get isLeader(): boolean {
+    return !this.#closed && this.#options.raft.role === 'leader';
+  }
+
+  /** It may evaluate. */
+  get isReady(): boolean {
+    return this.isLeader && this.#from > 0 && this.#options.appliedIndex() >= this.#from;
+  }
+
+  /** `listener(leading)` runs when it becomes ready, and when it ends. Listeners run in the order in which they came. */
+  onChange(listener: (leading: boolean) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** The core has another role, or the same in another term. */
+  roleChanged(leading: boolean, term: Term): void {
+    const led = this.#from > 0;
+    this.#from = leading ? this.#options.raft.lastIndex : LogIndex(0);
+    if (leading || !led) return;
+    this.#isAnnounced = false;
+    this.#options.logger.info('leads no more', { shard: this.#options.shard, term });
+    for (const listener of this.#listeners) listener(false);
+  }
+
+  /** An entry was applied. */
+  applied(): void {
+    if (this.#isAnnounced || !this.isReady) return;
+    this.#isAnnounced = true;
+    const { logger, shard, raft } = this.#options;
+    logger.info('leads', { shard, term: raft.term });
+    for (const listener of this.#listeners) listener(true);
+  }
+
+  /** To `to`, or to the voter that has most of the log. Returns whether that has begun. */
+  transfer(to: ReplicaId | undefined): boolean {
+    if (!this.isLeader) return false;
+    const target = to ?? this.#bestFollower();
+    return target !== undefined && this.#options.raft.transferLeadership(target);
+  }
+
+  #bestFollower(): ReplicaId | undefined {
+    const followers = this.#options.raft.status().followers.filter(({ active }) => active);
+    followers.sort((a, b) => b.matchIndex - a.matchIndex);
+    return followers.at(0)?.replica;
+  }
+
+  /** Gives it up if somebody takes it, by one transfer, and takes it no more. */
+  retire(): void {
+    this.#options.raft.retire();
+    this.transfer(undefined);
+  }
+
+  /** The replica ends: it leads nothing any more. Nobody is told. */
+  close(): void {
+    this.#closed = true;
+  }
+}
