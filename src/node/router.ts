@@ -14,7 +14,8 @@ import type { Operation, OperationResult, RequestId } from '../mvcc/operations.j
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardMap } from '../placement/shard-map.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
-import type { KvExecutor, Task } from '../shard/kv-executor.js';
+import type { KvExecutor } from '../shard/kv-executor.js';
+import type { Task } from '../shard/task.js';
 import { answerMsMax, retryDelayMs } from './retry.js';
 
 export interface RouterOptions {

@@ -3,12 +3,14 @@
  * moment, however long the scan takes (up to `versionRetentionMs`). Each page is asked of the shard that the map has
  * at that time; after an error that another try can mend the same page is asked again.
  *
- * A stale scan reads this node's own replicas where it has them, at the newest timestamp that they have applied.
+ * A stale scan reads this node's own replicas where it has them. It is not of one moment: each page shows the newest
+ * that the replica has when it is read. A timestamp that is chosen before could be as old as the replica was then, and
+ * would be read when the replica can show that it is current again.
  */
 import { compareBytes } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
-import { Timestamp } from '../base/ids.js';
-import type { NodeId } from '../base/ids.js';
+import { timestampMax } from '../base/ids.js';
+import type { NodeId, Timestamp } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
 import type { Clock } from '../env/clock.js';
@@ -16,7 +18,8 @@ import type { ShardMap } from '../placement/shard-map.js';
 import type { ScanPage, ScanRecord, ScanRequest } from '../rpc/backend.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
-import type { KvExecutor, TimestampSource } from '../shard/kv-executor.js';
+import type { KvExecutor } from '../shard/kv-executor.js';
+import type { TimestampSource } from '../shard/write-batches.js';
 import { answerMsMax, retryDelayMs } from './retry.js';
 
 export interface ScannerOptions {
@@ -72,12 +75,7 @@ export class Scanner {
         throw new QuorateError('INVALID_ARGUMENT', `timestamp ${request.readTs} was not issued yet`);
       return request.readTs === 0 ? now : request.readTs;
     }
-    if (request.readTs !== 0) return request.readTs;
-    let newest = 0;
-    for (const shard of this.#options.shardMap().shards) {
-      newest = Math.max(newest, this.#options.executor(shard)?.replica.machine.maxVersion ?? 0);
-    }
-    return Timestamp(newest);
+    return request.readTs;
   }
 
   #page(
@@ -110,7 +108,8 @@ export class Scanner {
     const bytesMax =
       request.pageBytes === 0 ? limits.scanPageBytesMax : Math.min(request.pageBytes, limits.scanPageBytesMax);
     const recordsMax = Math.min(at.left, limits.scanPageRecordsMax);
-    const spec = { start, end, at: at.readTs, reverse, keysOnly, bytesMax, recordsMax };
+    const newest = at.readTs === 0 ? timestampMax : at.readTs;
+    const spec = { start, end, at: newest, reverse, keysOnly, bytesMax, recordsMax };
     const local = executor(shard);
     if (local !== undefined && (consistency === 'stale' || local.replica.isLeader)) {
       return local.scanPage(spec, shard.epoch, consistency);

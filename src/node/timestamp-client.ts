@@ -8,7 +8,7 @@ import type { NodeId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { PlacementLeader } from '../placement/placement-leader.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
-import type { TimestampSource } from '../shard/kv-executor.js';
+import type { TimestampSource } from '../shard/write-batches.js';
 
 export interface TimestampClientOptions {
   readonly clock: Clock;

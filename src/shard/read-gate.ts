@@ -9,6 +9,7 @@ import type { LogIndex, ShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Raft } from '../raft/raft.js';
 import type { ReadState } from '../raft/types.js';
+import { notLeaderError } from './not-leader.js';
 
 /** Called once: with undefined when the state machine may be read, or with why it may not. */
 export type ReadPermit = (error: QuorateError | undefined) => void;
@@ -48,7 +49,7 @@ export class ReadGate {
     this.#options = options;
   }
 
-  /** Number of readers is bounded by the shard's limit of operations in flight, which its executor keeps. */
+  /** Callers bound how many wait: the executor by its shard's limit of operations in flight, pages of scans included. */
   request(permit: ReadPermit): void {
     if (this.#closed) permit(this.#stopping());
     else {
@@ -93,9 +94,7 @@ export class ReadGate {
 
   /** Leadership was lost: rounds that were not proven never will be. What was proven stays so. */
   fail(): void {
-    const { shard } = this.#options;
-    const error = new QuorateError('NOT_LEADER', `this node does not lead shard ${shard}`, { shard });
-    this.#rejectUnproven(error);
+    this.#rejectUnproven(notLeaderError(this.#options.shard));
   }
 
   #rejectUnproven(error: QuorateError): void {

@@ -15,7 +15,8 @@ import { Router } from '../../src/node/router.js';
 import { ShardMap } from '../../src/placement/shard-map.js';
 import type { PeerRequest, PeerResponse } from '../../src/rpc/peer-messages.js';
 import type { ShardDescriptor } from '../../src/shard/descriptor.js';
-import type { KvExecutor, Task } from '../../src/shard/kv-executor.js';
+import type { KvExecutor } from '../../src/shard/kv-executor.js';
+import type { Task } from '../../src/shard/task.js';
 import { put } from '../mvcc/leader.js';
 
 const shard: ShardDescriptor = {

@@ -14,7 +14,8 @@ import { StateMachine, initialIndex } from '../../src/mvcc/state-machine.js';
 import type { ShardDescriptor } from '../../src/shard/descriptor.js';
 import { decodeEntry } from '../../src/shard/entry-format.js';
 import { KvExecutor } from '../../src/shard/kv-executor.js';
-import type { Task } from '../../src/shard/kv-executor.js';
+import { PageReads } from '../../src/shard/page-reads.js';
+import type { Task } from '../../src/shard/task.js';
 import type { ProposalEnd } from '../../src/shard/proposals.js';
 import type { ReadPermit } from '../../src/shard/read-gate.js';
 import type { ProposalRefusal, Replica } from '../../src/shard/replica.js';
@@ -90,6 +91,7 @@ export class ExecutorBench {
       clock,
       limits,
       space: { isDiskFull: false },
+      pageReads: new PageReads(limits.scansInFlightMax),
       timestamps: {
         request: (count) => {
           const answer = deferred<Timestamp>();

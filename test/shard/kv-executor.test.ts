@@ -177,6 +177,54 @@ describe('what does not belong here is refused at once', () => {
     expect(bench.start(put('c', '1')).results).toEqual([]);
   });
 
+  test('pages of scans count, from their start to their end', async () => {
+    const bench = await ExecutorBench.make({ shardOperationsInFlightMax: 2 });
+    const pages = [1, 2].map((at) => bench.executor.scanPage(specAt(at), descriptor.epoch, 'linearizable'));
+    const error = { code: 'OVERLOADED', shard: 5, retryAfterMs: 20 };
+    for (const consistency of ['linearizable', 'stale'] as const) {
+      await expect(bench.executor.scanPage(specAt(3), descriptor.epoch, consistency)).rejects.toMatchObject(error);
+    }
+    expect(bench.start(put('b', '1')).results).toMatchObject([{ error }]);
+    expect(bench.start(get('b')).results).toMatchObject([{ error }]);
+    expect(bench.permits).toHaveLength(2);
+    await bench.permitReads();
+    await Promise.all(pages);
+    expect(bench.start(put('b', '1')).results).toEqual([]);
+  });
+
+  test('a page that fails counts no more', async () => {
+    const bench = await ExecutorBench.make({ shardOperationsInFlightMax: 1 });
+    const page = bench.executor.scanPage(specAt(1), descriptor.epoch, 'linearizable');
+    page.catch(() => undefined);
+    await bench.permitReads(new QuorateError('NOT_LEADER', 'lost'));
+    await expect(page).rejects.toMatchObject({ code: 'NOT_LEADER' });
+    expect(bench.start(get('b')).results).toEqual([]);
+  });
+
+  test('a stale read that has to wait for a round', async () => {
+    const bench = await ExecutorBench.make({ shardOperationsInFlightMax: 1, staleReadMsMax: 100 });
+    bench.stalenessMs = 101;
+    bench.start(get('a'));
+    const refused = bench.start(get('a', 'stale'));
+    await bench.turn();
+    expect(refused.results).toMatchObject([{ error: { code: 'OVERLOADED', shard: 5 } }]);
+    expect(bench.permits).toHaveLength(1);
+  });
+
+  test('a page beyond those that the node reads at a time, by the limit and with a hint', async () => {
+    const bench = await ExecutorBench.make({ scansInFlightMax: 1 });
+    const read = bench.executor.scanPage(specAt(1), descriptor.epoch, 'stale');
+    const refused = bench.executor.scanPage(specAt(1), descriptor.epoch, 'stale');
+    await expect(refused).rejects.toMatchObject({
+      code: 'OVERLOADED',
+      outcome: 'notApplied',
+      retryAfterMs: 20,
+      message: expect.stringMatching(/1 pages.*scansInFlightMax/) as string,
+    });
+    await read;
+    await bench.executor.scanPage(specAt(1), descriptor.epoch, 'stale');
+  });
+
   test.each([
     ['a key below the range', put('A', '1'), descriptor.epoch],
     ['a key at its end', put('x', '1'), descriptor.epoch],

@@ -1,0 +1,192 @@
+/**
+ * The writes of one shard, on the node that leads it. What gathers while one batch is under way becomes the next batch
+ * (no timers). A batch asks for its timestamps, looks up what it depends on, is evaluated in one go on top of the
+ * effects in flight, and proposed as one entry; the next batch does not wait for the entry. Results are told when the
+ * entry is applied, so a failed condition, too, was true at a moment when this replica led; that is why a batch without
+ * effects is proposed as well.
+ */
+import { QuorateError } from '../base/errors.js';
+import type { Timestamp } from '../base/ids.js';
+import type { Limits } from '../base/limits.js';
+import type { Clock } from '../env/clock.js';
+import { Evaluator, operationOverheadBytesMax } from '../mvcc/evaluator.js';
+import type { OperationResult, WriteOperation } from '../mvcc/operations.js';
+import { encodeEntry, entryOverheadBytes } from './entry-format.js';
+import { notLeaderError } from './not-leader.js';
+import type { ProposalEnd } from './proposals.js';
+import type { ProposalRefusal, Replica } from './replica.js';
+import type { Task } from './task.js';
+
+/** Where commit timestamps come from: unique, strictly increasing over the whole cluster. */
+export interface TimestampSource {
+  /** The first of `count` consecutive timestamps. Rejects with TIMESTAMP_UNAVAILABLE within a bounded time. */
+  request(count: number): Promise<Timestamp>;
+}
+
+export interface WriteBatchesOptions {
+  readonly timestamps: TimestampSource;
+  readonly clock: Clock;
+  readonly limits: Limits;
+}
+
+interface Waiter {
+  readonly batch: number;
+  readonly run: () => void;
+}
+
+export class WriteBatches {
+  readonly #replica: Replica;
+  readonly #timestamps: TimestampSource;
+  readonly #evaluator: Evaluator;
+  readonly #clock: Clock;
+  readonly #limits: Limits;
+  #queue: Task<WriteOperation>[] = [];
+  #running = 0;
+  #batchUnderWay = false;
+  /** Batches are numbered when they ask for timestamps; they settle in order. */
+  #batchesBegun = 0;
+  /** Batches that are not settled, oldest first. */
+  readonly #unsettled = new Set<number>();
+  /** For a batch and all before it. */
+  #waiters: Waiter[] = [];
+
+  constructor(replica: Replica, { timestamps, clock, limits }: WriteBatchesOptions) {
+    this.#replica = replica;
+    this.#timestamps = timestamps;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#evaluator = new Evaluator(replica.machine, { requestIdRetentionMs: limits.requestIdRetentionMs });
+    replica.onLeadership((leading) => {
+      if (leading) this.#pump();
+      else this.#leadershipLost();
+    });
+  }
+
+  /** Tasks that wait or run. */
+  get inFlight(): number {
+    return this.#queue.length + this.#running;
+  }
+
+  /** The newest batch that has asked for its timestamps: those of later ones are above any that is issued by now. */
+  get batchesBegun(): number {
+    return this.#batchesBegun;
+  }
+
+  add(task: Task<WriteOperation>): void {
+    this.#queue.push(task);
+    this.#pump();
+  }
+
+  /** Resolves when `batch` and all before it have been applied here or lost. */
+  async settledUpTo(batch: number): Promise<void> {
+    if (!this.#isSettledUpTo(batch)) await new Promise<void>((run) => this.#waiters.push({ batch, run }));
+  }
+
+  /** Starts the next batch at the end of this turn, unless one is under way: it starts the next when it has proposed. */
+  #pump(): void {
+    if (this.#batchUnderWay || this.#queue.length === 0 || !this.#replica.isReadyLeader) return;
+    this.#batchUnderWay = true;
+    this.#clock.endOfTurn(() => {
+      void this.#runBatch().finally(() => {
+        this.#batchUnderWay = false;
+        this.#pump();
+      });
+    });
+  }
+
+  #leadershipLost(): void {
+    this.#evaluator.reset();
+    const error = notLeaderError(this.#replica.shard);
+    for (const task of this.#queue.splice(0)) task.settle({ type: 'failed', error });
+  }
+
+  /** Up to one entry's worth of what waits. */
+  #takeBatch(): Task<WriteOperation>[] {
+    let bytes = entryOverheadBytes;
+    let count = 0;
+    while (count < this.#queue.length) {
+      const { operation } = this.#queue[count];
+      bytes +=
+        operation.key.length + (operation.type === 'put' ? operation.value.length : 0) + operationOverheadBytesMax;
+      if (count > 0 && bytes > this.#limits.entryBytesMax) break;
+      count++;
+    }
+    return this.#queue.splice(0, count).filter((task) => !task.abandoned);
+  }
+
+  async #runBatch(): Promise<void> {
+    const taken = this.#takeBatch();
+    if (taken.length === 0) return;
+    const batch = ++this.#batchesBegun;
+    this.#unsettled.add(batch);
+    this.#running += taken.length;
+    let tasks = taken;
+    const settle = (results: readonly OperationResult[]): void => {
+      this.#running -= taken.length;
+      tasks.forEach((task, i) => task.settle(results[i]));
+      this.#batchSettled(batch);
+    };
+    const fail = (error: QuorateError): void => settle(tasks.map(() => ({ type: 'failed', error })));
+    try {
+      const { term } = this.#replica;
+      const first = await this.#timestamps.request(taken.length);
+      // Who gave up meanwhile was told that nothing was applied. From here on nobody is told so any more.
+      tasks = taken.filter((task) => !task.abandoned);
+      for (const task of tasks) task.begun = true;
+      const operations = tasks.map((task) => task.operation);
+      const prepared = await this.#evaluator.prepare(operations);
+      if (this.#replica.term !== term || !this.#replica.isReadyLeader) {
+        fail(notLeaderError(this.#replica.shard));
+        return;
+      }
+      const { batch: effects, results, ticket } = this.#evaluator.evaluate(operations, prepared, first);
+      if (ticket === undefined) {
+        settle(results);
+        return;
+      }
+      const data = encodeEntry({ type: 'effects', epoch: this.#replica.descriptor.epoch, batch: effects });
+      const answer = this.#replica.propose(data, (end: ProposalEnd) => {
+        if (end.type === 'applied') {
+          this.#evaluator.applied(ticket);
+          settle(results);
+        } else {
+          this.#evaluator.reset(); // what was evaluated on top of it is lost as well
+          fail(end.error);
+        }
+      });
+      if (answer !== 'accepted') {
+        this.#evaluator.withdraw(ticket);
+        fail(this.#refusedProposal(answer));
+      }
+    } catch (error) {
+      fail(error instanceof QuorateError ? error : this.#replica.readFailed(error));
+    }
+  }
+
+  #refusedProposal(reason: ProposalRefusal): QuorateError {
+    const { shard } = this.#replica;
+    if (reason === 'notLeader') return notLeaderError(shard);
+    if (reason === 'transferring') {
+      return new QuorateError('NOT_LEADER', `shard ${shard} is handing over its leadership`, {
+        shard,
+        retryAfterMs: 20,
+      });
+    }
+    const limit = this.#limits.uncommittedBytesMax;
+    const message = `shard ${shard} has ${limit} bytes that a majority has not stored (uncommittedBytesMax)`;
+    return new QuorateError('OVERLOADED', message, { shard, retryAfterMs: 50 });
+  }
+
+  #isSettledUpTo(batch: number): boolean {
+    for (const oldest of this.#unsettled) return oldest > batch;
+    return true;
+  }
+
+  #batchSettled(batch: number): void {
+    this.#unsettled.delete(batch);
+    if (this.#waiters.length === 0) return;
+    const ready = this.#waiters.filter((waiter) => this.#isSettledUpTo(waiter.batch));
+    this.#waiters = this.#waiters.filter((waiter) => !this.#isSettledUpTo(waiter.batch));
+    for (const waiter of ready) waiter.run();
+  }
+}
