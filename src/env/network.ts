@@ -25,6 +25,8 @@ export interface Connection {
   readonly remote: string;
   /** Bytes that were sent here and not yet handed to the operating system. Bounded by the sender, who looks at it. */
   readonly queuedBytes: number;
+  /** Bytes that have arrived from the other side so far, also those of frames that are not complete. */
+  readonly receivedBytes: number;
   /** Sets who gets frames and who learns of the end. Called once, in the turn in which the connection was got. */
   start(handler: ConnectionHandler): void;
   /** Takes ownership of `frame`. No effect when closed. */

@@ -18,7 +18,6 @@ import type { LocalStatus } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { replicaOn } from '../shard/descriptor.js';
 import { KvExecutor } from '../shard/kv-executor.js';
-import { PageReads } from '../shard/page-reads.js';
 import { composeStatus, localReplicaStatus } from './cluster-status.js';
 import { clusterIdOf, openIdentity } from './identity.js';
 import type { Identity } from './identity.js';
@@ -86,12 +85,14 @@ export class Node implements KvBackend, AdminBackend {
       logger,
       random: random.split('peers'),
       limits,
+      timing: options.raft,
       addressOf: (node) => this.#addressOf(node),
       storeOf: (node) => this.#placement.state.nodes.get(node)?.storeId,
       handler: {
-        onRaft: (_from, messages) => this.host.step(messages),
-        onRequest: (_from, request, respond) => this.#requests.handle(request, respond),
+        onRaft: (from, messages) => this.host.step(from, messages),
+        onRequest: (from, request, respond) => this.#requests.handle(from, request, respond),
         onUnreachable: (node) => this.host.peerUnreachable(node),
+        onFailure: (error) => this.#failBy(error),
       },
     });
     this.host.sendRaft = (node, messages) => this.#peers.sendRaft(node, messages);
@@ -117,11 +118,9 @@ export class Node implements KvBackend, AdminBackend {
       local: this.#placementLeader,
       request,
     });
-    const pageReads = new PageReads(limits.scansInFlightMax);
     this.#createExecutor = (shard) => {
       const replica = defined(this.host.shard(shard.shard), `replica of shard ${shard.shard}`).replica;
-      const executor = new KvExecutor(replica, { timestamps, clock, limits, space: this.host, pageReads });
-      this.#executors.set(shard.shard, executor);
+      this.#executors.set(shard.shard, new KvExecutor(replica, { timestamps, clock, limits, space: this.host }));
     };
     const shardMap = (): PlacementState['shardMap'] => this.#placement.state.shardMap;
     const executor = (shard: ShardDescriptor): KvExecutor | undefined => this.#executors.get(shard.shard);
@@ -130,12 +129,14 @@ export class Node implements KvBackend, AdminBackend {
     const nodeFor = this.#router.nodeFor.bind(this.#router);
     this.#scanner = new Scanner({ ...common, random: random.split('scanner'), timestamps, nodeFor });
     this.#requests = new PeerRequests({
+      limits,
       shardMap,
       executor,
       router: this.#router,
       placementLeader: this.#placementLeader,
       status: () => this.#localStatus(),
       leaderOf: (shard) => this.#leaderOf(shard),
+      onFailure: (error) => this.#failBy(error),
     });
   }
 
@@ -311,6 +312,10 @@ export class Node implements KvBackend, AdminBackend {
   /** Resolves when the node has failed or was closed: with what made it stop, or undefined. */
   get stopped(): Promise<Error | undefined> {
     return this.#stopped.promise;
+  }
+
+  #failBy(thrown: unknown): void {
+    this.fail(thrown instanceof Error ? thrown : new Error(String(thrown)));
   }
 
   /** The node cannot go on: it stops at once, answering nothing more. */

@@ -7,8 +7,12 @@ import type { Prng } from '../base/prng.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
 import type { Connection, Network } from '../env/network.js';
-import { decodePeerFrame, encodePeerFrame } from '../rpc/peer-codec.js';
+import { encodePeerFrame } from '../rpc/peer-codec.js';
 import type { Hello, PeerFrame, PeerRequest, PeerResponse, ShardMessage } from '../rpc/peer-messages.js';
+import { Liveness } from './liveness.js';
+import { OpenRequests } from './open-requests.js';
+import type { RaftTiming } from './options.js';
+import { ProtocolError, readFrame } from './protocol-error.js';
 
 export interface PeerLinkOptions {
   readonly node: NodeId;
@@ -17,28 +21,28 @@ export interface PeerLinkOptions {
   readonly logger: Logger;
   readonly random: Prng;
   readonly limits: Limits;
+  readonly timing: RaftTiming;
   readonly hello: Hello;
   readonly addressOf: () => string | undefined;
   /** Why the node that answered with this hello is not the one that was dialled. */
   readonly refusal: (hello: Hello) => string | undefined;
   readonly onUnreachable: () => void;
+  readonly onProtocolError: (error: ProtocolError, remote: string) => void;
+  /** See {@link PeerHandler.onFailure}. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 type LinkState =
   | { readonly type: 'idle'; readonly dialAtMs: number }
-  | { readonly type: 'greeting'; readonly connection: Connection; readonly untilMs: number }
-  | { readonly type: 'ready'; readonly connection: Connection }
+  | { readonly type: 'greeting'; readonly connection: Connection; ticksLeft: number }
+  | { readonly type: 'ready'; readonly connection: Connection; readonly liveness: Liveness }
   | { readonly type: 'closed' };
 
-interface OpenRequest {
-  readonly deadlineMs: number;
-  readonly resolve: (response: PeerResponse) => void;
-  readonly reject: (error: QuorateError) => void;
-}
+type ReadyState = Extract<LinkState, { readonly type: 'ready' }>;
 
+/** Small: a node that comes back is found at once, and an attempt costs one packet. */
 const backoffMsMin = 20;
-const backoffMsMax = 500;
-const helloMsMax = 2000;
+const backoffMsMax = 200;
 
 export class PeerLink {
   readonly #options: PeerLinkOptions;
@@ -47,118 +51,145 @@ export class PeerLink {
   /** Why the last attempt failed, so that the log gets each reason once and not with every attempt. */
   #lastReason: string | undefined;
   #nextRequestId = 1;
-  readonly #requests = new Map<number, OpenRequest>();
+  readonly #requests = new OpenRequests();
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
   }
 
-  get isReady(): boolean {
-    return this.#state.type === 'ready';
-  }
-
   sendRaft(messages: readonly ShardMessage[]): void {
     const { limits } = this.#options;
-    const connection = this.#readyConnection();
-    if (connection === undefined) return;
+    const ready = this.#ready();
+    if (ready === undefined) return;
     // Frames hold whole messages; a turn with more than one frame's worth is sent as several.
     let batch: ShardMessage[] = [];
     let bytes = 0;
     for (const message of messages) {
       const size = messageBytes(message);
       if (batch.length > 0 && bytes + size > limits.peerFrameBytesMax) {
-        this.#sendBatch(connection, batch);
+        this.#sendBatch(ready, batch);
         batch = [];
         bytes = 0;
       }
       batch.push(message);
       bytes += size;
     }
-    this.#sendBatch(connection, batch);
+    this.#sendBatch(ready, batch);
   }
 
-  #sendBatch(connection: Connection, messages: readonly ShardMessage[]): void {
-    if (connection.queuedBytes > this.#options.limits.peerQueueBytesMax) return;
-    connection.send(encodePeerFrame({ type: 'raft', messages }));
+  #sendBatch(ready: ReadyState, messages: readonly ShardMessage[]): void {
+    if (ready.connection.queuedBytes > this.#options.limits.peerQueueBytesMax) return;
+    send(ready, encodePeerFrame({ type: 'raft', messages }));
   }
 
   request(body: PeerRequest, timeoutMs: number): Promise<PeerResponse> {
     const { node, limits, clock } = this.#options;
-    const connection = this.#readyConnection();
-    if (connection === undefined) {
+    const ready = this.#ready();
+    if (ready === undefined) {
       return Promise.reject(new QuorateError('UNAVAILABLE', `node ${node} cannot be reached`, { retryAfterMs: 50 }));
     }
-    if (this.#requests.size >= limits.peerRequestsInFlightMax || connection.queuedBytes > limits.peerQueueBytesMax) {
+    const { queuedBytes } = ready.connection;
+    if (this.#requests.size >= limits.peerRequestsInFlightMax || queuedBytes > limits.peerQueueBytesMax) {
       return Promise.reject(
         new QuorateError('OVERLOADED', `too much is waiting for node ${node}`, { retryAfterMs: 50 }),
       );
     }
     const id = this.#nextRequestId++;
-    return new Promise((resolve, reject) => {
-      this.#requests.set(id, { deadlineMs: clock.monotonicMs() + timeoutMs, resolve, reject });
-      connection.send(encodePeerFrame({ type: 'request', id, timeoutMs, body }));
-    });
+    const frame = encodePeerFrame({ type: 'request', id, timeoutMs, body });
+    if (frame.length > limits.peerFrameBytesMax) {
+      const message = `a request of ${frame.length} bytes to node ${node}, more than the limit peerFrameBytesMax of ${limits.peerFrameBytesMax}`;
+      return Promise.reject(new QuorateError('OVERLOADED', message, { retryAfterMs: 50 }));
+    }
+    const answer = this.#requests.add(id, clock.monotonicMs() + timeoutMs);
+    send(ready, frame);
+    return answer;
   }
 
   tick(): void {
     const now = this.#options.clock.monotonicMs();
-    for (const [id, request] of this.#requests) {
-      if (request.deadlineMs > now) continue;
-      this.#requests.delete(id);
+    this.#requests.expire(now, () => {
       const message = `node ${this.#options.node} did not answer in time`;
-      request.reject(new QuorateError('DEADLINE_EXCEEDED', message, { outcome: 'unknown', retryable: true }));
-    }
-    const state = this.#state;
-    if (state.type === 'idle' && state.dialAtMs <= now) this.#dial();
-    else if (state.type === 'greeting' && state.untilMs <= now)
-      this.#disconnected(state.connection, 'it did not say hello');
-  }
-
-  #readyConnection(): Connection | undefined {
+      return new QuorateError('DEADLINE_EXCEEDED', message, { outcome: 'unknown', retryable: true });
+    });
     const state = this.#state;
     switch (state.type) {
-      case 'ready':
-        return state.connection;
       case 'idle':
-        if (state.dialAtMs <= this.#options.clock.monotonicMs()) this.#dial();
-        return undefined;
+        if (state.dialAtMs <= now) this.#dial();
+        return;
       case 'greeting':
+        if (--state.ticksLeft <= 0) this.#disconnected(state.connection, 'it did not say hello in time');
+        return;
+      case 'ready':
+        this.#keepAlive(state);
+        return;
       case 'closed':
-        return undefined;
+        return;
       default:
-        return unreachable(state);
+        unreachable(state);
     }
+  }
+
+  #keepAlive(ready: ReadyState): void {
+    switch (ready.liveness.tick()) {
+      case 'fine':
+        return;
+      case 'speak':
+        send(ready, encodePeerFrame({ type: 'alive' }));
+        return;
+      case 'dead':
+        this.#disconnected(ready.connection, 'it is silent');
+        return;
+    }
+  }
+
+  #ready(): ReadyState | undefined {
+    const state = this.#state;
+    if (state.type === 'ready') return state;
+    if (state.type === 'idle' && state.dialAtMs <= this.#options.clock.monotonicMs()) this.#dial();
+    return undefined;
   }
 
   #dial(): void {
-    const { addressOf, network, clock, hello } = this.#options;
+    const { addressOf, network, timing, hello } = this.#options;
     const address = addressOf();
     if (address === undefined) return;
     const connection = network.connect(address);
-    this.#state = { type: 'greeting', connection, untilMs: clock.monotonicMs() + helloMsMax };
+    this.#state = { type: 'greeting', connection, ticksLeft: timing.electionTicksMax };
     connection.start({
-      onFrame: (bytes) => {
-        try {
-          this.#onFrame(connection, decodePeerFrame(bytes));
-        } catch (error) {
-          this.#disconnected(connection, String(error));
-        }
-      },
+      onFrame: (bytes) => this.#receive(connection, bytes),
       onClose: (error) => this.#disconnected(connection, error?.message ?? 'it closed the connection'),
     });
     connection.send(encodePeerFrame(hello));
+  }
+
+  #receive(connection: Connection, bytes: Uint8Array): void {
+    try {
+      this.#onFrame(connection, readFrame(bytes));
+    } catch (error) {
+      this.#disconnected(connection, 'its connection was closed');
+      if (error instanceof ProtocolError) this.#options.onProtocolError(error, connection.remote);
+      else this.#options.onFailure(error);
+    }
   }
 
   #onFrame(connection: Connection, frame: PeerFrame): void {
     const state = this.#state;
     if (state.type === 'greeting' && state.connection === connection) {
       this.#onGreeting(connection, frame);
-    } else if (frame.type === 'response') {
-      const request = this.#requests.get(frame.id);
-      this.#requests.delete(frame.id);
-      request?.resolve(frame.body);
-    } else {
-      this.#disconnected(connection, `it sent a frame of type ${frame.type}, which is not for the side that dialled`);
+      return;
+    }
+    switch (frame.type) {
+      case 'response':
+        this.#requests.answer(frame.id, frame.body);
+        return;
+      case 'alive':
+        return;
+      case 'hello':
+      case 'raft':
+      case 'request':
+        throw new ProtocolError(`a frame of type ${frame.type}, which is not for the side that dialled`);
+      default:
+        unreachable(frame);
     }
   }
 
@@ -168,7 +199,7 @@ export class PeerLink {
       this.#disconnected(connection, refusal);
       return;
     }
-    this.#state = { type: 'ready', connection };
+    this.#state = { type: 'ready', connection, liveness: new Liveness(connection, this.#options.timing) };
     this.#failures = 0;
     this.#lastReason = undefined;
     this.#options.logger.info('connected to a peer', { peer: this.#options.node, remote: connection.remote });
@@ -183,22 +214,23 @@ export class PeerLink {
     this.#state = { type: 'idle', dialAtMs: clock.monotonicMs() + backoffMs * (0.5 + random.float() / 2) };
     if (reason !== this.#lastReason) logger.warn('no connection to a peer', { peer: node, reason });
     this.#lastReason = reason;
-    this.#failRequests(new QuorateError('UNAVAILABLE', `the connection to node ${node} broke`, { outcome: 'unknown' }));
+    this.#requests.fail(
+      new QuorateError('UNAVAILABLE', `the connection to node ${node} broke`, { outcome: 'unknown' }),
+    );
     onUnreachable();
-  }
-
-  #failRequests(error: QuorateError): void {
-    const requests = [...this.#requests.values()];
-    this.#requests.clear();
-    for (const request of requests) request.reject(error);
   }
 
   close(): void {
     const state = this.#state;
     this.#state = { type: 'closed' };
     if (state.type === 'greeting' || state.type === 'ready') state.connection.close();
-    this.#failRequests(new QuorateError('NODE_STOPPING', 'the node is stopping', { outcome: 'unknown' }));
+    this.#requests.fail(new QuorateError('NODE_STOPPING', 'the node is stopping', { outcome: 'unknown' }));
   }
+}
+
+function send({ connection, liveness }: ReadyState, frame: Uint8Array): void {
+  liveness.sent();
+  connection.send(frame);
 }
 
 /** Why the first frame of the other side does not open the connection. */

@@ -1,7 +1,14 @@
-/** Answers the requests of other nodes. What fails is answered with the error; nothing is thrown. */
+/**
+ * Answers the requests of other nodes. What fails is answered with the error; what fails in a way that nobody foresaw
+ * is a bug here, and stops the node. An answer fits a frame: of more results than that the rest is left to be asked for
+ * again.
+ */
+import { unreachable } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
+import type { NodeId, ShardId } from '../base/ids.js';
+import type { Limits } from '../base/limits.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
+import { validateOperation } from '../mvcc/validate.js';
 import type { PlacementLeader } from '../placement/placement-leader.js';
 import type { ShardMap } from '../placement/shard-map.js';
 import type { LocalStatus, PeerRequest, PeerResponse, RequestFrame } from '../rpc/peer-messages.js';
@@ -10,6 +17,7 @@ import type { KvExecutor } from '../shard/kv-executor.js';
 import type { Router } from './router.js';
 
 export interface PeerRequestsOptions {
+  readonly limits: Limits;
   readonly shardMap: () => ShardMap;
   readonly executor: (shard: ShardDescriptor) => KvExecutor | undefined;
   readonly router: Router;
@@ -17,6 +25,8 @@ export interface PeerRequestsOptions {
   readonly status: () => LocalStatus;
   /** What this node believes of a shard's leader, for the asker. */
   readonly leaderOf: (shard: ShardDescriptor) => NodeId | undefined;
+  /** This node must stop. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 type Execute = Extract<PeerRequest, { type: 'execute' }>;
@@ -29,18 +39,19 @@ export class PeerRequests {
     this.#options = options;
   }
 
-  handle(request: RequestFrame, respond: (response: PeerResponse) => void): void {
+  handle(from: NodeId, request: RequestFrame, respond: (response: PeerResponse) => void): void {
     const { body, timeoutMs } = request;
     if (body.type === 'execute') {
       this.#execute(body, timeoutMs, respond);
       return;
     }
-    this.#answer(body).then(respond, (error: unknown) => {
-      respond({ type: 'failed', error: QuorateError.from(error), leader: undefined });
+    this.#answer(from, body).then(respond, (error: unknown) => {
+      if (!(error instanceof QuorateError)) this.#options.onFailure(error);
+      respond(failed(QuorateError.from(error)));
     });
   }
 
-  async #answer(body: Exclude<PeerRequest, Execute>): Promise<PeerResponse> {
+  async #answer(from: NodeId, body: Exclude<PeerRequest, Execute>): Promise<PeerResponse> {
     switch (body.type) {
       case 'scanPage':
         return { type: 'scannedPage', ...(await this.#scanPage(body)) };
@@ -50,6 +61,7 @@ export class PeerRequests {
       }
       case 'registerNode': {
         const { node, storeId, clientAddress, peerAddress } = body;
+        if (node !== from) throw new QuorateError('INVALID_ARGUMENT', `node ${from} cannot register node ${node}`);
         await this.#options.placementLeader.register({ id: node, storeId, clientAddress, peerAddress });
         return { type: 'registered' };
       }
@@ -59,10 +71,13 @@ export class PeerRequests {
   }
 
   #scanPage({ shard: id, epoch, consistency, ...spec }: ScanPageRequest): ReturnType<KvExecutor['scanPage']> {
-    const shard = this.#options.shardMap().byId(id);
-    const executor = shard === undefined ? undefined : this.#options.executor(shard);
-    if (executor === undefined) throw new QuorateError('NOT_LEADER', `no replica of shard ${id} here`, { shard: id });
-    return executor.scanPage(spec, epoch, consistency);
+    const { shardMap, executor, limits } = this.#options;
+    const shard = shardMap().byId(id);
+    const here = shard === undefined ? undefined : executor(shard);
+    if (here === undefined) throw noReplica(id);
+    const bytesMax = Math.min(spec.bytesMax, limits.scanPageBytesMax);
+    const recordsMax = Math.min(spec.recordsMax, limits.scanPageRecordsMax);
+    return here.scanPage({ ...spec, bytesMax, recordsMax }, epoch, consistency);
   }
 
   #execute(
@@ -70,32 +85,84 @@ export class PeerRequests {
     timeoutMs: number,
     respond: (response: PeerResponse) => void,
   ): void {
-    const { shardMap, router, leaderOf } = this.#options;
+    const { shardMap, router, leaderOf, limits } = this.#options;
     const known = shardMap().byId(id);
     if (known === undefined) {
-      const error = new QuorateError('NOT_LEADER', `no replica of shard ${id} here`, { shard: id });
-      respond({ type: 'failed', error, leader: undefined });
+      respond(failed(noReplica(id)));
+      return;
+    }
+    if (operations.length > limits.batchOperationsMax) {
+      const message = `${operations.length} operations in one request, more than batchOperationsMax, which is ${limits.batchOperationsMax}`;
+      respond(failed(new QuorateError('INVALID_ARGUMENT', message)));
       return;
     }
     // The asker's epoch counts, not ours: the shard compares it with its own.
     const shard = { ...known, epoch };
     const results = new Array<OperationResult>(operations.length);
     let open = operations.length;
-    operations.forEach((operation: Operation, i) => {
-      router.executeHere(shard, operation, timeoutMs, (result) => {
+    operations.forEach((operation, i) => {
+      const settle = (result: OperationResult): void => {
         results[i] = result;
         if (--open > 0) return;
         const [first] = results;
-        if (first.type === 'failed' && results.every(isElsewhere)) {
-          respond({ type: 'failed', error: first.error, leader: leaderOf(known) });
-        } else {
-          respond({ type: 'executed', results });
-        }
-      });
+        if (first.type === 'failed' && results.every(isElsewhere)) respond(failed(first.error, leaderOf(known)));
+        else respond({ type: 'executed', results: fittingResults(operations, results, limits.peerFrameBytesMax) });
+      };
+      const invalid = validateOperation(operation, limits);
+      if (invalid === undefined) router.executeHere(shard, operation, timeoutMs, settle);
+      else settle({ type: 'failed', error: invalid });
     });
   }
 }
 
+function failed(error: QuorateError, leader?: NodeId): PeerResponse {
+  return { type: 'failed', error, leader };
+}
+
+function noReplica(shard: ShardId): QuorateError {
+  return new QuorateError('NOT_LEADER', `no replica of shard ${shard} here`, { shard });
+}
+
 function isElsewhere(result: OperationResult): boolean {
   return result.type === 'failed' && result.error.code === 'NOT_LEADER' && result.error.outcome === 'notApplied';
+}
+
+/** Of a result or of the frame around all of them, besides values and messages. */
+const overheadBytes = 128;
+
+/** Results that are beyond what a frame takes become OVERLOADED, so that they are asked for again, a few at a time. */
+export function fittingResults(
+  operations: readonly Operation[],
+  results: readonly OperationResult[],
+  frameBytesMax: number,
+): readonly OperationResult[] {
+  let bytesLeft = frameBytesMax - overheadBytes * (results.length + 1);
+  return results.map((result, i) => {
+    const bytes = payloadBytes(result);
+    if (bytes <= bytesLeft) {
+      bytesLeft -= bytes;
+      return result;
+    }
+    const message = 'the answer does not fit a frame between nodes together with those of other operations';
+    // A write has been carried out; its request id gets the same answer again.
+    const outcome = operations[i].type === 'get' ? 'notApplied' : 'unknown';
+    return { type: 'failed', error: new QuorateError('OVERLOADED', message, { outcome, retryAfterMs: 1 }) };
+  });
+}
+
+function payloadBytes(result: OperationResult): number {
+  switch (result.type) {
+    case 'found':
+      return result.value.length;
+    case 'conditionFailed':
+      return result.current?.value.length ?? 0;
+    case 'failed':
+      return 3 * result.error.message.length;
+    case 'absent':
+    case 'written':
+    case 'nothingDeleted':
+      return 0;
+    default:
+      return unreachable(result);
+  }
 }

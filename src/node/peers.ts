@@ -1,20 +1,22 @@
 /**
  * Connections to the other nodes. Each node dials each other node; on the connection that it dialled it sends its
- * Raft frames and its requests, and gets the answers. What comes in on connections that others dialled is theirs.
+ * Raft frames and its requests, and gets the answers (`peer-link.ts`). What comes in on connections that others
+ * dialled is theirs (`accepted-peer.ts`).
  *
  * Raft frames that cannot be sent now are dropped: Raft sends again. A request that was not sent fails with the
  * outcome "not applied", one that was sent and not answered with "unknown".
  */
-import { QuorateError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
 import type { Connection, Listener, Network } from '../env/network.js';
-import { decodePeerFrame, encodePeerFrame } from '../rpc/peer-codec.js';
-import type { Hello, PeerFrame, PeerRequest, PeerResponse, RequestFrame, ShardMessage } from '../rpc/peer-messages.js';
+import type { Hello, PeerRequest, PeerResponse, RequestFrame, ShardMessage } from '../rpc/peer-messages.js';
+import { AcceptedPeer } from './accepted-peer.js';
+import type { RaftTiming } from './options.js';
 import { PeerLink } from './peer-link.js';
+import type { ProtocolError } from './protocol-error.js';
 
 const protocolVersion = { min: 1, max: 1 } as const;
 
@@ -27,6 +29,7 @@ export interface PeersOptions {
   readonly logger: Logger;
   readonly random: Prng;
   readonly limits: Limits;
+  readonly timing: RaftTiming;
   /** Where each other node listens. */
   readonly addressOf: (node: NodeId) => string | undefined;
   /** The identity of the data directory that joined as `node`, where known. */
@@ -35,17 +38,26 @@ export interface PeersOptions {
 }
 
 export interface PeerHandler {
+  /** Throws ProtocolError for what no correct node sends. */
   onRaft(from: NodeId, messages: readonly ShardMessage[]): void;
   /** Answers through `respond`, once, at any time. */
   onRequest(from: NodeId, request: RequestFrame, respond: (response: PeerResponse) => void): void;
   /** Messages to `node` are lost until it is reached again. */
   onUnreachable(node: NodeId): void;
+  /** A frame could not be handled, and that is not the fault of the node that sent it: this one must stop. */
+  onFailure(error: unknown): void;
 }
+
+/** One line for each reason in this time, however often a peer comes back with it. */
+const sameReasonMs = 60_000;
 
 export class Peers {
   readonly #options: PeersOptions;
   readonly #links = new Map<NodeId, PeerLink>();
-  readonly #accepted = new Set<Connection>();
+  readonly #accepted = new Set<AcceptedPeer>();
+  #protocolErrors = 0;
+  /** The last one that was logged. */
+  #logged: { readonly reason: string; readonly atMs: number } | undefined;
   #listener: Listener | undefined;
   #closed = false;
 
@@ -57,6 +69,11 @@ export class Peers {
   async listen(address: string): Promise<string> {
     this.#listener = await this.#options.network.listen(address, (connection) => this.#accept(connection));
     return this.#listener.address;
+  }
+
+  /** Connects to `node` before there is anything to say, so that the first request to it does not fail. */
+  connect(node: NodeId): void {
+    this.#link(node);
   }
 
   /** One frame with all messages of a turn. */
@@ -72,20 +89,16 @@ export class Peers {
     return this.#link(node).request(body, timeoutMs);
   }
 
-  /** Whether a connection to `node` is up and its hello was accepted. */
-  isReachable(node: NodeId): boolean {
-    return this.#links.get(node)?.isReady ?? false;
-  }
-
-  /** Called with every tick: gives up on requests whose time is over, and dials what is due. */
+  /** Called with every tick: gives up on what is over, dials what is due, keeps connections alive. */
   tick(): void {
     for (const link of this.#links.values()) link.tick();
+    for (const peer of this.#accepted) peer.tick();
   }
 
   #link(node: NodeId): PeerLink {
     let link = this.#links.get(node);
     if (link === undefined) {
-      const { network, clock, logger, random, limits, addressOf, handler } = this.#options;
+      const { network, clock, logger, random, limits, timing, addressOf, handler } = this.#options;
       link = new PeerLink({
         node,
         network,
@@ -93,10 +106,13 @@ export class Peers {
         logger,
         random: random.split(`link-${node}`),
         limits,
+        timing,
         hello: this.#hello(),
         addressOf: () => addressOf(node),
         refusal: (hello) => this.#refusal(hello, node),
         onUnreachable: () => handler.onUnreachable(node),
+        onProtocolError: (error, remote) => this.#onProtocolError(error, remote, node),
+        onFailure: (error) => handler.onFailure(error),
       });
       this.#links.set(node, link);
     }
@@ -137,67 +153,38 @@ export class Peers {
       connection.close();
       return;
     }
-    this.#accepted.add(connection);
-    let from: NodeId | undefined;
-    const send = (frame: PeerFrame): void => connection.send(encodePeerFrame(frame));
-    const onFrame = (bytes: Uint8Array): void => {
-      const frame = decodePeerFrame(bytes);
-      if (from === undefined) {
-        from = this.#greet(connection, frame, send);
-        return;
-      }
-      switch (frame.type) {
-        case 'raft':
-          this.#options.handler.onRaft(from, frame.messages);
-          return;
-        case 'request':
-          this.#options.handler.onRequest(from, frame, (body) => send({ type: 'response', id: frame.id, body }));
-          return;
-        case 'hello':
-        case 'response':
-          throw new Error(`a frame of type ${frame.type} out of place`);
-      }
-    };
-    connection.start({
-      onFrame: (bytes) => {
-        try {
-          onFrame(bytes);
-        } catch (error) {
-          this.#options.logger.warn('refused a peer connection', { remote: connection.remote, error: String(error) });
-          connection.close();
-        }
-      },
-      onClose: (error) => {
-        this.#accepted.delete(connection);
-        if (error !== undefined) {
-          this.#options.logger.warn('lost a peer connection', {
-            remote: connection.remote,
-            peer: from,
-            error: error.message,
-          });
-        }
-      },
-    });
+    const { limits, timing, logger, handler } = this.#options;
+    this.#accepted.add(
+      new AcceptedPeer(connection, {
+        limits,
+        timing,
+        logger,
+        handler,
+        hello: this.#hello(),
+        refusal: (hello) => this.#refusal(hello, undefined),
+        onProtocolError: (error, remote, from) => this.#onProtocolError(error, remote, from),
+        onClosed: (peer) => this.#accepted.delete(peer),
+      }),
+    );
   }
 
-  /** Answers the first frame of a connection: with our hello, or with why not and the end. */
-  #greet(connection: Connection, frame: PeerFrame, send: (frame: PeerFrame) => void): NodeId | undefined {
-    const refusal = frame.type === 'hello' ? this.#refusal(frame, undefined) : 'the first frame is not a hello';
-    if (refusal === undefined && frame.type === 'hello') {
-      send(this.#hello());
-      return frame.nodeId;
-    }
-    this.#options.logger.warn('refused a peer', { remote: connection.remote, reason: refusal });
-    const error = new QuorateError('INVALID_ARGUMENT', `refused by node ${this.#options.nodeId}: ${refusal}`);
-    send({ type: 'response', id: 0, body: { type: 'failed', error, leader: undefined } });
-    connection.close();
-    return undefined;
+  #onProtocolError(error: ProtocolError, remote: string, peer: NodeId | undefined): void {
+    const { clock, logger } = this.#options;
+    const count = ++this.#protocolErrors;
+    const nowMs = clock.monotonicMs();
+    const reason = `${peer ?? remote}: ${error.message}`;
+    if (this.#logged?.reason === reason && nowMs - this.#logged.atMs < sameReasonMs) return;
+    this.#logged = { reason, atMs: nowMs };
+    const fields = { remote, peer, count, reason: error.message };
+    // A stranger may send anything; another node of the cluster is out of order.
+    if (peer === undefined) logger.warn('refused a peer', fields);
+    else logger.error('a peer broke the protocol; its connection is closed', fields);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     for (const link of this.#links.values()) link.close();
     await this.#listener?.close();
-    for (const connection of this.#accepted) connection.close();
+    for (const peer of this.#accepted) peer.close();
   }
 }

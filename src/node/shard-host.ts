@@ -28,6 +28,7 @@ import type { ShardDescriptor } from '../shard/descriptor.js';
 import { encodeEntry } from '../shard/entry-format.js';
 import { Replica } from '../shard/replica.js';
 import type { LogRecords, ReplicaHost, ReplicaTiming, Scheduled } from '../shard/replica-host.js';
+import { ProtocolError } from './protocol-error.js';
 
 export interface ShardHostOptions {
   readonly env: Env;
@@ -205,9 +206,17 @@ export class ShardHost implements ReplicaHost {
 
   // ---- inputs
 
-  /** A message for a replica that is not here (yet) is dropped; Raft sends again. */
-  step(messages: readonly ShardMessage[]): void {
-    for (const { shard, message } of messages) this.#shards.get(shard)?.replica.step(message);
+  /**
+   * Messages that node `from` sent. One for a replica that is not here (yet) is dropped; Raft sends again. Throws
+   * ProtocolError at the first that no correct node sends.
+   */
+  step(from: NodeId, messages: readonly ShardMessage[]): void {
+    for (const { shard, message } of messages) {
+      const replica = this.#shards.get(shard)?.replica;
+      const fault = replica?.messageFault(from, message);
+      if (fault !== undefined) throw new ProtocolError(`shard ${shard}: ${fault}`);
+      replica?.step(message);
+    }
   }
 
   tick(): void {

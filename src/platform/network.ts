@@ -86,6 +86,7 @@ class TcpConnection implements Connection {
   #state: 'open' | 'closed' = 'open';
   #unsent: Uint8Array[] = [];
   #unsentBytes = 0;
+  #receivedBytes = 0;
   #error: Error | undefined;
 
   constructor(socket: Socket, remote: string, frameBytesMax: number) {
@@ -99,6 +100,7 @@ class TcpConnection implements Connection {
     };
     socket.on('data', (chunk) => {
       if (this.#state === 'closed') return;
+      this.#receivedBytes += chunk.length;
       try {
         reader.push(chunk, onFrame);
       } catch (error) {
@@ -124,6 +126,10 @@ class TcpConnection implements Connection {
 
   get queuedBytes(): number {
     return this.#unsentBytes + this.#socket.writableLength;
+  }
+
+  get receivedBytes(): number {
+    return this.#receivedBytes;
   }
 
   start(handler: ConnectionHandler): void {

@@ -8,7 +8,7 @@
  * - a leader counts itself only with what is durable in its own log;
  * - nothing is applied here that is not committed and durable here.
  */
-import { assert, unreachable } from '../base/assert.js';
+import { assert, defined, unreachable } from '../base/assert.js';
 import type { LogIndex, ReplicaId, Term } from '../base/ids.js';
 import { type Configuration, createConfiguration, isMember } from './config.js';
 import { takeAppend } from './follower.js';
@@ -88,8 +88,18 @@ export class Raft {
     return this.#log.commitIndex;
   }
 
+  /** Term of the entry at `commitIndex`. */
+  get commitTerm(): Term {
+    return defined(this.#log.term(this.#log.commitIndex), 'the term of the last committed entry');
+  }
+
   get lastIndex(): LogIndex {
     return this.#log.lastIndex;
+  }
+
+  /** The newest ReadIndex round that began here; 0 when none did. */
+  get readRound(): number {
+    return this.#reads.newest;
   }
 
   get appliedIndex(): LogIndex {
@@ -182,7 +192,10 @@ export class Raft {
 
   // Messages of the peers
 
-  /** Messages of replicas that do not belong to the group have no effect. */
+  /**
+   * Messages of replicas that do not belong to the group have no effect. Of the others only those that a correct peer
+   * can have sent may come here: see `messageFault`.
+   */
   step(message: RaftMessage): void {
     assert(message.to === this.#self, `a message to replica ${message.to} reached ${this.#self}`);
     if (message.from === this.#self || !isMember(this.#configuration, message.from)) return;

@@ -13,7 +13,7 @@ import { readResponseFrame, writeResponseFrame } from './peer-response-codec.js'
 import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
 
-const bodyField = { hello: 1, raft: 2, request: 3, response: 4 } as const;
+const bodyField = { hello: 1, raft: 2, request: 3, response: 4, alive: 5 } as const;
 
 /** The bytes are owned by the caller. */
 export function encodePeerFrame(frame: PeerFrame): Uint8Array {
@@ -31,6 +31,8 @@ export function encodePeerFrame(frame: PeerFrame): Uint8Array {
       break;
     case 'response':
       writeResponseFrame(writer, frame);
+      break;
+    case 'alive':
       break;
     default:
       unreachable(frame);
@@ -56,6 +58,10 @@ export function decodePeerFrame(bytes: Uint8Array): PeerFrame {
         break;
       case bodyField.response:
         frame = readResponseFrame(reader.message());
+        break;
+      case bodyField.alive:
+        reader.skip();
+        frame = { type: 'alive' };
         break;
       default:
         reader.skip();

@@ -46,7 +46,15 @@ export interface ResponseFrame {
   readonly body: PeerResponse;
 }
 
-export type PeerFrame = Hello | RaftFrame | RequestFrame | ResponseFrame;
+/** Says that the sender is there, where it had nothing else to say for a while. */
+export interface AliveFrame {
+  readonly type: 'alive';
+}
+
+export type PeerFrame = Hello | RaftFrame | RequestFrame | ResponseFrame | AliveFrame;
+
+/** Of one request: about a second's worth of what the oracle may issue. */
+export const timestampsPerRequestMax = 2 ** 20;
 
 export type PeerRequest =
   /** Operations on one shard, for its leader; `stale` gets for any replica. */

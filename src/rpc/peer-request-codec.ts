@@ -8,7 +8,7 @@ import { consistencyNumber, consistencyOf, type Consistency } from './enums.js';
 import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
 import { wholeMs } from './error-codec.js';
 import { readOperation, requireRequestId, writeOperation } from './operation-codec.js';
-import type { PeerRequest, RequestFrame } from './peer-messages.js';
+import { type PeerRequest, type RequestFrame, timestampsPerRequestMax } from './peer-messages.js';
 import type { WireReader } from './wire-reader.js';
 import type { WireWriter } from './wire-writer.js';
 
@@ -125,6 +125,7 @@ function readExecute(reader: WireReader): Body<'execute'> {
         reader.skip();
     }
   }
+  if (operations.length === 0) throw new DecodeError('a request for no operations');
   return { type: 'execute', shard: decodeShardId(shard), epoch, operations };
 }
 
@@ -201,7 +202,9 @@ function readTimestamps(reader: WireReader): Body<'timestamps'> {
         reader.skip();
     }
   }
-  if (count < 1) throw new DecodeError('a request for no timestamps');
+  if (count < 1 || count > timestampsPerRequestMax) {
+    throw new DecodeError(`a request for ${count} timestamps, not 1 to ${timestampsPerRequestMax}`);
+  }
   return { type: 'timestamps', count };
 }
 

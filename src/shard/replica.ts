@@ -13,6 +13,7 @@ import { CorruptionError, QuorateError } from '../base/errors.js';
 import { LogIndex } from '../base/ids.js';
 import type { NodeId, ReplicaId, ShardId, Term } from '../base/ids.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
+import { messageFault } from '../raft/message-fault.js';
 import { Raft } from '../raft/raft.js';
 import type { Entry, RaftMessage, Ready } from '../raft/types.js';
 import { ApplyLoop } from './apply-loop.js';
@@ -164,6 +165,15 @@ export class Replica {
     // Others could store what this node's disk does not: a leader whose disk stalls yields.
     if (this.isLeader && this.#ticksWithoutSync >= this.#host.timing.electionTicksMax) this.transferLeadership();
     this.#schedule();
+  }
+
+  /** What makes `message` one that no correct replica on `node` sends; undefined when it may be stepped. */
+  messageFault(node: NodeId, message: RaftMessage): string | undefined {
+    const sender = nodeOf(this.#descriptor, message.from);
+    // It may be of a replica that was removed, or for one that was here before: then it has no effect.
+    if (sender === undefined || message.to !== this.replicaId) return undefined;
+    if (sender !== node) return `a message of replica ${message.from}, which is on node ${sender}`;
+    return messageFault(message, this.#raft);
   }
 
   step(message: RaftMessage): void {

@@ -52,6 +52,7 @@ export class SimConnection implements Connection {
   #lastArrivalMs = 0;
   #breakTimer: ScheduledEvent | undefined;
   #queuedBytes = 0;
+  #receivedBytes = 0;
 
   constructor(options: PairOptions, remote: string, outward: Link) {
     this.#options = options;
@@ -79,6 +80,10 @@ export class SimConnection implements Connection {
   /** Bytes that have not reached the other process. */
   get queuedBytes(): number {
     return this.#queuedBytes;
+  }
+
+  get receivedBytes(): number {
+    return this.#receivedBytes;
   }
 
   start(handler: ConnectionHandler): void {
@@ -205,6 +210,7 @@ export class SimConnection implements Connection {
     this.#process?.enter(() => {
       sender.#queuedBytes -= frame.length;
       if (this.#state !== 'open') return;
+      this.#receivedBytes += frame.length;
       const borrowed = frame.slice();
       this.#handler?.onFrame(borrowed);
       borrowed.fill(0xdd);

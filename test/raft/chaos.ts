@@ -6,6 +6,7 @@ import { assert, defined } from '../../src/base/assert.js';
 import { equalBytes, utf8 } from '../../src/base/bytes.js';
 import { LogIndex, ReplicaId, type Term } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
+import { messageFault } from '../../src/raft/message-fault.js';
 import type { Entry, RaftMessage, Ready } from '../../src/raft/types.js';
 import { type ReplicaSettings, type Surroundings, TestReplica } from './replica.js';
 
@@ -109,6 +110,8 @@ export class Chaos implements Surroundings {
 
   #deliver(message: RaftMessage): void {
     const receiver = this.#replicas[message.to - 1];
+    const fault = messageFault(message, receiver.raft);
+    assert(fault === undefined, `refused, though it was sent in order: ${fault}`);
     receiver.raft.step(message);
     this.#after(receiver);
   }

@@ -21,6 +21,7 @@ import { assert, defined } from '../../src/base/assert.js';
 import { utf8 } from '../../src/base/bytes.js';
 import { LogIndex, ReplicaId } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
+import { messageFault } from '../../src/raft/message-fault.js';
 import type { Entry, RaftMessage, Ready } from '../../src/raft/types.js';
 import { type ReplicaSettings, type Surroundings, TestReplica } from './replica.js';
 import { showEntries, showEntry, showHardState, showMessage, showSoftState, showStatus } from './show.js';
@@ -244,6 +245,8 @@ class ScriptRunner implements Surroundings {
     for (const message of messages) {
       this.#say(showMessage(message));
       const replica = defined(this.#replicas.get(message.to), `replica ${message.to}`);
+      const fault = messageFault(message, replica.raft);
+      assert(fault === undefined, `refused, though it was sent in order: ${fault}`);
       replica.raft.step(message);
       replica.run();
     }

@@ -6,6 +6,7 @@ import type { Condition, Operation, OperationResult, VersionedValue } from '../.
 import type { Entry, RaftMessage } from '../../src/raft/types.js';
 import type { ScanRecord } from '../../src/rpc/backend.js';
 import { allErrorCodes } from '../../src/rpc/enums.js';
+import { timestampsPerRequestMax } from '../../src/rpc/peer-messages.js';
 import type { LocalReplicaStatus, PeerFrame, PeerRequest, PeerResponse } from '../../src/rpc/peer-messages.js';
 
 /** Objects with the usual prototype, as decoders make them. */
@@ -126,7 +127,7 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
     type: fc.constant('execute' as const),
     shard: shardId,
     epoch,
-    operations: fc.array(operationArbitrary, { maxLength: 5 }),
+    operations: fc.array(operationArbitrary, { minLength: 1, maxLength: 5 }),
   }),
   record({
     type: fc.constant('scanPage' as const),
@@ -141,7 +142,10 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
     recordsMax: u53,
     consistency,
   }),
-  record({ type: fc.constant('timestamps' as const), count: positive }),
+  record({
+    type: fc.constant('timestamps' as const),
+    count: fc.integer({ min: 1, max: timestampsPerRequestMax }),
+  }),
   record({
     type: fc.constant('registerNode' as const),
     node: nodeId,
@@ -205,4 +209,5 @@ export const peerFrameArbitrary: fc.Arbitrary<PeerFrame> = fc.oneof(
   }),
   record({ type: fc.constant('request' as const), id: u53, timeoutMs: u32, body: requestBody }),
   record({ type: fc.constant('response' as const), id: u53, body: responseBody }),
+  fc.constant<PeerFrame>({ type: 'alive' }),
 );

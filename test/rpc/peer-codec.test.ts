@@ -148,6 +148,8 @@ describe('peer codec', () => {
     ],
     ['an operation without kind', { request: { execute: { operations: [{}] } } }],
     ['no timestamps', { request: { timestamps: {} } }],
+    ['more timestamps than one request may ask for', { request: { timestamps: { count: 2 ** 20 + 1 } } }],
+    ['no operations', { request: { execute: {} } }],
     ['timestamps beyond 2^53', { response: { timestamps: { first: '9007199254740990', count: 9 } } }],
     ['a result without kind', { response: { executed: { results: [{}] } } }],
     ['a term of 2^53', { raft: { messages: [{ from: 1, to: 1, term: '9007199254740992', timeout_now: {} }] } }],

@@ -94,6 +94,20 @@ describe.each(Object.keys(places))('%s', (name) => {
     await listener.close();
   });
 
+  check('counts the bytes that came', async (place) => {
+    const { near, far, listener } = await connected(place);
+    expect(far.connection.receivedBytes).toBe(0);
+    near.connection.send(utf8('x'.repeat(1000)));
+    await far.hears(1);
+    const received = far.connection.receivedBytes;
+    expect(received).toBeGreaterThanOrEqual(1000);
+    near.connection.send(utf8('y'));
+    await far.hears(2);
+    expect(far.connection.receivedBytes).toBeGreaterThan(received);
+    expect(near.connection.receivedBytes).toBe(0);
+    await listener.close();
+  });
+
   check('delivers what was sent before a close, then the end, once on each side', async (place) => {
     const { near, far, listener } = await connected(place);
     near.connection.send(utf8('last'));
