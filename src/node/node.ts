@@ -18,6 +18,7 @@ import type { LocalStatus } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { replicaOn } from '../shard/descriptor.js';
 import { KvExecutor } from '../shard/kv-executor.js';
+import { PageReads } from '../shard/page-reads.js';
 import { composeStatus, localReplicaStatus } from './cluster-status.js';
 import { clusterIdOf, openIdentity } from './identity.js';
 import type { Identity } from './identity.js';
@@ -118,9 +119,11 @@ export class Node implements KvBackend, AdminBackend {
       local: this.#placementLeader,
       request,
     });
+    const pageReads = new PageReads(limits.scansInFlightMax);
     this.#createExecutor = (shard) => {
       const replica = defined(this.host.shard(shard.shard), `replica of shard ${shard.shard}`).replica;
-      this.#executors.set(shard.shard, new KvExecutor(replica, { timestamps, clock, limits, space: this.host }));
+      const executor = new KvExecutor(replica, { timestamps, clock, limits, space: this.host, pageReads });
+      this.#executors.set(shard.shard, executor);
     };
     const shardMap = (): PlacementState['shardMap'] => this.#placement.state.shardMap;
     const executor = (shard: ShardDescriptor): KvExecutor | undefined => this.#executors.get(shard.shard);
