@@ -170,6 +170,7 @@ export class Node implements KvBackend, AdminBackend {
     }
     await this.#placement.load();
     this.#peerAddress = await this.#peers.listen(this.options.peerListen);
+    for (const { id } of this.options.cluster.nodes) if (id !== this.identity.nodeId) this.#peers.connect(id);
     this.#planTick();
   }
 

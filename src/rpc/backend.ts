@@ -42,7 +42,7 @@ export interface ScanRecord {
 
 export interface ScanPage {
   readonly records: readonly ScanRecord[];
-  /** Timestamp of the read snapshot; the same on all pages. */
+  /** Timestamp of the read snapshot; the same on all pages. 0 in a stale scan without one: it is not of one moment. */
   readonly readTs: Timestamp;
 }
 
