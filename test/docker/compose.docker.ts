@@ -4,8 +4,8 @@
  */
 import type { Client } from 'quorate';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { compareBytes, utf8 } from '../../src/base/bytes.js';
-import { busiestNode, isCaughtUp, isWhole, untilStatus, type Status } from '../integration/support.js';
+import { utf8 } from '../../src/base/bytes.js';
+import { busiestNode, isCaughtUp, isWhole, shardOf, untilStatus } from '../integration/support.js';
 import { ComposeCluster } from './compose-cluster.js';
 
 /** Of docker-compose.yml. */
@@ -34,15 +34,6 @@ async function stored(through: Client): Promise<Map<string, string>> {
     found.set(Buffer.from(key).toString(), Buffer.from(value).toString());
   }
   return found;
-}
-
-function shardOf(key: string, { shards }: Status): Status['shards'][number] {
-  const bytes = utf8(key);
-  const shard = shards.find(
-    ({ start, end }) => compareBytes(start, bytes) <= 0 && (end.length === 0 || compareBytes(bytes, end) < 0),
-  );
-  if (shard === undefined) throw new Error(`no shard has ${key}`);
-  return shard;
 }
 
 beforeAll(async () => {

@@ -1,5 +1,6 @@
 /** Counters that many clients at once count up by compare-and-set: what is applied twice, or lost, shows in the sum. */
 import { connect, QuorateError, type Client } from 'quorate';
+import { Tally } from './support.js';
 
 export interface CounterTotals {
   /** Increments that were acknowledged. */
@@ -11,7 +12,8 @@ export interface CounterTotals {
 }
 
 export interface RunningCounters {
-  readonly acknowledged: number;
+  /** Increments that were acknowledged so far. */
+  readonly acknowledged: Pick<Tally, 'value' | 'reaches'>;
   /** Ends all clients and adds up. */
   finish(): Promise<CounterTotals>;
 }
@@ -25,7 +27,7 @@ export async function startCounters(options: {
   const { endpoints, keys, workers } = options;
   const clients = await Promise.all(Array.from({ length: workers }, () => connect({ endpoints })));
   let stopping = false;
-  let acknowledged = 0;
+  const acknowledged = new Tally();
   let unknown = 0;
 
   async function increment(client: Client, key: string): Promise<void> {
@@ -33,7 +35,7 @@ export async function startCounters(options: {
     const next = current.type === 'found' ? Number(Buffer.from(current.value).toString()) + 1 : 1;
     const condition = current.type === 'found' ? { ifVersion: current.version } : { ifAbsent: true };
     const result = await client.put(key, String(next), { ...condition, deadlineMs: 10_000 });
-    if (result.type === 'written') acknowledged++;
+    if (result.type === 'written') acknowledged.add();
   }
 
   async function work(client: Client, worker: number): Promise<void> {
@@ -49,16 +51,14 @@ export async function startCounters(options: {
 
   const runs = clients.map((client, worker) => work(client, worker));
   return {
-    get acknowledged() {
-      return acknowledged;
-    },
+    acknowledged,
     async finish() {
       stopping = true;
       await Promise.all(runs);
       const values = await Promise.all(keys.map((key) => clients[0].get(key)));
       await Promise.all(clients.map((client) => client.close()));
       const numbers = values.map((value) => (value.type === 'found' ? Number(Buffer.from(value.value).toString()) : 0));
-      return { acknowledged, unknown, counted: numbers.reduce((sum, value) => sum + value, 0) };
+      return { acknowledged: acknowledged.value, unknown, counted: numbers.reduce((sum, value) => sum + value, 0) };
     },
   };
 }

@@ -5,7 +5,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ClusterProcess } from '../../jepsen-lite/cluster/process-cluster.js';
 import { segmentHeaderBytes, batchHeaderBytes, recordHeaderBytes } from '../../src/log/segment-format.js';
 import { rawClient, type RawClient } from '../rpc/harness.js';
-import { isCaughtUp, logLines, startProcesses, until, untilStatus, type RunningCluster } from './support.js';
+import {
+  isCaughtUp,
+  logLines,
+  startProcesses,
+  until,
+  untilServing,
+  untilStatus,
+  type RunningCluster,
+} from './support.js';
 
 const kib = 1024;
 /** Small, so that there are tables and several segments. */
@@ -128,11 +136,7 @@ describe('a byte that changed in a table', () => {
         hasEnded = true;
       });
       const raw = rawClient(node.endpoint);
-      await until('the node to serve', 20_000, () =>
-        logLines(node)
-          .slice(linesBefore)
-          .some(({ msg }) => msg === 'serving gRPC'),
-      );
+      await untilServing(node, linesBefore);
       // Reads of this replica alone; it answers as soon as it knows how current it is.
       await until('a read to meet the damage', 20_000, async () => {
         await readReplica(raw, served).catch(() => undefined);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QuorateError } from 'quorate';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { isWhole, startProcesses, until, untilStatus } from './support.js';
+import { isWhole, skipTest, startProcesses, until, untilStatus } from './support.js';
 
 const kib = 1024;
 const mib = 1024 * kib;
@@ -37,8 +37,8 @@ afterEach(() => {
 });
 
 describe.each(cases)('a disk that is too full for %s', (_, limitsOfCase) => {
-  test('has writes refused while reads go on; with space again everything is there', async ({ skip }) => {
-    if (!isMounted) skip('needs the right to mount a tmpfs');
+  test('has writes refused while reads go on; with space again everything is there', async (context) => {
+    if (!isMounted) skipTest(context, 'needs the right to mount a tmpfs');
     const ballast = join(directory, 'ballast');
     writeFileSync(ballast, Buffer.alloc(ballastBytes));
     await using cluster = await startProcesses({ folder, nodes: 1, shards: 2, settings: { limits: limitsOfCase } });

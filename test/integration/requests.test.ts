@@ -4,7 +4,7 @@ import { connect, QuorateError, type Client } from 'quorate';
 import { startCluster, type TestCluster } from 'quorate/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { errorDetail, failure, rawClient, type Message, type RawClient } from '../rpc/harness.js';
-import { isCaughtUp, until, untilStatus } from './support.js';
+import { isCaughtUp, Tally, until, untilStatus } from './support.js';
 
 const mib = 1024 * 1024;
 /** A key of each of four shards; a cluster cuts the key space evenly by the first letters and digits. */
@@ -117,8 +117,12 @@ describe('a stream', () => {
   test('answers by id, and what is wrong with one operation concerns no other', async () => {
     const stream = raw.stream();
     const results = new Map<number, Message>();
+    const answers = new Tally();
     stream.on('data', ({ results: some }: { results: { id: number; result: Message }[] }) => {
-      for (const { id, result } of some) results.set(id, result);
+      for (const { id, result } of some) {
+        results.set(id, result);
+        answers.add();
+      }
     });
     const ended = new Promise((resolve, reject) => stream.once('end', () => resolve(undefined)).once('error', reject));
     const put = (id: number, name: string): Message => ({
@@ -130,7 +134,7 @@ describe('a stream', () => {
     stream.write({
       operations: [put(5, ''), { id: 7, operation: {} }, { id: 6, operation: { get: { key: Buffer.from('absent') } } }],
     });
-    await until('all answers', 10_000, () => results.size === 7);
+    await answers.reaches(7);
     for (const id of ids) expect(results.get(id)).toHaveProperty('written');
     expect(results.get(5)).toMatchObject({ error: { detail: { code: 'ERROR_CODE_INVALID_ARGUMENT' } } });
     expect(results.get(7)).toMatchObject({ error: { detail: { code: 'ERROR_CODE_INVALID_ARGUMENT' } } });
@@ -144,11 +148,17 @@ describe('a stream', () => {
     // The slow one goes to the disk, the quick one is refused at the gate: sent later, answered sooner.
     const stream = raw.stream();
     const order: number[] = [];
-    stream.on('data', ({ results }: { results: { id: number }[] }) => order.push(...results.map(({ id }) => id)));
+    const answers = new Tally();
+    stream.on('data', ({ results }: { results: { id: number }[] }) => {
+      for (const { id } of results) {
+        order.push(id);
+        answers.add();
+      }
+    });
     const value = Buffer.alloc(mib);
     stream.write({ operations: [{ id: 1, operation: { put: { key: Buffer.from('slow'), value } } }] });
     stream.write({ operations: [{ id: 2, operation: { get: {} } }] });
-    await until('both answers', 10_000, () => order.length === 2);
+    await answers.reaches(2);
     expect(order).toEqual([2, 1]);
     stream.end();
     await client.delete('slow');
@@ -209,7 +219,7 @@ describe('scans over four shards', () => {
     async ({ reverse }) => {
       // Counts on the left, then on the right, one after the other: at every moment left is right, or one ahead.
       const [left, right] = ['0/!left', 'm/~right'];
-      let counted = 0;
+      const counted = new Tally();
       let stopping = false;
       await client.put(left, '0');
       await client.put(right, '0');
@@ -217,18 +227,17 @@ describe('scans over four shards', () => {
         for (let next = 1; !stopping; next++) {
           await client.put(left, String(next));
           await client.put(right, String(next));
-          counted = next;
+          counted.add();
         }
       })();
       try {
         for (let round = 0; round < 3; round++) {
-          const countedBefore = counted;
+          const countedBefore = counted.value;
           const seen = new Map<string, number>();
           for await (const page of client.scanPages({ reverse, pageBytes: 2000 })) {
             for (const { key, value } of page.records) seen.set(text(key), Number(text(value)));
             // Between one page and the next both sides change.
-            const atPage = counted;
-            await until('writes between two pages', 10_000, () => counted > atPage);
+            await counted.reaches(counted.value + 1);
           }
           const ahead = (seen.get(left) ?? NaN) - (seen.get(right) ?? NaN);
           expect([0, 1]).toContain(ahead);

@@ -1,8 +1,11 @@
 /** What the tests over real processes share: the built command, and waiting for facts. */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { watch } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { connect, type Client } from 'quorate';
+import type { TestContext } from 'vitest';
+import { compareBytes, utf8 } from '../../src/base/bytes.js';
 import {
   ProcessCluster,
   type ClusterProcess,
@@ -67,11 +70,42 @@ export async function run(
   return await running.ended;
 }
 
+/** Skips the test that runs, by name and with the reason, which vitest's own report leaves out. */
+export function skipTest({ skip, task }: TestContext, reason: string): never {
+  process.stderr.write(`skipped: ${task.name} (${reason})\n`);
+  return skip(reason);
+}
+
+/** A count that can be waited for. */
+export class Tally {
+  #value = 0;
+  readonly #waiting = new Set<{ readonly value: number; readonly resolve: () => void }>();
+
+  get value(): number {
+    return this.#value;
+  }
+
+  add(): void {
+    this.#value++;
+    for (const waiting of this.#waiting) {
+      if (waiting.value > this.#value) continue;
+      this.#waiting.delete(waiting);
+      waiting.resolve();
+    }
+  }
+
+  /** Resolves when it is at least `value`; the test's own time limit ends the wait. */
+  async reaches(value: number): Promise<void> {
+    if (this.#value >= value) return;
+    await new Promise<void>((resolve) => this.#waiting.add({ value, resolve }));
+  }
+}
+
 const probeEveryMs = 50;
 
 /**
  * Asks until the answer is not undefined, and returns it. Rejects after `msMax`, with what was waited for and why the
- * last probe failed.
+ * last probe failed. For what announces itself by no event: what a cluster answers when asked for its status or a key.
  */
 export async function eventually<T>(what: string, msMax: number, probe: () => Promise<T | undefined>): Promise<T> {
   const untilMs = performance.now() + msMax;
@@ -129,6 +163,16 @@ export function busiestNode({ nodes, shards }: Status): number {
   return nodes.map(({ id }) => id).reduce<number>((best, id) => (led(id) > led(best) ? id : best), nodes[0].id);
 }
 
+/** The shard that owns the key. */
+export function shardOf(key: string, { shards }: Status): Status['shards'][number] {
+  const bytes = utf8(key);
+  const shard = shards.find(
+    ({ start, end }) => compareBytes(start, bytes) <= 0 && (end.length === 0 || compareBytes(bytes, end) < 0),
+  );
+  if (shard === undefined) throw new Error(`no shard has ${key}`);
+  return shard;
+}
+
 export interface LogLine {
   readonly timeMs: number;
   readonly level: string;
@@ -136,13 +180,47 @@ export interface LogLine {
   readonly [field: string]: unknown;
 }
 
-/** What a node has logged, without what is no JSON (the last words of a failed start). */
+/** What a node has logged, in whole lines, without what is no JSON (the last words of a failed start). */
 export function logLines(node: ClusterProcess): LogLine[] {
-  return node.log.split('\n').flatMap((line) => {
-    if (!line.startsWith('{') || !line.endsWith('}')) return [];
+  const lines = node.log.split('\n').slice(0, -1);
+  return lines.flatMap((line) => {
+    if (!line.startsWith('{')) return [];
     const fields = JSON.parse(line) as { level: string; msg: string; time: string | number };
     return [{ ...fields, timeMs: new Date(fields.time).getTime() }];
   });
+}
+
+/**
+ * Resolves when the node has logged a line that matches, after the first `after` lines. Rejects after `msMax`, and when
+ * the process ends before.
+ */
+export async function untilLogged(
+  node: ClusterProcess,
+  what: string,
+  matches: (line: LogLine) => boolean,
+  { after = 0, msMax = 30_000 }: { after?: number; msMax?: number } = {},
+): Promise<void> {
+  const hasLogged = (): boolean => logLines(node).slice(after).some(matches);
+  await new Promise<void>((resolve, reject) => {
+    const look = (): void => {
+      if (hasLogged()) end(resolve);
+    };
+    const fail = (why: string): void => end(() => reject(new Error(`node ${node.id}: ${why}: ${what} in the log`)));
+    const timer = setTimeout(() => fail(`not within ${msMax} ms`), msMax);
+    const watcher = watch(node.logFile, look);
+    const end = (settle: () => void): void => {
+      clearTimeout(timer);
+      watcher.close();
+      settle();
+    };
+    void node.exited.then(() => (hasLogged() ? end(resolve) : fail('ended without')));
+    look();
+  });
+}
+
+/** The node takes requests, though it may have none to answer them with yet. */
+export async function untilServing(node: ClusterProcess, after = 0): Promise<void> {
+  await untilLogged(node, 'gRPC is served', ({ msg }) => msg === 'serving gRPC', { after });
 }
 
 export interface RunningCluster extends AsyncDisposable {
@@ -157,7 +235,8 @@ export async function startProcesses(options: Omit<ProcessClusterOptions, 'progr
   const processes = await ProcessCluster.create({ program, ...options });
   try {
     processes.start();
-    const client = await eventually('a node that answers', 30_000, () => connect({ endpoints: processes.endpoints }));
+    await Promise.all(processes.nodes.map((node) => untilServing(node)));
+    const client = await connect({ endpoints: processes.endpoints });
     await untilStatus(client, 'a cluster that is whole', isWhole);
     return {
       processes,
