@@ -39,7 +39,10 @@ export async function openIdentity(
     await makeDurableDirectory(disk, directory);
     const others = (await disk.list(directory)).filter((name) => name === 'log' || name === 'shards');
     if (others.length > 0) {
-      throw new CorruptionError(path, 0, `it is missing, though ${directory} has ${others.join(' and ')}`);
+      throw new QuorateError(
+        'CORRUPTION',
+        `${path} is missing, though ${directory} holds data (${others.join(', ')}): nobody can tell whose it is`,
+      );
     }
     const { clusterId, nodeId } = expected;
     const identity: Identity = { clusterId, nodeId, storeId: toHex(expected.random.bytes(16)) };

@@ -3,12 +3,12 @@ import { createRequire } from 'node:module';
 import { Prng } from '../base/prng.js';
 import type { Logger } from '../env/logger.js';
 import { SystemClock } from '../platform/clock.js';
-import { lockDirectory } from '../platform/directory-lock.js';
 import { NodeDisk } from '../platform/disk.js';
 import { TcpNetwork } from '../platform/network.js';
 import { systemRandomSeed } from '../platform/random.js';
 import { WorkerPool } from '../platform/worker-pool.js';
 import { GrpcServer } from '../rpc/server.js';
+import { openDataDirectory } from './data-directory.js';
 import { Node } from './node.js';
 import type { NodeOptions } from './options.js';
 
@@ -33,8 +33,7 @@ const softwareVersion = packageFile.version;
 export async function serveNode(options: NodeOptions, dependencies: { logger: Logger }): Promise<RunningNode> {
   const logger = dependencies.logger.child({ node: options.nodeId });
   const disk = new NodeDisk();
-  await disk.makeDirectory(options.dataDirectory);
-  const lock = await lockDirectory(options.dataDirectory);
+  const lock = await openDataDirectory(disk, options.dataDirectory);
   const background = new WorkerPool({
     entry: new URL('./background-worker.js', import.meta.url),
     size: options.backgroundThreads,

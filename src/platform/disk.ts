@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { dirname } from 'node:path';
 import { assert } from '../base/assert.js';
 import { DiskError, type Disk, type DiskErrorCode, type DiskFile } from '../env/disk.js';
 
@@ -27,6 +28,20 @@ function call<T = void>(path: string, operation: string, begin: (done: Done<T>) 
   });
 }
 
+/**
+ * `recursive` of `fs.mkdir` is not used: where a folder exists that takes no entries (`/proc`), it tries for ever, at
+ * full load.
+ */
+async function makeOneDirectory(path: string): Promise<void> {
+  try {
+    await call(path, 'makeDirectory', (done) => fs.mkdir(path, done));
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== 'exists') throw error;
+    const stats = await call<fs.Stats>(path, 'makeDirectory', (done) => fs.stat(path, done));
+    if (!stats.isDirectory()) throw error;
+  }
+}
+
 /** The file system of this machine. */
 export class NodeDisk implements Disk {
   async open(path: string, mode: 'read' | 'create' | 'readWrite'): Promise<DiskFile> {
@@ -50,7 +65,14 @@ export class NodeDisk implements Disk {
   }
 
   async makeDirectory(path: string): Promise<void> {
-    await call<string>(path, 'makeDirectory', (done) => fs.mkdir(path, { recursive: true }, done));
+    const parent = dirname(path);
+    try {
+      await makeOneDirectory(path);
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== 'notFound' || parent === path) throw error;
+      await this.makeDirectory(parent);
+      await makeOneDirectory(path);
+    }
   }
 
   remove(path: string): Promise<void> {

@@ -141,7 +141,9 @@ export class GrpcServer {
 }
 
 function listenError(address: string, error: Error): QuorateError {
-  const reason = error.message.includes('EADDRINUSE') ? 'the address is in use' : error.message;
+  // grpc-js puts what the operating system said into brackets behind words of its own.
+  const said = /errors: \[(.*)\]$/.exec(error.message)?.[1] ?? error.message;
+  const reason = said.includes('EADDRINUSE') ? 'the address is in use' : said;
   return new QuorateError('UNAVAILABLE', `cannot serve clients at ${address}: ${reason}`, {
     retryable: false,
     cause: error,

@@ -64,9 +64,10 @@ describe('the identity file', () => {
   test.each(['log', 'shards'])('that is missing beside %s is not made anew', async (folder) => {
     const disk = new SimDisk({ random: new Prng(1) });
     await disk.makeDirectory(`/data/${folder}`);
-    await expect(reopen(disk)).rejects.toThrow(
-      `${path} is damaged at offset 0: it is missing, though /data has ${folder}`,
-    );
+    await expect(reopen(disk)).rejects.toMatchObject({
+      code: 'CORRUPTION',
+      message: `${path} is missing, though /data holds data (${folder}): nobody can tell whose it is`,
+    });
   });
 });
 

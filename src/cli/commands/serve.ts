@@ -1,9 +1,12 @@
 /** `quorate serve`: one node, until it is told to stop. */
 import { readFileSync } from 'node:fs';
 
+import { QuorateError } from '../../base/errors.js';
+import type { Logger } from '../../env/logger.js';
 import { loadConfig, printConfig, type ConfigSources } from '../../node/config/config.js';
 import { configuredLogger } from '../../node/config/logger.js';
-import { serveNode } from '../../node/serve.js';
+import type { NodeOptions } from '../../node/options.js';
+import { serveNode, type RunningNode } from '../../node/serve.js';
 import { CommandFailure, describeFailure } from '../failure.js';
 import { printLine } from '../output.js';
 import { onStopSignal } from '../signals.js';
@@ -29,7 +32,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     return 0;
   }
   const logger = configuredLogger(config.logging);
-  const node = await serveNode(config.options, { logger });
+  const node = await startNode(config.options, logger);
   onStopSignal({
     stop: () => {
       logger.info('stopping', { drainMsMax: config.options.drainMsMax });
@@ -46,6 +49,16 @@ export async function serve(options: ServeOptions): Promise<number> {
     return 0;
   }
   throw new CommandFailure(`the node stopped: ${describeFailure(error)}`, { cause: error });
+}
+
+/** Nobody called an operation yet: outcome and hints for callers would only confuse. */
+async function startNode(options: NodeOptions, logger: Logger): Promise<RunningNode> {
+  try {
+    return await serveNode(options, { logger });
+  } catch (error) {
+    if (!(error instanceof QuorateError) || error.code === 'INTERNAL') throw error;
+    throw new CommandFailure(error.message, { cause: error });
+  }
 }
 
 function configSources(options: ServeOptions): ConfigSources {
