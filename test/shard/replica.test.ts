@@ -11,7 +11,7 @@ import { Replica } from '../../src/shard/replica.js';
 import type { ReplicaHost, ReplicaLog, Scheduled } from '../../src/shard/replica-host.js';
 import { NaiveEngine } from '../mvcc/naive-engine.js';
 import { TestLog, newHardState } from '../raft/replica.js';
-import { descriptor as executorDescriptor } from './executor-bench.js';
+import { descriptor as executorDescriptor } from './scripted-executor.js';
 
 const descriptor = {
   ...executorDescriptor,

@@ -38,7 +38,7 @@ export const descriptor: ShardDescriptor = {
   replicas: [{ replica: ReplicaId(1), node: NodeId(1) }],
 };
 
-export class ExecutorBench {
+export class ScriptedExecutor {
   readonly executor: KvExecutor;
   /** Requests for timestamps that the test has not answered. */
   readonly asked: { readonly count: number; readonly answer: Deferred<Timestamp> }[] = [];
@@ -55,9 +55,9 @@ export class ExecutorBench {
   readonly #listeners: ((leading: boolean) => void)[] = [];
   #turn: (() => void)[] = [];
 
-  static async make(limits: Partial<Limits> = {}): Promise<ExecutorBench> {
+  static async make(limits: Partial<Limits> = {}): Promise<ScriptedExecutor> {
     const machine = await StateMachine.create(new NaiveEngine(), utf8('descriptor'), { versionRetentionMs: 60_000 });
-    return new ExecutorBench(machine, { ...defaultLimits, ...limits });
+    return new ScriptedExecutor(machine, { ...defaultLimits, ...limits });
   }
 
   private constructor(machine: StateMachine, limits: Limits) {
