@@ -117,6 +117,7 @@ export class Node implements KvBackend, AdminBackend {
       nodeId,
       leader: () => placementReplica.leaderNode,
       local: this.#placementLeader,
+      waitingMax: limits.nodeOperationsInFlightMax,
       request,
     });
     const pageReads = new PageReads(limits.scansInFlightMax);

@@ -57,6 +57,14 @@ export class PeerLink {
     this.#options = options;
   }
 
+  get isReady(): boolean {
+    return this.#state.type === 'ready';
+  }
+
+  get isReady(): boolean {
+    return this.#state.type === 'ready';
+  }
+
   sendRaft(messages: readonly ShardMessage[]): void {
     const { limits } = this.#options;
     const ready = this.#ready();

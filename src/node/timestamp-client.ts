@@ -1,12 +1,14 @@
 /**
  * Timestamps for all shards of this node: what a turn asks for travels as one request to the placement leader, or is
- * served here when this node is it. While one request is under way, the next gathers.
+ * served here when this node is it. While one request is under way, the next gathers; so there is never more than one.
  */
+import { assert } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
 import { placementShardId, Timestamp } from '../base/ids.js';
 import type { NodeId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { PlacementLeader } from '../placement/placement-leader.js';
+import { timestampsPerRequestMax } from '../rpc/peer-messages.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { TimestampSource } from '../shard/write-batches.js';
 
@@ -15,7 +17,9 @@ export interface TimestampClientOptions {
   /** The placement leader's node, as far as known. */
   readonly leader: () => NodeId | undefined;
   readonly nodeId: NodeId;
-  readonly local: PlacementLeader;
+  readonly local: Pick<PlacementLeader, 'timestamps'>;
+  /** Calls that wait; more are refused. */
+  readonly waitingMax: number;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
 }
 
@@ -33,13 +37,18 @@ export class TimestampClient implements TimestampSource {
   readonly #options: TimestampClientOptions;
   #waiting: Waiting[] = [];
   #running = false;
+  /** The newest that was handed out. */
+  #newest = 0;
 
   constructor(options: TimestampClientOptions) {
     this.#options = options;
   }
 
-  /** Bounded by the operations in flight: each batch of a shard and each scan waits for one at a time. */
   request(count: number): Promise<Timestamp> {
+    assert(count >= 1 && count <= timestampsPerRequestMax, `${count} timestamps at once`);
+    if (this.#waiting.length >= this.#options.waitingMax) {
+      return Promise.reject(unavailable(new QuorateError('OVERLOADED', 'too many wait for timestamps')));
+    }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ count, resolve, reject });
       this.#run();
@@ -50,11 +59,21 @@ export class TimestampClient implements TimestampSource {
     if (this.#running || this.#waiting.length === 0) return;
     this.#running = true;
     this.#options.clock.endOfTurn(() => {
-      void this.#serve(this.#waiting.splice(0)).finally(() => {
+      void this.#serve(this.#takeRound()).finally(() => {
         this.#running = false;
         this.#run();
       });
     });
+  }
+
+  /** What waits, as far as one request may ask for. */
+  #takeRound(): readonly Waiting[] {
+    let taken = 0;
+    let count = 0;
+    while (taken < this.#waiting.length && count + this.#waiting[taken].count <= timestampsPerRequestMax) {
+      count += this.#waiting[taken++].count;
+    }
+    return this.#waiting.splice(0, taken);
   }
 
   async #serve(waiting: readonly Waiting[]): Promise<void> {
@@ -63,7 +82,8 @@ export class TimestampClient implements TimestampSource {
     const giveUpAtMs = clock.monotonicMs() + requestMsMax;
     for (;;) {
       try {
-        let first: number = await this.#ask(count, giveUpAtMs - clock.monotonicMs());
+        let first: number = this.#checked(await this.#ask(count, giveUpAtMs - clock.monotonicMs()));
+        this.#newest = first + count - 1;
         for (const request of waiting) {
           request.resolve(Timestamp(first));
           first += request.count;
@@ -72,18 +92,19 @@ export class TimestampClient implements TimestampSource {
       } catch (thrown) {
         const cause = QuorateError.from(thrown);
         if (!cause.retryable || clock.monotonicMs() + retryMs >= giveUpAtMs) {
-          const message = `no timestamp from the placement group: ${cause.message}`;
-          const error = new QuorateError('TIMESTAMP_UNAVAILABLE', message, {
-            cause,
-            shard: placementShardId,
-            retryAfterMs: retryMs,
-          });
+          const error = unavailable(cause);
           for (const request of waiting) request.reject(error);
           return;
         }
         await new Promise<void>((resolve) => clock.after(retryMs, resolve));
       }
     }
+  }
+
+  /** Rounds follow each other, so the oracle's answers do. Two writes with one timestamp would be one too many. */
+  #checked(first: Timestamp): Timestamp {
+    if (first > this.#newest) return first;
+    throw new QuorateError('INTERNAL', `the placement leader issued ${first}, when ${this.#newest} was issued before`);
   }
 
   /** A placement group that cannot answer must not keep every shard of this node waiting. */
@@ -102,8 +123,13 @@ export class TimestampClient implements TimestampSource {
     if (node === undefined) throw new QuorateError('NOT_LEADER', 'the placement group has no leader');
     if (node === nodeId) return this.#inTime(local.timestamps(count), timeoutMs);
     const response = await request(node, { type: 'timestamps', count }, timeoutMs);
-    if (response.type === 'timestamps') return response.first;
     if (response.type === 'failed') throw response.error;
-    throw new QuorateError('INTERNAL', `node ${node} answered a timestamp request with ${response.type}`);
+    if (response.type === 'timestamps' && response.count === count) return response.first;
+    throw new QuorateError('INTERNAL', `node ${node} answered a request for ${count} timestamps with something else`);
   }
+}
+
+function unavailable(cause: QuorateError): QuorateError {
+  const message = `no timestamp from the placement group: ${cause.message}`;
+  return new QuorateError('TIMESTAMP_UNAVAILABLE', message, { cause, shard: placementShardId, retryAfterMs: retryMs });
 }

@@ -1,0 +1,147 @@
+import { describe, expect, test } from 'vitest';
+import { defined } from '../../src/base/assert.js';
+import { QuorateError } from '../../src/base/errors.js';
+import { NodeId, Timestamp } from '../../src/base/ids.js';
+import { TimestampClient } from '../../src/node/timestamp-client.js';
+import type { TimestampClientOptions } from '../../src/node/timestamp-client.js';
+import { runTurns } from '../../src/platform/turns.js';
+import { type PeerResponse, timestampsPerRequestMax } from '../../src/rpc/peer-messages.js';
+import { MachineClock, SimClock } from '../../src/sim/clock.js';
+import { SimProcess } from '../../src/sim/process.js';
+import { Scheduler } from '../../src/sim/scheduler.js';
+
+type Issued = Extract<PeerResponse, { type: 'timestamps' }>;
+
+interface Asked {
+  readonly node: number;
+  readonly count: number;
+  readonly answer: (response: PeerResponse) => void;
+  readonly refuse: (error: QuorateError) => void;
+}
+
+/** A client on node 1; node 2 leads the placement group, and answers when the test says so. */
+class Bench {
+  readonly scheduler = new Scheduler(runTurns);
+  readonly asked: Asked[] = [];
+  readonly client: TimestampClient;
+  readonly ends: unknown[] = [];
+
+  constructor(changes: Partial<TimestampClientOptions> = {}) {
+    this.client = new TimestampClient({
+      clock: new SimClock(this.scheduler, new SimProcess(this.scheduler, 'node-1'), new MachineClock(this.scheduler)),
+      nodeId: NodeId(1),
+      leader: () => NodeId(2),
+      local: { timestamps: () => Promise.reject(new Error('this node does not lead')) },
+      waitingMax: 10,
+      request: (node, body, _timeoutMs) =>
+        new Promise((answer, refuse) => {
+          this.asked.push({ node, count: body.type === 'timestamps' ? body.count : 0, answer, refuse });
+        }),
+      ...changes,
+    });
+  }
+
+  /** All in one turn. */
+  request(...counts: number[]): Promise<void> {
+    this.scheduler.schedule(0, 'asks', () => {
+      for (const count of counts) {
+        const place = this.ends.push(undefined) - 1;
+        this.client.request(count).then(
+          (first) => (this.ends[place] = first),
+          (error: unknown) => (this.ends[place] = error),
+        );
+      }
+    });
+    return this.run(1);
+  }
+
+  async answer(index: number, response: Partial<Issued>): Promise<void> {
+    const { answer, count } = defined(this.asked[index], 'request');
+    answer({ type: 'timestamps', first: Timestamp(1), count, ...response });
+    await this.run(1);
+  }
+
+  run(ms: number): Promise<void> {
+    return this.scheduler.run(this.scheduler.nowMs + ms);
+  }
+
+  get counts(): number[] {
+    return this.asked.map(({ count }) => count);
+  }
+}
+
+describe('timestamps', () => {
+  test('for all that a turn asks for travel as one request, and each gets its part', async () => {
+    const bench = new Bench();
+    await bench.request(3, 1, 2);
+    expect(bench.asked).toMatchObject([{ node: 2, count: 6 }]);
+    await bench.answer(0, { first: Timestamp(100) });
+    expect(bench.ends).toEqual([100, 103, 104]);
+  });
+
+  test('are asked for once at a time: what comes meanwhile gathers', async () => {
+    const bench = new Bench();
+    await bench.request(1);
+    await bench.request(2);
+    await bench.request(3);
+    expect(bench.counts).toEqual([1]);
+    await bench.answer(0, { first: Timestamp(7) });
+    expect(bench.counts).toEqual([1, 5]);
+    await bench.answer(1, { first: Timestamp(8) });
+    expect(bench.ends).toEqual([7, 8, 10]);
+  });
+
+  test('are refused when too many wait', async () => {
+    const bench = new Bench({ waitingMax: 2 });
+    await bench.request(1, 1, 1);
+    expect(bench.ends[2]).toMatchObject({ code: 'TIMESTAMP_UNAVAILABLE', outcome: 'notApplied', retryable: true });
+    expect(bench.counts).toEqual([2]);
+  });
+
+  test('beyond what one request may ask for wait for the next', async () => {
+    const bench = new Bench();
+    await bench.request(timestampsPerRequestMax - 1, 2, 1);
+    expect(bench.counts).toEqual([timestampsPerRequestMax - 1]);
+    await bench.answer(0, {});
+    expect(bench.counts).toEqual([timestampsPerRequestMax - 1, 3]);
+  });
+
+  test.each<[string, Partial<Issued>, string]>([
+    ['fewer than asked for', { count: 1, first: Timestamp(50) }, 'with something else'],
+    ['that were issued before', { first: Timestamp(11) }, 'issued 11, when 11 was issued before'],
+  ])('%s are not used', async (_what, response, reason) => {
+    const bench = new Bench();
+    await bench.request(2);
+    await bench.answer(0, { first: Timestamp(10) });
+    await bench.request(2);
+    await bench.answer(1, response);
+    expect(bench.ends[1]).toMatchObject({ code: 'TIMESTAMP_UNAVAILABLE', outcome: 'notApplied' });
+    expect((bench.ends[1] as Error).message).toContain(reason);
+  });
+
+  test('are asked for again where another node may lead, for a second', async () => {
+    const bench = new Bench();
+    await bench.request(1);
+    const refusal = new QuorateError('NOT_LEADER', 'not me');
+    defined(bench.asked[0], 'request').refuse(refusal);
+    await bench.run(30);
+    expect(bench.counts).toEqual([1, 1]);
+    await bench.answer(1, { first: Timestamp(9) });
+    expect(bench.ends).toEqual([9]);
+    await bench.request(1);
+    for (let tries = 0; tries < 200 && bench.ends[1] === undefined; tries++) {
+      bench.asked.at(-1)?.refuse(refusal);
+      await bench.run(10);
+    }
+    expect(bench.ends[1]).toMatchObject({ code: 'TIMESTAMP_UNAVAILABLE', shard: 0, retryAfterMs: 20 });
+    expect(bench.scheduler.nowMs).toBeLessThan(1200);
+  });
+
+  test('come from this node when it leads, and are given up when they do not come', async () => {
+    const bench = new Bench({ leader: () => NodeId(1), local: { timestamps: () => new Promise(() => undefined) } });
+    await bench.request(1);
+    await bench.run(1100);
+    expect(bench.asked).toEqual([]);
+    expect(bench.ends[0]).toMatchObject({ code: 'TIMESTAMP_UNAVAILABLE' });
+  });
+});
