@@ -1,6 +1,6 @@
 /**
  * Every bound of the system, in one place. A queue, cache, batch or window that is not bounded by one of these is a
- * defect. `checkLimits` asserts at start how they relate, so that a configured value cannot make two of them disagree.
+ * defect. `brokenLimits` says how they relate: looked at at start, so that configured values cannot disagree.
  */
 import { assert } from './assert.js';
 
@@ -97,38 +97,77 @@ export const defaultLimits: Limits = {
   staleReadMsMax: 10_000,
 };
 
-/** Asserts how limits relate. Messages name both sides. */
-export function checkLimits(limits: Limits): void {
+/** A rule between limits that does not hold. The message names both sides. */
+export interface BrokenLimits {
+  readonly limits: readonly (keyof Limits)[];
+  readonly message: string;
+}
+
+/** Every rule between limits that these break. */
+export function brokenLimits(limits: Limits): readonly BrokenLimits[] {
   const perOperationOverhead = 256;
   const largestOperation = limits.keyBytesMax + limits.valueBytesMax + perOperationOverhead;
-  assert(limits.keyBytesMax >= 1, 'keyBytesMax must be at least 1');
-  assert(largestOperation <= limits.requestBytesMax, 'requestBytesMax must hold one key and value of maximal size');
-  assert(largestOperation <= limits.entryBytesMax, 'entryBytesMax must hold one key and value of maximal size');
-  assert(limits.entryBytesMax <= limits.uncommittedBytesMax, 'uncommittedBytesMax must hold one entry');
-  assert(
+  const broken: BrokenLimits[] = [];
+  const rule = (holds: boolean, names: readonly (keyof Limits)[], message: string): void => {
+    if (!holds) broken.push({ limits: names, message });
+  };
+  rule(limits.keyBytesMax >= 1, ['keyBytesMax'], 'keyBytesMax must be at least 1');
+  rule(limits.scansInFlightMax >= 1, ['scansInFlightMax'], 'scansInFlightMax must be at least 1');
+  rule(
+    largestOperation <= limits.requestBytesMax,
+    ['requestBytesMax', 'keyBytesMax', 'valueBytesMax'],
+    'requestBytesMax must hold one key and value of maximal size',
+  );
+  rule(
+    largestOperation <= limits.entryBytesMax,
+    ['entryBytesMax', 'keyBytesMax', 'valueBytesMax'],
+    'entryBytesMax must hold one key and value of maximal size',
+  );
+  rule(
+    limits.entryBytesMax <= limits.uncommittedBytesMax,
+    ['uncommittedBytesMax', 'entryBytesMax'],
+    'uncommittedBytesMax must hold one entry of entryBytesMax',
+  );
+  rule(
     limits.entryBytesMax <= limits.segmentBytesMax / 4,
-    'a segment must hold at least four entries of maximal size',
+    ['segmentBytesMax', 'entryBytesMax'],
+    'segmentBytesMax: a segment must hold at least four entries of entryBytesMax',
   );
-  assert(
+  rule(
     limits.entryBytesMax + limits.appendBytesMax + perOperationOverhead <= limits.peerFrameBytesMax,
-    'peerFrameBytesMax must hold an append message with one entry of maximal size',
+    ['peerFrameBytesMax', 'entryBytesMax', 'appendBytesMax'],
+    'peerFrameBytesMax must hold an append message of appendBytesMax with one entry of entryBytesMax',
   );
-  assert(
+  rule(
     limits.requestBytesMax + perOperationOverhead <= limits.peerFrameBytesMax,
-    'peerFrameBytesMax must hold a forwarded request',
+    ['peerFrameBytesMax', 'requestBytesMax'],
+    'peerFrameBytesMax must hold a forwarded request of requestBytesMax',
   );
-  assert(
-    limits.entryBytesMax * 16 <= limits.nodeMemtableBytesMax,
-    'nodeMemtableBytesMax must hold sixteen entries of maximal size',
-  );
-  assert(limits.peerFrameBytesMax <= limits.peerQueueBytesMax, 'peerQueueBytesMax must hold one frame');
-  assert(
-    limits.shardOperationsInFlightMax <= limits.nodeOperationsInFlightMax,
-    'nodeOperationsInFlightMax must cover a shard',
-  );
-  assert(limits.scansInFlightMax >= 1, 'scansInFlightMax must be at least 1');
-  assert(
+  rule(
     limits.scanPageBytesMax + largestOperation <= limits.peerFrameBytesMax,
-    'peerFrameBytesMax must hold a page of a scan',
+    ['peerFrameBytesMax', 'scanPageBytesMax', 'keyBytesMax', 'valueBytesMax'],
+    'peerFrameBytesMax must hold a page of a scan of scanPageBytesMax and one more record',
   );
+  rule(
+    limits.peerFrameBytesMax <= limits.peerQueueBytesMax,
+    ['peerQueueBytesMax', 'peerFrameBytesMax'],
+    'peerQueueBytesMax must hold one frame of peerFrameBytesMax',
+  );
+  rule(
+    limits.entryBytesMax * 16 <= limits.nodeMemtableBytesMax,
+    ['nodeMemtableBytesMax', 'entryBytesMax'],
+    'nodeMemtableBytesMax must hold sixteen entries of entryBytesMax',
+  );
+  rule(
+    limits.shardOperationsInFlightMax <= limits.nodeOperationsInFlightMax,
+    ['nodeOperationsInFlightMax', 'shardOperationsInFlightMax'],
+    'nodeOperationsInFlightMax must cover shardOperationsInFlightMax',
+  );
+  return broken;
+}
+
+/** Asserts that limits agree with each other. */
+export function checkLimits(limits: Limits): void {
+  const broken = brokenLimits(limits);
+  assert(broken.length === 0, broken.map(({ message }) => message).join('; '));
 }

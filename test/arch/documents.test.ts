@@ -1,6 +1,7 @@
 /** What documents say about settings and commands is held against the program. */
 import { describe, expect, test } from 'vitest';
 
+import { clientSettings } from '../../src/client/options.js';
 import { settings } from '../../src/node/config/schema.js';
 import { loadConfig } from '../../src/node/config/config.js';
 import { read } from './files.js';
@@ -54,6 +55,18 @@ describe('docs/configuration.md', () => {
   test('has a file that is valid', () => {
     const yaml = /## A file\n\n```yaml\n([\s\S]*?)```/.exec(read('docs/configuration.md'))?.[1] ?? '';
     expect(loadConfig({ file: { name: 'configuration.md', text: yaml } }).options.cluster.name).toBe('orders');
+  });
+});
+
+describe('docs/client.md', () => {
+  test('has every option of connect, with its default', () => {
+    const { endpoints, ...defaultsOfClient } = clientSettings({ endpoints: ['host:1'] });
+    const documented = [...read('docs/client.md').matchAll(/^\| `(\w+)` \| (\d+|required) \|/gm)];
+    expect(endpoints).toHaveLength(1);
+    expect(Object.fromEntries(documented.map(([, option, value]) => [option, value]))).toEqual({
+      endpoints: 'required',
+      ...Object.fromEntries(Object.entries(defaultsOfClient).map(([option, value]) => [option, String(value)])),
+    });
   });
 });
 

@@ -47,10 +47,11 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
   ]);
   const parsed = configSchema.safeParse(withDefaultReplication(merged.tree));
   const issues = [...merged.issues, ...(parsed.success ? [] : parsed.error.issues.flatMap((i) => toIssues(i, merged)))];
-  if (parsed.success) {
-    for (const { path, message } of brokenRelations(parsed.data)) {
-      issues.push({ path, message, origin: originAround(path, merged) });
-    }
+  const invalid = new Set(parsed.success ? [] : parsed.error.issues.map(({ path }) => settingAround(pathText(path))));
+  const whole = parsed.success ? parsed.data : parseWithout(invalid, merged.tree);
+  for (const { path, message, settings } of brokenRelations(whole)) {
+    if (settings.some((setting) => invalid.has(setting))) continue;
+    issues.push({ path, message, origin: originAround(path, merged) });
   }
   if (issues.length > 0 || !parsed.success) throw new ConfigError(issues);
   return toNodeConfig(parsed.data);
@@ -63,16 +64,40 @@ function withDefaultReplication(tree: Record<string, unknown>): Record<string, u
   return { ...tree, cluster: isSingle ? { replicationFactor: 1, ...cluster } : cluster };
 }
 
+/** Stand for what has no default, so that the rules between other settings can be looked at. */
+const placeholders = {
+  nodeId: 1,
+  dataDirectory: '.',
+  cluster: { nodes: [{ id: 1, clientAddress: 'placeholder:1', peerAddress: 'placeholder:2' }] },
+};
+
+/** The configuration with defaults and placeholders for the settings that are not valid. */
+function parseWithout(invalid: ReadonlySet<string>, tree: Record<string, unknown>): ParsedConfig {
+  const kept = structuredClone(tree);
+  for (const setting of invalid) {
+    const keys = setting.split('.');
+    const leaf = keys.pop() ?? setting;
+    const section = keys.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], kept);
+    if (section !== undefined) delete (section as Record<string, unknown>)[leaf];
+  }
+  const cluster = { ...placeholders.cluster, ...(kept.cluster as Record<string, unknown> | undefined) };
+  return configSchema.parse(withDefaultReplication({ ...placeholders, ...kept, cluster }));
+}
+
 function pathText(path: readonly PropertyKey[]): string {
   let text = '';
   for (const key of path) text += typeof key === 'number' ? `[${key}]` : `${text === '' ? '' : '.'}${String(key)}`;
   return text;
 }
 
-/** Origin of the setting at `path` or of the list that holds it. */
-function originAround(path: string, merged: MergedLayers): string | undefined {
+/** The setting at `path`: a list is one setting. */
+function settingAround(path: string): string {
   const list = path.indexOf('[');
-  return merged.originOf(list < 0 ? path : path.slice(0, list));
+  return list < 0 ? path : path.slice(0, list);
+}
+
+function originAround(path: string, merged: MergedLayers): string | undefined {
+  return merged.originOf(settingAround(path));
 }
 
 const nodeFields = ['id', 'clientAddress', 'peerAddress'];

@@ -1,11 +1,12 @@
 /** Rules between settings that are each valid alone. Reports every broken one, by the path of the setting to change. */
-import { AssertionError } from '../../base/assert.js';
-import { checkLimits } from '../../base/limits.js';
+import { brokenLimits } from '../../base/limits.js';
 import type { ParsedConfig } from './schema.js';
 
 export interface BrokenRelation {
   readonly path: string;
   readonly message: string;
+  /** Every setting that the rule is about: where one of them is not valid alone, the rule says nothing. */
+  readonly settings: readonly string[];
 }
 
 export function brokenRelations(config: ParsedConfig): BrokenRelation[] {
@@ -28,27 +29,30 @@ function clusterRelations({ cluster, nodeId }: ParsedConfig): BrokenRelation[] {
       broken.push({
         path: `cluster.nodes[${position}].id`,
         message: `${node.id} is also the id of cluster.nodes[${first}]`,
+        settings: ['cluster.nodes'],
       });
     for (const field of ['clientAddress', 'peerAddress'] as const) {
       const path = `cluster.nodes[${position}].${field}`;
       const other = addressSeen.get(node[field]);
       if (other === undefined) addressSeen.set(node[field], path);
-      else broken.push({ path, message: `${node[field]} is also ${other}` });
+      else broken.push({ path, message: `${node[field]} is also ${other}`, settings: ['cluster.nodes'] });
     }
   });
   if (!idSeen.has(nodeId)) {
     const ids = [...idSeen.keys()].sort((a, b) => a - b).join(', ');
-    broken.push({ path: 'nodeId', message: `${nodeId} is not in cluster.nodes, which has ${ids}` });
+    const message = `${nodeId} is not in cluster.nodes, which has ${ids}`;
+    broken.push({ path: 'nodeId', message, settings: ['nodeId', 'cluster.nodes'] });
   }
   const { replicationFactor, nodes } = cluster;
+  const path = 'cluster.replicationFactor';
   if (replicationFactor > nodes.length) {
     const message = `${replicationFactor} replicas need as many nodes, and cluster.nodes has ${nodes.length}`;
-    broken.push({ path: 'cluster.replicationFactor', message });
+    broken.push({ path, message, settings: [path, 'cluster.nodes'] });
   }
   if (replicationFactor % 2 === 0) {
     const fewer = replicationFactor - 1;
     const message = `must be odd: ${replicationFactor} replicas survive the loss of no more nodes than ${fewer}`;
-    broken.push({ path: 'cluster.replicationFactor', message });
+    broken.push({ path, message, settings: [path] });
   }
   return broken;
 }
@@ -56,33 +60,34 @@ function clusterRelations({ cluster, nodeId }: ParsedConfig): BrokenRelation[] {
 function listenRelations(config: ParsedConfig): BrokenRelation[] {
   const { clientListen, peerListen } = config;
   if (clientListen === undefined || clientListen !== peerListen) return [];
-  return [{ path: 'peerListen', message: `${peerListen} is also clientListen` }];
+  const message = `${peerListen} is also clientListen`;
+  return [{ path: 'peerListen', message, settings: ['peerListen', 'clientListen'] }];
 }
 
 function timingRelations({ raft, requestTimeoutMsDefault, requestTimeoutMsMax }: ParsedConfig): BrokenRelation[] {
   const broken: BrokenRelation[] = [];
   if (raft.heartbeatTicks >= raft.electionTicksMin) {
-    const message = `${raft.heartbeatTicks} must be below raft.electionTicksMin (${raft.electionTicksMin})`;
-    broken.push({ path: 'raft.heartbeatTicks', message: `${message}, or followers give up on a live leader` });
+    const message = `${raft.heartbeatTicks} must be below raft.electionTicksMin (${raft.electionTicksMin}), or followers give up on a live leader`;
+    const settings = ['raft.heartbeatTicks', 'raft.electionTicksMin'];
+    broken.push({ path: settings[0], message, settings });
   }
   if (raft.electionTicksMin >= raft.electionTicksMax) {
-    const message = `${raft.electionTicksMin} must be below raft.electionTicksMax (${raft.electionTicksMax})`;
-    broken.push({ path: 'raft.electionTicksMin', message: `${message}, or candidates split the vote again and again` });
+    const message = `${raft.electionTicksMin} must be below raft.electionTicksMax (${raft.electionTicksMax}), or candidates split the vote again and again`;
+    const settings = ['raft.electionTicksMin', 'raft.electionTicksMax'];
+    broken.push({ path: settings[0], message, settings });
   }
   if (requestTimeoutMsDefault > requestTimeoutMsMax) {
     const message = `${requestTimeoutMsDefault} must be at most requestTimeoutMsMax (${requestTimeoutMsMax})`;
-    broken.push({ path: 'requestTimeoutMsDefault', message });
+    const settings = ['requestTimeoutMsDefault', 'requestTimeoutMsMax'];
+    broken.push({ path: settings[0], message, settings });
   }
   return broken;
 }
 
-/** `checkLimits` stops at the first; its messages name both sides. */
 function limitRelations({ limits }: ParsedConfig): BrokenRelation[] {
-  try {
-    checkLimits(limits);
-    return [];
-  } catch (error) {
-    if (!(error instanceof AssertionError)) throw error;
-    return [{ path: 'limits', message: error.message }];
-  }
+  return brokenLimits(limits).map(({ limits: names, message }) => ({
+    path: 'limits',
+    message,
+    settings: names.map((name) => `limits.${name}`),
+  }));
 }

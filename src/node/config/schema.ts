@@ -17,17 +17,14 @@ function bytesFromText(value: unknown): unknown {
   return match === null ? value : Number(match[1]) * byteUnits[match[2]];
 }
 
-function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): z.ZodType<number> {
-  const expected = max === Number.MAX_SAFE_INTEGER ? `at least ${min}` : `from ${min} to ${max}`;
-  return z
-    .number(`expected a whole number ${expected}`)
-    .refine(
-      (value) => Number.isSafeInteger(value) && value >= min && value <= max,
-      `expected a whole number ${expected}`,
-    );
+function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER, expected?: string): z.ZodType<number> {
+  const range = max === Number.MAX_SAFE_INTEGER ? `at least ${min}` : `from ${min} to ${max}`;
+  const message = expected ?? `expected a whole number ${range}`;
+  return z.number(message).refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, message);
 }
 
-const bytes = z.preprocess(bytesFromText, wholeNumber(1));
+const bytesRule = 'expected bytes: a whole number like 65536, or one with B, KiB, MiB or GiB like 64MiB';
+const bytes = z.preprocess(bytesFromText, wholeNumber(1, Number.MAX_SAFE_INTEGER, bytesRule));
 /** A day: no wait of this program is sensibly longer. */
 const milliseconds = wholeNumber(1, 86_400_000);
 

@@ -179,8 +179,8 @@ describe('a configuration that is refused', () => {
         'clientListen (QUORATE_CLIENT_LISTEN): expected host:port (an IPv6 host in brackets, a port from 1 to 65535)',
         'drainMsMax (QUORATE_DRAIN_MS_MAX): expected a whole number from 1 to 86400000',
         'backgroundThreads (flag): expected a whole number from 1 to 64',
-        'limits.keyBytesMax (node.yaml): expected a whole number at least 1',
-        'limits.memtableBytesMax (node.yaml): expected a whole number at least 1',
+        'limits.keyBytesMax (node.yaml): expected bytes: a whole number like 65536, or one with B, KiB, MiB or GiB like 64MiB',
+        'limits.memtableBytesMax (node.yaml): expected bytes: a whole number like 65536, or one with B, KiB, MiB or GiB like 64MiB',
         'logging.level (node.yaml): expected one of debug, info, warn, error',
       ],
     ],
@@ -225,7 +225,48 @@ describe('a configuration that is refused', () => {
     [
       'limits that disagree',
       { ...file(minimal), flags: ['limits.valueBytesMax=64MiB'] },
-      ['limits: requestBytesMax must hold one key and value of maximal size'],
+      [
+        'limits: requestBytesMax must hold one key and value of maximal size',
+        'limits: entryBytesMax must hold one key and value of maximal size',
+        'limits: peerFrameBytesMax must hold a page of a scan of scanPageBytesMax and one more record',
+      ],
+    ],
+    [
+      'a size in a unit that is not known',
+      { ...file(minimal), flags: ['limits.blockCacheBytesMax=8XB'] },
+      [
+        'limits.blockCacheBytesMax (flag): expected bytes: a whole number like 65536, or one with B, KiB, MiB or GiB like 64MiB',
+      ],
+    ],
+    [
+      'values that are not valid and values that disagree, at once',
+      {
+        flags: [
+          'nodeId=x',
+          'drainMsMax=soon',
+          'raft.electionTicksMin=20',
+          'raft.heartbeatTicks=none',
+          'cluster.replicationFactor=2',
+          'limits.keyBytesMax=-1',
+          'limits.peerQueueBytesMax=1KiB',
+        ],
+      },
+      [
+        'cluster.nodes: must be given',
+        'nodeId (flag): expected a whole number at least 1',
+        'dataDirectory: must be given',
+        'drainMsMax (flag): expected a whole number from 1 to 86400000',
+        'raft.heartbeatTicks (flag): expected a whole number from 1 to 10000',
+        'limits.keyBytesMax (flag): expected bytes: a whole number like 65536, or one with B, KiB, MiB or GiB like 64MiB',
+        'cluster.replicationFactor (flag): must be odd: 2 replicas survive the loss of no more nodes than 1',
+        'raft.electionTicksMin (flag): 20 must be below raft.electionTicksMax (20), or candidates split the vote again and again',
+        'limits: peerQueueBytesMax must hold one frame of peerFrameBytesMax',
+      ],
+    ],
+    [
+      'unknown keys and settings that disagree, at once',
+      { ...file(`${minimal}colour: red\nnodeId: 9\n`.replace('nodeId: 2\n', '')) },
+      ['colour (node.yaml): unknown key', 'nodeId (node.yaml): 9 is not in cluster.nodes, which has 1, 2, 3'],
     ],
   ];
 
