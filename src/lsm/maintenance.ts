@@ -229,6 +229,14 @@ export class Maintenance {
     await this.#space.run('edit of the manifest', () => this.#versions.apply(edit));
   }
 
+  /** Makes an edit that is neither a flush nor a compaction. If that fails, the tree has failed. */
+  async adopt(edit: VersionEdit): Promise<void> {
+    const adopted = this.#applyEdit(edit);
+    await this.#guard(adopted);
+    await adopted;
+    this.wake();
+  }
+
   async #compactAll(): Promise<void> {
     for (;;) {
       this.#closing.signal.throwIfAborted();

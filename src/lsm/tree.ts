@@ -7,7 +7,9 @@ import type { Disk } from '../env/disk.js';
 import type { Logger } from '../env/logger.js';
 import { TreeClosedError } from './background-errors.js';
 import type { BlockCache } from './block-cache.js';
+import { allKeys, writeCheckpoint } from './checkpoint.js';
 import type { Found } from './entry.js';
+import { checkForeignTables, linkTables } from './ingest.js';
 import type { EntryIterator, KeyBounds } from './iterator/entry-iterator.js';
 import { MergingIterator } from './iterator/merging-iterator.js';
 import {
@@ -20,7 +22,7 @@ import { Maintenance, type MaintenanceStats } from './maintenance.js';
 import type { BudgetMember, MemtableBudget } from './memtable/memtable-budget.js';
 import { MemtableQueue } from './memtable/memtable-queue.js';
 import { verifySstable } from './sstable/verify-sstable.js';
-import type { TreeBatch } from './tree-batch.js';
+import { TreeBatch } from './tree-batch.js';
 import { treeOptions, type TreeOptions } from './tree-options.js';
 import { currentFileName } from './version/file-names.js';
 import { totalBytes } from './version/levels.js';
@@ -68,12 +70,15 @@ export class Tree {
   readonly #versions: VersionSet;
   readonly #maintenance: Maintenance;
   readonly #options: TreeOptions;
+  readonly #disk: Disk;
   readonly #budget: MemtableBudget;
   readonly #budgetMember: BudgetMember;
   readonly #durableCallbacks: ((appliedIndex: LogIndex) => void)[] = [];
   readonly #failureCallbacks: ((error: Error) => void)[] = [];
   /** Calls of `flush` that wait until that index is durable. */
   #flushWaiters: { readonly appliedIndex: LogIndex; readonly done: Deferred<void> }[] = [];
+  /** While tables are taken in: the safe point that is to hold afterwards. */
+  #safePointAfterIngest: Timestamp | undefined;
   #closed = false;
 
   /** Whether there is a tree in the folder. One whose creation a crash interrupted does not count. */
@@ -99,6 +104,7 @@ export class Tree {
   private constructor(versions: VersionSet, resources: TreeResources, options: TreeOptions) {
     this.#versions = versions;
     this.#options = options;
+    this.#disk = resources.disk;
     this.#budget = resources.memtableBudget;
     this.#memtables = new MemtableQueue(versions.durableAppliedIndex, this.#budget);
     this.#maintenance = new Maintenance(this.#memtables, versions, resources, options, {
@@ -134,6 +140,7 @@ export class Tree {
    */
   write(batch: TreeBatch, appliedIndex: LogIndex): void {
     assert(!this.#closed, 'a write to a closed tree');
+    assert(this.#safePointAfterIngest === undefined, 'a write while tables are ingested');
     if (this.failure !== undefined) throw this.failure;
     this.#memtables.write(batch, appliedIndex);
     if (this.#memtables.active.bytes >= this.#options.memtableBytesMax) this.#seal();
@@ -194,7 +201,8 @@ export class Tree {
    * replaced may go, and so may tombstones at or below it that hide nothing. Lower than before: no effect.
    */
   setSafePoint(version: Timestamp): void {
-    this.#maintenance.setSafePoint(version);
+    if (this.#safePointAfterIngest === undefined) this.#maintenance.setSafePoint(version);
+    else if (version > this.#safePointAfterIngest) this.#safePointAfterIngest = version;
   }
 
   /** Makes durable all that is written until now. */
@@ -208,6 +216,59 @@ export class Tree {
     this.#flushWaiters.push({ appliedIndex, done });
     this.#maintenance.wake();
     await done.promise;
+  }
+
+  /**
+   * Makes a tree of its own in a new folder of the same file system, durable when this resolves, that has all that is
+   * written until now, at least, of the keys within `bounds`. It takes no space but for what compactions rewrite.
+   * Resolves to its `durableAppliedIndex`. Rejects with a DiskError `exists` if there is something at `directory`; what a
+   * crash leaves there is a whole tree, or none (see {@link exists}) and to be removed.
+   */
+  async checkpoint(directory: string, bounds: KeyBounds = allKeys): Promise<LogIndex> {
+    await this.flush();
+    const version = this.#versions.current;
+    const appliedIndex = this.durableAppliedIndex;
+    version.retain();
+    try {
+      await writeCheckpoint(this.#disk, directory, { version, appliedIndex, bounds });
+      return appliedIndex;
+    } finally {
+      version.release();
+    }
+  }
+
+  /**
+   * Takes in the entries of tables from elsewhere, all or none of them, as if they were written now as one batch with
+   * that index; of equal entries those of later tables count. The files are read whole and checked first; they must be on
+   * the tree's file system and never change, and keep their own names. Durable when this resolves. No write meanwhile.
+   * Rejects with a CorruptionError or IngestError that names a file, and then nothing has happened.
+   */
+  async ingest(paths: readonly string[], appliedIndex: LogIndex): Promise<void> {
+    assert(this.#safePointAfterIngest === undefined, 'tables are ingested already');
+    assert(appliedIndex > this.appliedIndex, `applied index ${appliedIndex} after ${this.appliedIndex}`);
+    const { safePoint } = this.#maintenance;
+    // A tombstone that the new entries are newer than hides nothing of them, and no other may go before they are seen.
+    this.#safePointAfterIngest = safePoint;
+    try {
+      const checked = await checkForeignTables(this.#disk, paths, { safePoint });
+      await this.flush();
+      const added = await linkTables(this.#disk, checked, {
+        directory: this.#versions.directory,
+        firstNumber: this.#versions.takeFileNumbers(checked.length),
+        pathOf: (number) => this.#versions.tablePath(number),
+      });
+      await this.#maintenance.adopt({
+        removed: [],
+        added: added.map((table) => ({ level: 0, table })),
+        appliedIndex,
+      });
+      this.#memtables.write(new TreeBatch(), appliedIndex);
+      this.#flushed(appliedIndex);
+    } finally {
+      const after = this.#safePointAfterIngest;
+      this.#safePointAfterIngest = undefined;
+      this.setSafePoint(after);
+    }
   }
 
   #flushed(durable: LogIndex): void {

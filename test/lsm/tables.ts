@@ -13,6 +13,7 @@ export function table(text: string): TableMetadata {
     number: Number(number),
     bytes: Number(bytes),
     fingerprint: 0,
+    trimmed: false,
     entries: 1,
     keys: 1,
     tombstones: 0,

@@ -8,8 +8,8 @@
  * table that is sound in itself and stands in the wrong place.
  */
 import { maskedCrc32 } from '../../base/checksum.js';
-import { ByteReader, ByteWriter, DecodeError } from '../../base/coding.js';
-import { copyBytes, equalBytes, utf8 } from '../../base/bytes.js';
+import { ByteReader, ByteWriter, DecodeError, getU32 } from '../../base/coding.js';
+import { compareBytes, copyBytes, equalBytes, utf8 } from '../../base/bytes.js';
 import { Timestamp } from '../../base/ids.js';
 
 const sstableMagic = utf8('QRTABLE\n');
@@ -62,6 +62,11 @@ export interface TableMetadata extends TableProperties {
   readonly bytes: number;
   /** The checksum in the table's footer, and by it that of every byte of the table. */
   readonly fingerprint: number;
+  /**
+   * Whether the tree has only a part of the file: `smallestKey` and `largestKey` are then those of the part, and within
+   * what the table says of itself. All counts and versions are those of the file.
+   */
+  readonly trimmed: boolean;
 }
 
 /** In the index, the value of the entry that stands for a data block. */
@@ -85,6 +90,11 @@ export function encodeFooter(footer: Footer): { bytes: Uint8Array; fingerprint: 
   const fingerprint = maskedCrc32(writer.view());
   writer.u32(fingerprint).raw(sstableMagic);
   return { bytes: writer.finish(), fingerprint };
+}
+
+/** What the footer says to be its table's fingerprint; the rest of it must agree. */
+export function fingerprintOf(footer: Uint8Array): number {
+  return getU32(footer, footerBytes - sstableMagic.length - 4);
 }
 
 /** Throws a {@link DecodeError} unless this is the footer with that fingerprint. */
@@ -132,6 +142,20 @@ export function decodeProperties(reader: ByteReader): TableProperties {
 }
 
 export function equalProperties(a: TableProperties, b: TableProperties): boolean {
+  return equalCounts(a, b) && equalBytes(a.smallestKey, b.smallestKey) && equalBytes(a.largestKey, b.largestKey);
+}
+
+/** Whether the table with these properties can be the one that a manifest means. */
+export function isTableOf(metadata: TableMetadata, properties: TableProperties): boolean {
+  if (!metadata.trimmed) return equalProperties(metadata, properties);
+  return (
+    equalCounts(metadata, properties) &&
+    compareBytes(properties.smallestKey, metadata.smallestKey) <= 0 &&
+    compareBytes(metadata.largestKey, properties.largestKey) <= 0
+  );
+}
+
+function equalCounts(a: TableProperties, b: TableProperties): boolean {
   return (
     a.entries === b.entries &&
     a.keys === b.keys &&
@@ -139,8 +163,6 @@ export function equalProperties(a: TableProperties, b: TableProperties): boolean
     a.rawBytes === b.rawBytes &&
     a.dataBytes === b.dataBytes &&
     a.storedBytes === b.storedBytes &&
-    equalBytes(a.smallestKey, b.smallestKey) &&
-    equalBytes(a.largestKey, b.largestKey) &&
     a.smallestVersion === b.smallestVersion &&
     a.largestVersion === b.largestVersion
   );

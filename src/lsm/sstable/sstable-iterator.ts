@@ -1,10 +1,10 @@
-import { compareBytes } from '../../base/bytes.js';
+import { compareBytes, keySuccessor } from '../../base/bytes.js';
 import { assert, defined } from '../../base/assert.js';
 import type { Timestamp } from '../../base/ids.js';
 import type { Kind } from '../entry.js';
 import type { EntryIterator, KeyBounds, Pending } from '../iterator/entry-iterator.js';
 import { BlockCursor } from './block-cursor.js';
-import { decodeBlockHandle, type BlockHandle } from './sstable-format.js';
+import { decodeBlockHandle, type BlockHandle, type TableMetadata } from './sstable-format.js';
 import type { SstableReader } from './sstable-reader.js';
 
 /** Walks over one table: a cursor in the index, and one in the data block that it points to. */
@@ -20,7 +20,7 @@ export class SstableIterator implements EntryIterator {
 
   constructor(table: SstableReader, bounds: KeyBounds, reverse: boolean) {
     this.#table = table;
-    this.#bounds = bounds;
+    this.#bounds = table.metadata.trimmed ? within(bounds, table.metadata) : bounds;
     this.#reverse = reverse;
   }
 
@@ -133,4 +133,13 @@ export class SstableIterator implements EntryIterator {
     const key = this.#current.key;
     return this.#reverse ? compareBytes(key, lower) >= 0 : upper === undefined || compareBytes(key, upper) < 0;
   }
+}
+
+/** The bounds without what the tree does not have of the table. */
+function within({ lower, upper }: KeyBounds, { smallestKey, largestKey }: TableMetadata): KeyBounds {
+  const end = keySuccessor(largestKey);
+  return {
+    lower: compareBytes(lower, smallestKey) < 0 ? smallestKey : lower,
+    upper: upper === undefined || compareBytes(upper, end) > 0 ? end : upper,
+  };
 }

@@ -1,3 +1,4 @@
+import { compareBytes } from '../../base/bytes.js';
 import { maskedCrc32 } from '../../base/checksum.js';
 import { ByteReader, DecodeError } from '../../base/coding.js';
 import { CorruptionError } from '../../base/errors.js';
@@ -118,6 +119,7 @@ export class SstableReader {
    * @param hash bloomHash of `key`
    */
   get(key: Uint8Array, hash: number, at: number): MaybePromise<Found | undefined> {
+    if (this.metadata.trimmed && !this.#has(key)) return undefined;
     const footer = this.#footer;
     if (footer === undefined) return this.#getReading(key, hash, at);
     const filter = this.#cache.get(footer.filter.offset);
@@ -130,6 +132,12 @@ export class SstableReader {
     const block = this.#cache.get(handle.offset);
     if (block === undefined) return this.#getReading(key, hash, at);
     return this.#findEntry(handle, block, key, at);
+  }
+
+  /** Whether the tree has this part of the table. */
+  #has(key: Uint8Array): boolean {
+    const { smallestKey, largestKey } = this.metadata;
+    return compareBytes(smallestKey, key) <= 0 && compareBytes(key, largestKey) <= 0;
   }
 
   /** The same steps, waiting where something must be read. */

@@ -162,7 +162,13 @@ export class SstableWriter {
     await this.#writeBuffer();
     await this.#file.sync();
     await this.#file.close();
-    return { ...properties, number: this.#number, bytes: this.#written, fingerprint: footer.fingerprint };
+    return {
+      ...properties,
+      number: this.#number,
+      bytes: this.#written,
+      fingerprint: footer.fingerprint,
+      trimmed: false,
+    };
   }
 
   /** Closes and removes the file. Never rejects: what stays behind is collected when the tree is opened. */

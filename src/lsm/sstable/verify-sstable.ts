@@ -4,7 +4,7 @@ import { Timestamp, timestampMax } from '../../base/ids.js';
 import { compareEntries } from '../entry.js';
 import { BlockCursor } from './block-cursor.js';
 import { bloomHash, bloomMayContain } from './bloom-filter.js';
-import { decodeBlockHandle, equalProperties, footerBytes, type TableProperties } from './sstable-format.js';
+import { decodeBlockHandle, equalProperties, footerBytes, isTableOf, type TableProperties } from './sstable-format.js';
 import type { SstableReader } from './sstable-reader.js';
 
 /**
@@ -33,7 +33,7 @@ export async function verifySstable(table: SstableReader): Promise<void> {
       offset += handle.length;
     }
     if (offset + footerBytes !== table.metadata.bytes) throw new DecodeError('bytes that belong to no block');
-    if (!equalProperties(properties, table.metadata)) throw new DecodeError('properties disagree with the manifest');
+    if (!isTableOf(table.metadata, properties)) throw new DecodeError('properties disagree with the manifest');
     if (!equalProperties(properties, summary.properties)) throw new DecodeError('properties disagree with the entries');
   } catch (error) {
     throw error instanceof DecodeError ? table.corruption(offset, error.message) : error;

@@ -39,6 +39,13 @@ export class LsmVersion {
     for (const level of this.#tables) yield* level;
   }
 
+  /** Tables whose range reaches into the bounds, level by level. */
+  *tablesWithin(bounds: KeyBounds): Generator<{ readonly level: number; readonly reader: SstableReader }> {
+    for (const [level, tables] of this.#tables.entries()) {
+      for (const { reader } of tables) if (isInBounds(reader, bounds)) yield { level, reader };
+    }
+  }
+
   retain(): void {
     assert(this.#references > 0, 'a version that was given up cannot be retained');
     this.#references++;

@@ -35,6 +35,7 @@ export function encodeVersionRecord(record: VersionRecord): Uint8Array {
   for (const { level, table } of record.added) {
     writer.varint(level).varint(table.number).varint(table.bytes).u32(table.fingerprint);
     encodeProperties(writer, table);
+    writer.u8(table.trimmed ? 1 : 0);
   }
   return writer.finish();
 }
@@ -52,7 +53,7 @@ export function decodeVersionRecord(bytes: Uint8Array): VersionRecord {
   for (let left = reader.varint(); left > 0; left--) {
     const level = decodeLevel(reader);
     const identity = { number: reader.varint(), bytes: reader.varint(), fingerprint: reader.u32() };
-    added.push({ level, table: { ...identity, ...decodeProperties(reader) } });
+    added.push({ level, table: { ...identity, ...decodeProperties(reader), trimmed: decodeFlag(reader) } });
   }
   reader.end();
   return { nextFileNumber, appliedIndex, removed, added };
@@ -62,4 +63,10 @@ function decodeLevel(reader: ByteReader): number {
   const level = reader.varint();
   if (level >= levelCount) throw new DecodeError(`there is no level ${level}`);
   return level;
+}
+
+function decodeFlag(reader: ByteReader): boolean {
+  const byte = reader.u8();
+  if (byte > 1) throw new DecodeError(`a flag of ${byte}`);
+  return byte === 1;
 }

@@ -1,0 +1,65 @@
+import { emptyBytes } from '../base/bytes.js';
+import type { LogIndex } from '../base/ids.js';
+import { DiskError, makeDurableDirectory, type Disk } from '../env/disk.js';
+import type { KeyBounds } from './iterator/entry-iterator.js';
+import { trimSstable } from './sstable/trim-sstable.js';
+import type { TableMetadata } from './sstable/sstable-format.js';
+import { tableFileName } from './version/file-names.js';
+import type { LsmVersion } from './version/lsm-version.js';
+import { ManifestWriter } from './version/manifest-writer.js';
+
+export const allKeys: KeyBounds = { lower: emptyBytes, upper: undefined };
+
+export interface CheckpointContent {
+  /** Retained by the caller until the checkpoint is written. */
+  readonly version: LsmVersion;
+  /** Of the last batch in it. */
+  readonly appliedIndex: LogIndex;
+  /** Which keys go into the checkpoint; tables at the bounds are trimmed. */
+  readonly bounds: KeyBounds;
+}
+
+/**
+ * Writes a tree of its own with the tables of a version: hard links to their files, which never change, and a manifest.
+ * Its root comes last, so that after a crash there is the whole checkpoint or no tree; what the folder has then belongs
+ * to nobody and may be removed. Rejects with a DiskError `exists` if there is something at `directory`.
+ */
+export async function writeCheckpoint(disk: Disk, directory: string, content: CheckpointContent): Promise<void> {
+  if (await disk.exists(directory)) throw new DiskError('exists', directory, 'checkpoint');
+  await makeDurableDirectory(disk, directory);
+  try {
+    const levels = await linkTables(disk, directory, content);
+    await writeManifest(disk, directory, levels, content.appliedIndex);
+  } catch (error) {
+    await disk.removeTree(directory).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function linkTables(
+  disk: Disk,
+  directory: string,
+  { version, bounds }: CheckpointContent,
+): Promise<readonly (readonly TableMetadata[])[]> {
+  const levels: TableMetadata[][] = version.levels.map(() => []);
+  for (const { level, reader } of version.tablesWithin(bounds)) {
+    const table = await trimSstable(reader, bounds);
+    if (table === undefined) continue;
+    await disk.link(reader.path, `${directory}/${tableFileName(table.number)}`);
+    levels[level].push(table);
+  }
+  return levels;
+}
+
+async function writeManifest(
+  disk: Disk,
+  directory: string,
+  levels: readonly (readonly TableMetadata[])[],
+  appliedIndex: LogIndex,
+): Promise<void> {
+  const number = 1 + Math.max(0, ...levels.flat().map((table) => table.number));
+  const state = { levels, appliedIndex, nextFileNumber: number + 1 };
+  // A new manifest syncs the folder before its root is put in place: the links are durable then, too.
+  const writer = new ManifestWriter(disk, directory, 0, undefined);
+  await writer.append({ ...state, removed: [], added: [] }, state, () => number);
+}

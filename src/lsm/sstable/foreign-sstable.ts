@@ -1,0 +1,51 @@
+import { emptyBytes } from '../../base/bytes.js';
+import { CorruptionError } from '../../base/errors.js';
+import { Timestamp } from '../../base/ids.js';
+import type { Disk } from '../../env/disk.js';
+import { BlockCache } from '../block-cache.js';
+import { fingerprintOf, footerBytes, type TableMetadata } from './sstable-format.js';
+import { SstableReader } from './sstable-reader.js';
+import { verifySstable } from './verify-sstable.js';
+
+/** Until the table has said what it holds. */
+const unknownProperties = {
+  entries: 0,
+  keys: 0,
+  tombstones: 0,
+  rawBytes: 0,
+  dataBytes: 0,
+  storedBytes: 0,
+  smallestKey: emptyBytes,
+  largestKey: emptyBytes,
+  smallestVersion: Timestamp(0),
+  largestVersion: Timestamp(0),
+};
+
+/**
+ * What a table says of itself that no manifest names, after all of it was read and checked. Rejects with a
+ * CorruptionError if anything does not check.
+ * @param number the one that the table is to have
+ */
+export async function verifyForeignSstable(disk: Disk, path: string, number: number): Promise<TableMetadata> {
+  const noCache = new BlockCache(0);
+  const identity = { number, ...(await readIdentity(disk, path)), trimmed: false };
+  const unread = new SstableReader(disk, path, { ...unknownProperties, ...identity }, noCache.partition());
+  const properties = await unread.readProperties().finally(() => unread.close());
+  const metadata = { ...properties, ...identity };
+  const reader = new SstableReader(disk, path, metadata, noCache.partition());
+  await verifySstable(reader).finally(() => reader.close());
+  return metadata;
+}
+
+async function readIdentity(disk: Disk, path: string): Promise<Pick<TableMetadata, 'bytes' | 'fingerprint'>> {
+  const file = await disk.open(path, 'read');
+  try {
+    const bytes = await file.size();
+    if (bytes < footerBytes) throw new CorruptionError(path, bytes, 'it is shorter than the footer of a table');
+    const footer = new Uint8Array(footerBytes);
+    await file.read(footer, bytes - footerBytes);
+    return { bytes, fingerprint: fingerprintOf(footer) };
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,185 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { utf8 } from '../../src/base/bytes.js';
+import { CorruptionError } from '../../src/base/errors.js';
+import { LogIndex, Timestamp } from '../../src/base/ids.js';
+import { Prng } from '../../src/base/prng.js';
+import { compareEntries, type Kind } from '../../src/lsm/entry.js';
+import { IngestError } from '../../src/lsm/ingest.js';
+import { SstableWriter } from '../../src/lsm/sstable/sstable-writer.js';
+import { Tree } from '../../src/lsm/tree.js';
+import type { SimDisk } from '../../src/sim/disk.js';
+import { newDisk, put, remove, scan, settled, text, treeDirectory, treeResources } from './harness.js';
+
+const options = {
+  memtableBytesMax: 1500,
+  blockBytes: 200,
+  sstableBytesTarget: 900,
+  level0TablesCompact: 2,
+  levelBytesBase: 2500,
+};
+
+type ForeignEntry = readonly [key: string, version: number, value: string | undefined];
+
+async function foreignTable(disk: SimDisk, path: string, entries: readonly ForeignEntry[]): Promise<string> {
+  const tableOptions = { blockBytes: 200, bloomBitsPerKey: 10, compression: 'snappy' } as const;
+  const writer = await SstableWriter.create(disk, path, 77, tableOptions);
+  const sorted = entries
+    .map(([key, version, value]) => ({ key: utf8(key), version, value }))
+    .sort((a, b) => compareEntries(a.key, a.version, b.key, b.version));
+  for (const { key, version, value } of sorted) {
+    const kind: Kind = value === undefined ? 'delete' : 'put';
+    await writer.add(key, version, kind, utf8(value ?? ''));
+  }
+  await writer.finish();
+  return path;
+}
+
+let disk: SimDisk;
+let tree: Tree;
+
+beforeEach(async () => {
+  disk = newDisk();
+  await disk.makeDirectory('elsewhere');
+  tree = await Tree.create(treeDirectory, treeResources(disk), options);
+});
+
+describe('ingested tables', () => {
+  it('are read with what was written before and after, also by a tree that is opened again', async () => {
+    put(tree, 'a', 1, 'written');
+    put(tree, 'b', 1, 'written');
+    const one = await foreignTable(disk, 'elsewhere/one', [
+      ['b', 5, 'ingested'],
+      ['c', 5, 'ingested'],
+      ['d', 2, 'old'],
+    ]);
+    const two = await foreignTable(disk, 'elsewhere/two', [
+      ['c', 5, 'of the later table'],
+      ['d', 6, undefined],
+    ]);
+    await tree.ingest([one, two], LogIndex(9));
+    expect(tree.appliedIndex).toBe(9);
+    expect(tree.durableAppliedIndex).toBe(9);
+    put(tree, 'a', 7, 'written later');
+    const wanted = [
+      ['a', 'written later'],
+      ['b', 'ingested'],
+      ['c', 'of the later table'],
+    ];
+    const shown = async (): Promise<unknown> => (await scan(tree)).map(({ key, value }) => [key, value]);
+    expect(await shown()).toEqual(wanted);
+    expect((await scan(tree, { at: 4 })).map(({ key, value }) => [key, value])).toEqual([
+      ['a', 'written'],
+      ['b', 'written'],
+      ['d', 'old'],
+    ]);
+    await settled(tree);
+    await tree.verify();
+    await tree.close();
+    tree = await Tree.open(treeDirectory, treeResources(disk), options);
+    expect(tree.durableAppliedIndex).toBe(10);
+    expect(await shown()).toEqual(wanted);
+    await tree.verify();
+    await tree.close();
+    // They keep the names that they had.
+    expect(disk.paths().filter((path) => path.startsWith('/elsewhere/'))).toHaveLength(2);
+  });
+
+  it.each([1, 2, 3])('agree with a list of all that was written, under compactions, seed %i', async (seed) => {
+    const random = new Prng(seed);
+    const newest = new Map<string, { version: number; value: string | undefined }>();
+    let version = 1;
+    for (let round = 0; round < 60; round++) {
+      await tree.writeStall();
+      const entries = new Map<string, ForeignEntry>();
+      for (let left = random.int(1, 12); left > 0; left--) {
+        const key = `key-${random.int(0, 40)}`;
+        entries.set(key, [key, ++version, random.chance(0.3) ? undefined : `value ${version}`]);
+      }
+      for (const [key, at, value] of entries.values()) newest.set(key, { version: at, value });
+      if (random.chance(0.4)) {
+        const path = await foreignTable(disk, `elsewhere/${round}`, [...entries.values()]);
+        await tree.ingest([path], LogIndex(tree.appliedIndex + 1));
+      } else {
+        for (const [key, at, value] of entries.values()) {
+          if (value === undefined) remove(tree, key, at);
+          else put(tree, key, at, value);
+        }
+      }
+      if (random.chance(0.3)) tree.setSafePoint(Timestamp(version));
+    }
+    const wanted = [...newest]
+      .filter(([, { value }]) => value !== undefined)
+      .map(([key, { version: at, value }]) => ({ key, version: at, value }))
+      .sort((a, b) => (a.key < b.key ? -1 : 1));
+    expect(await scan(tree)).toEqual(wanted);
+    await settled(tree);
+    expect(tree.stats().compactions).toBeGreaterThan(2);
+    expect(await scan(tree)).toEqual(wanted);
+    await tree.verify();
+    await tree.close();
+  });
+
+  it('are refused when any byte of them has flipped, and nothing has happened', async () => {
+    put(tree, 'a', 1, 'written');
+    const good = await foreignTable(disk, 'elsewhere/good', [['a', 3, 'good']]);
+    const path = await foreignTable(disk, 'elsewhere/bad', [
+      ['b', 5, 'x'],
+      ['c', 5, 'y'.repeat(300)],
+    ]);
+    const { length } = disk.content(path);
+    for (let offset = 0; offset < length; offset++) {
+      disk.corrupt(path, offset, 1 << (offset % 8));
+      const error: unknown = await tree.ingest([good, path], LogIndex(9)).catch((thrown: unknown) => thrown);
+      expect(error, `byte ${offset}`).toBeInstanceOf(CorruptionError);
+      expect((error as CorruptionError).file).toBe(path);
+      disk.corrupt(path, offset, 1 << (offset % 8));
+    }
+    for (const size of [0, 10, 63, 64, length - 1]) {
+      const cut = `elsewhere/cut-${size}`;
+      const file = await disk.open(cut, 'create');
+      await file.write(disk.content(path).subarray(0, size), 0);
+      await expect(tree.ingest([cut], LogIndex(9))).rejects.toBeInstanceOf(CorruptionError);
+    }
+    expect(tree.appliedIndex).toBe(1);
+    expect((await scan(tree)).map(({ value }) => value)).toEqual(['written']);
+    await tree.ingest([good, path], LogIndex(9));
+    expect(text((await tree.get(utf8('a'), Timestamp(9)))?.value ?? utf8(''))).toBe('good');
+    await tree.close();
+  });
+
+  it('are refused with versions that may have been dropped', async () => {
+    put(tree, 'a', 1, 'written');
+    tree.setSafePoint(Timestamp(5));
+    const path = await foreignTable(disk, 'elsewhere/old', [
+      ['a', 9, 'new'],
+      ['b', 5, 'old'],
+    ]);
+    await expect(tree.ingest([path], LogIndex(9))).rejects.toThrow(IngestError);
+    expect(tree.appliedIndex).toBe(1);
+    await tree.close();
+  });
+
+  it('leave no names when they cannot be linked', async () => {
+    const path = await foreignTable(disk, 'elsewhere/one', [['a', 9, 'new']]);
+    const before = disk.paths();
+    disk.fault = (operation, at) => (operation === 'syncDirectory' && at === treeDirectory ? 'io' : undefined);
+    await expect(tree.ingest([path], LogIndex(9))).rejects.toMatchObject({ code: 'io' });
+    disk.fault = undefined;
+    expect(disk.paths()).toEqual(before);
+    expect(tree.failure).toBeUndefined();
+    await tree.ingest([path], LogIndex(9));
+    expect(await scan(tree)).toHaveLength(1);
+    await tree.close();
+  });
+
+  it('raise the safe point only when they can be seen', async () => {
+    const path = await foreignTable(disk, 'elsewhere/one', [['a', 9, 'new']]);
+    const ingesting = tree.ingest([path], LogIndex(9));
+    tree.setSafePoint(Timestamp(20));
+    expect(() => put(tree, 'a', 30, 'meanwhile')).toThrow('while tables are ingested');
+    await ingesting;
+    const other = await foreignTable(disk, 'elsewhere/two', [['a', 15, 'too late']]);
+    await expect(tree.ingest([other], LogIndex(10))).rejects.toThrow('safe point 20');
+    await tree.close();
+  });
+});
