@@ -61,10 +61,6 @@ export class PeerLink {
     return this.#state.type === 'ready';
   }
 
-  get isReady(): boolean {
-    return this.#state.type === 'ready';
-  }
-
   sendRaft(messages: readonly ShardMessage[]): void {
     const { limits } = this.#options;
     const ready = this.#ready();

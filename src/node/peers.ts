@@ -94,11 +94,6 @@ export class Peers {
     return this.#links.get(node)?.isReady ?? false;
   }
 
-  /** Whether a connection to `node` is up and its hello was accepted. Of a cut line it is known only after a while. */
-  isReachable(node: NodeId): boolean {
-    return this.#links.get(node)?.isReady ?? false;
-  }
-
   /** Called with every tick: gives up on what is over, dials what is due, keeps connections alive. */
   tick(): void {
     for (const link of this.#links.values()) link.tick();
