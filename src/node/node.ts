@@ -5,7 +5,7 @@
 import { defined } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
 import { placementShardId } from '../base/ids.js';
-import type { NodeId, ReplicaId, ShardId } from '../base/ids.js';
+import type { NodeId, ShardId } from '../base/ids.js';
 import { deferred } from '../base/promises.js';
 import type { Timer } from '../env/clock.js';
 import type { Env } from '../env/env.js';
@@ -13,6 +13,7 @@ import type { Operation, OperationResult, RequestId } from '../mvcc/operations.j
 import { firstShardMap, placementDescriptor } from '../placement/bootstrap.js';
 import { PlacementLeader } from '../placement/placement-leader.js';
 import type { PlacementState } from '../placement/placement-state.js';
+import { preferredLeaders } from '../placement/preferred-leaders.js';
 import type { AdminBackend, ClusterStatus, KvBackend, ScanPage, ScanRequest, ShardMapView } from '../rpc/backend.js';
 import type { LocalStatus } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
@@ -22,10 +23,12 @@ import { PageReads } from '../shard/page-reads.js';
 import { composeStatus, localReplicaStatus } from './cluster-status.js';
 import { clusterIdOf, openIdentity } from './identity.js';
 import type { Identity } from './identity.js';
+import { LeaderBalance } from './leader-balance.js';
 import type { NodeOptions } from './options.js';
 import { PeerRequests } from './peer-requests.js';
 import { Peers } from './peers.js';
 import { PlacementView } from './placement-view.js';
+import { Registration } from './registration.js';
 import { Router } from './router.js';
 import { Scanner } from './scanner.js';
 import { ShardHost } from './shard-host.js';
@@ -37,11 +40,8 @@ export interface ProcessFacts {
   readonly softwareVersion: string;
 }
 
-/** A new shard's first leader campaigns after this: the other nodes need a moment to make their replicas. */
+/** A new shard's preferred leader campaigns after this: the other nodes need a moment to make their replicas. */
 const firstCampaignMs = 100;
-/** Ticks between two tries to enter the node registry. */
-const registerTicks = 10;
-const registerMsMax = 2000;
 const statusMsMax = 1000;
 
 export class Node implements KvBackend, AdminBackend {
@@ -58,9 +58,10 @@ export class Node implements KvBackend, AdminBackend {
   readonly #executors = new Map<ShardId, KvExecutor>();
   readonly #stopped = deferred<Error | undefined>();
   readonly #requests: PeerRequests;
-  #registration: 'due' | 'underWay' | 'done' = 'due';
+  readonly #registration: Registration;
+  readonly #leaderBalance: LeaderBalance;
+  #preferredLeaders: ReadonlyMap<ShardId, NodeId> = new Map();
   #peerAddress = '';
-  #ticks = 0;
   #timer: Timer | undefined;
   #failure: Error | undefined;
   #closing: Promise<void> | undefined;
@@ -142,6 +143,24 @@ export class Node implements KvBackend, AdminBackend {
       leaderOf: (shard) => this.#leaderOf(shard),
       onFailure: (error) => this.#failBy(error),
     });
+    const { storeId } = this.identity;
+    const self = defined(
+      cluster.nodes.find(({ id }) => id === nodeId),
+      'this node in cluster.nodes',
+    );
+    this.#registration = new Registration({
+      self: { ...self, storeId },
+      leader: () => placementReplica.leaderNode,
+      local: this.#placementLeader,
+      request,
+      onRefused: (error) => this.fail(error),
+    });
+    this.#leaderBalance = new LeaderBalance({
+      nodeId,
+      logger,
+      replicas: () => this.host.shards.map(({ replica }) => replica),
+      preferredLeader: (shard) => this.#preferredLeaders.get(shard),
+    });
   }
 
   readonly #createExecutor: (shard: ShardDescriptor) => void;
@@ -188,39 +207,15 @@ export class Node implements KvBackend, AdminBackend {
       this.host.tick();
       this.#peers.tick();
       this.#router.tick();
-      if (++this.#ticks % registerTicks === 0 && this.#registration === 'due') void this.#register();
+      this.#registration.tick();
+      this.#leaderBalance.tick();
     });
-  }
-
-  /** Tells the placement group that this node is there, until it has said yes. */
-  async #register(): Promise<void> {
-    const leader = defined(this.host.shard(placementShardId), 'placement replica').replica.leaderNode;
-    if (leader === undefined) return;
-    this.#registration = 'underWay';
-    const { nodeId, storeId } = this.identity;
-    const self = defined(
-      this.options.cluster.nodes.find(({ id }) => id === nodeId),
-      'this node in cluster.nodes',
-    );
-    const { clientAddress, peerAddress } = self;
-    try {
-      if (leader === nodeId) await this.#placementLeader.register({ id: nodeId, storeId, clientAddress, peerAddress });
-      else {
-        const body = { type: 'registerNode', node: nodeId, storeId, clientAddress, peerAddress } as const;
-        const response = await this.#peers.request(leader, body, registerMsMax);
-        if (response.type === 'failed') throw response.error;
-      }
-      this.#registration = 'done';
-    } catch (thrown) {
-      const error = QuorateError.from(thrown);
-      this.#registration = 'due';
-      if (!error.retryable) this.fail(error);
-    }
   }
 
   // ---- what the placement group decided
 
   #onPlacement(state: PlacementState): void {
+    this.#preferredLeaders = preferredLeaders(state.shardMap.shards);
     for (const shard of state.shardMap.shards) {
       if (replicaOn(shard, this.identity.nodeId) === undefined || this.#executors.has(shard.shard)) continue;
       void this.#createReplica(shard);
@@ -232,7 +227,8 @@ export class Node implements KvBackend, AdminBackend {
       const { replica } = await this.host.create(shard);
       if (this.#closing !== undefined || this.#executors.has(shard.shard)) return;
       this.#createExecutor(shard);
-      if (replica.replicaId === firstLeader(shard)) this.#env.clock.after(firstCampaignMs, () => replica.campaign());
+      const isPreferred = this.#preferredLeaders.get(shard.shard) === this.identity.nodeId;
+      if (isPreferred) this.#env.clock.after(firstCampaignMs, () => replica.campaign());
     } catch (error) {
       if (this.#closing === undefined) this.fail(error instanceof Error ? error : QuorateError.from(error));
     }
@@ -331,9 +327,14 @@ export class Node implements KvBackend, AdminBackend {
     void this.close();
   }
 
-  /** Hands every leadership over that somebody can take, while operations go on; ends by itself after `msMax`. */
+  /**
+   * Hands every leadership over that somebody takes, while operations go on, and takes none any more. Each is tried once:
+   * where all nodes stop, nobody takes it. Ends by itself after `msMax`.
+   */
   async handOver(msMax: number): Promise<void> {
-    await this.#waitWhile(() => this.host.handOver(), msMax);
+    this.#leaderBalance.stop();
+    this.host.retire();
+    await this.#waitWhile(() => this.host.isHandingOver, msMax);
   }
 
   /** Accepts no more operations and lets those under way end, for at most `msMax`. */
@@ -363,10 +364,4 @@ export class Node implements KvBackend, AdminBackend {
     await this.host.close();
     this.#stopped.resolve(this.#failure);
   }
-}
-
-/** Which replica of a new shard campaigns at once, so that leaders are spread and nobody waits for a timeout. */
-function firstLeader({ shard, replicas }: ShardDescriptor): ReplicaId {
-  const byNode = [...replicas].sort((a, b) => a.node - b.node);
-  return byNode[shard % byNode.length].replica;
 }

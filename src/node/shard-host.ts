@@ -72,6 +72,7 @@ export class ShardHost implements ReplicaHost {
   /** As of the last tick. */
   #areTablesOutOfSpace = false;
   #failure: Error | undefined;
+  #isRetiring = false;
   #closed = false;
   #onFailure: ((error: Error) => void) | undefined;
 
@@ -186,6 +187,7 @@ export class ShardHost implements ReplicaHost {
     }
     tree.onFailure((error) => this.fail(error));
     const replica = new Replica({ host: this, descriptor, log, machine, tree });
+    if (this.#isRetiring) replica.retire();
     const hosted = { replica, tree };
     this.#shards.set(descriptor.shard, hosted);
     return hosted;
@@ -319,11 +321,15 @@ export class ShardHost implements ReplicaHost {
     }
   }
 
-  /** Starts to hand over every leadership that somebody can take; returns whether there was one to hand over. */
-  handOver(): boolean {
-    let any = false;
-    for (const { replica } of this.#shards.values()) any = replica.transferLeadership() || any;
-    return any;
+  /** The node is about to stop: every leadership is handed over, once, to whoever takes it; none is taken any more. */
+  retire(): void {
+    this.#isRetiring = true;
+    for (const { replica } of this.#shards.values()) replica.retire();
+  }
+
+  get isHandingOver(): boolean {
+    for (const { replica } of this.#shards.values()) if (replica.isHandingOver) return true;
+    return false;
   }
 
   /** Ends replicas, then trees, then the log. What is not in a table stays in the log and is replayed. */

@@ -72,7 +72,7 @@ export class Leader {
       if (!hasQuorum(configuration, (replica) => replica === self || followers.get(replica)?.active === true)) {
         return false;
       }
-      for (const progress of followers.values()) progress.active = false;
+      for (const progress of followers.values()) progress.quorumChecked();
     }
     if (++this.#heartbeatTicks >= heartbeatTicks) {
       this.#heartbeatTicks = 0;

@@ -38,6 +38,7 @@ export class Progress {
 
   /** Heard of since the last quorum check. */
   active = true;
+  #wasActive = true;
 
   constructor(nextIndex: LogIndex, windowMax: number) {
     this.#nextIndex = nextIndex;
@@ -153,6 +154,17 @@ export class Progress {
     if (this.#readRound < readRound) this.#readRound = readRound;
     if (this.#state.type === 'probe') this.#state.waiting = false;
     else if (this.#state.type === 'replicate') this.#state.lossCheckDue = this.#matchIndex < this.#nextIndex - 1;
+  }
+
+  /** Heard of since the quorum check before the last: unlike `active` not false for a moment after each check. */
+  get isAlive(): boolean {
+    return this.active || this.#wasActive;
+  }
+
+  /** The leader has checked its quorum, and listens anew. */
+  quorumChecked(): void {
+    this.#wasActive = this.active;
+    this.active = false;
   }
 
   becomeProbe(nextIndex: LogIndex = LogIndex(this.#matchIndex + 1)): void {

@@ -29,6 +29,8 @@ interface FollowerStatus {
   readonly appendsInFlight: number;
   /** Heard of since the last quorum check. */
   readonly active: boolean;
+  /** Heard of since the quorum check before the last. */
+  readonly isAlive: boolean;
 }
 
 export function statusOf(self: ReplicaId, roles: Roles, log: RaftLog, appliedIndex: LogIndex): RaftStatus {
@@ -40,6 +42,7 @@ export function statusOf(self: ReplicaId, roles: Roles, log: RaftLog, appliedInd
     nextIndex: progress.nextIndex,
     appendsInFlight: progress.appendsInFlight,
     active: progress.active,
+    isAlive: progress.isAlive,
   }));
   const { firstIndex, lastIndex, stableIndex, commitIndex } = log;
   return {

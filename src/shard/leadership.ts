@@ -70,7 +70,7 @@ export class Leadership {
   }
 
   #bestFollower(): ReplicaId | undefined {
-    const followers = this.#options.raft.status().followers.filter(({ active }) => active);
+    const followers = this.#options.raft.status().followers.filter(({ isAlive }) => isAlive);
     followers.sort((a, b) => b.matchIndex - a.matchIndex);
     return followers.at(0)?.replica;
   }

@@ -240,6 +240,19 @@ export class Replica {
     this.#schedule();
   }
 
+  /** Whether a transfer of leadership that began here has neither ended nor been given up. */
+  get isHandingOver(): boolean {
+    return this.isLeader && this.#raft.status().transferTarget !== 0;
+  }
+
+  /** By the leader: whether the replica on `node` is alive, and lacks no more than what may be on its way to it. */
+  isCaughtUp(node: NodeId): boolean {
+    const replica = replicaOn(this.#descriptor, node);
+    const follower = this.#raft.status().followers.find((candidate) => candidate.replica === replica);
+    if (follower?.isAlive !== true || follower.state !== 'replicate') return false;
+    return this.commitIndex - follower.matchIndex <= this.#host.limits.appendsInFlightMax;
+  }
+
   status(): ReturnType<Raft['status']> {
     return this.#raft.status();
   }

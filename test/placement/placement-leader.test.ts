@@ -79,7 +79,7 @@ describe('timestamps', () => {
     const bench = await PlacementBench.formed();
     // A raise waits behind the registration of a node. Another leads and raises it further. Then this one leads again,
     // and applies in one go what the other wrote in place of the registration, and an entry of its own term.
-    const registered = bench.leader.register(node).catch(QuorateError.from);
+    const registered = bench.leader.register(node).catch((error: unknown) => QuorateError.from(error));
     const waiting = bench.ask();
     await bench.turn();
     await bench.loseLeadership();

@@ -168,6 +168,16 @@ describe('a replica that retires', () => {
     expect(bench.sentOf('timeoutNow')).toHaveLength(1);
   });
 
+  test('does so right after a quorum check, when nobody has answered again yet', async () => {
+    const bench = await Bench.make();
+    await bench.win();
+    await bench.acknowledge(two);
+    for (let i = 0; i < 10; i++) bench.replica.tick();
+    bench.replica.retire();
+    await bench.turn();
+    expect(bench.sentOf('timeoutNow')).toHaveLength(1);
+  });
+
   test('takes none over', async () => {
     const bench = await Bench.make();
     await bench.depose();

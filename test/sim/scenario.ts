@@ -1,6 +1,6 @@
 /** A simulated cluster that a test leads through one story, step by step. */
 import { utf8 } from '../../src/base/bytes.js';
-import { placementShardId, ShardId, Timestamp } from '../../src/base/ids.js';
+import { NodeId, placementShardId, ShardId, Timestamp } from '../../src/base/ids.js';
 import type { QuorateError } from '../../src/base/errors.js';
 import { defined } from '../../src/base/assert.js';
 import type { Condition, Operation, OperationResult, RequestId } from '../../src/mvcc/operations.js';
@@ -96,11 +96,11 @@ export class Scenario {
     return this.leaderOf(placementShardId);
   }
 
-  /** Has `shard` led by `node`, by handing leadership over until it is: not for node 3, since the first of two equals gets it. */
+  /** Has `shard` led by `node`, by handing leadership over until it is. */
   async leadBy(node: number, shard = 1): Promise<void> {
     for (let tries = 0; tries < 20 && this.#leaderOf(shard) !== node; tries++) {
       const from = this.#leaderOf(shard);
-      if (from !== undefined) this.replica(from, shard).transferLeadership();
+      if (from !== undefined) this.replica(from, shard).transferLeadership(NodeId(node));
       await this.run(300);
     }
     await this.until(`node ${node} leads shard ${shard}`, () => this.#leaderOf(shard) === node);

@@ -1,0 +1,67 @@
+/**
+ * Hands shards over to the nodes that had better lead them, calmly: one at a time, and only to a replica that has been
+ * alive and caught up for some seconds. So leaders are spread again some seconds after a node has come back.
+ */
+import type { NodeId, ShardId } from '../base/ids.js';
+import type { Logger } from '../env/logger.js';
+import type { Replica } from '../shard/replica.js';
+
+export interface LeaderBalanceOptions {
+  readonly nodeId: NodeId;
+  readonly logger: Logger;
+  /** All of this node. */
+  readonly replicas: () => readonly LeadingReplica[];
+  /** Undefined: no node is better than another. */
+  readonly preferredLeader: (shard: ShardId) => NodeId | undefined;
+}
+
+type LeadingReplica = Pick<Replica, 'shard' | 'isReadyLeader' | 'isHandingOver' | 'isCaughtUp' | 'transferLeadership'>;
+
+/** Ticks between two looks. */
+const lookTicks = 20;
+/** So many looks one after another must find the preferred replica caught up. */
+const looksMin = 5;
+
+export class LeaderBalance {
+  readonly #options: LeaderBalanceOptions;
+  #ticks = 0;
+  /** By shard that another node had better lead: how many looks in a row found that node caught up. */
+  #caughtUpLooks = new Map<ShardId, number>();
+  #stopped = false;
+
+  constructor(options: LeaderBalanceOptions) {
+    this.#options = options;
+  }
+
+  tick(): void {
+    if (!this.#stopped && ++this.#ticks % lookTicks === 0) this.#look();
+  }
+
+  #look(): void {
+    const { nodeId, logger, replicas, preferredLeader } = this.#options;
+    const looks = new Map<ShardId, number>();
+    let due: { readonly replica: LeadingReplica; readonly to: NodeId } | undefined;
+    let isHandingOver = false;
+    for (const replica of replicas()) {
+      if (!replica.isReadyLeader) continue;
+      isHandingOver ||= replica.isHandingOver;
+      const { shard } = replica;
+      const to = preferredLeader(shard);
+      if (to === undefined || to === nodeId || !replica.isCaughtUp(to)) continue;
+      const count = (this.#caughtUpLooks.get(shard) ?? 0) + 1;
+      looks.set(shard, count);
+      if (count >= looksMin) due ??= { replica, to };
+    }
+    this.#caughtUpLooks = looks;
+    if (due === undefined || isHandingOver) return;
+    const { replica, to } = due;
+    looks.delete(replica.shard);
+    logger.info('hands over to the preferred leader', { shard: replica.shard, to });
+    replica.transferLeadership(to);
+  }
+
+  /** Hands nothing over any more. */
+  stop(): void {
+    this.#stopped = true;
+  }
+}

@@ -1,0 +1,60 @@
+/** Tells the placement group that this node is there, and where, until it has said yes. */
+import { QuorateError } from '../base/errors.js';
+import type { NodeId } from '../base/ids.js';
+import type { PlacementLeader } from '../placement/placement-leader.js';
+import type { NodeRecord } from '../placement/placement-format.js';
+import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
+
+export interface RegistrationOptions {
+  readonly self: NodeRecord;
+  /** The placement leader's node, as far as known. */
+  readonly leader: () => NodeId | undefined;
+  readonly local: PlacementLeader;
+  readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+  /** It said no: this node must not run. */
+  readonly onRefused: (error: QuorateError) => void;
+}
+
+/** Ticks between two tries. */
+const tryTicks = 10;
+const tryMsMax = 2000;
+
+export class Registration {
+  readonly #options: RegistrationOptions;
+  #state: 'due' | 'underWay' | 'done' = 'due';
+  #ticks = 0;
+
+  constructor(options: RegistrationOptions) {
+    this.#options = options;
+  }
+
+  tick(): void {
+    if (++this.#ticks % tryTicks !== 0 || this.#state !== 'due') return;
+    const leader = this.#options.leader();
+    if (leader !== undefined) void this.#try(leader);
+  }
+
+  async #try(leader: NodeId): Promise<void> {
+    this.#state = 'underWay';
+    try {
+      await this.#registerAt(leader);
+      this.#state = 'done';
+    } catch (thrown) {
+      const error = QuorateError.from(thrown);
+      this.#state = 'due';
+      if (!error.retryable) this.#options.onRefused(error);
+    }
+  }
+
+  async #registerAt(leader: NodeId): Promise<void> {
+    const { self, local, request } = this.#options;
+    if (leader === self.id) {
+      await local.register(self);
+      return;
+    }
+    const { id: node, storeId, clientAddress, peerAddress } = self;
+    const body = { type: 'registerNode', node, storeId, clientAddress, peerAddress } as const;
+    const response = await request(leader, body, tryMsMax);
+    if (response.type === 'failed') throw response.error;
+  }
+}
