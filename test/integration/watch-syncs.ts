@@ -1,16 +1,16 @@
 /**
  * Preloaded into a node (`node --import`), between its code and the system: writes a `b` into a file when a sync of a
- * segment of the log begins, and an `e` when it has ended well, before the node learns of that. The file has the name of
- * the process id, in the folder COUNT_SYNCS_IN. Every sync takes a little longer than it would: whoever does not wait for
- * it is surely ahead of it.
+ * segment of the log begins, and an `e` when it has ended well, before the node learns of that. Every sync takes longer
+ * than it would: whoever does not wait for it is surely ahead of it. watched-syncs.ts starts and reads this.
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 
-const extraMs = 5;
+const { WATCH_SYNCS_FOLDER = '', WATCH_SYNCS_EXTRA_MS } = process.env;
+const extraMs = Number(WATCH_SYNCS_EXTRA_MS);
 const { appendFileSync, fdatasync, open } = fs;
-const file = join(process.env.COUNT_SYNCS_IN ?? '', String(process.pid));
+const file = join(WATCH_SYNCS_FOLDER, String(process.pid));
 const segments = new Set<number>();
 
 Object.assign(fs, {
