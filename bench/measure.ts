@@ -11,6 +11,8 @@ export interface Row {
   readonly rival?: string;
   readonly theirs?: number;
   readonly ratio?: number;
+  /** What `ours` was made of, in the order of time; only where there are few. */
+  readonly samples?: readonly number[];
 }
 
 export interface Report {
@@ -77,4 +79,10 @@ export async function runLoad({ inFlight, seconds, operation }: Load): Promise<L
     p50Ms: histogram.getValueAtPercentile(50) / 1000,
     p99Ms: histogram.getValueAtPercentile(99) / 1000,
   };
+}
+
+/** Of few samples: the smallest that at least so much of them (0 to 1) is not above. */
+export function percentile(samples: readonly number[], part: number): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)];
 }

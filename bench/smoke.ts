@@ -1,17 +1,28 @@
 /**
  * The smoke suite: three real processes on loopback, driven through the TypeScript client. Puts and gets at several
- * depths, and how long a shard whose leader was killed takes to acknowledge again.
+ * depths, and how long a shard whose leader was killed takes to acknowledge again. Beside them what bounds them from
+ * below: a sync of the disk, and how late the client's own event loop is.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { ProcessCluster } from '../jepsen-lite/cluster/process-cluster.js';
 import { connect, type Client } from '../src/client/index.js';
-import { runLoad, type Row } from './measure.js';
+import { NodeDisk } from '../src/platform/disk.js';
+import { percentile, runLoad, type Row } from './measure.js';
 
 const depths = [1, 64, 256, 1024];
 const keys = 100_000;
 const valueBytes = 256;
 const kills = { quick: 2, full: 10 };
+const syncs = 500;
+const syncedBytes = 4096;
+const pollEveryMs = 20;
+const loopResolutionMs = 1;
 
 export async function smoke(options: { quick: boolean; progress: (text: string) => void }): Promise<Row[]> {
   const program = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
@@ -21,7 +32,7 @@ export async function smoke(options: { quick: boolean; progress: (text: string) 
   await whenReady(client);
   const seconds = options.quick ? 2 : 5;
   const value = 'v'.repeat(valueBytes);
-  const rows: Row[] = [];
+  const rows = await syncFloor();
   for (const inFlight of depths) {
     for (const kind of ['put', 'get'] as const) {
       options.progress(`${kind}, ${inFlight} in flight`);
@@ -29,11 +40,15 @@ export async function smoke(options: { quick: boolean; progress: (text: string) 
         const key = `${letter(n)}/${(n * 7919) % keys}`;
         return kind === 'put' ? client.put(key, value) : client.get(key);
       };
+      const loop = monitorEventLoopDelay({ resolution: loopResolutionMs });
+      loop.enable();
       const result = await runLoad({ inFlight, seconds, operation });
+      loop.disable();
       const name = `${kind}, ${inFlight} in flight, ${valueBytes} B values`;
       rows.push({ name, unit: 'operations/s', ours: result.perSecond });
       rows.push({ name: `${name}, p50`, unit: 'ms', ours: result.p50Ms });
       rows.push({ name: `${name}, p99`, unit: 'ms', ours: result.p99Ms });
+      rows.push({ name: `${name}, delay of the client's event loop, p99`, unit: 'ms', ours: loopDelayMs(loop) });
     }
   }
   rows.push(...(await leaderKills(cluster, client, options)));
@@ -45,11 +60,50 @@ function letter(n: number): string {
   return (n % 36).toString(36);
 }
 
+/** What timers were late by. */
+function loopDelayMs(loop: IntervalHistogram): number {
+  return toMicros(Math.max(0, loop.percentile(99) / 1e6 - loopResolutionMs));
+}
+
+/** All nodes live, all shards led: what the next kill takes away, the others have. */
 async function whenReady(client: Client): Promise<void> {
   for (;;) {
-    const { shards } = await client.status();
-    if (shards.length > 0 && shards.every((shard) => shard.leader !== undefined)) return;
+    const { nodes, shards } = await client.status();
+    const isWhole = shards.length > 0 && shards.every((shard) => shard.leader !== undefined);
+    if (isWhole && nodes.every((node) => node.live)) return;
+    await setTimeout(pollEveryMs);
   }
+}
+
+/** What the disk alone takes for a write and its sync: no put in series can be quicker. */
+async function syncFloor(): Promise<Row[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'quorate-bench-'));
+  try {
+    const file = await new NodeDisk().open(join(folder, 'sync'), 'create');
+    const bytes = new Uint8Array(syncedBytes);
+    await file.write(new Uint8Array(syncs * syncedBytes), 0);
+    await file.sync();
+    const samples: number[] = [];
+    for (let i = 0; i < syncs; i++) {
+      const beganMs = performance.now();
+      await file.write(bytes, i * syncedBytes);
+      await file.sync();
+      samples.push(performance.now() - beganMs);
+    }
+    await file.close();
+    const name = `write and sync of ${syncedBytes} B`;
+    return [
+      { name: `${name}, p50`, unit: 'ms', ours: toMicros(percentile(samples, 0.5)) },
+      { name: `${name}, p99`, unit: 'ms', ours: toMicros(percentile(samples, 0.99)) },
+    ];
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Milliseconds, to the microsecond. */
+function toMicros(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }
 
 /** Kills the leader of a shard, and measures until the next put of a key of that shard is acknowledged. */
@@ -58,10 +112,9 @@ async function leaderKills(
   client: Client,
   { quick, progress }: { quick: boolean; progress: (text: string) => void },
 ): Promise<Row[]> {
-  const recoveries: number[] = [];
+  const samples: number[] = [];
   const count = quick ? kills.quick : kills.full;
   for (let i = 0; i < count; i++) {
-    progress(`leader killed, ${i + 1} of ${count}`);
     await whenReady(client);
     const { shards } = await client.status();
     const shard = shards[i % shards.length];
@@ -71,17 +124,14 @@ async function leaderKills(
     const killedMs = performance.now();
     await leader.signal('SIGKILL');
     await client.put(key, 'after');
-    recoveries.push(performance.now() - killedMs);
+    samples.push(Math.round(performance.now() - killedMs));
+    progress(`leader killed, ${i + 1} of ${count}: next acknowledged put after ${samples[i]} ms`);
     leader.start();
   }
-  recoveries.sort((a, b) => a - b);
-  const median = recoveries[Math.floor(recoveries.length / 2)];
+  const name = `leader killed to next acknowledged put, ${count} times`;
   return [
-    { name: `leader killed to next acknowledged put, median of ${count}`, unit: 'ms', ours: Math.round(median) },
-    {
-      name: `leader killed to next acknowledged put, longest of ${count}`,
-      unit: 'ms',
-      ours: Math.round(recoveries[recoveries.length - 1]),
-    },
+    { name: `${name}, p50`, unit: 'ms', ours: percentile(samples, 0.5), samples },
+    { name: `${name}, p99`, unit: 'ms', ours: percentile(samples, 0.99) },
+    { name: `${name}, max`, unit: 'ms', ours: Math.max(...samples) },
   ];
 }
