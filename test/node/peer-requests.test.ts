@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest';
+import { AssertionError } from '../../src/base/assert.js';
+import { utf8 } from '../../src/base/bytes.js';
+import { QuorateError } from '../../src/base/errors.js';
+import { NodeId, ShardId, Timestamp } from '../../src/base/ids.js';
+import { defaultLimits } from '../../src/base/limits.js';
+import type { Operation, OperationResult } from '../../src/mvcc/operations.js';
+import { fittingResults, PeerRequests, type PeerRequestsOptions } from '../../src/node/peer-requests.js';
+import type { PlacementLeader } from '../../src/placement/placement-leader.js';
+import type { PeerRequest, PeerResponse } from '../../src/rpc/peer-messages.js';
+
+const epoch = { membership: 1, range: 1 };
+const requestId = { session: new Uint8Array(16), seq: 1 };
+const get: Operation = { type: 'get', key: utf8('k'), consistency: 'linearizable' };
+const put: Operation = { type: 'put', key: utf8('k'), value: utf8('v'), condition: { type: 'none' }, requestId };
+const found: OperationResult = { type: 'found', version: Timestamp(1), value: new Uint8Array(1000) };
+const shard = { shard: ShardId(1), start: utf8(''), end: utf8(''), epoch, replicas: [] };
+
+interface Answered {
+  readonly response: PeerResponse;
+  readonly failures: readonly unknown[];
+}
+
+/** What node 2 is answered, and what made this node stop. Operations are answered with `found`. */
+async function ask(body: PeerRequest, placementLeader: Partial<PlacementLeader> = {}): Promise<Answered> {
+  const failures: unknown[] = [];
+  const options = {
+    limits: { ...defaultLimits, batchOperationsMax: 2, keyBytesMax: 10 },
+    shardMap: () => ({ byId: () => shard }),
+    executor: () => undefined,
+    router: {
+      executeHere: (_shard: unknown, _operation: unknown, _ms: number, done: (r: OperationResult) => void) =>
+        done(found),
+    },
+    placementLeader,
+    status: () => ({ node: NodeId(1), pid: 1, softwareVersion: '1', replicas: [] }),
+    leaderOf: () => undefined,
+    onFailure: (error: unknown) => failures.push(error),
+  } as unknown as PeerRequestsOptions;
+  const response = await new Promise<PeerResponse>((respond) => {
+    new PeerRequests(options).handle(NodeId(2), { type: 'request', id: 1, timeoutMs: 100, body }, respond);
+  });
+  return { response, failures };
+}
+
+describe('of another node', () => {
+  test('operations are validated one by one', async () => {
+    const longKey: Operation = { ...get, key: new Uint8Array(11) };
+    const { response } = await ask({ type: 'execute', shard: ShardId(1), epoch, operations: [get, longKey] });
+    expect(response).toMatchObject({
+      type: 'executed',
+      results: [found, { type: 'failed', error: { code: 'INVALID_ARGUMENT' } }],
+    });
+    expect(JSON.stringify(response)).not.toContain('INTERNAL');
+  });
+
+  test('more operations than a batch may have are refused', async () => {
+    const { response } = await ask({ type: 'execute', shard: ShardId(1), epoch, operations: [get, get, get] });
+    expect(response).toMatchObject({ type: 'failed', error: { code: 'INVALID_ARGUMENT' } });
+  });
+
+  test('a registration in the name of a third is refused', async () => {
+    const body = { type: 'registerNode', storeId: 's', clientAddress: 'a:1', peerAddress: 'a:2' } as const;
+    const registered: number[] = [];
+    const leader = { register: ({ id }: { id: NodeId }) => Promise.resolve(void registered.push(id)) };
+    const refused = await ask({ ...body, node: NodeId(3) }, leader);
+    expect(refused.response).toMatchObject({ type: 'failed', error: { code: 'INVALID_ARGUMENT' } });
+    expect((await ask({ ...body, node: NodeId(2) }, leader)).response).toEqual({ type: 'registered' });
+    expect(registered).toEqual([2]);
+  });
+
+  test('a request that fails as foreseen is answered with the error', async () => {
+    const error = new QuorateError('NOT_LEADER', 'not me');
+    const { response, failures } = await ask(
+      { type: 'timestamps', count: 1 },
+      { timestamps: () => Promise.reject(error) },
+    );
+    expect([response, failures]).toEqual([{ type: 'failed', error, leader: undefined }, []]);
+  });
+
+  test('a request that meets a bug stops this node', async () => {
+    const bug = new AssertionError('a bug');
+    const { response, failures } = await ask(
+      { type: 'timestamps', count: 1 },
+      { timestamps: () => Promise.reject(bug) },
+    );
+    expect(response).toMatchObject({ type: 'failed', error: { code: 'INTERNAL', outcome: 'unknown' } });
+    expect(failures).toEqual([bug]);
+  });
+});
+
+test('results that do not fit a frame are left to be asked for again', () => {
+  const current = { version: Timestamp(1), value: new Uint8Array(1000) };
+  const results: OperationResult[] = [found, { type: 'conditionFailed', current }, found, { type: 'absent' }];
+  const operations = [get, put, get, get];
+  expect(fittingResults(operations, results, 1_000_000)).toEqual(results);
+  expect(fittingResults(operations, results, 1700)).toMatchObject([
+    found,
+    // It was carried out; the next try with its request id learns how.
+    { type: 'failed', error: { code: 'OVERLOADED', outcome: 'unknown', retryable: true } },
+    { type: 'failed', error: { code: 'OVERLOADED', outcome: 'notApplied', retryable: true } },
+    { type: 'absent' },
+  ]);
+});
