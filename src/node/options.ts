@@ -24,7 +24,7 @@ export interface NodeOptions {
 }
 
 export interface ClusterOptions {
-  /** Clusters of different names refuse each other. The cluster id is derived from it and from the initial nodes. */
+  /** Clusters of different names refuse each other. The cluster id is derived from it and from the ids of the initial nodes. */
   readonly name: string;
   /** The nodes that form the cluster at its first start, the same list in every node's configuration; sorted by id. */
   readonly nodes: readonly InitialNode[];

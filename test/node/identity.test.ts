@@ -85,17 +85,19 @@ describe('the cluster id', () => {
   };
 
   test('names the cluster, and stays as it is for ever', () => {
-    expect(clusterIdOf(cluster)).toBe('orders-0fe46e50');
+    expect(clusterIdOf(cluster)).toBe('orders-d37672e3');
   });
 
-  test('follows from name and first nodes alone', () => {
+  test('follows from name and ids of the first nodes alone, not from their order or addresses', () => {
     const id = clusterIdOf(cluster);
+    expect(clusterIdOf({ ...cluster, nodes: [node(2, 'b:1'), node(1, 'a:1')] })).toBe(id);
+    expect(clusterIdOf({ ...cluster, nodes: [node(1, '10.0.0.1:1'), node(2, 'b.example:1')] })).toBe(id);
     expect(clusterIdOf({ ...cluster, initialShards: 1, replicationFactor: 1 })).toBe(id);
     for (const other of [
       { ...cluster, name: 'order' },
       { ...cluster, nodes: [node(1, 'a:1')] },
       { ...cluster, nodes: [node(1, 'a:1'), node(3, 'b:1')] },
-      { ...cluster, nodes: [node(1, 'a:1'), node(2, 'b:2')] },
+      { ...cluster, nodes: [node(1, 'a:1'), node(2, 'b:1'), node(12, 'c:1')] },
     ]) {
       expect(clusterIdOf(other)).not.toBe(id);
     }
