@@ -1,5 +1,5 @@
 /** Every command and option of `quorate`. What they do is in `commands/`, loaded only when it is asked for. */
-import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
@@ -13,6 +13,7 @@ import { CommandFailure, describeFailure, exitFailed, failureToJson } from './fa
 import { importFormats, type ImportFormat } from './import/formats.js';
 import { addClientOptions, clientOptions, durationOption, wholeNumber } from './options.js';
 import type { CommandContext } from './session.js';
+import { addStorageCommands } from './storage-program.js';
 import { bytesOf, fromBase64 } from './text.js';
 
 interface Base64Option {
@@ -29,22 +30,34 @@ interface WriteFlags extends Base64Option {
 /** Runs a command line (without node and script); resolves to the exit status. Never rejects. */
 export async function runProgram(args: readonly string[]): Promise<number> {
   let status = 0;
-  const program = buildProgram((result) => {
+  const isJson = asksForJson(args);
+  const program = buildProgram(isJson, (result) => {
     status = result;
   });
   try {
     await program.parseAsync([...args], { from: 'user' });
     return status;
   } catch (error) {
-    // commander has said what is wrong with the command line; --help and --version end here too.
-    if (error instanceof CommanderError && !(error instanceof InvalidArgumentError)) {
-      return error.exitCode === 0 ? 0 : exitFailed;
-    }
-    const isJson = program.opts<{ json?: boolean }>().json === true;
-    const text = isJson ? JSON.stringify(failureToJson(error)) : `quorate: ${failureText(error)}`;
-    process.stderr.write(`${text}\n`);
+    const isUsage = error instanceof CommanderError && !(error instanceof InvalidArgumentError);
+    // --help and --version end here too.
+    if (isUsage && error.exitCode === 0) return 0;
+    if (isJson) process.stderr.write(`${JSON.stringify(failureToJson(isUsage ? usageError(error) : error))}\n`);
+    // Otherwise commander has said what is wrong with the command line.
+    else if (!isUsage) process.stderr.write(`quorate: ${failureText(error)}\n`);
     return exitFailed;
   }
+}
+
+/** Looked for here, because a command line that cannot be parsed is to be reported as JSON too. */
+function asksForJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return (end < 0 ? args : args.slice(0, end)).includes('--json');
+}
+
+function usageError(error: CommanderError): QuorateError {
+  const isHelp = error.code === 'commander.help';
+  const message = isHelp ? 'a command is missing; --help lists them' : error.message.replace(/^error: /, '');
+  return new QuorateError('INVALID_ARGUMENT', message.replace(/\s*\n\s*/g, ' '));
 }
 
 /** A configuration error lists its problems on lines of their own; everything else is one line. */
@@ -56,11 +69,12 @@ function failureText(error: unknown): string {
   return error.stack ?? error.message;
 }
 
-function buildProgram(done: (status: number) => void): Command {
+function buildProgram(isJson: boolean, done: (status: number) => void): Command {
   const program = new Command('quorate')
     .description('A strongly consistent, range-sharded key-value store.')
     .version(packageVersion())
     .exitOverride()
+    .configureOutput({ writeErr: (text) => (isJson ? undefined : process.stderr.write(text)) })
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(--help tells more)');
   addClientOptions(program);
@@ -68,6 +82,7 @@ function buildProgram(done: (status: number) => void): Command {
   addWrites(program, done);
   addTransfers(program, done);
   addNodes(program, done);
+  addStorageCommands(program, done);
   for (const command of program.commands) command.configureHelp({ showGlobalOptions: true });
   return program;
 }
@@ -268,6 +283,5 @@ async function readStandardInput(): Promise<Uint8Array> {
 }
 
 function packageVersion(): string {
-  const file = new URL('../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+  return (createRequire(import.meta.url)('quorate/package.json') as { version: string }).version;
 }

@@ -39,6 +39,16 @@ async function run(...args: string[]): Promise<Run> {
   return { exitCode, out, err };
 }
 
+test.each([
+  ['--workload', 'register'],
+  ['--nemesis=kill', '--time'],
+])('%s, which is not there yet, is told as such and is no verdict', async (...args) => {
+  const { exitCode, out, err } = await run(...args);
+  expect(exitCode).toBe(64);
+  expect(out).toBe('');
+  expect(err).toMatch(/not in this release.*check/s);
+});
+
 const check = (names: readonly string[], ...flags: string[]): Promise<Run> =>
   run('check', '--format', 'jepsen-register', ...flags, ...names.map((name) => join(folder, name)));
 

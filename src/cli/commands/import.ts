@@ -21,6 +21,8 @@ export interface ImportOptions {
 
 const bytesInFlightMax = 16 * 1024 * 1024;
 
+const guessHint = '; standard input is taken for ndjson unless --format says csv or tsv';
+
 /** `file` `-` is standard input. */
 export function importRecords(context: CommandContext, file: string, options: ImportOptions): Promise<number> {
   const format = options.format ?? formatOf(file);
@@ -46,16 +48,24 @@ export function importRecords(context: CommandContext, file: string, options: Im
       },
     );
     const result = await importer.run(readerOf(format, options.noHeader)(input.chunks)).finally(() => progress.stop());
-    await report(context, result, performance.now() - startMs);
+    const isGuessed = file === '-' && options.format === undefined;
+    await report(context, result, { elapsedMs: performance.now() - startMs, isGuessed });
     return 0;
   });
 }
 
-async function report(context: CommandContext, result: ImportResult, elapsedMs: number): Promise<void> {
+interface Run {
+  readonly elapsedMs: number;
+  /** Nobody said what the input's format is. */
+  readonly isGuessed: boolean;
+}
+
+async function report(context: CommandContext, result: ImportResult, { elapsedMs, isGuessed }: Run): Promise<void> {
   const { records, bytes, skipped, failure } = result;
   for (const { line, reason } of result.skippedLines) process.stderr.write(`line ${line} skipped: ${reason}\n`);
   if (failure !== undefined) {
-    const shown = describeImportFailure(failure);
+    const hint = isGuessed && failure.type === 'badLine' ? guessHint : '';
+    const shown = `${describeImportFailure(failure)}${hint}`;
     throw new CommandFailure(`${shown} (${records} records were written; importing again is safe)`);
   }
   if (context.json) {

@@ -1,6 +1,8 @@
 /**
- * CSV and TSV through csv-parse: quoted fields may hold delimiters and line feeds. The first line names the columns,
- * of which `key` and `value` are taken; without a header the first two fields are.
+ * CSV and TSV through csv-parse. CSV is RFC 4180: quoted fields may hold delimiters, line ends and doubled quotes. TSV
+ * (IANA text/tab-separated-values) knows no quotes and no escapes: every byte between two tabs is the field's. Lines end
+ * with LF or CRLF. The first line names the columns, of which `key` and `value` are taken; without a header the first
+ * two fields are. docs/decisions/2026-11-21-tsv-without-quotes.md says why.
  */
 import { Readable } from 'node:stream';
 
@@ -37,6 +39,8 @@ export async function* readDelimited(
     encoding: null,
     info: true,
     max_record_size: lineBytesMax,
+    quote: delimiter === ',' ? '"' : false,
+    record_delimiter: ['\r\n', '\n'],
     relax_column_count: true,
     skip_empty_lines: true,
     skip_records_with_error: true,
@@ -50,11 +54,14 @@ export async function* readDelimited(
   let columns: Columns | undefined = noHeader ? { key: 0, value: 1, count: 2 } : undefined;
   /** csv-parse counts the lines that it has read; a record begins after those of the one before. */
   let linesBefore = 0;
+  /** It counts a CRLF in a quoted field twice. */
+  let linesDoubled = 0;
   try {
     for await (const { record, info } of parser as AsyncIterable<ParsedLine>) {
-      const line = linesBefore + 1;
-      if (broken !== undefined && line >= Number(broken.lines)) break;
+      const line = linesBefore + 1 - linesDoubled;
+      if (broken !== undefined && linesBefore + 1 >= Number(broken.lines)) break;
       linesBefore = info.lines;
+      linesDoubled += countCrlf(record);
       if (columns !== undefined) {
         yield toItem(record, columns, line);
         continue;
@@ -65,10 +72,16 @@ export async function* readDelimited(
         return;
       }
     }
-    if (broken !== undefined) yield unreadable(Number(broken.lines), broken.message);
+    if (broken !== undefined) yield unreadable(Number(broken.lines) - linesDoubled, broken.message);
   } finally {
     source.destroy();
   }
+}
+
+function countCrlf(fields: readonly Buffer[]): number {
+  let count = 0;
+  for (const field of fields) for (let at = field.indexOf('\r\n'); at >= 0; at = field.indexOf('\r\n', at + 2)) count++;
+  return count;
 }
 
 function findColumns(header: readonly Buffer[]): Columns | undefined {

@@ -18,6 +18,20 @@ describe('CSV and TSV', () => {
     expect(await read('key,value\n"a,1","x\ny"\n"b","say ""hi"""\n')).toEqual(['2: a,1=x\\ny', '4: b=say "hi"']);
   });
 
+  test('lines end with LF or CRLF, whatever the first one does', async () => {
+    expect(await read('key,value\na,b\r\nc,"d\r\n"\r\ne,f')).toEqual(['2: a=b', '3: c=d\\r\\n', '5: e=f']);
+    expect(await read('key,value\r\na,b\nc,d\r\n')).toEqual(['2: a=b', '3: c=d']);
+  });
+
+  test('spaces around a field of CSV are its own', async () => {
+    expect(await read('key,value\n a , b \n')).toEqual(['2:  a = b ']);
+  });
+
+  test('quotes are characters like any other in TSV', async () => {
+    const text = 'key\tvalue\n"a"\tsay "hi"\nb\t"open\n\'c\'\t\\t""\n';
+    expect(await read(text, { delimiter: '\t' })).toEqual(['2: "a"=say "hi"', '3: b="open', '4: \'c\'=\\\\t""']);
+  });
+
   test('without a header the first two fields count', async () => {
     expect(await read('a\t1\nb\t2\n', { delimiter: '\t', noHeader: true })).toEqual(['1: a=1', '2: b=2']);
   });

@@ -1,0 +1,168 @@
+/** `quorate storage` on a data directory with two small trees, sound and damaged. */
+import { appendFile, mkdir, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+
+import { runProgram } from '../../src/cli/program.js';
+import { NodeDisk } from '../../src/platform/disk.js';
+import { lockDirectory } from '../../src/platform/directory-lock.js';
+import { Tree } from '../../src/lsm/tree.js';
+import { put, remove, treeResources } from '../lsm/harness.js';
+
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'quorate-storage-'));
+  await mkdir(join(directory, 'shards'));
+  for (const shard of ['2', '10']) {
+    await using tree = await Tree.create(join(directory, 'shards', shard), treeResources(new NodeDisk()));
+    put(tree, `order/${shard}`, 5, 'paid');
+    put(tree, 'key', 6, 'old');
+    await tree.flush();
+    put(tree, 'key', 7, 'new\n');
+    remove(tree, 'gone', 8);
+    await tree.flush();
+  }
+});
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rm(directory, { recursive: true });
+});
+
+async function run(...args: readonly string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+  const written = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      written[name] += String(text);
+      return true;
+    });
+  }
+  const status = await runProgram(['storage', ...args]);
+  vi.restoreAllMocks();
+  return { status, ...written };
+}
+
+async function flip(path: string, offset: number): Promise<void> {
+  const bytes = await readFile(path);
+  bytes[offset] ^= 4;
+  await writeFile(path, bytes);
+}
+
+/** Names and contents of all files: what a tool that only looks leaves as it is. */
+async function everything(): Promise<unknown> {
+  const names = await readdir(directory, { recursive: true, withFileTypes: true });
+  const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return Promise.all(files.sort().map(async (path) => [path, (await readFile(path)).toString('hex')]));
+}
+
+describe('quorate storage verify', () => {
+  test('finds nothing in a sound directory, of a node or of a tree, and leaves it as it was', async () => {
+    const before = await everything();
+    const all = await run('verify', directory);
+    expect(all).toMatchObject({ status: 0, stderr: '' });
+    expect(all.stdout.split('\n').slice(1, 3)).toEqual([
+      expect.stringMatching(/shards\/2 +2 +\d+ B  sound$/),
+      expect.stringMatching(/shards\/10 +2 +\d+ B  sound$/),
+    ]);
+    const one = await run('verify', join(directory, 'shards', '2'), '--json');
+    expect(JSON.parse(one.stdout)).toEqual({
+      trees: [{ tree: join(directory, 'shards/2'), tables: 2, bytes: expect.any(Number) as number, damages: [] }],
+      isSound: true,
+    });
+    expect(await everything()).toEqual(before);
+  });
+
+  test('names file and offset of everything that is damaged', async () => {
+    const [first, second] = ['000002.sst', '000003.sst'].map((name) => join(directory, 'shards/2', name));
+    const manifest = join(directory, 'shards/10/manifest-000001');
+    await flip(first, 3);
+    const { length } = await readFile(second);
+    await truncate(second, length - 10);
+    await flip(manifest, 40);
+    const found = await run('verify', directory, '--json');
+    expect(found.status).toBe(1);
+    const { trees, isSound } = JSON.parse(found.stdout) as { trees: { damages: unknown[] }[]; isSound: boolean };
+    expect(isSound).toBe(false);
+    const damages = trees.flatMap((tree) => tree.damages);
+    expect(damages).toHaveLength(3);
+    expect(damages).toEqual(
+      expect.arrayContaining([
+        { file: first, offset: 0, message: `${first} is damaged at offset 0: a block does not match its checksum` },
+        expect.objectContaining({ file: second, offset: length - 10 }),
+        expect.objectContaining({ file: manifest, offset: 20 }),
+      ]),
+    );
+    const shown = await run('verify', directory);
+    expect(shown.status).toBe(1);
+    expect(shown.stdout).toMatch(/shards\/2 +2 +\d+ B  2 damaged\n/);
+    expect(shown.stdout).toContain(`${first} is damaged at offset 0: a block does not match its checksum\n`);
+  });
+
+  test('finds a table and a root that are missing', async () => {
+    await rm(join(directory, 'shards/2/000003.sst'));
+    await rm(join(directory, 'shards/10/CURRENT'));
+    const { status, stdout } = await run('verify', directory);
+    expect(status).toBe(1);
+    expect(stdout).toContain('000003.sst is damaged at offset 0: the table is missing\n');
+    expect(stdout).toContain('shards/10/CURRENT is damaged at offset 0: it is missing\n');
+  });
+
+  test('refuses a directory in use, one that is none, and one without trees', async () => {
+    await using _lock = await lockDirectory(directory);
+    for (const path of [directory, join(directory, 'shards/2')]) {
+      expect(await run('verify', path)).toMatchObject({
+        status: 2,
+        stdout: '',
+        stderr: expect.stringContaining('in use by another process') as string,
+      });
+    }
+    expect((await run('verify', join(directory, 'nowhere'))).stderr).toContain('there is no ');
+    expect((await run('stats', join(directory, 'shards'))).stderr).toContain('is no data directory');
+  });
+});
+
+describe('quorate storage dump', () => {
+  test('prints entries of all versions in order', async () => {
+    const { status, stdout } = await run('dump', join(directory, 'shards/2'));
+    expect(status).toBe(0);
+    expect(stdout).toBe('gone\t8\tdelete\t\nkey\t7\tput\tnew\\n\nkey\t6\tput\told\norder/2\t5\tput\tpaid\n');
+  });
+
+  test('prints a part of them, as JSON', async () => {
+    const { stdout } = await run('dump', directory, '--start', 'key', '--end', 'order', '--limit', '3', '--json');
+    const lines = stdout.trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+      { tree: join(directory, 'shards/2'), key: 'key', version: 7, kind: 'put', value: 'new\n' },
+      { tree: join(directory, 'shards/2'), key: 'key', version: 6, kind: 'put', value: 'old' },
+      { tree: join(directory, 'shards/10'), key: 'key', version: 7, kind: 'put', value: 'new\n' },
+    ]);
+  });
+
+  test('ends at damage', async () => {
+    await flip(join(directory, 'shards/2/000002.sst'), 3);
+    const { status, stdout, stderr } = await run('dump', join(directory, 'shards/2'));
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain('000002.sst is damaged at offset 0');
+  });
+});
+
+describe('quorate storage stats', () => {
+  test('prints what each level holds, and what is not part of a tree', async () => {
+    await appendFile(join(directory, 'shards/10/000099.sst'), 'left behind');
+    const { status, stdout } = await run('stats', directory);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/shards\/2: log applied up to 4, .*manifest-000001\n/);
+    expect(stdout).toMatch(/\n *0 +2 +4 +4 +1 +\d+ B +\d+ B +\d+ B +\d+ B\n/);
+    expect(stdout).toMatch(/not part of it: .*shards\/10\/000099.sst\n/);
+    const { trees } = JSON.parse((await run('stats', directory, '--json')).stdout) as {
+      trees: { levels: unknown[] }[];
+    };
+    expect(trees).toHaveLength(2);
+    expect(trees[0].levels).toEqual([
+      expect.objectContaining({ level: 0, tables: 2, entries: 4, keys: 4, tombstones: 1, rawBytes: 25 }),
+    ]);
+  });
+});
