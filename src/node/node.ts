@@ -32,6 +32,7 @@ import { Registration } from './registration.js';
 import { Router } from './router.js';
 import { Scanner } from './scanner.js';
 import { ShardHost } from './shard-host.js';
+import { ShardNodes } from './shard-nodes.js';
 import { TimestampClient } from './timestamp-client.js';
 
 /** What only the surrounding process knows, for the status. */
@@ -129,10 +130,11 @@ export class Node implements KvBackend, AdminBackend {
     };
     const shardMap = (): PlacementState['shardMap'] => this.#placement.state.shardMap;
     const executor = (shard: ShardDescriptor): KvExecutor | undefined => this.#executors.get(shard.shard);
-    const common = { clock, limits, shardMap, executor, request };
+    const isReachable = this.#peers.isReachable.bind(this.#peers);
+    const shardNodes = new ShardNodes({ nodeId, clock, executor, isReachable, request });
+    const common = { clock, limits, shardMap, executor, shardNodes };
     this.#router = new Router({ ...common, nodeId, random: random.split('router') });
-    const nodeFor = this.#router.nodeFor.bind(this.#router);
-    this.#scanner = new Scanner({ ...common, random: random.split('scanner'), timestamps, nodeFor });
+    this.#scanner = new Scanner({ ...common, random: random.split('scanner'), timestamps });
     this.#requests = new PeerRequests({
       limits,
       shardMap,
@@ -360,6 +362,7 @@ export class Node implements KvBackend, AdminBackend {
   async #close(): Promise<void> {
     this.#timer?.cancel();
     this.#router.close();
+    this.#scanner.close();
     await this.#peers.close();
     await this.host.close();
     this.#stopped.resolve(this.#failure);

@@ -47,8 +47,16 @@ export class PeerRequests {
     }
     this.#answer(from, body).then(respond, (error: unknown) => {
       if (!(error instanceof QuorateError)) this.#options.onFailure(error);
-      respond(failed(QuorateError.from(error)));
+      const failure = QuorateError.from(error);
+      const elsewhere = body.type === 'scanPage' && failure.code === 'NOT_LEADER';
+      respond(failed(failure, elsewhere ? this.#leaderOf(body.shard) : undefined));
     });
+  }
+
+  #leaderOf(id: ShardId): NodeId | undefined {
+    const { shardMap, leaderOf } = this.#options;
+    const shard = shardMap().byId(id);
+    return shard === undefined ? undefined : leaderOf(shard);
   }
 
   async #answer(from: NodeId, body: Exclude<PeerRequest, Execute>): Promise<PeerResponse> {

@@ -11,41 +11,38 @@ export class PlacementView {
   readonly #onChange: (state: PlacementState) => void;
   readonly #onFailure: (error: unknown) => void;
   #state: PlacementState = emptyPlacementState;
-  #reading = false;
-  #changedMeanwhile = false;
+  /** The read under way. */
+  #reading: Promise<void> | undefined;
+  #isOutdated = false;
 
   constructor(replica: Replica, on: { change: (state: PlacementState) => void; failure: (error: unknown) => void }) {
     this.#replica = replica;
     this.#onChange = on.change;
     this.#onFailure = on.failure;
-    replica.onApplied(() => this.#refresh());
+    replica.onApplied(() => void this.load().catch(this.#onFailure));
   }
 
   get state(): PlacementState {
     return this.#state;
   }
 
-  /** Reads what the replica holds from before a restart. */
-  async load(): Promise<void> {
-    this.#state = await loadPlacementState(this.#replica.machine);
-    this.#onChange(this.#state);
+  /** Resolves when all that the replica holds now has been read; also after a restart, before anything is applied. */
+  load(): Promise<void> {
+    this.#isOutdated = true;
+    this.#reading ??= this.#readUntilCurrent();
+    return this.#reading;
   }
 
-  #refresh(): void {
-    this.#changedMeanwhile = true;
-    if (this.#reading) return;
-    this.#reading = true;
-    this.#readUntilCurrent()
-      .catch(this.#onFailure)
-      .finally(() => {
-        this.#reading = false;
-      });
-  }
-
+  /** Ends in the turn of the look at `#isOutdated` that found nothing: a change after that begins the next read. */
   async #readUntilCurrent(): Promise<void> {
-    while (this.#changedMeanwhile) {
-      this.#changedMeanwhile = false;
-      await this.load();
+    try {
+      while (this.#isOutdated) {
+        this.#isOutdated = false;
+        this.#state = await loadPlacementState(this.#replica.machine);
+        this.#onChange(this.#state);
+      }
+    } finally {
+      this.#reading = undefined;
     }
   }
 }

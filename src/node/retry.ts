@@ -1,3 +1,5 @@
+import { QuorateError } from '../base/errors.js';
+import type { ShardId } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
 
 const delayMsMin = 10;
@@ -19,4 +21,20 @@ export function retryDelayMs(tries: number, hintMs: number | undefined, random: 
  */
 export function answerMsMax(tries: number): number {
   return answerMsMin * 2 ** Math.min(tries - 1, 10);
+}
+
+/**
+ * How an operation on `shard` ends at its deadline. What kept it from being done tells the caller more than that its
+ * time is over: `lastError` is that of the last try, one that another try could have mended.
+ */
+export function endAtDeadline(shard: ShardId | undefined, lastError: QuorateError | undefined): QuorateError {
+  if (lastError === undefined || lastError.code === 'DEADLINE_EXCEEDED') {
+    return new QuorateError('DEADLINE_EXCEEDED', `shard ${shard ?? '?'} did not answer before the deadline`, { shard });
+  }
+  const { code, message, retryAfterMs } = lastError;
+  return new QuorateError(code === 'OVERLOADED' ? code : 'SHARD_UNAVAILABLE', `${message}; given up at the deadline`, {
+    shard,
+    retryAfterMs,
+    cause: lastError,
+  });
 }

@@ -11,12 +11,13 @@ import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
 import type { Clock, Timer } from '../env/clock.js';
 import type { Operation, OperationResult, RequestId } from '../mvcc/operations.js';
-import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
+import type { PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardMap } from '../placement/shard-map.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import type { KvExecutor } from '../shard/kv-executor.js';
 import type { Task } from '../shard/task.js';
-import { answerMsMax, retryDelayMs } from './retry.js';
+import { answerMsMax, endAtDeadline, retryDelayMs } from './retry.js';
+import type { ShardNodes } from './shard-nodes.js';
 
 export interface RouterOptions {
   readonly nodeId: NodeId;
@@ -26,7 +27,7 @@ export interface RouterOptions {
   readonly shardMap: () => ShardMap;
   /** The executor of the shard's replica on this node, if there is one. */
   readonly executor: (shard: ShardDescriptor) => KvExecutor | undefined;
-  readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+  readonly shardNodes: Pick<ShardNodes, 'choose' | 'ask'>;
 }
 
 /** An operation that this node has accepted. */
@@ -155,26 +156,13 @@ export class Router {
       this.#tryHere(routed, shard, executor);
       return;
     }
-    const node = this.nodeFor(shard, routed.tries, stale);
+    const node = this.#options.shardNodes.choose(shard, routed.tries, stale);
     if (node === undefined) {
       const message = `shard ${shard.shard} has no leader that node ${this.#options.nodeId} knows`;
       this.#retryLater(routed, new QuorateError('SHARD_UNAVAILABLE', message, { shard: shard.shard }));
       return;
     }
     this.#forward(routed, shard, node);
-  }
-
-  /** Where to ask for `shard`: its leader as this node's replica knows it; without a replica here, its nodes in turn. */
-  nodeFor(shard: ShardDescriptor, tries: number, stale: boolean): NodeId | undefined {
-    const { executor, nodeId } = this.#options;
-    const replica = executor(shard)?.replica;
-    if (replica !== undefined && !stale) {
-      const leader = replica.leaderNode;
-      return leader === nodeId ? undefined : leader;
-    }
-    const others = shard.replicas.map(({ node }) => node).filter((node) => node !== nodeId);
-    // All in turn: a node that was never dialled is not known to be unreachable, and may be the leader.
-    return others.length === 0 ? undefined : others[tries % others.length];
   }
 
   #tryHere(routed: Routed, shard: ShardDescriptor, executor: KvExecutor): void {
@@ -238,7 +226,7 @@ export class Router {
     for (const routed of live) if (routed.operation.type !== 'get') routed.maybeApplied = true;
     try {
       const body = { type: 'execute', shard: shard.shard, epoch: shard.epoch, operations } as const;
-      response = await this.#options.request(node, body, timeoutMs);
+      response = await this.#options.shardNodes.ask(shard, node, body, timeoutMs);
     } catch (error) {
       response = { type: 'failed', error: QuorateError.from(error), leader: undefined };
     }
@@ -308,20 +296,17 @@ export class Router {
   }
 
   #expire(routed: Routed): void {
-    if (routed.task !== undefined) {
-      routed.task.abandoned = true;
-      if (routed.task.begun && routed.operation.type !== 'get') routed.maybeApplied = true;
-    }
     const shard = this.#options.shardMap().find(routed.operation.key)?.shard;
-    const { lastError } = routed;
-    // What kept it from being done tells the caller more than that its time is over.
-    const error =
-      lastError !== undefined && unavailable.has(lastError.code)
-        ? new QuorateError('SHARD_UNAVAILABLE', `${lastError.message}; given up at the deadline`, {
-            shard,
-            cause: lastError,
-          })
-        : new QuorateError('DEADLINE_EXCEEDED', `shard ${shard ?? '?'} did not answer before the deadline`, { shard });
+    this.#abandon(routed, endAtDeadline(shard, routed.lastError));
+  }
+
+  /** Ends it although a try may be under way here; if that has not begun it never will. */
+  #abandon(routed: Routed, error: QuorateError): void {
+    const { task, operation } = routed;
+    if (task !== undefined) {
+      task.abandoned = true;
+      if (task.begun && operation.type !== 'get') routed.maybeApplied = true;
+    }
     this.#fail(routed, error);
   }
 
@@ -342,24 +327,17 @@ export class Router {
     this.#stopping = true;
   }
 
-  /** Ends all that is left. */
+  /** Ends all that is left. Nothing of it is done after this. */
   close(): void {
     this.#stopping = true;
     this.#expiryTimer?.cancel();
+    this.#retries = [];
     for (const routed of this.#pending) {
-      if (routed.task?.begun === true && routed.operation.type !== 'get') routed.maybeApplied = true;
-      this.#fail(routed, new QuorateError('NODE_STOPPING', `node ${this.#options.nodeId} is stopping`));
+      this.#abandon(routed, new QuorateError('NODE_STOPPING', `node ${this.#options.nodeId} is stopping`));
     }
   }
 }
 
-const unavailable: ReadonlySet<string> = new Set([
-  'NOT_LEADER',
-  'SHARD_UNAVAILABLE',
-  'UNAVAILABLE',
-  'TIMESTAMP_UNAVAILABLE',
-  'EPOCH_MISMATCH',
-]);
 const forwardOverheadBytes = 64;
 /** Looks at all operations are at least this far apart. */
 const expiryMsMin = 5;

@@ -9,18 +9,18 @@
  */
 import { compareBytes } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
-import { timestampMax } from '../base/ids.js';
-import type { NodeId, Timestamp } from '../base/ids.js';
+import { placementShardId, timestampMax } from '../base/ids.js';
+import type { ShardId, Timestamp } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
 import type { Clock } from '../env/clock.js';
 import type { ShardMap } from '../placement/shard-map.js';
 import type { ScanPage, ScanRecord, ScanRequest } from '../rpc/backend.js';
-import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import type { KvExecutor } from '../shard/kv-executor.js';
 import type { TimestampSource } from '../shard/write-batches.js';
-import { answerMsMax, retryDelayMs } from './retry.js';
+import { answerMsMax, endAtDeadline, retryDelayMs } from './retry.js';
+import type { ShardNodes } from './shard-nodes.js';
 
 export interface ScannerOptions {
   readonly clock: Clock;
@@ -29,9 +29,7 @@ export interface ScannerOptions {
   readonly timestamps: TimestampSource;
   readonly shardMap: () => ShardMap;
   readonly executor: (shard: ShardDescriptor) => KvExecutor | undefined;
-  /** Where to ask for a shard that is not led here. */
-  readonly nodeFor: (shard: ShardDescriptor, tries: number, stale: boolean) => NodeId | undefined;
-  readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+  readonly shardNodes: Pick<ShardNodes, 'choose' | 'ask'>;
 }
 
 /** One page as a shard gives it; `resume` is where that shard goes on. */
@@ -45,8 +43,23 @@ interface Position {
   readonly bound: Uint8Array;
 }
 
+/** Where a page begins, and what it may hold. */
+interface PageStart {
+  readonly position: Position;
+  readonly readTs: Timestamp;
+  /** Records. */
+  readonly left: number;
+}
+
+interface TimeLimits {
+  /** By the monotonic clock. */
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal;
+}
+
 export class Scanner {
   readonly #options: ScannerOptions;
+  #closed = false;
 
   constructor(options: ScannerOptions) {
     this.#options = options;
@@ -55,21 +68,25 @@ export class Scanner {
   /** See KvBackend.scan; limits and timeout have been capped. */
   async *scan(request: ScanRequest, signal: AbortSignal): AsyncGenerator<ScanPage> {
     const { clock } = this.#options;
-    const deadlineMs = clock.monotonicMs() + request.timeoutMs;
-    const readTs = await this.#readTimestamp(request, deadlineMs, signal);
+    const limits = { deadlineMs: clock.monotonicMs() + request.timeoutMs, signal };
+    const readTs = await this.#readTimestamp(request, limits);
     let left = request.limit === 0 ? Infinity : request.limit;
     let position: Position | undefined = { bound: request.reverse ? request.end : request.start };
     while (position !== undefined && left > 0) {
-      const { shard, page } = await this.#page(request, { position, readTs, left, deadlineMs, signal });
+      const { shard, page } = await this.#page(request, { position, readTs, left, ...limits });
       left -= page.records.length;
       position = page.resume === undefined ? nextShard(request, shard) : { bound: page.resume };
       if (page.records.length > 0) yield { records: page.records, readTs };
     }
   }
 
-  async #readTimestamp(request: ScanRequest, deadlineMs: number, signal: AbortSignal): Promise<Timestamp> {
+  async #readTimestamp(request: ScanRequest, limits: TimeLimits): Promise<Timestamp> {
     if (request.consistency === 'linearizable') {
-      const now = await this.#untilDone(deadlineMs, signal, () => this.#options.timestamps.request(1));
+      const now = await this.#untilDone(
+        limits,
+        () => placementShardId,
+        () => this.#options.timestamps.request(1),
+      );
       // Writes at a timestamp that is yet to be issued could still come.
       if (request.readTs > now)
         throw new QuorateError('INVALID_ARGUMENT', `timestamp ${request.readTs} was not issued yet`);
@@ -78,30 +95,30 @@ export class Scanner {
     return request.readTs;
   }
 
-  #page(
-    request: ScanRequest,
-    at: { position: Position; readTs: Timestamp; left: number; deadlineMs: number; signal: AbortSignal },
-  ): Promise<{ shard: ShardDescriptor; page: ShardPage }> {
-    return this.#untilDone(at.deadlineMs, at.signal, async (tries) => {
-      const shard = this.#shardAt(request, at.position);
-      const page = await this.#ask(request, shard, { ...at, tries });
-      return { shard, page };
-    });
+  #page(request: ScanRequest, at: PageStart & TimeLimits): Promise<{ shard: ShardDescriptor; page: ShardPage }> {
+    const shardAt = (): ShardDescriptor | undefined => this.#shardAt(request, at.position);
+    return this.#untilDone(
+      at,
+      () => shardAt()?.shard,
+      async (tries) => {
+        const shard = shardAt();
+        if (shard === undefined) throw new QuorateError('SHARD_UNAVAILABLE', 'the cluster is not formed yet');
+        return { shard, page: await this.#ask(request, shard, { ...at, tries }) };
+      },
+    );
   }
 
-  #shardAt(request: ScanRequest, { bound }: Position): ShardDescriptor {
+  #shardAt(request: ScanRequest, { bound }: Position): ShardDescriptor | undefined {
     const map = this.#options.shardMap();
-    const shard = request.reverse ? map.findBelow(bound) : map.find(bound);
-    if (shard === undefined) throw new QuorateError('SHARD_UNAVAILABLE', 'the cluster is not formed yet');
-    return shard;
+    return request.reverse ? map.findBelow(bound) : map.find(bound);
   }
 
   async #ask(
     request: ScanRequest,
     shard: ShardDescriptor,
-    at: { position: Position; readTs: Timestamp; left: number; deadlineMs: number; tries: number },
+    at: PageStart & { readonly deadlineMs: number; readonly tries: number },
   ): Promise<ShardPage> {
-    const { limits, executor, clock } = this.#options;
+    const { limits, executor, shardNodes, clock } = this.#options;
     const { reverse, keysOnly, consistency } = request;
     const start = reverse ? later(request.start, shard.start) : at.position.bound;
     const end = reverse ? earlierEnd(at.position.bound, shard.end) : earlierEnd(request.end, shard.end);
@@ -114,59 +131,74 @@ export class Scanner {
     if (local !== undefined && (consistency === 'stale' || local.replica.isLeader)) {
       return local.scanPage(spec, shard.epoch, consistency);
     }
-    const node = this.#options.nodeFor(shard, at.tries, consistency === 'stale');
+    const node = shardNodes.choose(shard, at.tries, consistency === 'stale');
     if (node === undefined) {
       const message = `shard ${shard.shard} has no leader that this node knows`;
       throw new QuorateError('SHARD_UNAVAILABLE', message, { shard: shard.shard });
     }
     const timeoutMs = Math.max(1, Math.min(at.deadlineMs - clock.monotonicMs(), answerMsMax(at.tries)));
     const body = { type: 'scanPage', shard: shard.shard, epoch: shard.epoch, ...spec, consistency } as const;
-    const response = await this.#options.request(node, body, timeoutMs);
+    const response = await shardNodes.ask(shard, node, body, timeoutMs);
     if (response.type === 'scannedPage') return response;
     if (response.type === 'failed') throw response.error;
     throw new QuorateError('INTERNAL', `node ${node} answered a scan with ${response.type}`);
   }
 
-  /** Tries until it works, fails for good, or the time is over. */
-  async #untilDone<T>(deadlineMs: number, signal: AbortSignal, attempt: (tries: number) => Promise<T>): Promise<T> {
+  /** Tries until it works, fails for good, or the time is over. `shard` is the one that is asked by then. */
+  async #untilDone<T>(
+    limits: TimeLimits,
+    shard: () => ShardId | undefined,
+    attempt: (tries: number) => Promise<T>,
+  ): Promise<T> {
     const { clock, random } = this.#options;
     let lastError: QuorateError | undefined;
     for (let tries = 1; ; tries++) {
-      if (signal.aborted) throw new QuorateError('CANCELLED', 'the caller gave up');
-      try {
-        return await before(clock, deadlineMs, attempt(tries));
-      } catch (thrown) {
-        const error = QuorateError.from(thrown, 'notApplied');
-        // Why the attempts before failed tells the caller more than that the time is over.
-        if (!error.retryable) throw lastError !== undefined && isTimeOver(error) ? givenUp(lastError) : error;
-        const delayMs = retryDelayMs(tries, error.retryAfterMs, random);
-        if (clock.monotonicMs() + delayMs >= deadlineMs) throw givenUp(error);
-        lastError = error;
-        await new Promise<void>((resolve) => clock.after(delayMs, resolve));
-      }
+      if (this.#closed) throw new QuorateError('NODE_STOPPING', 'the node is stopping');
+      const done = await within(clock, limits, attempt(tries));
+      if (done.type === 'succeeded') return done.value;
+      if (done.type === 'timeOver') throw endAtDeadline(shard(), lastError);
+      lastError = QuorateError.from(done.error, 'notApplied');
+      if (!lastError.retryable) throw lastError;
+      const delayMs = retryDelayMs(tries, lastError.retryAfterMs, random);
+      if (clock.monotonicMs() + delayMs >= limits.deadlineMs) throw endAtDeadline(shard(), lastError);
+      await within(clock, limits, new Promise<void>((resolve) => clock.after(delayMs, resolve)));
     }
+  }
+
+  /** Scans that are under way fail with their next try. */
+  close(): void {
+    this.#closed = true;
   }
 }
 
-function isTimeOver(error: QuorateError): boolean {
-  return error.code === 'DEADLINE_EXCEEDED';
-}
+type Done<T> =
+  | { readonly type: 'succeeded'; readonly value: T }
+  | { readonly type: 'failed'; readonly error: unknown }
+  | { readonly type: 'timeOver' };
 
-/** How a scan ends whose attempts failed with this until its deadline. */
-function givenUp(cause: QuorateError): QuorateError {
-  return new QuorateError('SHARD_UNAVAILABLE', `${cause.message}; given up at the deadline`, {
-    shard: cause.shard,
-    cause,
-  });
-}
-
-/** Rejects with DEADLINE_EXCEEDED when `promise` is not there by then. */
-function before<T>(clock: Clock, deadlineMs: number, promise: Promise<T>): Promise<T> {
+/** How `promise` ends, or `timeOver` if it has not by the deadline. Rejects with CANCELLED when the caller gives up. */
+function within<T>(clock: Clock, { deadlineMs, signal }: TimeLimits, promise: Promise<T>): Promise<Done<T>> {
   return new Promise((resolve, reject) => {
-    const timer = clock.after(Math.max(0, deadlineMs - clock.monotonicMs()), () =>
-      reject(new QuorateError('DEADLINE_EXCEEDED', 'the scan was not done before its deadline')),
-    );
-    promise.then(resolve, reject).finally(() => timer.cancel());
+    const cancel = (): void => {
+      end();
+      reject(new QuorateError('CANCELLED', 'the caller gave up'));
+    };
+    const timer = clock.after(Math.max(0, deadlineMs - clock.monotonicMs()), () => {
+      end();
+      resolve({ type: 'timeOver' });
+    });
+    const end = (): void => {
+      timer.cancel();
+      signal.removeEventListener('abort', cancel);
+    };
+    signal.addEventListener('abort', cancel);
+    if (signal.aborted) cancel();
+    promise
+      .then(
+        (value) => resolve({ type: 'succeeded', value }),
+        (error: unknown) => resolve({ type: 'failed', error }),
+      )
+      .finally(end);
   });
 }
 

@@ -12,6 +12,7 @@ import { deferred } from '../../src/base/promises.js';
 import type { Deferred } from '../../src/base/promises.js';
 import type { Operation, OperationResult } from '../../src/mvcc/operations.js';
 import { Router } from '../../src/node/router.js';
+import { ShardNodes } from '../../src/node/shard-nodes.js';
 import { ShardMap } from '../../src/placement/shard-map.js';
 import type { PeerRequest, PeerResponse } from '../../src/rpc/peer-messages.js';
 import type { ShardDescriptor } from '../../src/shard/descriptor.js';
@@ -70,11 +71,17 @@ class Bench {
       limits: { ...defaultLimits, ...limits },
       shardMap: () => this.shardMap,
       executor: () => (this.hasReplica ? executor : undefined),
-      request: (node, body, timeoutMs) => {
-        const answer = deferred<PeerResponse>();
-        this.sent.push({ node, body, timeoutMs, answer });
-        return answer.promise;
-      },
+      shardNodes: new ShardNodes({
+        nodeId: NodeId(1),
+        clock: { monotonicMs: () => this.nowMs },
+        executor: () => (this.hasReplica ? executor : undefined),
+        isReachable: () => true,
+        request: (node, body, timeoutMs) => {
+          const answer = deferred<PeerResponse>();
+          this.sent.push({ node, body, timeoutMs, answer });
+          return answer.promise;
+        },
+      }),
     });
   }
 
@@ -186,11 +193,26 @@ describe('the router', () => {
     expect(results).toMatchObject([{ error: { code: 'DEADLINE_EXCEEDED', outcome: 'unknown', shard: 1 } }]);
   });
 
-  test('asks nodes in turn, reachable ones only, when it has no replica itself', async () => {
+  test('asks nodes in turn when it has no replica itself, and the leader that one names at once', async () => {
     const bench = new Bench();
     bench.hasReplica = false;
-    bench.submit();
-    expect((await bench.next()).node).toBe(3);
+    const results = bench.submit();
+    const first = await bench.next();
+    first.answer.resolve({ type: 'failed', error: new QuorateError('NOT_LEADER', 'not here'), leader: NodeId(3) });
+    const second = await bench.next();
+    expect([first.node, second.node]).toEqual([2, 3]);
+    second.answer.resolve({ type: 'executed', results: [written] });
+    await bench.turn();
+    expect(results).toEqual([written]);
+  });
+
+  test('does not start what gathered when it is closed before the end of the turn', async () => {
+    const bench = new Bench();
+    const results = bench.submit();
+    bench.router.close();
+    await bench.turn();
+    expect(results).toMatchObject([{ error: { code: 'NODE_STOPPING', outcome: 'notApplied' } }]);
+    expect(bench.sent).toEqual([]);
   });
 
   test.each(['INVALID_ARGUMENT', 'DISK_FULL', 'INTERNAL'] as const)('does not try again after %s', async (code) => {
@@ -249,6 +271,14 @@ describe('the outcome of a write', () => {
     expect(results).toMatchObject([{ error: { code: 'SHARD_UNAVAILABLE', outcome, shard: 1 } }]);
   });
 
+  test('that was refused as overloaded until the deadline says so', async () => {
+    const bench = new Bench();
+    const results = bench.submit(put('k', 'v'), 300);
+    await bench.answerFailure('OVERLOADED', 'notApplied', 400);
+    await bench.pass(300);
+    expect(results).toMatchObject([{ error: { code: 'OVERLOADED', outcome: 'notApplied', shard: 1 } }]);
+  });
+
   test('that was sent and not answered at the deadline is unknown; a read never is', async () => {
     const bench = new Bench();
     const writes = bench.submit(put('k', 'v'), 300);
@@ -284,6 +314,8 @@ describe('the outcome of a write', () => {
     bench.tasks[0].begun = begun;
     bench.router.close();
     expect(results).toMatchObject([{ error: { code: 'NODE_STOPPING', outcome } }]);
+    // One that has not begun never will.
+    expect(bench.tasks[0].abandoned).toBe(true);
   });
 });
 
