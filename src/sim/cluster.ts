@@ -3,8 +3,10 @@
  * and clock. Everything that happens follows from the seed.
  */
 import { assert, defined } from '../base/assert.js';
+import { QuorateError } from '../base/errors.js';
 import { NodeId } from '../base/ids.js';
-import { defaultLimits } from '../base/limits.js';
+import type { LogIndex } from '../base/ids.js';
+import { checkLimits, defaultLimits } from '../base/limits.js';
 import type { Limits } from '../base/limits.js';
 import { Prng } from '../base/prng.js';
 import type { JobTable } from '../env/background.js';
@@ -13,6 +15,7 @@ import { lsmJobs } from '../lsm/jobs.js';
 import { Node } from '../node/node.js';
 import { defaultRaftTiming } from '../node/options.js';
 import type { InitialNode, NodeOptions } from '../node/options.js';
+import type { ScanPage, ScanRequest } from '../rpc/backend.js';
 import { MachineClock } from './clock.js';
 import { SimDisk } from './disk.js';
 import type { CrashKeeps } from './disk.js';
@@ -28,9 +31,18 @@ export interface SimClusterOptions {
   readonly runTurns: RunTurns;
   /** Default 3. */
   readonly nodes?: number;
+  /** Of each shard. Default 3, or as many as there are nodes. */
+  readonly replicas?: number;
   /** Default 2. */
   readonly shards?: number;
+  /** Over those that suit a short run: {@link simLimits}. */
   readonly limits?: Partial<Limits>;
+}
+
+/** Where the pages of a scan go. */
+export interface ScanReader {
+  page(page: ScanPage): void;
+  end(error: QuorateError | undefined): void;
 }
 
 /** One machine: disk and clock outlive the processes that run on it one after another. */
@@ -47,6 +59,7 @@ export class SimMachine {
   #node: Node | undefined;
   /** Why the last process ended by itself. */
   #failure: Error | undefined;
+  #callsUnderWay = 0;
 
   constructor(cluster: SimCluster, options: NodeOptions, random: Prng) {
     this.#cluster = cluster;
@@ -76,6 +89,57 @@ export class SimMachine {
     return this.#failure;
   }
 
+  /** Operations that the running process was given and has not answered. */
+  get callsUnderWay(): number {
+    return this.#callsUnderWay;
+  }
+
+  /**
+   * Hands an operation to the node, as its gRPC service would. `done` is never called when the process dies first:
+   * then nobody knows. False, and nothing is done, when there is no node to take it.
+   */
+  submit(operation: Operation, timeoutMs: number, done: (result: OperationResult) => void): boolean {
+    const process = this.#process;
+    const node = this.#node;
+    if (process === undefined || node === undefined) return false;
+    let isAnswered = false;
+    const answered = (result: OperationResult): void => {
+      assert(!isAnswered, `${this.name} answers one operation twice`);
+      isAnswered = true;
+      this.#callsUnderWay--;
+      done(result);
+    };
+    this.#cluster.scheduler.schedule(0, `client calls ${this.name}`, () => {
+      process.enter(() => {
+        this.#callsUnderWay++;
+        node.submit(operation, timeoutMs, answered);
+      });
+    });
+    return true;
+  }
+
+  /**
+   * Hands a scan to the node. `end` gets an error or undefined; it is never called when the process dies first. False,
+   * and nothing is done, when there is no node to take it.
+   */
+  scan(request: ScanRequest, reader: ScanReader, signal: AbortSignal): boolean {
+    const process = this.#process;
+    const node = this.#node;
+    if (process === undefined || node === undefined) return false;
+    const read = async (): Promise<void> => {
+      for await (const page of node.scan(request, signal)) reader.page(page);
+    };
+    this.#cluster.scheduler.schedule(0, `client scans at ${this.name}`, () => {
+      process.enter(() => {
+        read().then(
+          () => reader.end(undefined),
+          (error: unknown) => reader.end(QuorateError.from(error)),
+        );
+      });
+    });
+    return true;
+  }
+
   /** Starts a process; it opens the directory in virtual time. No effect when one runs. */
   start(): void {
     if (this.#process !== undefined) return;
@@ -83,6 +147,7 @@ export class SimMachine {
     const process = new SimProcess(scheduler, this.name);
     this.#process = process;
     this.#failure = undefined;
+    this.#callsUnderWay = 0;
     const env = simEnv({
       scheduler,
       process,
@@ -106,6 +171,7 @@ export class SimMachine {
   #ended(process: SimProcess, error: Error | undefined): void {
     if (this.#process !== process) return;
     this.#failure = error;
+    if (error !== undefined) this.#cluster.failures.push({ machine: this, error });
     this.#cluster.scheduler.note(`${this.name} ended: ${error?.message ?? 'asked to'}`);
     this.crash('all');
   }
@@ -128,9 +194,15 @@ export class SimCluster {
   readonly random: Prng;
   readonly machines: readonly SimMachine[];
   readonly jobs: JobTable = lsmJobs;
+  readonly limits: Limits;
+  /** Every process that ended by itself with an error. */
+  readonly failures: { readonly machine: SimMachine; readonly error: Error }[] = [];
 
   constructor(options: SimClusterOptions) {
     const { seed, runTurns, nodes: count = 3, shards = 2 } = options;
+    this.limits = { ...defaultLimits, ...simLimits, ...options.limits };
+    checkLimits(this.limits);
+    const replicationFactor = options.replicas ?? Math.min(3, count);
     this.random = new Prng(seed);
     this.scheduler = new Scheduler(runTurns);
     this.network = new SimNetwork(this.scheduler, { random: this.random.split('network') });
@@ -140,7 +212,7 @@ export class SimCluster {
     });
     this.machines = members.map((member) => {
       const nodeOptions: NodeOptions = {
-        cluster: { name: 'sim', nodes: members, initialShards: shards, replicationFactor: Math.min(3, count) },
+        cluster: { name: 'sim', nodes: members, initialShards: shards, replicationFactor },
         nodeId: member.id,
         dataDirectory: '/data',
         clientListen: member.clientAddress,
@@ -150,7 +222,7 @@ export class SimCluster {
         requestTimeoutMsMax: 60_000,
         drainMsMax: 5000,
         backgroundThreads: 1,
-        limits: { ...defaultLimits, ...simLimits, ...options.limits },
+        limits: this.limits,
       };
       return new SimMachine(this, nodeOptions, this.random.split(`machine-${member.id}`));
     });
@@ -173,33 +245,29 @@ export class SimCluster {
     );
   }
 
-  /**
-   * Hands an operation to a node, as its gRPC service would. `done` is never called when the process dies first:
-   * then nobody knows. False, and nothing is done, when there is no node to take it.
-   */
+  /** See {@link SimMachine.submit}. */
   submit(id: number, operation: Operation, timeoutMs: number, done: (result: OperationResult) => void): boolean {
-    const { node, process } = this.machine(id);
-    if (node === undefined || process === undefined || process.state === 'dead') return false;
-    this.scheduler.schedule(0, `client calls node-${id}`, () => {
-      process.enter(() => node.submit(operation, timeoutMs, done));
-    });
-    return true;
+    return this.machine(id).submit(operation, timeoutMs, done);
   }
 
-  /** Asserts that replicas which have applied the same index have the same state. Reads whole shards. */
-  async checkReplicasAgree(): Promise<void> {
-    const seen = new Map<string, { hash: string; on: string }>();
+  /**
+   * Asserts that replicas which have applied the same index have the same state. Reads whole shards. False when not
+   * all replicas of each shard could be compared, since they were not at one index.
+   */
+  async checkReplicasAgree(): Promise<boolean> {
+    const seen = new Map<number, { readonly index: LogIndex; readonly hash: string; readonly on: string }[]>();
     for (const { node, name } of this.machines) {
       for (const { replica } of node?.host.shards ?? []) {
-        const { appliedIndex, machine } = replica;
+        const { appliedIndex: index, machine, shard } = replica;
         const hash = await machine.stateHash();
-        if (replica.appliedIndex !== appliedIndex) continue;
-        const key = `shard ${replica.shard} at index ${appliedIndex}`;
-        const other = seen.get(key);
-        assert(other === undefined || other.hash === hash, `${key} differs between ${other?.on} and ${name}`);
-        seen.set(key, { hash, on: name });
+        if (replica.appliedIndex !== index) return false;
+        const others = seen.get(shard) ?? [];
+        const differs = others.find((other) => other.index === index && other.hash !== hash);
+        assert(differs === undefined, `shard ${shard} at index ${index} differs between ${differs?.on} and ${name}`);
+        seen.set(shard, [...others, { index, hash, on: name }]);
       }
     }
+    return [...seen.values()].every((replicas) => replicas.every(({ index }) => index === replicas[0].index));
   }
 
   /** Ends all processes. */

@@ -72,6 +72,7 @@ export class SimDisk extends TreeDisk {
   readonly #random: Prng;
   readonly #latency: DiskLatency;
   #operationCount = 0;
+  #refusedForSpace = 0;
   #generation = 0;
   #isDown = false;
   #stalled: (() => void)[] | undefined;
@@ -89,6 +90,11 @@ export class SimDisk extends TreeDisk {
   /** Operations that were begun, over all processes. */
   get operationCount(): number {
     return this.#operationCount;
+  }
+
+  /** Operations that failed with `noSpace`, over all processes. */
+  get refusedForSpace(): number {
+    return this.#refusedForSpace;
   }
 
   override get generation(): number {
@@ -134,10 +140,19 @@ export class SimDisk extends TreeDisk {
       }
       if (this.#isDown) throw new DiskError('crashed', path, operation);
       const code = this.fault?.(operation, path);
-      if (code === undefined) return effect.run();
+      if (code === undefined) return this.#run(effect);
       effect.fail?.();
       throw new DiskError(code, path, operation);
     };
+  }
+
+  #run<T>(effect: DiskEffect<T>): T {
+    try {
+      return effect.run();
+    } catch (error) {
+      if (error instanceof DiskError && error.code === 'noSpace') this.#refusedForSpace++;
+      throw error;
+    }
   }
 
   /**

@@ -1,154 +1,81 @@
 /**
- * Faults while clients work: drawn from the seed, one at a time or several on top of each other, each undone after a
- * while. At the end `heal` undoes all. A majority may be down for a while; what is lost then is only time.
+ * Faults while clients work: drawn from the seed, one at a time or several on top of each other, each ended after a
+ * while. At the end `heal` ends all. A majority may be down for a while; what is lost then is only time.
  */
 import type { Prng } from '../base/prng.js';
-import type { SimCluster, SimMachine } from './cluster.js';
-import type { CrashKeeps } from './disk.js';
+import type { SimCluster } from './cluster.js';
+import { beginFault, faultTypes } from './fault-types.js';
+import type { Fault, FaultType } from './fault-types.js';
+import type { FaultPlan } from './swarm.js';
 
-const faultTypes = [
-  'crash',
-  'powerLoss',
-  'pause',
-  'isolate',
-  'oneWay',
-  'hold',
-  'slowNetwork',
-  'slowDisk',
-  'clockJump',
-] as const;
-export type FaultType = (typeof faultTypes)[number];
-
-export interface FaultOptions {
-  /** Virtual milliseconds between two faults, at most. */
-  readonly gapMsMax: number;
-  /** Virtual milliseconds that a fault lasts, at most. */
-  readonly lastsMsMax: number;
-}
+/** A process that a failing disk has ended is started again after this, as a service manager does. */
+const restartMs = 1000;
 
 export class Faults {
   /** How often each really happened. */
-  readonly counts: Record<FaultType, number> = {
-    crash: 0,
-    powerLoss: 0,
-    pause: 0,
-    isolate: 0,
-    oneWay: 0,
-    hold: 0,
-    slowNetwork: 0,
-    slowDisk: 0,
-    clockJump: 0,
-  };
+  readonly counts: Record<FaultType, number>;
   readonly #cluster: SimCluster;
-  readonly #options: FaultOptions;
+  readonly #plan: FaultPlan;
   readonly #random: Prng;
-  /** The kinds of this run: a few, so that over many seeds each meets each with and without the others. */
-  readonly #types: readonly FaultType[];
+  readonly #underWay = new Set<() => void>();
   #stopped = false;
 
-  constructor(cluster: SimCluster, options: FaultOptions) {
+  constructor(cluster: SimCluster, plan: FaultPlan) {
     this.#cluster = cluster;
-    this.#options = options;
+    this.#plan = plan;
     this.#random = cluster.random.split('faults');
-    this.#types = this.#random.shuffle([...faultTypes]).slice(0, this.#random.int(2, 5));
+    this.counts = Object.fromEntries(faultTypes.map((type) => [type, 0])) as Record<FaultType, number>;
   }
 
   start(): void {
-    const delayMs = this.#random.float() * this.#options.gapMsMax;
-    this.#cluster.scheduler.schedule(delayMs, 'next fault', () => {
-      if (this.#stopped) return;
-      this.#inject(this.#random.pick(this.#types));
-      this.start();
-    });
+    this.#planNext();
+    this.#restartStopped();
   }
 
   /** Ends all faults, for good; dead nodes start again. */
   heal(): void {
     this.#stopped = true;
+    for (const end of this.#underWay) end();
     const { network, machines } = this.#cluster;
     network.heal();
-    for (const from of machines) for (const to of machines) network.setLink(from.name, to.name, { delayMs: [0.05, 2] });
     for (const machine of machines) {
-      machine.disk.slowness = 1;
       machine.process?.resume();
       machine.start();
     }
   }
 
-  #inject(type: FaultType): void {
-    const machine = this.#random.pick(this.#cluster.machines);
-    const undo = this.#begin(type, machine);
-    if (undo === undefined) return;
-    this.counts[type]++;
-    this.#cluster.scheduler.note(`fault ${type} on ${machine.name}`);
-    const lastsMs = this.#random.float() * this.#options.lastsMsMax;
-    this.#cluster.scheduler.schedule(lastsMs, `end of ${type} on ${machine.name}`, () => {
-      if (!this.#stopped) undo();
+  #planNext(): void {
+    const delayMs = this.#random.float() * this.#plan.gapMsMax;
+    this.#cluster.scheduler.schedule(delayMs, 'next fault', () => {
+      if (this.#stopped) return;
+      if (this.#plan.types.length > 0) this.#inject(this.#random.pick(this.#plan.types));
+      this.#planNext();
     });
   }
 
-  /** Begins a fault and returns how to end it; undefined when it makes no sense now. */
-  #begin(type: FaultType, machine: SimMachine): (() => void) | undefined {
-    switch (type) {
-      case 'crash':
-        return this.#crash(machine, 'all');
-      case 'powerLoss':
-        return this.#crash(machine, this.#random.chance(0.5) ? 'none' : 'random');
-      case 'pause': {
-        const { process } = machine;
-        if (process?.state !== 'running') return undefined;
-        process.pause();
-        return () => process.resume();
-      }
-      case 'isolate':
-        return this.#setLinks(machine, ['in', 'out'], 'blocked');
-      case 'oneWay':
-        return this.#setLinks(machine, [this.#random.pick(['in', 'out'] as const)], 'blocked');
-      case 'hold':
-        return this.#setLinks(machine, [this.#random.pick(['in', 'out'] as const)], 'held');
-      case 'slowNetwork': {
-        const max = this.#random.int(10, 300);
-        this.#delayLinks(machine, [1, max]);
-        return () => this.#delayLinks(machine, [0.05, 2]);
-      }
-      case 'slowDisk':
-        machine.disk.slowness = this.#random.int(10, 300);
-        return () => {
-          machine.disk.slowness = 1;
-        };
-      case 'clockJump':
-        machine.clock.jumpWall(this.#random.int(-120_000, 120_000));
-        return () => undefined;
-    }
+  #restartStopped(): void {
+    this.#cluster.scheduler.schedule(restartMs, 'service managers look', () => {
+      if (this.#stopped) return;
+      for (const machine of this.#cluster.machines) if (machine.failure !== undefined) machine.start();
+      this.#restartStopped();
+    });
   }
 
-  #crash(machine: SimMachine, keep: CrashKeeps): (() => void) | undefined {
-    if (!machine.isUp) return undefined;
-    machine.crash(keep);
-    return () => machine.start();
+  #inject(type: FaultType): void {
+    const machine = this.#random.pick(this.#cluster.machines);
+    const fault = beginFault(type, { cluster: this.#cluster, machine, random: this.#random });
+    if (fault === undefined) return;
+    if (fault.hadEffect === undefined) this.counts[type]++;
+    this.#cluster.scheduler.note(`fault ${type} on ${machine.name}`);
+    const end = (): void => this.#end(type, fault, end);
+    this.#underWay.add(end);
+    const lastsMs = this.#random.float() * this.#plan.lastsMsMax;
+    this.#cluster.scheduler.schedule(lastsMs, `end of ${type} on ${machine.name}`, end);
   }
 
-  #others(machine: SimMachine): SimMachine[] {
-    return this.#cluster.machines.filter((other) => other !== machine);
-  }
-
-  #setLinks(machine: SimMachine, directions: readonly ('in' | 'out')[], state: 'blocked' | 'held'): () => void {
-    // All others or only some of them: a full partition, or a bridge.
-    const others = this.#others(machine).filter((_, i, all) => all.length === 1 || i === 0 || this.#random.chance(0.6));
-    const set = (to: 'blocked' | 'held' | 'open'): void => {
-      for (const { name } of others) {
-        if (directions.includes('in')) this.#cluster.network.setLink(name, machine.name, { state: to });
-        if (directions.includes('out')) this.#cluster.network.setLink(machine.name, name, { state: to });
-      }
-    };
-    set(state);
-    return () => set('open');
-  }
-
-  #delayLinks(machine: SimMachine, delayMs: readonly [number, number]): void {
-    for (const { name } of this.#others(machine)) {
-      this.#cluster.network.setLink(name, machine.name, { delayMs });
-      this.#cluster.network.setLink(machine.name, name, { delayMs });
-    }
+  #end(type: FaultType, fault: Fault, end: () => void): void {
+    if (!this.#underWay.delete(end)) return;
+    if (fault.hadEffect?.() === true) this.counts[type]++;
+    fault.end();
   }
 }

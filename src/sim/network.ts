@@ -8,7 +8,7 @@ import type { Scheduler } from './scheduler.js';
 
 export interface SimNetworkOptions {
   readonly random: Prng;
-  /** For links whose delay is not set. Default 0.05 … 2 ms. */
+  /** For links whose delay is not set. Default {@link defaultDelayMs}. */
   readonly delayMs?: readonly [min: number, max: number];
   /** A connection with frames (or acknowledgements) that cannot arrive breaks after this. Default 10 s. */
   readonly breakAfterMs?: number;
@@ -22,6 +22,8 @@ interface SimListener {
   readonly accepted: Set<SimConnection>;
 }
 
+/** Virtual milliseconds that a frame is under way in one data centre. */
+export const defaultDelayMs: readonly [min: number, max: number] = [0.05, 2];
 const connectRetryMs = 200;
 
 /**
@@ -45,7 +47,7 @@ export class SimNetwork {
   constructor(scheduler: Scheduler, options: SimNetworkOptions) {
     this.#scheduler = scheduler;
     this.#random = options.random;
-    this.#defaultDelayMs = options.delayMs ?? [0.05, 2];
+    this.#defaultDelayMs = options.delayMs ?? defaultDelayMs;
     this.#breakAfterMs = options.breakAfterMs ?? 10_000;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 3000;
   }
@@ -93,6 +95,13 @@ export class SimNetwork {
   /** Opens all links. */
   heal(): void {
     for (const { from, to } of this.#links.values()) this.setLink(from, to, { state: 'open' });
+  }
+
+  /** Bytes that were sent and have not reached their process, over all connections. */
+  get queuedBytes(): number {
+    let bytes = 0;
+    for (const connection of this.#connections) bytes += connection.queuedBytes;
+    return bytes;
   }
 
   /** Breaks the connections between two hosts; new ones may come up at once. */

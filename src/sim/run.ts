@@ -2,18 +2,23 @@
  * One simulated run: form a cluster, let clients work under faults, heal, require progress, check what they saw.
  * The outcome is a function of the seed and of the code.
  */
-import { QuorateError } from '../base/errors.js';
-import { utf8 } from '../base/bytes.js';
-import type { Operation, OperationResult } from '../mvcc/operations.js';
 import { checkHistory } from '../../jepsen-lite/checker/check.js';
 import { registerModel } from '../../jepsen-lite/checker/models/register.js';
 import { describeFailure } from '../../jepsen-lite/checker/timeline/describe-failure.js';
+import { DiskError } from '../env/disk.js';
+import { defaultRaftTiming } from '../node/options.js';
 import { SimCluster } from './cluster.js';
+import { clockRates } from './fault-types.js';
+import type { FaultType } from './fault-types.js';
 import { Faults } from './faults.js';
-import type { FaultType } from './faults.js';
-import { RegisterWorkload } from './register-workload.js';
-import type { WorkloadCounts } from './register-workload.js';
+import { checkObservations } from './observation-checks.js';
+import { requireLeaders, requireRecovery } from './recovery.js';
+import { scanAll } from './scan-call.js';
 import type { RunTurns } from './scheduler.js';
+import { drawPlan } from './swarm.js';
+import type { SimPlan } from './swarm.js';
+import { Workload } from './workload.js';
+import type { WorkloadCounts } from './workload.js';
 
 export interface SimRunOptions {
   readonly seed: number;
@@ -22,10 +27,13 @@ export interface SimRunOptions {
   readonly nowMs: () => number;
   /** Virtual milliseconds under faults. Default 20 000. */
   readonly faultMs?: number;
+  /** Instead of what the seed draws, where it is given. */
+  readonly plan?: Partial<SimPlan>;
 }
 
 export interface SimRunResult {
   readonly seed: number;
+  readonly plan: SimPlan;
   readonly traceHash: string;
   /** Virtual milliseconds from start to end. */
   readonly virtualMs: number;
@@ -39,19 +47,19 @@ export interface SimRunResult {
 }
 
 const formMsMax = 30_000;
-/** After healing, every shard takes a write within this: a few election timeouts, and replay after a restart. */
-const recoverMsMax = 30_000;
 /** Fewer answers than this in a second of the run mean that the load did not really run. */
 const doneMinPerSecond = 1;
 /** Of the operations on the key that a history fails at. */
 const operationsShown = 40;
+const violationsShown = 10;
+const finalScanMsMax = 10_000;
 
 export async function simulate(options: SimRunOptions): Promise<SimRunResult> {
   const { seed, runTurns, faultMs = 20_000 } = options;
-  const setup = { nodes: 3, shards: 1 + (seed % 3) };
-  const cluster = new SimCluster({ seed, runTurns, ...setup });
-  const workload = new RegisterWorkload(cluster, { clients: 5, keys: 5, thinkMsMax: 40 });
-  const faults = new Faults(cluster, { gapMsMax: 2500, lastsMsMax: 5000 });
+  const plan = { ...drawPlan(seed), ...options.plan };
+  const cluster = new SimCluster({ seed, runTurns, ...plan });
+  const workload = new Workload(cluster, plan.workload);
+  const faults = new Faults(cluster, plan.faults);
   let failure: string | undefined;
   try {
     failure = await runPhases(cluster, workload, faults, faultMs);
@@ -62,6 +70,7 @@ export async function simulate(options: SimRunOptions): Promise<SimRunResult> {
   cluster.stop();
   return {
     seed,
+    plan,
     traceHash: cluster.scheduler.traceHash,
     virtualMs: cluster.scheduler.nowMs,
     events: cluster.scheduler.eventsRun,
@@ -74,81 +83,62 @@ export async function simulate(options: SimRunOptions): Promise<SimRunResult> {
 
 async function runPhases(
   cluster: SimCluster,
-  workload: RegisterWorkload,
+  workload: Workload,
   faults: Faults,
   faultMs: number,
 ): Promise<string | undefined> {
+  const { scheduler } = cluster;
   cluster.startAll();
   if (!(await cluster.runUntilReady(formMsMax))) return `the cluster was not formed within ${formMsMax} ms`;
   workload.start();
   faults.start();
-  await cluster.scheduler.run(cluster.scheduler.nowMs + faultMs);
+  const isOver = (): boolean => stoppedByItself(cluster) !== undefined || workload.seen.violations.length > 0;
+  await scheduler.runUntil(isOver, scheduler.nowMs + faultMs);
   faults.heal();
-  const stopped = nodeFailures(cluster);
-  if (stopped !== undefined) return stopped;
   workload.stop();
-  if (!(await cluster.runUntilReady(recoverMsMax)))
-    return `not every shard had a leader ${recoverMsMax} ms after healing`;
-  const stuck = await requireProgress(cluster);
-  if (stuck !== undefined) return stuck;
-  // Let calls under way end, and followers catch up, so that equal indexes are compared.
-  await cluster.scheduler.run(cluster.scheduler.nowMs + 5000);
-  await settle(cluster, cluster.checkReplicasAgree());
-  return nodeFailures(cluster);
+  const wrong =
+    stoppedByItself(cluster) ??
+    (await requireLeaders(cluster)) ??
+    (await restartAll(cluster)) ??
+    (await requireRecovery(cluster)) ??
+    (await readAll(cluster, workload));
+  return wrong ?? stoppedByItself(cluster);
 }
 
-/** None of these faults is a reason for a node to stop by itself. */
-function nodeFailures(cluster: SimCluster): string | undefined {
-  const failed = cluster.machines.find(({ failure }) => failure !== undefined);
-  return failed === undefined ? undefined : `${failed.name} stopped: ${failed.failure?.stack ?? ''}`;
+/** A failing or full disk is a reason for a node to stop; no other fault is. */
+function stoppedByItself(cluster: SimCluster): string | undefined {
+  const failed = cluster.failures.find(({ error }) => !isOfDisk(error));
+  return failed === undefined ? undefined : `${failed.machine.name} stopped: ${failed.error.stack ?? ''}`;
 }
 
-/** Runs virtual time until `promise` is there. */
-async function settle<T>(cluster: SimCluster, promise: Promise<T>): Promise<T> {
-  let settled = false;
-  const end = (): void => {
-    settled = true;
-  };
-  promise.then(end, end);
-  await cluster.scheduler.runUntil(() => settled);
-  return promise;
+function isOfDisk(error: unknown): boolean {
+  if (error instanceof DiskError) return error.code === 'io' || error.code === 'noSpace';
+  return error instanceof Error && isOfDisk(error.cause);
 }
 
-/** A write and a read on every shard. */
-async function requireProgress(cluster: SimCluster): Promise<string | undefined> {
-  const { node } = cluster.machine(1);
-  for (const { descriptor } of node?.shardMap().shards ?? []) {
-    const key = descriptor.start.length === 0 ? utf8('!progress') : descriptor.start;
-    const operations: Operation[] = [
-      {
-        type: 'put',
-        key,
-        value: utf8('yes'),
-        condition: { type: 'none' },
-        requestId: { session: new Uint8Array(16), seq: descriptor.shard },
-      },
-      { type: 'get', key, consistency: 'linearizable' },
-    ];
-    for (const operation of operations) {
-      const result = await settle(
-        cluster,
-        new Promise<OperationResult>((resolve) => {
-          if (!cluster.submit(1, operation, recoverMsMax, resolve)) {
-            resolve({ type: 'failed', error: new QuorateError('UNAVAILABLE', 'node 1 is down') });
-          }
-        }),
-      );
-      if (result.type === 'failed')
-        return `no ${operation.type} on shard ${descriptor.shard} after healing: ${result.error.message}`;
-    }
+/** All machines lose power at once: what is there afterwards is what is on disk. */
+async function restartAll(cluster: SimCluster): Promise<string | undefined> {
+  for (const machine of cluster.machines) machine.crash('none');
+  cluster.startAll();
+  return requireLeaders(cluster);
+}
+
+/** Reads everything through every node, for the checks. */
+async function readAll(cluster: SimCluster, workload: Workload): Promise<string | undefined> {
+  for (const { id, name } of cluster.machines) {
+    const read = new Promise<Error | undefined>((done) => scanAll(workload, id, finalScanMsMax, done));
+    const error = await cluster.scheduler.complete(read);
+    if (error !== undefined) return `no scan through ${name} after healing: ${error.message}`;
   }
   return undefined;
 }
 
-function checkSeen(workload: RegisterWorkload, faultMs: number, now: () => number): string | undefined {
+function checkSeen(workload: Workload, faultMs: number, now: () => number): string | undefined {
   const floor = (doneMinPerSecond * faultMs) / 1000;
   if (workload.counts.done < floor)
     return `only ${workload.counts.done} operations were done: too few to mean anything`;
+  const violations = checkObservations(workload.seen, { staleMsMax: staleMsMax(workload.cluster) });
+  if (violations.length > 0) return violations.slice(0, violationsShown).join('\n');
   const result = checkHistory({ model: registerModel, history: workload.recorder.history(), now });
   if (result.verdict === 'linearizable') return undefined;
   const { failure } = result;
@@ -158,4 +148,10 @@ function checkSeen(workload: RegisterWorkload, faultMs: number, now: () => numbe
     return `  client ${client} ${span}: ${registerModel.describeOperation(input, output)}`;
   });
   return `the history is not linearizable: ${describeFailure(registerModel, failure)}\n${last.join('\n')}`;
+}
+
+/** docs/protocol/reads.md, "Stale": by a clock that may be slow. */
+function staleMsMax({ limits }: SimCluster): number {
+  const { electionTicksMax, tickMs } = defaultRaftTiming;
+  return (limits.staleReadMsMax + 2 * electionTicksMax * tickMs) / clockRates.min;
 }

@@ -1,0 +1,125 @@
+/**
+ * What must hold some time after the last fault, when clients are quiet: the cluster serves everything through every
+ * node, all replicas are equal, and nothing is left over that grows. Each check returns what is wrong, or undefined.
+ */
+import { utf8 } from '../base/bytes.js';
+import { QuorateError } from '../base/errors.js';
+import type { Operation, OperationResult } from '../mvcc/operations.js';
+import type { ShardDescriptor } from '../shard/descriptor.js';
+import type { SimCluster, SimMachine } from './cluster.js';
+
+/** A few election timeouts, and replay after a restart. */
+const recoverMsMax = 30_000;
+/** A follower that missed all of a run gets it from the leader's log within this. */
+const convergeMsMax = 30_000;
+const quietMs = 5000;
+
+export async function requireRecovery(cluster: SimCluster): Promise<string | undefined> {
+  return (
+    (await requireLeaders(cluster)) ??
+    (await requireProgress(cluster)) ??
+    (await requireConvergence(cluster)) ??
+    (await requireAllLive(cluster)) ??
+    requireNothingLeft(cluster)
+  );
+}
+
+/** Every node is up and knows the leader of each of its shards. */
+export async function requireLeaders(cluster: SimCluster): Promise<string | undefined> {
+  if (await cluster.runUntilReady(recoverMsMax)) return undefined;
+  const missing = cluster.machines.map(({ name, node, failure }) => {
+    const without = node?.host.shards.filter(({ replica }) => replica.leaderNode === undefined) ?? [];
+    const shards = without.map(({ replica }) => replica.shard).join(', ');
+    return `${name} ${node === undefined ? `is down: ${failure?.message ?? ''}` : `without leader: [${shards}]`}`;
+  });
+  return `not every shard had a leader ${recoverMsMax} ms after healing: ${missing.join('; ')}`;
+}
+
+/** A write and a linearizable read through every node on every shard. */
+async function requireProgress(cluster: SimCluster): Promise<string | undefined> {
+  for (const machine of cluster.machines) {
+    for (const { descriptor } of machine.node?.shardMap().shards ?? []) {
+      for (const operation of probes(descriptor, machine)) {
+        const result = await call(cluster, machine, operation);
+        if (result.type !== 'failed') continue;
+        return `no ${operation.type} on shard ${descriptor.shard} through ${machine.name} after healing: ${result.error.message}`;
+      }
+    }
+  }
+  return undefined;
+}
+
+function probes(descriptor: ShardDescriptor, machine: SimMachine): Operation[] {
+  const key = Uint8Array.of(...descriptor.start, ...utf8('!progress'));
+  const requestId = { session: new Uint8Array(16).fill(machine.id), seq: descriptor.shard };
+  return [
+    { type: 'put', key, value: utf8(machine.name), condition: { type: 'none' }, requestId },
+    { type: 'get', key, consistency: 'linearizable' },
+  ];
+}
+
+function call(cluster: SimCluster, machine: SimMachine, operation: Operation): Promise<OperationResult> {
+  const answer = new Promise<OperationResult>((resolve) => {
+    if (!machine.submit(operation, recoverMsMax, resolve))
+      resolve({ type: 'failed', error: new QuorateError('UNAVAILABLE', `${machine.name} is down`) });
+  });
+  return cluster.scheduler.complete(answer, cluster.scheduler.nowMs + 2 * recoverMsMax);
+}
+
+/** All replicas of each shard come to one applied index, and have one state there. */
+async function requireConvergence(cluster: SimCluster): Promise<string | undefined> {
+  const { scheduler } = cluster;
+  const untilMs = scheduler.nowMs + convergeMsMax;
+  while (await scheduler.runUntil(() => lagging(cluster).length === 0, untilMs)) {
+    // Leaders may propose housekeeping in between; then once more.
+    if (await scheduler.complete(cluster.checkReplicasAgree())) return undefined;
+  }
+  return `replicas did not converge within ${convergeMsMax} ms: ${lagging(cluster).join('; ')}`;
+}
+
+function lagging(cluster: SimCluster): string[] {
+  const applied = new Map<number, { readonly name: string; readonly index: number }[]>();
+  for (const { node, name } of cluster.machines) {
+    for (const { replica } of node?.host.shards ?? []) {
+      const replicas = applied.get(replica.shard) ?? [];
+      replicas.push({ name, index: replica.appliedIndex });
+      applied.set(replica.shard, replicas);
+    }
+  }
+  return [...applied]
+    .filter(([, replicas]) => replicas.some(({ index }) => index !== replicas[0].index))
+    .map(
+      ([shard, replicas]) => `shard ${shard}: ${replicas.map(({ name, index }) => `${name} at ${index}`).join(', ')}`,
+    );
+}
+
+async function requireAllLive(cluster: SimCluster): Promise<string | undefined> {
+  for (const { node, name } of cluster.machines) {
+    if (node === undefined) return `${name} is down`;
+    const { nodes } = await cluster.scheduler.complete(
+      node.status(recoverMsMax),
+      cluster.scheduler.nowMs + recoverMsMax,
+    );
+    const dead = nodes.filter(({ live }) => !live);
+    if (dead.length > 0) return `${name} does not see node ${dead.map(({ id }) => id).join(', ')} live`;
+  }
+  return undefined;
+}
+
+/** No operation waits for ever, no log goes on growing, nothing piles up between the nodes. */
+async function requireNothingLeft(cluster: SimCluster): Promise<string | undefined> {
+  const { scheduler, limits } = cluster;
+  const before = cluster.machines.map(({ node }) => node?.host.logStats.bytes ?? 0);
+  await scheduler.run(scheduler.nowMs + quietMs);
+  for (const [i, { name, node, callsUnderWay }] of cluster.machines.entries()) {
+    if (callsUnderWay > 0) return `${name} never answered ${callsUnderWay} operations`;
+    const bytes = node?.host.logStats.bytes ?? 0;
+    // Above it, trees are flushed and entries dropped; and a quiet cluster writes next to nothing.
+    if (bytes > limits.logBytesFlush + 4 * limits.segmentBytesMax && bytes >= before[i])
+      return `the log of ${name} has ${bytes} bytes and does not shrink`;
+    if (bytes > before[i] + limits.segmentBytesMax)
+      return `the log of the quiet ${name} grows: ${before[i]} to ${bytes}`;
+  }
+  const queued = cluster.network.queuedBytes;
+  return queued > limits.peerQueueBytesMax ? `${queued} bytes wait in connections of a quiet cluster` : undefined;
+}

@@ -1,0 +1,112 @@
+/**
+ * What a seed decides about its run. Each run has a shape of its own, and meets some faults and some small limits only:
+ * a defect that needs one of them often and the others not at all is not found where everything happens a little
+ * (Groce et al., "Swarm Testing", ISSTA 2012).
+ */
+import type { Limits } from '../base/limits.js';
+import { Prng } from '../base/prng.js';
+import { faultTypes } from './fault-types.js';
+import type { FaultType } from './fault-types.js';
+
+/** Plain data, so that a failing run can show all of it. */
+export interface SimPlan {
+  readonly nodes: number;
+  /** Of each shard. */
+  readonly replicas: number;
+  readonly shards: number;
+  /** What is not named here has the size that suits a short run: see `simLimits`. */
+  readonly limits: Partial<Limits>;
+  readonly workload: WorkloadPlan;
+  readonly faults: FaultPlan;
+}
+
+export interface WorkloadPlan {
+  readonly clients: number;
+  readonly keys: number;
+  /** Virtual milliseconds between an answer and the client's next call, at most. */
+  readonly thinkMsMax: number;
+  /** Every value is padded to this. */
+  readonly valueBytes: number;
+  /** How often clients choose each, relative to the others. */
+  readonly actions: Readonly<Record<ClientAction, number>>;
+}
+
+/** `one` and `batch` are linearizable reads, writes and compare-and-sets. */
+export type ClientAction = 'one' | 'batch' | 'scan' | 'staleRead' | 'staleScan';
+
+export interface FaultPlan {
+  readonly types: readonly FaultType[];
+  /** Virtual milliseconds between two faults, at most. */
+  readonly gapMsMax: number;
+  /** Virtual milliseconds that a fault lasts, at most. */
+  readonly lastsMsMax: number;
+}
+
+const kib = 1024;
+
+/** Each group is small as a whole, so that the relations which `checkLimits` asserts hold. */
+const tinyLimits = {
+  sizes: {
+    keyBytesMax: 64,
+    valueBytesMax: kib,
+    requestBytesMax: 16 * kib,
+    entryBytesMax: 2 * kib,
+    uncommittedBytesMax: 32 * kib,
+    appendBytesMax: 2 * kib,
+    scanPageBytesMax: 16 * kib,
+    peerFrameBytesMax: 64 * kib,
+    peerQueueBytesMax: 128 * kib,
+  },
+  log: { segmentBytesMax: 16 * kib, logBytesFlush: 40 * kib, logCacheBytesMax: 4 * kib },
+  tables: { memtableBytesMax: 4 * kib, sealedMemtablesMax: 2, blockCacheBytesMax: 16 * kib },
+  inFlight: {
+    appendsInFlightMax: 2,
+    batchOperationsMax: 2,
+    nodeOperationsInFlightMax: 24,
+    nodeBytesInFlightMax: 16 * kib,
+    shardOperationsInFlightMax: 6,
+    peerRequestsInFlightMax: 16,
+  },
+  pages: { scanPageBytesMax: 512, scanPageRecordsMax: 3 },
+  // Longer than a client keeps sending one write again: see docs/protocol/request-ids.md.
+  retention: { requestIdRetentionMs: 60_000, versionRetentionMs: 1000, staleReadMsMax: 1000 },
+} as const satisfies Record<string, Partial<Limits>>;
+
+export function drawPlan(seed: number): SimPlan {
+  const random = new Prng(seed).split('plan');
+  const nodes = random.pick([3, 3, 5]);
+  return {
+    nodes,
+    replicas: random.chance(0.1) ? 1 : random.pick(nodes === 5 ? [3, 5] : [3]),
+    shards: random.pick([1, 2, 3, 4, 7, 16]),
+    limits: drawLimits(random),
+    workload: drawWorkload(random),
+    faults: {
+      types: random.shuffle([...faultTypes]).slice(0, random.int(1, 6)),
+      gapMsMax: random.pick([800, 1500, 2500, 5000]),
+      lastsMsMax: random.pick([1000, 3000, 5000, 10_000]),
+    },
+  };
+}
+
+function drawLimits(random: Prng): Partial<Limits> {
+  const tinyChance = random.pick([0, 0.5, 1]);
+  const isTiny = (): boolean => random.chance(tinyChance);
+  const { sizes, log, tables, inFlight, pages, retention } = tinyLimits;
+  const limits: Partial<Limits>[] = [];
+  // A small segment holds four small entries only.
+  if (isTiny()) limits.push(sizes, isTiny() ? log : {});
+  for (const group of [tables, inFlight, pages, retention]) if (isTiny()) limits.push(group);
+  return Object.assign({}, ...limits) as Partial<Limits>;
+}
+
+function drawWorkload(random: Prng): WorkloadPlan {
+  const sometimes = (): number => random.pick([0, 1, 3]);
+  return {
+    clients: random.int(3, 12),
+    keys: random.int(4, 12),
+    thinkMsMax: random.pick([15, 40, 40, 100]),
+    valueBytes: random.pick([8, 8, 100, 300, 900]),
+    actions: { one: 10, batch: sometimes(), scan: sometimes(), staleRead: sometimes(), staleScan: sometimes() },
+  };
+}

@@ -1,0 +1,29 @@
+/** Every fault, one at a time: it begins, it is met, it ends, and the cluster is whole afterwards. */
+import { describe, expect, test } from 'vitest';
+import { Prng } from '../../src/base/prng.js';
+import { beginFault, faultTypes } from '../../src/sim/fault-types.js';
+import { requireRecovery } from '../../src/sim/recovery.js';
+import { Scenario } from './scenario.js';
+
+describe.each(faultTypes)('%s', (type) => {
+  test('ends without a trace', async () => {
+    const scenario = await Scenario.formed({ seed: 81 });
+    const { cluster } = scenario;
+    const machine = scenario.machine(scenario.leaderOf());
+    const fault = beginFault(type, { cluster, machine, random: new Prng(81) });
+    for (let i = 0; i < 12; i++) {
+      for (const { id } of cluster.machines.filter(({ node }) => node !== undefined)) {
+        scenario.put(id, `key-${i}`, 'x'.repeat(2000));
+      }
+      await scenario.run(100);
+    }
+    expect(fault?.hadEffect?.() ?? true).toBe(true);
+    fault?.end();
+    for (const { failure } of cluster.machines)
+      if (failure !== undefined) expect(failure.message).toMatch(/io|noSpace/);
+    cluster.startAll();
+    // What is under way ends, nodes look for space, connections come up.
+    await scenario.run(7000);
+    expect(await requireRecovery(cluster)).toBeUndefined();
+  });
+});
