@@ -1,0 +1,146 @@
+/** `quorate storage verify|dump|stats`: the tables of a data directory whose node is down. */
+import { resolve } from 'node:path';
+
+import { CorruptionError } from '../../base/errors.js';
+import { openClosedStorage, type ClosedStorage } from '../../node/storage.js';
+import { exitNegative } from '../failure.js';
+import { printJson, printLine, writeOut } from '../output.js';
+import { formatTable, type Column } from '../table.js';
+import { escapeBytes, formatBytes, jsonField } from '../text.js';
+
+export interface StorageContext {
+  readonly directory: string;
+  readonly json: boolean;
+}
+
+export interface DumpOptions extends StorageContext {
+  readonly start: Uint8Array;
+  readonly end: Uint8Array | undefined;
+  readonly limit: number;
+}
+
+interface Damage {
+  readonly file: string;
+  readonly offset: number;
+  readonly message: string;
+}
+
+/** Reads every byte of every table and goes on after damage. Exit status 1 if there is any. */
+export function verify(context: StorageContext): Promise<number> {
+  return withStorage(context, async (storage) => {
+    const trees: { tree: string; tables: number; bytes: number; damages: Damage[] }[] = [];
+    for (const tree of storage.trees) trees.push({ tree, ...(await verifyTree(storage, tree)) });
+    const damages = trees.flatMap((tree) => tree.damages);
+    if (context.json) await printJson({ trees, isSound: damages.length === 0 });
+    else {
+      const rows = trees.map(({ tree, tables, bytes, damages: { length } }) => [
+        tree,
+        tables,
+        formatBytes(bytes),
+        length === 0 ? 'sound' : `${length} damaged`,
+      ]);
+      await printLine(formatTable([{ title: 'TREE' }, right('TABLES'), right('SIZE'), { title: 'RESULT' }], rows));
+      for (const { message } of damages) await printLine(message);
+    }
+    return damages.length === 0 ? 0 : exitNegative;
+  });
+}
+
+async function verifyTree(
+  storage: ClosedStorage,
+  tree: string,
+): Promise<{ tables: number; bytes: number; damages: Damage[] }> {
+  try {
+    await using inspection = await storage.open(tree);
+    const tables = inspection.levels.reduce((sum, level) => sum + level.tables, 0);
+    const bytes = inspection.levels.reduce((sum, level) => sum + level.fileBytes, 0);
+    return { tables, bytes, damages: (await inspection.verify()).map(damageOf) };
+  } catch (error) {
+    // Then it is not known which tables there are.
+    if (error instanceof CorruptionError) return { tables: 0, bytes: 0, damages: [damageOf(error)] };
+    throw error;
+  }
+}
+
+function damageOf({ file, offset, message }: CorruptionError): Damage {
+  return { file, offset, message };
+}
+
+/** Prints every entry that the tables have, deletions and replaced versions too, as the engine orders them. */
+export function dump(options: DumpOptions): Promise<number> {
+  return withStorage(options, async (storage) => {
+    let left = options.limit;
+    for (const tree of storage.trees) {
+      await using inspection = await storage.open(tree);
+      const entries = inspection.entries({ lower: options.start, upper: options.end });
+      for (; left > 0; left--) {
+        const entry = await entries.next();
+        if (entry === undefined) break;
+        const { key, version, kind, value } = entry;
+        if (options.json) {
+          await printJson({ tree, ...jsonField('key', key), version, kind, ...jsonField('value', value) });
+        } else {
+          await writeOut(`${escapeBytes(key)}\t${version}\t${kind}\t${escapeBytes(value)}\n`);
+        }
+      }
+      entries.close();
+    }
+    return 0;
+  });
+}
+
+type TreeStats = { readonly tree: string } & Pick<
+  Awaited<ReturnType<ClosedStorage['open']>>,
+  'appliedIndex' | 'manifestPath' | 'strayPaths' | 'levels'
+>;
+
+/** Prints what each level of each tree holds, from the manifests alone. */
+export function stats(context: StorageContext): Promise<number> {
+  return withStorage(context, async (storage) => {
+    const trees: TreeStats[] = [];
+    for (const tree of storage.trees) {
+      await using inspection = await storage.open(tree);
+      const { appliedIndex, manifestPath, strayPaths } = inspection;
+      const levels = inspection.levels.filter(({ tables }) => tables > 0);
+      trees.push({ tree, appliedIndex, manifestPath, strayPaths, levels });
+    }
+    if (context.json) await printJson({ trees });
+    else for (const tree of trees) await printLine(describeTree(tree));
+    return 0;
+  });
+}
+
+const statsColumns: readonly Column[] = [
+  ...['LEVEL', 'TABLES', 'ENTRIES', 'KEYS', 'DELETIONS', 'RAW', 'BLOCKS', 'STORED', 'FILES'].map(right),
+];
+
+function describeTree({ tree, appliedIndex, manifestPath, strayPaths, levels }: TreeStats): string {
+  const rows = levels.map(
+    ({ level, tables, entries, keys, tombstones, rawBytes, dataBytes, storedBytes, fileBytes }) => [
+      level,
+      tables,
+      entries,
+      keys,
+      tombstones,
+      ...[rawBytes, dataBytes, storedBytes, fileBytes].map(formatBytes),
+    ],
+  );
+  return [
+    `${tree}: log applied up to ${appliedIndex}, ${manifestPath}`,
+    rows.length === 0 ? 'no tables' : formatTable(statsColumns, rows),
+    ...strayPaths.map((path) => `not part of it: ${path}`),
+    '',
+  ].join('\n');
+}
+
+function right(title: string): Column {
+  return { title, align: 'right' };
+}
+
+async function withStorage(
+  { directory }: StorageContext,
+  body: (storage: ClosedStorage) => Promise<number>,
+): Promise<number> {
+  await using storage = await openClosedStorage(resolve(directory));
+  return await body(storage);
+}
