@@ -14,7 +14,6 @@ import { importFormats, type ImportFormat } from './import/formats.js';
 import { addClientOptions, clientOptions, durationOption, wholeNumber } from './options.js';
 import type { CommandContext } from './session.js';
 import { addStorageCommands } from './storage-program.js';
-import { addStorageCommands } from './storage-program.js';
 import { bytesOf, fromBase64 } from './text.js';
 
 interface Base64Option {
@@ -83,7 +82,6 @@ function buildProgram(isJson: boolean, done: (status: number) => void): Command 
   addWrites(program, done);
   addTransfers(program, done);
   addNodes(program, done);
-  addStorageCommands(program, done);
   addStorageCommands(program, done);
   for (const command of program.commands) command.configureHelp({ showGlobalOptions: true });
   return program;
