@@ -34,7 +34,7 @@ async function ask(body: PeerRequest, placementLeader: Partial<PlacementLeader> 
     },
     placementLeader,
     status: () => ({ node: NodeId(1), pid: 1, softwareVersion: '1', replicas: [] }),
-    leaderOf: () => undefined,
+    leaderOf: () => NodeId(3),
     onFailure: (error: unknown) => failures.push(error),
   } as unknown as PeerRequestsOptions;
   const response = await new Promise<PeerResponse>((respond) => {
@@ -52,6 +52,13 @@ describe('of another node', () => {
       results: [found, { type: 'failed', error: { code: 'INVALID_ARGUMENT' } }],
     });
     expect(JSON.stringify(response)).not.toContain('INTERNAL');
+  });
+
+  test('a page of a shard that is led elsewhere is answered with its leader', async () => {
+    const range = { start: utf8(''), end: utf8(''), at: Timestamp(1), reverse: false, keysOnly: false };
+    const page = { ...range, bytesMax: 1, recordsMax: 1, consistency: 'linearizable' } as const;
+    const { response } = await ask({ type: 'scanPage', shard: ShardId(1), epoch, ...page });
+    expect(response).toMatchObject({ type: 'failed', error: { code: 'NOT_LEADER' }, leader: 3 });
   });
 
   test('more operations than a batch may have are refused', async () => {
