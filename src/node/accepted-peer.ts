@@ -24,7 +24,7 @@ export interface AcceptedPeerOptions {
   readonly logger: Logger;
   readonly hello: Hello;
   /** Why the node that says this hello is not talked to. */
-  readonly refusal: (hello: Hello) => string | undefined;
+  readonly refusal: (hello: Hello) => QuorateError | undefined;
   readonly handler: PeerHandler;
   /** The other side broke the protocol; `from` is not known before its hello. */
   readonly onProtocolError: (error: ProtocolError, remote: string, from: NodeId | undefined) => void;
@@ -101,14 +101,15 @@ export class AcceptedPeer {
 
   #greet(frame: PeerFrame): void {
     const { hello, refusal, logger } = this.#options;
-    const reason = frame.type === 'hello' ? refusal(frame) : 'the first frame is not a hello';
-    if (reason === undefined && frame.type === 'hello') {
+    const refused = frame.type === 'hello' ? refusal(frame) : undefined;
+    if (refused === undefined && frame.type === 'hello') {
       this.#from = frame.nodeId;
       this.#send(hello);
       return;
     }
+    const { message: reason, retryable } = refused ?? { message: 'the first frame is not a hello', retryable: true };
     logger.warn('refused a peer', { remote: this.#remote, reason });
-    const error = new QuorateError('INVALID_ARGUMENT', `refused by node ${hello.nodeId}: ${reason}`);
+    const error = new QuorateError('INVALID_ARGUMENT', `refused by node ${hello.nodeId}: ${reason}`, { retryable });
     this.#respond(0, { type: 'failed', error, leader: undefined });
     this.#connection.close();
   }

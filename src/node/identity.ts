@@ -25,7 +25,7 @@ const format = 1;
  * The same for all nodes that are configured alike: it follows from the name and from the ids of the first nodes, in
  * whatever order they are listed and whatever their addresses are.
  */
-export function clusterIdOf(cluster: Pick<ClusterOptions, 'name' | 'nodes'>): string {
+export function clusterIdOf(cluster: ClusterOptions): string {
   const members = cluster.nodes.map(({ id }) => id).sort((a, b) => a - b);
   const checksum = crc32(utf8(`${cluster.name}\n${members.join(',')}`));
   return `${cluster.name}-${checksum.toString(16).padStart(8, '0')}`;

@@ -95,6 +95,7 @@ export class Node implements KvBackend, AdminBackend {
         onRaft: (from, messages) => this.host.step(from, messages),
         onRequest: (from, request, respond) => this.#requests.handle(from, request, respond),
         onUnreachable: (node) => this.host.peerUnreachable(node),
+        onRefused: (error) => this.#onRefused(error),
         onFailure: (error) => this.#failBy(error),
       },
     });
@@ -234,6 +235,12 @@ export class Node implements KvBackend, AdminBackend {
     } catch (error) {
       if (this.#closing === undefined) this.fail(error instanceof Error ? error : QuorateError.from(error));
     }
+  }
+
+  /** A node that has joined with this very directory has met a stranger: no reason to stop. */
+  #onRefused(error: QuorateError): void {
+    const { nodeId, storeId } = this.identity;
+    if (this.#placement.state.nodes.get(nodeId)?.storeId !== storeId) this.fail(error);
   }
 
   #addressOf(node: NodeId): string | undefined {

@@ -25,8 +25,10 @@ export interface PeerLinkOptions {
   readonly hello: Hello;
   readonly addressOf: () => string | undefined;
   /** Why the node that answered with this hello is not the one that was dialled. */
-  readonly refusal: (hello: Hello) => string | undefined;
+  readonly refusal: (hello: Hello) => QuorateError | undefined;
   readonly onUnreachable: () => void;
+  /** See {@link PeerHandler.onRefused}. */
+  readonly onRefused: (error: QuorateError) => void;
   readonly onProtocolError: (error: ProtocolError, remote: string) => void;
   /** See {@link PeerHandler.onFailure}. */
   readonly onFailure: (error: unknown) => void;
@@ -201,6 +203,9 @@ export class PeerLink {
     const refusal = greetingRefusal(frame, this.#options.refusal);
     if (refusal !== undefined) {
       this.#disconnected(connection, refusal);
+      if (frame.type === 'response' && frame.body.type === 'failed' && !frame.body.error.retryable) {
+        this.#options.onRefused(frame.body.error);
+      }
       return;
     }
     this.#state = { type: 'ready', connection, liveness: new Liveness(connection, this.#options.timing) };
@@ -238,8 +243,8 @@ function send({ connection, liveness }: ReadyState, frame: Uint8Array): void {
 }
 
 /** Why the first frame of the other side does not open the connection. */
-function greetingRefusal(frame: PeerFrame, refusal: (hello: Hello) => string | undefined): string | undefined {
-  if (frame.type === 'hello') return refusal(frame);
+function greetingRefusal(frame: PeerFrame, refusal: PeerLinkOptions['refusal']): string | undefined {
+  if (frame.type === 'hello') return refusal(frame)?.message;
   if (frame.type === 'response' && frame.body.type === 'failed') return frame.body.error.message;
   return 'its first frame is not a hello';
 }

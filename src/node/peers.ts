@@ -6,6 +6,7 @@
  * Raft frames that cannot be sent now are dropped: Raft sends again. A request that was not sent fails with the
  * outcome "not applied", one that was sent and not answered with "unknown".
  */
+import { QuorateError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
@@ -44,6 +45,8 @@ export interface PeerHandler {
   onRequest(from: NodeId, request: RequestFrame, respond: (response: PeerResponse) => void): void;
   /** Messages to `node` are lost until it is reached again. */
   onUnreachable(node: NodeId): void;
+  /** Another node says that this one must not run: its data directory is not the one that joined under its id. */
+  onRefused(error: QuorateError): void;
   /** A frame could not be handled, and that is not the fault of the node that sent it: this one must stop. */
   onFailure(error: unknown): void;
 }
@@ -116,6 +119,7 @@ export class Peers {
         addressOf: () => addressOf(node),
         refusal: (hello) => this.#refusal(hello, node),
         onUnreachable: () => handler.onUnreachable(node),
+        onRefused: (error) => handler.onRefused(error),
         onProtocolError: (error, remote) => this.#onProtocolError(error, remote, node),
         onFailure: (error) => handler.onFailure(error),
       });
@@ -136,21 +140,28 @@ export class Peers {
     };
   }
 
-  /** Why a node that says `hello` is not talked to; undefined when it is welcome. */
-  #refusal(hello: Hello, expected: NodeId | undefined): string | undefined {
-    const { clusterId, nodeId, storeOf } = this.#options;
+  /** Why a node that says `hello` is not talked to; undefined when it is welcome. Not retryable: it must not run. */
+  #refusal(hello: Hello, expected: NodeId | undefined): QuorateError | undefined {
+    const reason = this.#mismatch(hello, expected);
+    if (reason !== undefined) return new QuorateError('INVALID_ARGUMENT', reason, { retryable: true });
+    const store = this.#options.storeOf(hello.nodeId);
+    if (store === undefined || store === hello.storeId) return undefined;
+    const message =
+      `node ${hello.nodeId} joined with the data directory ${store}, this is ${hello.storeId}: ` +
+      'a node that lost its disk cannot come back under its old id; give it its disk back';
+    return new QuorateError('INVALID_ARGUMENT', message);
+  }
+
+  #mismatch(hello: Hello, expected: NodeId | undefined): string | undefined {
+    const { clusterId, nodeId } = this.#options;
     if (hello.clusterId !== clusterId) return `it is of cluster ${hello.clusterId}, this is ${clusterId}`;
     if (hello.protocolMin > protocolVersion.max || hello.protocolMax < protocolVersion.min) {
       return `it speaks protocol ${hello.protocolMin} to ${hello.protocolMax}, this node ${protocolVersion.min} to ${protocolVersion.max}`;
     }
-    if (expected !== undefined && hello.nodeId !== expected)
+    if (expected !== undefined && hello.nodeId !== expected) {
       return `node ${hello.nodeId} answers in place of node ${expected}`;
-    if (hello.nodeId === nodeId) return `it says that it is node ${nodeId}, as this one`;
-    const store = storeOf(hello.nodeId);
-    if (store !== undefined && store !== hello.storeId) {
-      return `node ${hello.nodeId} joined with the data directory ${store}, this is ${hello.storeId}: a node that lost its disk cannot come back under its old id`;
     }
-    return undefined;
+    return hello.nodeId === nodeId ? `it says that it is node ${nodeId}, as this one` : undefined;
   }
 
   #accept(connection: Connection): void {

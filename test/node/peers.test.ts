@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { QuorateError } from '../../src/base/errors.js';
 import { utf8 } from '../../src/base/bytes.js';
 import { LogIndex, NodeId, ReplicaId, ShardId, Term, Timestamp } from '../../src/base/ids.js';
 import { defaultLimits } from '../../src/base/limits.js';
@@ -65,11 +66,15 @@ class Bench {
     return peers;
   }
 
+  /** What made a node learn that it must not run. */
+  readonly refused: QuorateError[] = [];
+
   handler(changes: Partial<PeerHandler> = {}): PeerHandler {
     return {
       onRaft: (_from, messages) => this.raft.push(...messages),
       onRequest: (_from, _request, respond) => this.responds.push(respond),
       onUnreachable: (node) => this.unreachable.push(node),
+      onRefused: (error) => this.refused.push(error),
       onFailure: (error) => this.failures.push(error),
       ...changes,
     };
@@ -186,6 +191,8 @@ describe('a peer is refused', () => {
     expect(await bench.reaches(first, 2)).toBe(false);
     expect(bench.raft).toEqual([]);
     expect(bench.reasons().some((text) => text.includes(reason))).toBe(true);
+    // Only a lost disk is final: everything else may be mended on the other side.
+    expect(bench.refused.length > 0).toBe(reason === 'lost its disk');
   });
 
   test('that answers in place of another', async () => {

@@ -38,8 +38,9 @@ describe('power loss', () => {
     lost.crash('all');
     await lost.disk.removeTree('/data');
     lost.start();
-    await scenario.run(10_000);
-    expect(lost.node?.isReady ?? false).toBe(false);
+    await scenario.until('the node that lost its disk has stopped', () => lost.failure !== undefined);
+    expect(lost.failure).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(lost.failure?.message).toMatch(/^refused by node [12]: node 3 joined with .* give it its disk back$/);
     const refusals = scenario.cluster.log.lines.filter(({ fields }) => /lost its disk/.test(String(fields.reason)));
     expect(refusals.map(({ message }) => message)).toContain('refused a peer');
     await scenario.written(scenario.put(1, 'k', 'changed'));
