@@ -11,6 +11,7 @@
  * await client.put('greeting', 'hello');
  * ```
  */
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,10 +63,15 @@ export interface TestCluster extends AsyncDisposable {
   readonly endpoints: readonly string[];
 }
 
-/** Starts a cluster and waits until it takes requests. Dispose it to stop the nodes and remove their data. */
+/**
+ * Starts a cluster and waits until it takes requests. Dispose it to stop the nodes and remove their data. A process that
+ * exits, or is ended by SIGINT or SIGTERM, without that removes the data too; after SIGKILL or a crash of the machine
+ * `quorate-…` stays in the folder for temporary files.
+ */
 export async function startCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
   const { nodes: count = 3, shards = 4, startMsMax = 20_000 } = options;
   const directory = await mkdtemp(join(tmpdir(), 'quorate-'));
+  const forget = removeAtEnd(directory);
   const ports = await freePorts(count * 2);
   const members = Array.from({ length: count }, (_, i): InitialNode => {
     const [clientPort, peerPort] = ports.slice(i * 2);
@@ -93,6 +99,7 @@ export async function startCluster(options: TestClusterOptions = {}): Promise<Te
     async [Symbol.asyncDispose]() {
       await Promise.all(nodes.map((node) => node.kill()));
       await rm(directory, { recursive: true, force: true });
+      forget();
     },
   };
   try {
@@ -104,6 +111,26 @@ export async function startCluster(options: TestClusterOptions = {}): Promise<Te
     throw error;
   }
 }
+
+/** Removes the directory when this process ends, unless the returned function was called before. */
+function removeAtEnd(directory: string): () => void {
+  const remove = (): void => rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+  const onSignal = (signal: NodeJS.Signals): void => {
+    remove();
+    forget();
+    // With nobody else listening, the signal ends the process as it would have without us.
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+  };
+  const forget = (): void => {
+    process.off('exit', remove);
+    for (const signal of endSignals) process.off(signal, onSignal);
+  };
+  process.once('exit', remove);
+  for (const signal of endSignals) process.on(signal, onSignal);
+  return forget;
+}
+
+const endSignals = ['SIGINT', 'SIGTERM'] as const;
 
 class InProcessNode implements TestNode {
   readonly #options: NodeOptions;
