@@ -119,20 +119,7 @@ function readShardLocation(reader: WireReader): ShardLocation {
 }
 
 function readReplicaLocation(reader: WireReader): ReplicaDescriptor {
-  let replica = 0;
-  let node = 0;
-  while (reader.next()) {
-    switch (reader.field) {
-      case 1:
-        replica = reader.uint();
-        break;
-      case 2:
-        node = reader.uint();
-        break;
-      default:
-        reader.skip();
-    }
-  }
+  const [replica, node] = reader.uints(2);
   return { replica: decodeReplicaId(replica), node: decodeNodeId(node) };
 }
 
@@ -276,27 +263,6 @@ function readShardStatus(reader: WireReader): ShardStatus {
 }
 
 function readReplicaStatus(reader: WireReader): ReplicaStatus {
-  let node = 0;
-  let appliedIndex = 0;
-  let commitIndex = 0;
-  let live = false;
-  while (reader.next()) {
-    switch (reader.field) {
-      case 1:
-        node = reader.uint();
-        break;
-      case 2:
-        appliedIndex = reader.uint();
-        break;
-      case 3:
-        commitIndex = reader.uint();
-        break;
-      case 4:
-        live = reader.bool();
-        break;
-      default:
-        reader.skip();
-    }
-  }
-  return { node: decodeNodeId(node), appliedIndex, commitIndex, live };
+  const [node, appliedIndex, commitIndex, live] = reader.uints(4);
+  return { node: decodeNodeId(node), appliedIndex, commitIndex, live: live !== 0 };
 }

@@ -14,19 +14,6 @@ export function writeEpoch(writer: WireWriter, field: number, epoch: ShardEpoch)
 }
 
 export function readEpoch(reader: WireReader): ShardEpoch {
-  let membership = 0;
-  let range = 0;
-  while (reader.next()) {
-    switch (reader.field) {
-      case 1:
-        membership = reader.uint();
-        break;
-      case 2:
-        range = reader.uint();
-        break;
-      default:
-        reader.skip();
-    }
-  }
+  const [membership, range] = reader.uints(2);
   return { membership, range };
 }

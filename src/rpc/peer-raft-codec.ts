@@ -174,39 +174,13 @@ function writeEntries(writer: WireWriter, entries: readonly Entry[], prevLogInde
 }
 
 function readVoteRequest(reader: WireReader, type: VoteRequest['type']): Unaddressed<VoteRequest> {
-  let lastLogIndex = 0;
-  let lastLogTerm = 0;
-  let transfer = false;
-  while (reader.next()) {
-    switch (reader.field) {
-      case 1:
-        lastLogIndex = reader.uint();
-        break;
-      case 2:
-        lastLogTerm = reader.uint();
-        break;
-      case 3:
-        transfer = reader.bool();
-        break;
-      default:
-        reader.skip();
-    }
-  }
-  return { type, lastLogIndex: LogIndex(lastLogIndex), lastLogTerm: Term(lastLogTerm), transfer };
+  const [lastLogIndex, lastLogTerm, transfer] = reader.uints(3);
+  return { type, lastLogIndex: LogIndex(lastLogIndex), lastLogTerm: Term(lastLogTerm), transfer: transfer !== 0 };
 }
 
 function readVoteResponse(reader: WireReader, type: VoteResponse['type']): Unaddressed<VoteResponse> {
-  let granted = false;
-  while (reader.next()) {
-    switch (reader.field) {
-      case 1:
-        granted = reader.bool();
-        break;
-      default:
-        reader.skip();
-    }
-  }
-  return { type, granted };
+  const [granted] = reader.uints(1);
+  return { type, granted: granted !== 0 };
 }
 
 function readAppendRequest(reader: WireReader): Unaddressed<AppendRequest> {
@@ -268,77 +242,22 @@ function readEntry(reader: WireReader): Entry {
 }
 
 function readAppendResponse(reader: WireReader): Unaddressed<AppendResponse> {
-  let logIndex = 0;
-  let rejected = false;
-  let hintIndex = 0;
-  let hintTerm = 0;
-  while (reader.next()) {
-    switch (reader.field) {
-      case 1:
-        logIndex = reader.uint();
-        break;
-      case 2:
-        rejected = reader.bool();
-        break;
-      case 3:
-        hintIndex = reader.uint();
-        break;
-      case 4:
-        hintTerm = reader.uint();
-        break;
-      default:
-        reader.skip();
-    }
-  }
+  const [logIndex, rejected, hintIndex, hintTerm] = reader.uints(4);
   return {
     type: 'appendResponse',
     logIndex: LogIndex(logIndex),
-    rejected,
+    rejected: rejected !== 0,
     hintIndex: LogIndex(hintIndex),
     hintTerm: Term(hintTerm),
   };
 }
 
 function readHeartbeat(reader: WireReader): Unaddressed<Heartbeat> {
-  let commit = 0;
-  let readRound = 0;
-  let leaderCommit = 0;
-  let probe = 0;
-  while (reader.next()) {
-    switch (reader.field) {
-      case 1:
-        commit = reader.uint();
-        break;
-      case 2:
-        readRound = reader.uint();
-        break;
-      case 3:
-        leaderCommit = reader.uint();
-        break;
-      case 4:
-        probe = reader.uint();
-        break;
-      default:
-        reader.skip();
-    }
-  }
+  const [commit, readRound, leaderCommit, probe] = reader.uints(4);
   return { type: 'heartbeat', commit: LogIndex(commit), leaderCommit: LogIndex(leaderCommit), probe, readRound };
 }
 
 function readHeartbeatResponse(reader: WireReader): Unaddressed<HeartbeatResponse> {
-  let readRound = 0;
-  let probe = 0;
-  while (reader.next()) {
-    switch (reader.field) {
-      case 1:
-        readRound = reader.uint();
-        break;
-      case 2:
-        probe = reader.uint();
-        break;
-      default:
-        reader.skip();
-    }
-  }
+  const [readRound, probe] = reader.uints(2);
   return { type: 'heartbeatResponse', readRound, probe };
 }

@@ -192,16 +192,7 @@ function readScanPage(reader: WireReader): Body<'scanPage'> {
 }
 
 function readTimestamps(reader: WireReader): Body<'timestamps'> {
-  let count = 0;
-  while (reader.next()) {
-    switch (reader.field) {
-      case 1:
-        count = reader.uint();
-        break;
-      default:
-        reader.skip();
-    }
-  }
+  const [count] = reader.uints(1);
   if (count < 1 || count > timestampsPerRequestMax) {
     throw new DecodeError(`a request for ${count} timestamps, not 1 to ${timestampsPerRequestMax}`);
   }

@@ -134,20 +134,7 @@ function readScannedPage(reader: WireReader): Body<'scannedPage'> {
 }
 
 function readTimestamps(reader: WireReader): Body<'timestamps'> {
-  let first = 0;
-  let count = 0;
-  while (reader.next()) {
-    switch (reader.field) {
-      case 1:
-        first = reader.uint();
-        break;
-      case 2:
-        count = reader.uint();
-        break;
-      default:
-        reader.skip();
-    }
-  }
+  const [first, count] = reader.uints(2);
   if (first < 1 || count < 1 || !Number.isSafeInteger(first + count)) {
     throw new DecodeError(`${count} timestamps from ${first} on`);
   }

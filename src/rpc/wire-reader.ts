@@ -94,6 +94,19 @@ export class WireReader {
     return this.#low !== 0 || this.#high !== 0;
   }
 
+  /**
+   * The whole of a message whose fields 1 … `count` are all uint64, not repeated: their values in this order, 0 where
+   * one is absent. A bool is 0 or 1.
+   */
+  uints(count: number): number[] {
+    const values = new Array<number>(count).fill(0);
+    while (this.next()) {
+      if (this.#field <= count) values[this.#field - 1] = this.uint();
+      else this.skip();
+    }
+    return values;
+  }
+
   /** A view of the source: copy what outlives it. */
   viewedBytes(): Uint8Array {
     const start = this.#takeLengthDelimited();
