@@ -5,11 +5,12 @@ import Table from 'cli-table3';
 import { Argument, Command } from 'commander';
 
 import { report, type Row } from './measure.js';
+import { blockCache } from './micro/block-cache.js';
 import { bloom } from './micro/bloom.js';
 import { compression } from './micro/compression.js';
 import { smoke } from './smoke.js';
 
-const suites: Readonly<Record<string, typeof smoke>> = { smoke, compression, bloom };
+const suites: Readonly<Record<string, typeof smoke>> = { smoke, compression, bloom, 'block-cache': blockCache };
 
 const program = new Command('bench')
   .description('Runs a benchmark suite on this machine.')

@@ -1,42 +1,80 @@
 import { describe, expect, it } from 'vitest';
+import { Prng } from '../../src/base/prng.js';
 import { BlockCache } from '../../src/lsm/block-cache.js';
 
-const block = (bytes: number): Uint8Array => new Uint8Array(bytes);
+/** What a block of 600 bytes takes in the cache. */
+const unit = 1000;
+const block = (bytes = 600): Uint8Array => new Uint8Array(bytes);
 
 describe('BlockCache', () => {
-  it('drops what was used the longest ago, and never has too many bytes', () => {
-    const cache = new BlockCache(100);
+  it('keeps what was used again, and lets go of what came and was not', () => {
+    const cache = new BlockCache(10 * unit);
     const [a, b] = [cache.partition(), cache.partition()];
-    a.insert(0, block(40));
-    b.insert(0, block(40));
-    expect(a.get(0)?.length).toBe(40);
-    a.insert(40, block(30));
-    expect(cache.bytes).toBe(70);
+    for (let offset = 0; offset < 5; offset++) a.insert(offset, block());
+    for (let offset = 0; offset < 5; offset++) expect(a.get(offset)).toBeDefined();
+    // A scan of twenty times the cache.
+    for (let offset = 0; offset < 200; offset++) {
+      expect(b.get(offset)).toBeUndefined();
+      b.insert(offset, block());
+      expect(cache.bytes).toBeLessThanOrEqual(10 * unit);
+    }
+    for (let offset = 0; offset < 5; offset++) expect(a.get(offset), `block ${offset}`).toBeDefined();
     expect(b.get(0)).toBeUndefined();
-    expect(a.get(0)).toBeDefined();
-    expect(a.get(40)).toBeDefined();
-    expect([cache.hits, cache.misses]).toEqual([3, 1]);
+    expect([cache.hits, cache.misses]).toEqual([10, 201]);
   });
 
-  it('replaces a block of the same place, and keeps none that is too large', () => {
-    const cache = new BlockCache(100);
+  it('keeps what comes back soon after it had to leave', () => {
+    const cache = new BlockCache(10 * unit);
     const partition = cache.partition();
-    partition.insert(0, block(60));
-    partition.insert(0, block(50));
-    partition.insert(60, block(101));
-    expect(cache.bytes).toBe(50);
-    expect(partition.get(60)).toBeUndefined();
-    expect(partition.get(0)?.length).toBe(50);
+    for (let offset = 0; offset < 12; offset++) partition.insert(offset, block());
+    expect(partition.get(0)).toBeUndefined();
+    partition.insert(0, block());
+    for (let offset = 100; offset < 150; offset++) partition.insert(offset, block());
+    expect(partition.get(0)).toBeDefined();
   });
 
-  it('forgets a table as a whole', () => {
-    const cache = new BlockCache(100);
+  it('lets go of what is not used any more, however often it was', () => {
+    const cache = new BlockCache(10 * unit);
+    const partition = cache.partition();
+    partition.insert(0, block());
+    for (let use = 0; use < 1000; use++) partition.get(0);
+    for (let round = 0; round < 20; round++) {
+      for (let offset = 1; offset < 15; offset++) {
+        if (partition.get(offset) === undefined) partition.insert(offset, block());
+      }
+    }
+    expect(partition.get(0)).toBeUndefined();
+  });
+
+  it('counts what a block takes besides its bytes, and the memory that a view keeps alive', () => {
+    const cache = new BlockCache(10 * unit);
+    const partition = cache.partition();
+    partition.insert(0, block());
+    expect(cache.bytes).toBe(unit);
+    partition.insert(1, new Uint8Array(1600).subarray(0, 10));
+    expect(cache.bytes).toBe(3 * unit);
+    partition.insert(2, block(9700));
+    expect(partition.get(2)).toBeUndefined();
+    expect(cache.bytes).toBe(3 * unit);
+  });
+
+  it('replaces a block of the same place', () => {
+    const cache = new BlockCache(10 * unit);
+    const partition = cache.partition();
+    partition.insert(0, block(600));
+    partition.insert(0, block(500));
+    expect(cache.bytes).toBe(900);
+    expect(partition.get(0)?.length).toBe(500);
+  });
+
+  it('forgets a table as a whole, and what it remembered of it', () => {
+    const cache = new BlockCache(10 * unit);
     const [a, b] = [cache.partition(), cache.partition()];
-    for (let offset = 0; offset < 30; offset += 10) a.insert(offset, block(10));
-    b.insert(0, block(10));
+    for (let offset = 0; offset < 30; offset++) a.insert(offset, block());
+    b.insert(0, block());
     a.clear();
-    expect(cache.bytes).toBe(10);
-    expect(a.get(10)).toBeUndefined();
+    expect(cache.bytes).toBe(unit);
+    expect(a.get(29)).toBeUndefined();
     expect(b.get(0)).toBeDefined();
   });
 
@@ -46,5 +84,37 @@ describe('BlockCache', () => {
     partition.insert(0, block(1));
     expect(partition.get(0)).toBeUndefined();
     expect(cache.bytes).toBe(0);
+  });
+
+  it.each([1, 2, 3, 4, 5])('gives back what was put there or nothing, within its bytes, seed %i', (seed) => {
+    const random = new Prng(seed);
+    const bytesMax = random.int(0, 20_000);
+    const cache = new BlockCache(bytesMax);
+    const tables = Array.from({ length: 4 }, () => ({
+      partition: cache.partition(),
+      inserted: new Map<number, Uint8Array>(),
+    }));
+    let hits = 0;
+    for (let step = 0; step < 5000; step++) {
+      const { partition, inserted } = random.pick(tables);
+      const offset = random.chance(0.5) ? random.int(0, 5) : random.int(0, 60);
+      if (random.chance(0.002)) {
+        partition.clear();
+        inserted.clear();
+      } else if (random.chance(0.4)) {
+        const bytes = block(random.int(1, 3000));
+        partition.insert(offset, bytes);
+        // What is too large leaves an older block where it is; the same place never has another one in a table.
+        if (bytes.length + 400 <= bytesMax) inserted.set(offset, bytes);
+      } else {
+        const found = partition.get(offset);
+        if (found !== undefined) {
+          hits++;
+          expect(found).toBe(inserted.get(offset));
+        }
+      }
+      expect(cache.bytes).toBeLessThanOrEqual(bytesMax);
+    }
+    expect(cache.hits).toBe(hits);
   });
 });

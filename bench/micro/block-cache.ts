@@ -1,0 +1,115 @@
+/** The block cache against an LRU of the same bytes: hit rates under scans, and what a hit costs. */
+import { Prng } from '../../src/base/prng.js';
+import { BlockCache, type BlockCachePartition } from '../../src/lsm/block-cache.js';
+import type { Row } from '../measure.js';
+import { cpuMicrosPerCall } from './cpu-time.js';
+
+const blockBytes = 8192;
+const blockCount = 20_000;
+
+/** The least recently used go first: a Map keeps the order. */
+class LruCache implements Pick<BlockCachePartition, 'get' | 'insert'> {
+  readonly #blocks = new Map<number, Uint8Array>();
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get(offset: number): Uint8Array | undefined {
+    const block = this.#blocks.get(offset);
+    if (block === undefined) return undefined;
+    this.#blocks.delete(offset);
+    this.#blocks.set(offset, block);
+    return block;
+  }
+
+  insert(offset: number, block: Uint8Array): void {
+    this.#blocks.set(offset, block);
+    this.#bytes += block.length + 400;
+    for (const [oldest, { length }] of this.#blocks) {
+      if (this.#bytes <= this.#bytesMax) break;
+      this.#blocks.delete(oldest);
+      this.#bytes -= length + 400;
+    }
+  }
+}
+
+/** Draws numbers below `count`, low ones more often, by the usual exponent of 0.99; by inversion of the sums. */
+function zipf(count: number): (random: Prng) => number {
+  const sums = new Float64Array(count);
+  let sum = 0;
+  for (let i = 0; i < count; i++) sums[i] = sum += 1 / (i + 1) ** 0.99;
+  return (random) => {
+    const drawn = random.float() * sum;
+    let low = 0;
+    let high = count - 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (sums[middle] < drawn) low = middle + 1;
+      else high = middle;
+    }
+    // Spread over the file.
+    return (low * 7919) % count;
+  };
+}
+
+const patterns: Readonly<Record<string, (random: Prng) => () => number>> = {
+  'zipfian gets': (random) => {
+    const draw = zipf(blockCount);
+    return () => draw(random);
+  },
+  'zipfian gets, a quarter of the reads are one long scan after the other': (random) => {
+    const draw = zipf(blockCount);
+    let at = 0;
+    return () => (random.chance(0.25) ? at++ % blockCount : draw(random));
+  },
+  'zipfian gets and scans of 50 blocks': (random) => {
+    const draw = zipf(blockCount);
+    let [at, left] = [0, 0];
+    return () => {
+      if (left > 0) left--;
+      else if (random.chance(0.01)) [at, left] = [random.int(0, blockCount - 1), 50];
+      else return draw(random);
+      return at++ % blockCount;
+    };
+  },
+  'uniform gets': (random) => () => random.int(0, blockCount - 1),
+};
+
+function hitRate(cache: Pick<BlockCachePartition, 'get' | 'insert'>, next: () => number, reads: number): number {
+  let hits = 0;
+  for (let n = 0; n < 2 * reads; n++) {
+    const offset = next();
+    if (cache.get(offset) !== undefined) hits += n < reads ? 0 : 1;
+    else cache.insert(offset, new Uint8Array(blockBytes));
+  }
+  return Math.round((1000 * hits) / reads) / 10;
+}
+
+export function blockCache({ quick, progress }: { quick: boolean; progress: (text: string) => void }): Promise<Row[]> {
+  const reads = quick ? 100_000 : 500_000;
+  const rows: Row[] = [];
+  for (const [name, pattern] of Object.entries(patterns)) {
+    for (const percent of [5, 25]) {
+      progress(`${name}, ${percent} %`);
+      const bytesMax = (blockCount * blockBytes * percent) / 100;
+      const ours = hitRate(new BlockCache(bytesMax).partition(), pattern(new Prng(1)), reads);
+      const theirs = hitRate(new LruCache(bytesMax), pattern(new Prng(1)), reads);
+      const ratio = Math.round((100 * ours) / theirs) / 100;
+      rows.push({ name: `${name}, cache of ${percent} %`, unit: '% hits', ours, rival: 'LRU', theirs, ratio });
+    }
+  }
+  const calls = 20 * reads;
+  const [cache, lru] = [new BlockCache(1 << 30).partition(), new LruCache(1 << 30)];
+  for (let offset = 0; offset < 10_000; offset++) {
+    cache.insert(offset, new Uint8Array(64));
+    lru.insert(offset, new Uint8Array(64));
+  }
+  const nanos = (get: (offset: number) => unknown): number =>
+    Math.round(1e3 * cpuMicrosPerCall(calls, (n) => get((n * 7919) % 10_000)));
+  const [ours, theirs] = [nanos((offset) => cache.get(offset)), nanos((offset) => lru.get(offset))];
+  rows.push({ name: 'a hit', unit: 'ns', ours, rival: 'LRU', theirs, ratio: Math.round((100 * theirs) / ours) / 100 });
+  return Promise.resolve(rows);
+}
