@@ -46,6 +46,8 @@ export interface HostedShard {
 
 /** Entries that a log may gather before its leader has them dropped, when every voter has them. */
 const truncateEntriesMin = 1000;
+/** Fewer of a shard that has become quiet are dropped this often: another node's log may be long because of them. */
+const truncateFewTicks = 200;
 /** What a memtable may grow by when it takes an entry, by the size of the entry: see `nodeMemtableBytesMax`. */
 const memtableGrowthMax = 4;
 /** Ticks between two looks at what the log could drop. */
@@ -300,15 +302,18 @@ export class ShardHost implements ReplicaHost {
   }
 
   /**
-   * Leaders have entries dropped that every voter holds, many at a time. When the log is long, also the few entries of
-   * a quiet shard, which keep whole segments; and trees are flushed that keep the log from shrinking.
+   * Leaders have entries dropped that every voter holds, many at a time, and now and then the few of a quiet shard, which
+   * keep whole segments: a leader does not see whose log is long. Where the log is, at once; and there trees are flushed
+   * that keep the log from shrinking.
    */
   #keepLogShort(): void {
     const isLong = this.#log.stats().bytes >= this.limits.logBytesFlush;
+    const isTimeForFew = this.#ticks % truncateFewTicks === 0;
     for (const { replica } of this.#shards.values()) {
       const upTo = replica.truncatableByAll();
-      const count = upTo - replica.firstLogIndex + 1;
-      const enough = isLong && replica.keepsLogLong ? 1 : truncateEntriesMin;
+      const count = upTo - replica.truncatable;
+      // What this proposes is an entry, too: one alone is not worth the next.
+      const enough = isLong && replica.keepsLogLong ? 1 : isTimeForFew ? 2 : truncateEntriesMin;
       if (count >= enough) replica.propose(encodeEntry({ type: 'truncateLog', upTo }), () => undefined);
     }
     if (!isLong) return;

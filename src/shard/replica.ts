@@ -355,12 +355,17 @@ export class Replica {
     this.#log.truncatePrefix(upTo, defined(this.#log.term(upTo), 'term of an entry of the log'));
   }
 
-  /** The entries that every voter has and this tree holds durably; a leader proposes to drop them. */
+  /** The entries that every voter has, as a leader knows; it proposes to drop them. Else 0. */
   truncatableByAll(): LogIndex {
     if (!this.isReadyLeader) return LogIndex(0);
-    let upTo: number = this.#tree.durableAppliedIndex;
+    let upTo: number = this.appliedIndex;
     for (const follower of this.#raft.status().followers) upTo = Math.min(upTo, follower.matchIndex);
     return LogIndex(upTo);
+  }
+
+  /** Of those, what has been proposed and applied: each replica drops it as soon as its own tree holds it durably. */
+  get truncatable(): LogIndex {
+    return LogIndex(Math.max(this.#truncatable, this.#log.firstIndex - 1));
   }
 
   /** Whether this shard's entries are among the oldest of the node's log. */
