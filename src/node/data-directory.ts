@@ -24,14 +24,14 @@ export async function openDataDirectory(disk: Disk, directory: string): Promise<
     return await lockDirectory(directory);
   } catch (error) {
     if (error instanceof DirectoryLockedError) throw error;
-    throw new QuorateError('INVALID_ARGUMENT', `cannot use the data directory ${directory}: ${reasonOf(error)}`, {
+    throw new QuorateError('INVALID_ARGUMENT', `cannot use the data directory ${directory}: ${unusableReason(error)}`, {
       cause: error,
     });
   }
 }
 
-/** By the code that the operating system gave, wherever it is in the chain of causes. */
-function reasonOf(error: unknown): string {
+/** Why a directory cannot be made or used: by the code that the operating system gave, wherever it is in the chain of causes. */
+export function unusableReason(error: unknown): string {
   for (let at = error; at instanceof Error; at = at.cause) {
     const { code } = at as NodeJS.ErrnoException;
     const reason = code === undefined ? undefined : reasons[code];

@@ -3,10 +3,14 @@
  * `node-N.yaml` (its configuration), `node-N.log`, `node-N/` (its data), and `control/` (see control.ts).
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
 import { parse, stringify } from 'yaml';
+
+import { unusableReason } from '../../node/data-directory.js';
+import { NodeDisk } from '../../platform/disk.js';
+import { CommandFailure } from '../failure.js';
 
 export const devNodeIds = [1, 2, 3] as const;
 
@@ -49,7 +53,11 @@ function nodeConfig(node: DevNode, all: readonly DevNode[]): string {
 
 /** Configuration files that are there already stay as they are. */
 export async function writeConfigs(nodes: readonly DevNode[], folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  try {
+    await new NodeDisk().makeDirectory(folder);
+  } catch (error) {
+    throw new CommandFailure(`cannot use the data directory ${folder}: ${unusableReason(error)}`, { cause: error });
+  }
   for (const node of nodes) {
     if (!existsSync(node.configFile)) await writeFile(node.configFile, nodeConfig(node, nodes));
   }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -83,4 +84,10 @@ test('the guide names endpoints, logs, and how to kill and start a node', () => 
   const usual = guide({ nodes, folder, port: 7001, shards: 8, isDefaultFolder: true });
   expect(usual).not.toContain('QUORATE_ENDPOINTS');
   expect(usual).toContain('npx quorate dev start 1  #');
+});
+
+test.skipIf(!existsSync('/proc/self'))('a folder that cannot be made is told at once', async () => {
+  await expect(writeConfigs(devNodes('/proc/quorate', 7001), '/proc/quorate')).rejects.toThrow(
+    'cannot use the data directory /proc/quorate: no directory can be made there (ENOENT)',
+  );
 });
