@@ -102,7 +102,13 @@ async function runPhases(
     (await restartAll(cluster)) ??
     (await requireRecovery(cluster)) ??
     (await readAll(cluster, workload));
-  return wrong ?? stoppedByItself(cluster);
+  return wrong ?? stoppedByItself(cluster) ?? refusedMessage(cluster);
+}
+
+/** Nodes that run the same code break no rule of the protocol, whatever was lost, late or repeated. */
+function refusedMessage(cluster: SimCluster): string | undefined {
+  const line = cluster.log.lines.find(({ level, message }) => level === 'error' && message.startsWith('a peer broke'));
+  return line && `${String(line.fields.on)} refused what a peer sent: ${String(line.fields.reason)}`;
 }
 
 /** A failing or full disk is a reason for a node to stop; no other fault is. */
