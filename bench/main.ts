@@ -8,9 +8,18 @@ import { report, type Row } from './measure.js';
 import { blockCache } from './micro/block-cache.js';
 import { bloom } from './micro/bloom.js';
 import { compression } from './micro/compression.js';
+import { keys } from './micro/keys.js';
+import { memtable } from './micro/memtable.js';
 import { smoke } from './smoke.js';
 
-const suites: Readonly<Record<string, typeof smoke>> = { smoke, compression, bloom, 'block-cache': blockCache };
+const suites: Readonly<Record<string, typeof smoke>> = {
+  smoke,
+  compression,
+  bloom,
+  'block-cache': blockCache,
+  keys,
+  memtable,
+};
 
 const program = new Command('bench')
   .description('Runs a benchmark suite on this machine.')

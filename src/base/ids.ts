@@ -24,6 +24,8 @@ export type ShardId = Branded<'ShardId'>;
 export const timestampEpochMs = 1_704_067_200_000;
 
 function whole(value: number, min: number, what: string): void {
+  // Most callers are on hot paths: no message is made before it is needed.
+  if (Number.isSafeInteger(value) && value >= min) return;
   assert(Number.isSafeInteger(value), `${what} must be a safe integer, got ${value}`);
   assert(value >= min, `${what} must be at least ${min}, got ${value}`);
 }

@@ -154,9 +154,9 @@ export function brokenLimits(limits: Limits): readonly BrokenLimits[] {
     'peerQueueBytesMax must hold one frame of peerFrameBytesMax',
   );
   rule(
-    limits.entryBytesMax * 16 <= limits.nodeMemtableBytesMax,
+    limits.entryBytesMax * 32 + 8 * mib <= limits.nodeMemtableBytesMax,
     ['nodeMemtableBytesMax', 'entryBytesMax'],
-    'nodeMemtableBytesMax must hold sixteen entries of entryBytesMax',
+    'nodeMemtableBytesMax must be at least 8 MiB and 32 entries of entryBytesMax',
   );
   rule(
     limits.shardOperationsInFlightMax <= limits.nodeOperationsInFlightMax,

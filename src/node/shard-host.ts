@@ -48,8 +48,10 @@ export interface HostedShard {
 const truncateEntriesMin = 1000;
 /** Fewer of a shard that has become quiet are dropped this often: another node's log may be long because of them. */
 const truncateFewTicks = 200;
-/** What a memtable may grow by when it takes an entry, by the size of the entry: see `nodeMemtableBytesMax`. */
-const memtableGrowthMax = 4;
+/** Bytes of a memtable for each byte of an entry of the log, at most: keys of a few bytes have mostly overhead. */
+const memtableBytesPerEntryByte = 8;
+/** Longest steps in which the parts of a memtable grow, together. */
+const memtableStepBytes = 2 * 1024 * 1024;
 /** Ticks between two looks at what the log could drop. */
 const housekeepingTicks = 20;
 
@@ -94,7 +96,7 @@ export class ShardHost implements ReplicaHost {
       blockCache: new BlockCache(options.limits.blockCacheBytesMax),
       memtableBudget: new MemtableBudget({
         bytesMax: options.limits.nodeMemtableBytesMax,
-        writeBytesMax: memtableGrowthMax * options.limits.entryBytesMax,
+        writeBytesMax: memtableBytesPerEntryByte * options.limits.entryBytesMax + memtableStepBytes,
       }),
       logger: env.logger,
       clock: env.clock,

@@ -287,7 +287,7 @@ const simLimits: Partial<Limits> = {
   segmentBytesMax: 64 * kib,
   logBytesFlush: 256 * kib,
   logCacheBytesMax: 32 * kib,
-  nodeMemtableBytesMax: 512 * kib,
+  nodeMemtableBytesMax: 9 * 1024 * kib,
   memtableBytesMax: 64 * kib,
   blockCacheBytesMax: 256 * kib,
 };

@@ -12,7 +12,7 @@ import type { CrashKeeps, SimDisk } from '../../src/sim/disk.js';
 import { newDisk, scan, settled, treeDirectory, treeResources, type ShownRecord } from './harness.js';
 
 const options: Partial<TreeOptions> = {
-  memtableBytesMax: 600,
+  memtableBytesMax: 500,
   sealedMemtablesMax: 2,
   blockBytes: 200,
   sstableBytesTarget: 500,

@@ -55,9 +55,10 @@ async function followWithPowerLosses(entries: readonly Uint8Array[], random: Prn
     await apply(LogIndex(index));
     if (random.chance(0.05)) {
       powerLosses++;
-      const crashed = tree;
+      // The disk is down until the old tree is closed: no work of it goes on after the power loss.
+      disk.crashAtOperation = disk.operationCount + 1;
+      await tree.close().catch(() => undefined);
       disk.crash({ keep: 'random' });
-      await crashed.close().catch(() => undefined);
       tree = await Tree.open('follower', treeResources(disk), smallTree);
       const opened = await StateMachine.open(tree, options);
       if (opened === undefined) throw new Error('the shard is gone');

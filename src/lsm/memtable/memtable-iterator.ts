@@ -2,6 +2,7 @@ import { compareBytes, emptyBytes } from '../../base/bytes.js';
 import type { Timestamp } from '../../base/ids.js';
 import type { Kind } from '../entry.js';
 import type { EntryIterator, KeyBounds } from '../iterator/entry-iterator.js';
+import { noPlace } from './entry-index.js';
 import type { Memtable } from './memtable.js';
 
 /** Sees the memtable as it was when the iterator was made. Every step is done at once. */
@@ -9,20 +10,24 @@ export class MemtableIterator implements EntryIterator {
   readonly #memtable: Memtable;
   readonly #bounds: KeyBounds;
   readonly #reverse: boolean;
-  /** Nodes above this one were written later. */
-  readonly #lastVisibleNode: number;
-  #node = 0;
+  /** Entries above this one were written later. */
+  readonly #lastVisible: number;
+  /** 0 when it is on no entry. */
+  #reference = 0;
+  #place = noPlace;
+  /** Of the index, when `#place` was good. */
+  #changes = 0;
   #key = emptyBytes;
 
   constructor(memtable: Memtable, bounds: KeyBounds, reverse: boolean) {
     this.#memtable = memtable;
     this.#bounds = bounds;
     this.#reverse = reverse;
-    this.#lastVisibleNode = memtable.count;
+    this.#lastVisible = memtable.lastReference;
   }
 
   get valid(): boolean {
-    return this.#node !== 0;
+    return this.#reference !== 0;
   }
 
   get key(): Uint8Array {
@@ -30,38 +35,47 @@ export class MemtableIterator implements EntryIterator {
   }
 
   get version(): Timestamp {
-    return this.#memtable.versionOf(this.#node);
+    return this.#memtable.entries.versionOf(this.#reference);
   }
 
   get kind(): Kind {
-    return this.#memtable.kindOf(this.#node);
+    return this.#memtable.entries.kindOf(this.#reference);
   }
 
   get value(): Uint8Array {
-    return this.#memtable.valueOf(this.#node);
+    return this.#memtable.entries.valueOf(this.#reference);
   }
 
   start(): undefined {
+    const { index } = this.#memtable;
     const { lower, upper } = this.#bounds;
-    this.#settle(this.#reverse ? this.#memtable.lastBefore(upper) : this.#memtable.firstFrom(lower));
+    if (!this.#reverse) this.#settle(index.seek(lower, Number.MAX_SAFE_INTEGER));
+    else this.#settle(upper === undefined ? index.last() : index.seekBefore(upper, Number.MAX_SAFE_INTEGER));
   }
 
   advance(): undefined {
-    this.#settle(this.#step(this.#node));
+    const { index } = this.#memtable;
+    const isMoved = index.changes !== this.#changes;
+    this.#settle(this.#step(isMoved ? index.placeOf(this.#reference) : this.#place));
   }
 
-  #step(node: number): number {
-    return this.#reverse ? this.#memtable.nodeBefore(node) : this.#memtable.nodeAfter(node);
+  #step(place: number): number {
+    const { index } = this.#memtable;
+    return this.#reverse ? index.before(place) : index.after(place);
   }
 
-  /** Goes on to a visible node and stays there unless it is out of bounds. */
-  #settle(node: number): void {
-    while (node > this.#lastVisibleNode) node = this.#step(node);
-    this.#node = 0;
-    if (node === 0) return;
-    const key = this.#memtable.keyOf(node);
+  /** Goes on to a visible entry and stays there unless it is out of bounds. */
+  #settle(place: number): void {
+    const { index, entries } = this.#memtable;
+    while (place !== noPlace && index.at(place) > this.#lastVisible) place = this.#step(place);
+    this.#reference = 0;
+    if (place === noPlace) return;
+    const reference = index.at(place);
+    const key = entries.keyOf(reference);
     if (!this.#inBounds(key)) return;
-    this.#node = node;
+    this.#reference = reference;
+    this.#place = place;
+    this.#changes = index.changes;
     this.#key = key;
   }
 

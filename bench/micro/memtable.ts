@@ -1,0 +1,170 @@
+/**
+ * Structures for the memtable: the B+-tree of references that it is, a skip list over the same arena, and `sorted-btree`
+ * of objects. Insert, get, scan, and how long the garbage collector stops the thread for.
+ */
+import { PerformanceObserver } from 'node:perf_hooks';
+
+import BTreeModule from 'sorted-btree';
+
+import { compareBytes } from '../../src/base/bytes.js';
+import { LogIndex, Timestamp, timestampMax } from '../../src/base/ids.js';
+import { Prng } from '../../src/base/prng.js';
+import { Memtable } from '../../src/lsm/memtable/memtable.js';
+import { MemtableIterator } from '../../src/lsm/memtable/memtable-iterator.js';
+import { TreeBatch } from '../../src/lsm/tree-batch.js';
+import type { Row } from '../measure.js';
+import { SkipList } from './skip-list.js';
+
+// The package is CommonJS: its class is the default of its default.
+const { default: BTree } = BTreeModule as unknown as { default: typeof BTreeModule.default };
+
+interface Structure {
+  readonly name: string;
+  make(): { insert(key: Uint8Array, n: number): void; get(key: Uint8Array): boolean; scan(): number };
+}
+
+const keyBytes = 16;
+const value = new Uint8Array(256).fill(7);
+
+const structures: readonly Structure[] = [
+  {
+    name: 'B+-tree of references',
+    make: () => {
+      const memtable = new Memtable(LogIndex(0));
+      return {
+        insert: (key, n) => memtable.write(new TreeBatch().put(key, Timestamp(n), value), LogIndex(n)),
+        get: (key) => memtable.get(key, timestampMax) !== undefined,
+        scan: () => {
+          let bytes = 0;
+          const iterator = new MemtableIterator(memtable, { lower: new Uint8Array(0), upper: undefined }, false);
+          for (iterator.start(); iterator.valid; iterator.advance())
+            bytes += iterator.key.length + iterator.value.length;
+          return bytes;
+        },
+      };
+    },
+  },
+  {
+    name: 'skip list',
+    make: () => {
+      const list = new SkipList();
+      return {
+        insert: (key, n) => list.insert(key, n, value),
+        get: (key) => {
+          const node = list.find(key, Number.MAX_SAFE_INTEGER);
+          return (
+            node !== 0 &&
+            list.arena.hasKey(list.reference(node), key) &&
+            list.arena.found(list.reference(node)) !== undefined
+          );
+        },
+        scan: () => {
+          let bytes = 0;
+          for (let node = list.after(0); node !== 0; node = list.after(node)) {
+            bytes += list.arena.keyOf(list.reference(node)).length + list.arena.valueOf(list.reference(node)).length;
+          }
+          return bytes;
+        },
+      };
+    },
+  },
+  {
+    name: 'sorted-btree',
+    make: () => {
+      interface Key {
+        readonly key: Uint8Array;
+        readonly version: number;
+      }
+      const tree = new BTree<Key, Uint8Array>(undefined, (a, b) => compareBytes(a.key, b.key) || b.version - a.version);
+      return {
+        insert: (key, n) => tree.set({ key: new Uint8Array(key), version: n }, new Uint8Array(value)),
+        get: (key) => {
+          const pair = tree.getPairOrNextHigher({ key, version: Number.MAX_SAFE_INTEGER });
+          return pair !== undefined && compareBytes(pair[0].key, key) === 0;
+        },
+        scan: () => {
+          let bytes = 0;
+          tree.forEachPair(({ key }, bytesOfValue) => {
+            bytes += key.length + bytesOfValue.length;
+          });
+          return bytes;
+        },
+      };
+    },
+  },
+];
+
+export async function memtable({
+  quick,
+  progress,
+}: {
+  quick: boolean;
+  progress: (text: string) => void;
+}): Promise<Row[]> {
+  const rows: Row[] = [];
+  const sizes = quick ? [50_000] : [50_000, 1_000_000];
+  for (const count of sizes) {
+    for (const shape of ['random', 'user/ and 11 digits', 'in order'] as const) {
+      const keys = makeKeys(count, shape);
+      for (const structure of structures) {
+        progress(`${structure.name}, ${count} ${shape} keys`);
+        const name = (what: string): string => `${structure.name}, ${count} keys, ${shape}: ${what}`;
+        const pauses = gcPauses();
+        const made = structure.make();
+        const insertMicros = cpuMicros(() => {
+          for (let i = 0; i < count; i++) made.insert(keys[i], i + 1);
+        });
+        const { longestMs, totalMs } = await pauses.stop();
+        rows.push({ name: name('insert'), unit: 'µs of CPU', ours: rounded(insertMicros / count) });
+        const random = new Prng(2);
+        const getMicros = cpuMicros(() => {
+          for (let i = 0; i < count; i++) made.get(keys[random.int(0, count - 1)]);
+        });
+        rows.push({ name: name('get'), unit: 'µs of CPU', ours: rounded(getMicros / count) });
+        rows.push({ name: name('scan'), unit: 'µs of CPU a key', ours: rounded(cpuMicros(() => made.scan()) / count) });
+        rows.push({ name: name('longest GC pause of insert'), unit: 'ms', ours: rounded(longestMs) });
+        rows.push({ name: name('GC of insert'), unit: 'ms', ours: rounded(totalMs) });
+      }
+    }
+  }
+  return rows;
+}
+
+function makeKeys(count: number, shape: 'random' | 'user/ and 11 digits' | 'in order'): Uint8Array[] {
+  const random = new Prng(1);
+  const text = (n: number): Uint8Array => new Uint8Array(Buffer.from(`user/${String(n).padStart(11, '0')}`));
+  if (shape === 'in order') return Array.from({ length: count }, (_, n) => text(n));
+  if (shape === 'random') return Array.from({ length: count }, () => random.bytes(keyBytes));
+  return Array.from({ length: count }, () => text(random.int(0, 10_000_000)));
+}
+
+function cpuMicros(body: () => unknown): number {
+  const before = process.cpuUsage();
+  body();
+  const { user, system } = process.cpuUsage(before);
+  return user + system;
+}
+
+function gcPauses(): { stop(): Promise<{ longestMs: number; totalMs: number }> } {
+  let longestMs = 0;
+  let totalMs = 0;
+  const observer = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) {
+      longestMs = Math.max(longestMs, duration);
+      totalMs += duration;
+    }
+  });
+  observer.observe({ entryTypes: ['gc'] });
+  return {
+    stop: async () => {
+      // Entries come some turns later.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      observer.disconnect();
+      return { longestMs, totalMs };
+    },
+  };
+}
+
+function rounded(figure: number): number {
+  return Math.round(figure * 1000) / 1000;
+}
