@@ -60,3 +60,11 @@ export type OperationResult =
   /** As `nothingDeleted`: the condition did not hold; `current` is what it met, undefined when the key was absent. */
   | { readonly type: 'conditionFailed'; readonly current: VersionedValue | undefined }
   | { readonly type: 'failed'; readonly error: QuorateError };
+
+/** Bytes that an operation's caller sent: key, value, and the value of a condition. */
+export function payloadBytes(operation: Operation): number {
+  let bytes = operation.key.length;
+  if (operation.type === 'put') bytes += operation.value.length;
+  if (operation.type !== 'get' && operation.condition.type === 'valueEquals') bytes += operation.condition.value.length;
+  return bytes;
+}

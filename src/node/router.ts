@@ -10,6 +10,7 @@ import type { NodeId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
 import type { Clock, Timer } from '../env/clock.js';
+import { payloadBytes } from '../mvcc/operations.js';
 import type { Operation, OperationResult, RequestId } from '../mvcc/operations.js';
 import type { PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardMap } from '../placement/shard-map.js';
@@ -55,7 +56,7 @@ class Routed {
     this.deadlineMs = options.deadlineMs;
     this.retries = options.retries;
     this.done = done;
-    this.bytes = operation.key.length + (operation.type === 'put' ? operation.value.length : 0);
+    this.bytes = payloadBytes(operation);
   }
 }
 
@@ -135,8 +136,7 @@ export class Router {
       const message = `the node has ${limits.nodeOperationsInFlightMax} operations in flight (nodeOperationsInFlightMax)`;
       return new QuorateError('OVERLOADED', message, { retryAfterMs: 50 });
     }
-    const bytes = operation.type === 'put' ? operation.value.length : 0;
-    if (this.#pendingBytes + bytes > limits.nodeBytesInFlightMax) {
+    if (this.#pendingBytes + payloadBytes(operation) > limits.nodeBytesInFlightMax) {
       const message = `the node has ${limits.nodeBytesInFlightMax} bytes in flight (nodeBytesInFlightMax)`;
       return new QuorateError('OVERLOADED', message, { retryAfterMs: 50 });
     }

@@ -340,6 +340,15 @@ describe('what a node refuses at once', () => {
     expect(accepted).toEqual([written]);
   });
 
+  test('counts the value of a condition among the bytes', async () => {
+    const bench = new Bench({ nodeBytesInFlightMax: 25 });
+    const value = utf8('123456789');
+    bench.submit({ ...put('k', '123456789'), condition: { type: 'valueEquals', value } });
+    const refused = bench.submit(put('k', '123456789'));
+    await bench.turn();
+    expect(refused).toMatchObject([{ error: { message: expect.stringContaining('nodeBytesInFlightMax') as string } }]);
+  });
+
   test('is everything while it stops', async () => {
     const bench = new Bench();
     const before = bench.submit();
