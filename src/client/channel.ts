@@ -11,6 +11,8 @@ const channelOptions = {
   'grpc.max_send_message_length': -1,
   'grpc.enable_retries': 0,
   'grpc.enable_channelz': 0,
+  // A database is reached directly; a proxy for the web, which the environment may name, would not even know loopback.
+  'grpc.enable_http_proxy': 0,
   'grpc.use_local_subchannel_pool': 1,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1000,

@@ -1,4 +1,4 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { fromUtf8 } from '../../src/base/bytes.js';
 import { QuorateError } from '../../src/base/errors.js';
 import { ShardId } from '../../src/base/ids.js';
@@ -34,6 +34,14 @@ describe('client', () => {
     await Promise.all([client.put('a', '1'), client.put('z', '2'), client.get('m', { consistency: 'stale' })]);
     const keys = nodes.map(({ backend }) => backend.submitted.map(({ operation }) => fromUtf8(operation.key)));
     expect(keys).toEqual([['a'], ['z', 'm']]);
+  });
+
+  it("does not go through the environment's proxy", async () => {
+    // Nothing listens there.
+    vi.stubEnv('http_proxy', 'http://127.0.0.1:1');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const { client } = await cluster();
+    expect(await client.put('k', 'v')).toMatchObject({ type: 'written' });
   });
 
   it('executes a batch, with errors as results', async () => {

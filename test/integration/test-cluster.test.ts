@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { defined } from '../../src/base/assert.js';
 
 const program = `
   import { startCluster } from 'quorate/testing';
@@ -26,7 +27,7 @@ test.each([
       env: { ...process.env, TMPDIR: folder },
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     });
-    await once(child.stdout, 'data');
+    await once(defined(child.stdout), 'data');
     expect(readdirSync(folder)).toHaveLength(1);
     const ended = once(child, 'exit');
     if (how === 'exit') child.send('exit');
