@@ -57,6 +57,8 @@ export interface Limits {
   readonly memtableBytesMax: number;
   /** Sealed memtables of one tree; more, and writes wait. */
   readonly sealedMemtablesMax: number;
+  /** Files of SSTables that one node holds open. */
+  readonly openTablesMax: number;
   /** Cached SSTable blocks of one node. */
   readonly blockCacheBytesMax: number;
   /** Request ids are remembered at least this long; see docs/protocol/request-ids.md. */
@@ -91,6 +93,7 @@ export const defaultLimits: Limits = {
   nodeMemtableBytesMax: 128 * mib,
   memtableBytesMax: 16 * mib,
   sealedMemtablesMax: 4,
+  openTablesMax: 1000,
   blockCacheBytesMax: 128 * mib,
   requestIdRetentionMs: 10 * 60_000,
   versionRetentionMs: 10 * 60_000,

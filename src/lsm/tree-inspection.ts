@@ -1,11 +1,11 @@
 import { CorruptionError } from '../base/errors.js';
 import type { LogIndex } from '../base/ids.js';
 import type { Disk } from '../env/disk.js';
-import { BlockCache } from './block-cache.js';
 import type { KeyBounds } from './iterator/entry-iterator.js';
 import { MergingIterator } from './iterator/merging-iterator.js';
 import { VersionIterator } from './iterator/tree-iterator.js';
 import { SstableReader } from './sstable/sstable-reader.js';
+import { jobResources } from './sstable/sstable-resources.js';
 import { verifySstable } from './sstable/verify-sstable.js';
 import { manifestFileName, parseFileName, tableFileName } from './version/file-names.js';
 import { summarizeLevels, type LevelSummary } from './version/level-summary.js';
@@ -30,11 +30,11 @@ export class TreeInspection {
   /** Rejects with a CorruptionError if CURRENT or the manifest is damaged or missing. */
   static async open(disk: Disk, directory: string): Promise<TreeInspection> {
     const { pointer, state } = await readManifest(disk, directory);
-    const cache = new BlockCache(cacheBytesMax);
+    const resources = jobResources(disk, cacheBytesMax);
     const tables = state.levels.map((level) =>
       level.map((table) => {
         const path = `${directory}/${tableFileName(table.number)}`;
-        return { reader: new SstableReader(disk, path, table, cache.partition()), references: 0 };
+        return { reader: new SstableReader(path, table, resources()), references: 0 };
       }),
     );
     const manifestName = manifestFileName(pointer.number);

@@ -21,6 +21,7 @@ import {
 import { Maintenance, type MaintenanceStats } from './maintenance.js';
 import type { BudgetMember, MemtableBudget } from './memtable/memtable-budget.js';
 import { MemtableQueue } from './memtable/memtable-queue.js';
+import type { OpenFiles } from './sstable/open-files.js';
 import { verifySstable } from './sstable/verify-sstable.js';
 import { TreeBatch } from './tree-batch.js';
 import { treeOptions, type TreeOptions } from './tree-options.js';
@@ -34,6 +35,7 @@ export interface TreeResources {
   /** Must know the jobs of `lsmJobs`. */
   readonly background: Background;
   readonly blockCache: BlockCache;
+  readonly openFiles: OpenFiles;
   readonly memtableBudget: MemtableBudget;
   readonly logger: Logger;
   readonly clock: Clock;

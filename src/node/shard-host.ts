@@ -18,6 +18,7 @@ import type { Logger } from '../env/logger.js';
 import { SharedLog } from '../log/shared-log.js';
 import { BlockCache } from '../lsm/block-cache.js';
 import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
+import { OpenFiles } from '../lsm/sstable/open-files.js';
 import { Tree } from '../lsm/tree.js';
 import type { TreeResources } from '../lsm/tree.js';
 import { StateMachine, initialIndex } from '../mvcc/state-machine.js';
@@ -94,6 +95,7 @@ export class ShardHost implements ReplicaHost {
       disk: env.disk,
       background: env.background,
       blockCache: new BlockCache(options.limits.blockCacheBytesMax),
+      openFiles: new OpenFiles(options.limits.openTablesMax),
       memtableBudget: new MemtableBudget({
         bytesMax: options.limits.nodeMemtableBytesMax,
         writeBytesMax: memtableBytesPerEntryByte * options.limits.entryBytesMax + memtableStepBytes,

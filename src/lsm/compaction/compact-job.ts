@@ -5,12 +5,12 @@
 import { assert } from '../../base/assert.js';
 import { emptyBytes, equalBytes } from '../../base/bytes.js';
 import type { Disk } from '../../env/disk.js';
-import { BlockCache } from '../block-cache.js';
 import type { EntryIterator } from '../iterator/entry-iterator.js';
 import { LevelIterator } from '../iterator/level-iterator.js';
 import { MergingIterator } from '../iterator/merging-iterator.js';
 import { SstableIterator } from '../sstable/sstable-iterator.js';
 import { SstableReader } from '../sstable/sstable-reader.js';
+import { jobResources } from '../sstable/sstable-resources.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
 import { SstableWriter, type SstableWriterOptions } from '../sstable/sstable-writer.js';
 import { tableFileName } from '../version/file-names.js';
@@ -36,19 +36,16 @@ export interface CompactOutput {
   readonly entriesDropped: number;
 }
 
-/** Bytes of the job's own block cache: it reads each data block once, and keeps out of the node's cache. */
-const noCache = 0;
-
 /**
  * Rejects with a CorruptionError if an input is damaged, and with the signal's reason if that is aborted. Then no
  * output is left behind, as far as the disk allows.
  */
 export async function compactTables(input: CompactInput, disk: Disk, signal: AbortSignal): Promise<CompactOutput> {
-  const cache = new BlockCache(noCache);
+  const resources = jobResources(disk);
   const runs = input.runs.map((tables) =>
     tables.map((table) => {
       const path = `${input.directory}/${tableFileName(table.number)}`;
-      return new SstableReader(disk, path, table, cache.partition());
+      return new SstableReader(path, table, resources());
     }),
   );
   const outputs = new Outputs(input, disk);

@@ -2,9 +2,9 @@ import { emptyBytes } from '../../base/bytes.js';
 import { CorruptionError } from '../../base/errors.js';
 import { Timestamp } from '../../base/ids.js';
 import type { Disk } from '../../env/disk.js';
-import { BlockCache } from '../block-cache.js';
 import { fingerprintOf, footerBytes, type TableMetadata } from './sstable-format.js';
 import { SstableReader } from './sstable-reader.js';
+import { jobResources } from './sstable-resources.js';
 import { verifySstable } from './verify-sstable.js';
 
 /** Until the table has said what it holds. */
@@ -27,12 +27,12 @@ const unknownProperties = {
  * @param number the one that the table is to have
  */
 export async function verifyForeignSstable(disk: Disk, path: string, number: number): Promise<TableMetadata> {
-  const noCache = new BlockCache(0);
+  const resources = jobResources(disk);
   const identity = { number, ...(await readIdentity(disk, path)), trimmed: false };
-  const unread = new SstableReader(disk, path, { ...unknownProperties, ...identity }, noCache.partition());
+  const unread = new SstableReader(path, { ...unknownProperties, ...identity }, resources());
   const properties = await unread.readProperties().finally(() => unread.close());
   const metadata = { ...properties, ...identity };
-  const reader = new SstableReader(disk, path, metadata, noCache.partition());
+  const reader = new SstableReader(path, metadata, resources());
   await verifySstable(reader).finally(() => reader.close());
   return metadata;
 }

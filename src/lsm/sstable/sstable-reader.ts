@@ -9,6 +9,7 @@ import type { Found } from '../entry.js';
 import { BlockCursor, findInBlock } from './block-cursor.js';
 import { bloomMayContain } from './bloom-filter.js';
 import { decompressBlock } from './compression.js';
+import type { FileSlot } from './open-files.js';
 import {
   decodeBlockHandle,
   decodeFooter,
@@ -19,56 +20,60 @@ import {
   type TableMetadata,
   type TableProperties,
 } from './sstable-format.js';
-
-interface OpenTable {
-  readonly file: DiskFile;
-  readonly footer: Footer;
-}
+import type { ReadCounters, SstableResources } from './sstable-resources.js';
 
 /**
- * Reads one table. The file is opened at the first read and stays open until `close`. Nothing is handed out that its
- * checksum does not cover: a reader answers rightly, or rejects with a CorruptionError that names file and offset.
+ * Reads one table. The file is opened at the first read and, with many others open, again at a later one. Nothing is
+ * handed out that its checksum does not cover: a reader answers rightly, or rejects with a CorruptionError that names
+ * file and offset.
  */
 export class SstableReader {
   readonly metadata: TableMetadata;
   readonly path: string;
   readonly #disk: Disk;
   readonly #cache: BlockCachePartition;
-  #opening: Promise<OpenTable> | undefined;
+  readonly #counters: ReadCounters;
+  readonly #file: FileSlot;
+  #readingFooter: Promise<Footer> | undefined;
   #footer: Footer | undefined;
   #closed = false;
 
-  constructor(disk: Disk, path: string, metadata: TableMetadata, cache: BlockCachePartition) {
-    this.#disk = disk;
+  constructor(path: string, metadata: TableMetadata, { disk, cache, openFiles, counters }: SstableResources) {
     this.path = path;
     this.metadata = metadata;
+    this.#disk = disk;
     this.#cache = cache;
+    this.#counters = counters;
+    this.#file = openFiles.slot(() => this.#open());
   }
 
-  #open(): Promise<OpenTable> {
-    return (this.#opening ??= this.#openFile());
-  }
-
-  async #openFile(): Promise<OpenTable> {
+  async #open(): Promise<DiskFile> {
     if (this.#closed) throw new DiskError('closed', this.path, 'open');
-    const file = await this.#disk.open(this.path, 'read').catch((error: unknown) => {
-      this.#opening = undefined;
+    try {
+      return await this.#disk.open(this.path, 'read');
+    } catch (error) {
       if (error instanceof DiskError && error.code === 'notFound') throw this.corruption(0, 'the table is missing');
       throw error;
-    });
+    }
+  }
+
+  /** The footer; read once. */
+  footer(): Promise<Footer> {
+    return (this.#readingFooter ??= this.#readFooter());
+  }
+
+  async #readFooter(): Promise<Footer> {
     try {
-      const size = await file.size();
-      if (size !== this.metadata.bytes) {
-        throw this.corruption(Math.min(size, this.metadata.bytes), `it has ${size} bytes, not ${this.metadata.bytes}`);
-      }
-      const offset = size - footerBytes;
-      const bytes = await this.#read(file, offset, footerBytes);
-      const footer = this.decode(offset, () => decodeFooter(bytes, this.metadata.fingerprint));
-      this.#footer = footer;
-      return { file, footer };
+      const { bytes } = this.metadata;
+      const offset = bytes - footerBytes;
+      const encoded = await this.#file.use(async (file) => {
+        const size = await file.size();
+        if (size !== bytes) throw this.corruption(Math.min(size, bytes), `it has ${size} bytes, not ${bytes}`);
+        return this.#read(file, offset, footerBytes);
+      });
+      return (this.#footer = this.decode(offset, () => decodeFooter(encoded, this.metadata.fingerprint)));
     } catch (error) {
-      this.#opening = undefined;
-      await file.close();
+      this.#readingFooter = undefined;
       throw error;
     }
   }
@@ -81,11 +86,6 @@ export class SstableReader {
     return bytes;
   }
 
-  /** The footer, once the table is open. */
-  async footer(): Promise<Footer> {
-    return (await this.#open()).footer;
-  }
-
   /** The contents of a block; there already when it is cached. */
   block(handle: BlockHandle): MaybePromise<Uint8Array> {
     return this.#cache.get(handle.offset) ?? this.readBlock(handle, true);
@@ -93,8 +93,9 @@ export class SstableReader {
 
   /** The contents of a block, from the file. */
   async readBlock(handle: BlockHandle, keep: boolean): Promise<Uint8Array> {
-    const { file } = await this.#open();
-    const stored = await this.#read(file, handle.offset, handle.length);
+    const stored = await this.#file.use((file) => this.#read(file, handle.offset, handle.length));
+    this.#counters.blocksRead++;
+    this.#counters.blockBytesRead += stored.length;
     if (maskedCrc32(stored) !== handle.checksum) {
       throw this.corruption(handle.offset, 'a block does not match its checksum');
     }
@@ -126,11 +127,11 @@ export class SstableReader {
     if (filter === undefined) return this.#getReading(key, hash, at);
     if (!this.#filterPasses(footer, filter, hash)) return undefined;
     const index = this.#cache.get(footer.index.offset);
-    if (index === undefined) return this.#getReading(key, hash, at);
+    if (index === undefined) return this.#getPassed(footer, key, at);
     const handle = this.#findHandle(footer, index, key, at);
-    if (handle === undefined) return undefined;
+    if (handle === undefined) return this.#passedInVain();
     const block = this.#cache.get(handle.offset);
-    if (block === undefined) return this.#getReading(key, hash, at);
+    if (block === undefined) return this.#readEntry(handle, key, at);
     return this.#findEntry(handle, block, key, at);
   }
 
@@ -144,13 +145,30 @@ export class SstableReader {
   async #getReading(key: Uint8Array, hash: number, at: number): Promise<Found | undefined> {
     const footer = await this.footer();
     if (!this.#filterPasses(footer, await this.block(footer.filter), hash)) return undefined;
+    return this.#getPassed(footer, key, at);
+  }
+
+  /** The rest of them, once the filter has let the key pass. */
+  async #getPassed(footer: Footer, key: Uint8Array, at: number): Promise<Found | undefined> {
     const handle = this.#findHandle(footer, await this.block(footer.index), key, at);
-    if (handle === undefined) return undefined;
+    if (handle === undefined) return this.#passedInVain();
     return this.#findEntry(handle, await this.block(handle), key, at);
   }
 
+  async #readEntry(handle: BlockHandle, key: Uint8Array, at: number): Promise<Found | undefined> {
+    return this.#findEntry(handle, await this.readBlock(handle, true), key, at);
+  }
+
+  #passedInVain(): undefined {
+    this.#counters.filterPassesInVain++;
+    return undefined;
+  }
+
   #filterPasses(footer: Footer, filter: Uint8Array, hash: number): boolean {
-    return this.decode(footer.filter.offset, () => bloomMayContain(filter, hash));
+    const passes = this.decode(footer.filter.offset, () => bloomMayContain(filter, hash));
+    this.#counters.filterChecks++;
+    if (!passes) this.#counters.filterRejections++;
+    return passes;
   }
 
   /** The one block in which the newest entry of `key` at or below `at` can be. */
@@ -165,7 +183,8 @@ export class SstableReader {
   #findEntry(handle: BlockHandle, block: Uint8Array, key: Uint8Array, at: number): Found | undefined {
     return this.decode(handle.offset, () => {
       const cursor = findInBlock(block, key, at);
-      return cursor && { version: cursor.version, kind: cursor.kind, value: cursor.value };
+      if (cursor === undefined) return this.#passedInVain();
+      return { version: cursor.version, kind: cursor.kind, value: cursor.value };
     });
   }
 
@@ -187,10 +206,8 @@ export class SstableReader {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cache.clear();
-    const opening = this.#opening;
-    this.#opening = undefined;
+    this.#readingFooter = undefined;
     this.#footer = undefined;
-    const open = await opening?.catch(() => undefined);
-    await open?.file.close();
+    await this.#file.close();
   }
 }

@@ -4,7 +4,9 @@ import { LogIndex } from '../../base/ids.js';
 import type { Disk } from '../../env/disk.js';
 import type { Logger } from '../../env/logger.js';
 import type { BlockCache } from '../block-cache.js';
+import type { OpenFiles } from '../sstable/open-files.js';
 import { SstableReader } from '../sstable/sstable-reader.js';
+import { newReadCounters, type ReadCounters } from '../sstable/sstable-resources.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
 import { currentFileName, manifestFileName, parentFolder, parseFileName, tableFileName } from './file-names.js';
 import { applyEdit, emptyLevels, type Levels } from './levels.js';
@@ -16,6 +18,7 @@ import type { VersionEdit } from './version-edit.js';
 export interface VersionSetResources {
   readonly disk: Disk;
   readonly blockCache: BlockCache;
+  readonly openFiles: OpenFiles;
   readonly logger: Logger;
 }
 
@@ -28,6 +31,7 @@ export interface VersionSetResources {
  * - A number is given to a file once.
  */
 export class VersionSet {
+  readonly readCounters: ReadCounters = newReadCounters();
   readonly #directory: string;
   readonly #resources: VersionSetResources;
   readonly #manifest: ManifestWriter;
@@ -151,8 +155,9 @@ export class VersionSet {
   }
 
   #reader(metadata: TableMetadata): SstableReader {
-    const { disk, blockCache } = this.#resources;
-    return new SstableReader(disk, this.tablePath(metadata.number), metadata, blockCache.partition());
+    const { disk, blockCache, openFiles } = this.#resources;
+    const resources = { disk, openFiles, cache: blockCache.partition(), counters: this.readCounters };
+    return new SstableReader(this.tablePath(metadata.number), metadata, resources);
   }
 
   #dropTable({ reader }: SharedTable): void {

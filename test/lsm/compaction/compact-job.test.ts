@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { compareBytes, utf8 } from '../../../src/base/bytes.js';
 import { CorruptionError } from '../../../src/base/errors.js';
-import { BlockCache } from '../../../src/lsm/block-cache.js';
 import { compactTables, type CompactInput } from '../../../src/lsm/compaction/compact-job.js';
 import { SstableReader } from '../../../src/lsm/sstable/sstable-reader.js';
+import { jobResources } from '../../../src/lsm/sstable/sstable-resources.js';
 import type { TableMetadata } from '../../../src/lsm/sstable/sstable-format.js';
 import { SstableWriter } from '../../../src/lsm/sstable/sstable-writer.js';
 import { verifySstable } from '../../../src/lsm/sstable/verify-sstable.js';
@@ -57,7 +57,7 @@ describe('the job lsm.compact', () => {
       .forEach((table, i) => expect(compareBytes(tables[i].largestKey, table.smallestKey)).toBeLessThan(0));
     for (const table of tables) {
       const path = `tree/0000${table.number}.sst`;
-      await verifySstable(new SstableReader(disk, path, table, new BlockCache(0).partition()));
+      await verifySstable(new SstableReader(path, table, jobResources(disk)()));
     }
     expect(tables.reduce((sum, { entries }) => sum + entries, 0)).toBe(entriesRead - entriesDropped);
   });

@@ -3,10 +3,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.js';
 import { CorruptionError } from '../../../src/base/errors.js';
 import { Prng } from '../../../src/base/prng.js';
-import { BlockCache } from '../../../src/lsm/block-cache.js';
 import { bloomHash } from '../../../src/lsm/sstable/bloom-filter.js';
 import { footerBytes, type TableMetadata } from '../../../src/lsm/sstable/sstable-format.js';
 import { SstableReader } from '../../../src/lsm/sstable/sstable-reader.js';
+import { jobResources } from '../../../src/lsm/sstable/sstable-resources.js';
 import { SstableWriter } from '../../../src/lsm/sstable/sstable-writer.js';
 import { verifySstable } from '../../../src/lsm/sstable/verify-sstable.js';
 import type { SimDisk } from '../../../src/sim/disk.js';
@@ -22,7 +22,7 @@ function valueOf(key: string): string {
 }
 
 function readerOf(disk: SimDisk): SstableReader {
-  return new SstableReader(disk, path, metadata, new BlockCache(1 << 20).partition());
+  return new SstableReader(path, metadata, jobResources(disk, 1 << 20)());
 }
 
 beforeAll(async () => {

@@ -4,12 +4,12 @@ import { compareBytes, toHex, utf8 } from '../../../src/base/bytes.js';
 import { Timestamp } from '../../../src/base/ids.js';
 import { Prng } from '../../../src/base/prng.js';
 import type { Disk } from '../../../src/env/disk.js';
-import { BlockCache } from '../../../src/lsm/block-cache.js';
 import { compareEntries, type Kind } from '../../../src/lsm/entry.js';
 import { bloomHash } from '../../../src/lsm/sstable/bloom-filter.js';
 import type { Compression } from '../../../src/lsm/sstable/compression.js';
 import { SstableIterator } from '../../../src/lsm/sstable/sstable-iterator.js';
 import { SstableReader } from '../../../src/lsm/sstable/sstable-reader.js';
+import { jobResources } from '../../../src/lsm/sstable/sstable-resources.js';
 import { SstableWriter } from '../../../src/lsm/sstable/sstable-writer.js';
 import { verifySstable } from '../../../src/lsm/sstable/verify-sstable.js';
 import { newDisk, show, text } from '../harness.js';
@@ -27,13 +27,13 @@ async function writeTable(
   disk: Disk,
   entries: readonly TestEntry[],
   blockBytes: number,
-  cache = new BlockCache(1 << 20),
+  cacheBytesMax = 1 << 20,
   compression: Compression = 'none',
 ): Promise<SstableReader> {
   const options = { blockBytes, bloomBitsPerKey: 10, compression };
   const writer = await SstableWriter.create(disk, '000007.sst', 7, options);
   for (const { key, version, kind, value } of entries) await writer.add(key, version, kind, value);
-  return new SstableReader(disk, '000007.sst', await writer.finish(), cache.partition());
+  return new SstableReader('000007.sst', await writer.finish(), jobResources(disk, cacheBytesMax)());
 }
 
 async function collect(reader: SstableReader, lower: Uint8Array, upper: Uint8Array | undefined, reverse: boolean) {
@@ -78,7 +78,7 @@ describe('an SSTable', () => {
       newDisk(),
       entries,
       random.int(1, 1000),
-      new BlockCache(random.pick([0, 2000, 1 << 20])),
+      random.pick([0, 2000, 1 << 20]),
       random.pick(['none', 'snappy']),
     );
     await verifySstable(reader);
