@@ -47,6 +47,9 @@ export interface MaintenanceStats {
   readonly compactionDroppedEntries: number;
   /** Tables that went a level down as they were. */
   readonly movedTables: number;
+  /** Times that writes had to wait, and for how long together. */
+  readonly stalls: number;
+  readonly stallMs: number;
   /** Whether a flush or compaction waits for space on the disk. */
   readonly outOfSpace: boolean;
 }
@@ -76,6 +79,8 @@ export class Maintenance {
     compactionWrittenBytes: 0,
     compactionDroppedEntries: 0,
     movedTables: 0,
+    stalls: 0,
+    stallMs: 0,
   };
 
   #failure: Error | undefined;
@@ -84,6 +89,7 @@ export class Maintenance {
   #flushing: Promise<void> | undefined;
   #compacting: Promise<void> | undefined;
   #stall: Deferred<void> | undefined;
+  #stalledSinceMs = 0;
 
   constructor(
     memtables: MemtableQueue,
@@ -114,7 +120,12 @@ export class Maintenance {
   }
 
   get stats(): MaintenanceStats {
-    return { ...this.#stats, outOfSpace: this.outOfSpace };
+    const stallMs = this.#stats.stallMs + (this.#stall === undefined ? 0 : this.#stalledForMs());
+    return { ...this.#stats, stallMs, outOfSpace: this.outOfSpace };
+  }
+
+  #stalledForMs(): number {
+    return this.#resources.clock.monotonicMs() - this.#stalledSinceMs;
   }
 
   get outOfSpace(): boolean {
@@ -183,13 +194,16 @@ export class Maintenance {
       this.#versions.current.levels[0].length >= this.#options.level0TablesStall;
     if (stalled && this.#stall === undefined) {
       this.#stall = deferred();
+      this.#stalledSinceMs = this.#resources.clock.monotonicMs();
+      this.#stats.stalls++;
       // Nobody may be waiting when it is rejected.
       this.#stall.promise.catch(() => undefined);
     }
     if (this.#failure !== undefined) {
       this.#stall?.reject(this.#failure);
-    } else if (!stalled) {
-      this.#stall?.resolve();
+    } else if (!stalled && this.#stall !== undefined) {
+      this.#stats.stallMs += this.#stalledForMs();
+      this.#stall.resolve();
       this.#stall = undefined;
     }
   }

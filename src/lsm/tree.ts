@@ -8,6 +8,7 @@ import type { Logger } from '../env/logger.js';
 import { TreeClosedError } from './background-errors.js';
 import type { BlockCache } from './block-cache.js';
 import { allKeys, writeCheckpoint } from './checkpoint.js';
+import { backlogBytes } from './compaction/picker.js';
 import type { Found } from './entry.js';
 import { checkForeignTables, linkTables } from './ingest.js';
 import type { EntryIterator, KeyBounds } from './iterator/entry-iterator.js';
@@ -21,11 +22,13 @@ import {
 import { Maintenance, type MaintenanceStats } from './maintenance.js';
 import type { BudgetMember, MemtableBudget } from './memtable/memtable-budget.js';
 import { MemtableQueue } from './memtable/memtable-queue.js';
+import { treeMetrics, type TreeMetrics } from './metrics.js';
 import type { OpenFiles } from './sstable/open-files.js';
 import { verifySstable } from './sstable/verify-sstable.js';
 import { TreeBatch } from './tree-batch.js';
 import { treeOptions, type TreeOptions } from './tree-options.js';
 import { currentFileName } from './version/file-names.js';
+import { summarizeLevels } from './version/level-summary.js';
 import { totalBytes } from './version/levels.js';
 import { VersionSet } from './version/version-set.js';
 
@@ -72,7 +75,8 @@ export class Tree {
   readonly #versions: VersionSet;
   readonly #maintenance: Maintenance;
   readonly #options: TreeOptions;
-  readonly #disk: Disk;
+  readonly #resources: TreeResources;
+  #writtenBytes = 0;
   readonly #budget: MemtableBudget;
   readonly #budgetMember: BudgetMember;
   readonly #durableCallbacks: ((appliedIndex: LogIndex) => void)[] = [];
@@ -106,7 +110,7 @@ export class Tree {
   private constructor(versions: VersionSet, resources: TreeResources, options: TreeOptions) {
     this.#versions = versions;
     this.#options = options;
-    this.#disk = resources.disk;
+    this.#resources = resources;
     this.#budget = resources.memtableBudget;
     this.#memtables = new MemtableQueue(versions.durableAppliedIndex, this.#budget);
     this.#maintenance = new Maintenance(this.#memtables, versions, resources, options, {
@@ -145,6 +149,7 @@ export class Tree {
     assert(this.#safePointAfterIngest === undefined, 'a write while tables are ingested');
     if (this.failure !== undefined) throw this.failure;
     this.#memtables.write(batch, appliedIndex);
+    this.#writtenBytes += batch.bytes;
     if (this.#memtables.active.bytes >= this.#options.memtableBytesMax) this.#seal();
   }
 
@@ -232,7 +237,7 @@ export class Tree {
     const appliedIndex = this.durableAppliedIndex;
     version.retain();
     try {
-      await writeCheckpoint(this.#disk, directory, { version, appliedIndex, bounds });
+      await writeCheckpoint(this.#resources.disk, directory, { version, appliedIndex, bounds });
       return appliedIndex;
     } finally {
       version.release();
@@ -252,9 +257,9 @@ export class Tree {
     // A tombstone that the new entries are newer than hides nothing of them, and no other may go before they are seen.
     this.#safePointAfterIngest = safePoint;
     try {
-      const checked = await checkForeignTables(this.#disk, paths, { safePoint });
+      const checked = await checkForeignTables(this.#resources.disk, paths, { safePoint });
       await this.flush();
-      const added = await linkTables(this.#disk, checked, {
+      const added = await linkTables(this.#resources.disk, checked, {
         directory: this.#versions.directory,
         firstNumber: this.#versions.takeFileNumbers(checked.length),
         pathOf: (number) => this.#versions.tablePath(number),
@@ -319,6 +324,21 @@ export class Tree {
       levels,
       stalled: this.writeStall() !== undefined,
     };
+  }
+
+  metrics(): TreeMetrics {
+    const { levels } = this.#versions.current;
+    return treeMetrics({
+      levels: summarizeLevels(levels),
+      memtables: { bytes: this.#memtables.bytes, sealed: this.#memtables.sealedCount },
+      writtenBytes: this.#writtenBytes,
+      maintenance: this.#maintenance.stats,
+      backlogBytes: backlogBytes(levels, this.#options),
+      isStalled: this.writeStall() !== undefined,
+      reads: this.#versions.readCounters,
+      blockCache: this.#resources.blockCache,
+      openFiles: this.#resources.openFiles,
+    });
   }
 
   /** Reads every byte of every file and checks all that can be checked. Rejects with the first CorruptionError. */

@@ -37,6 +37,15 @@ export function pickCompaction(levels: Levels, options: PickerOptions): Compacti
   return { type: 'compact', level, upper, lower };
 }
 
+/** What levels have beyond their limits: compactions have to move at least that. All of level 0 when that is due. */
+export function backlogBytes(levels: Levels, options: PickerOptions): number {
+  let bytes = levels[0].length < options.level0TablesCompact ? 0 : totalBytes(levels[0]);
+  for (let level = 1; level < levelCount - 1; level++) {
+    bytes += Math.max(0, totalBytes(levels[level]) - levelBytesMax(level, options));
+  }
+  return bytes;
+}
+
 /** Bytes that a level from 1 on may have. */
 function levelBytesMax(level: number, options: PickerOptions): number {
   return options.levelBytesBase * options.levelBytesMultiplier ** (level - 1);

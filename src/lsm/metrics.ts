@@ -1,0 +1,105 @@
+import type { BlockCache } from './block-cache.js';
+import type { MaintenanceStats } from './maintenance.js';
+import type { OpenFiles } from './sstable/open-files.js';
+import type { ReadCounters } from './sstable/sstable-resources.js';
+import type { LevelSummary } from './version/level-summary.js';
+
+/**
+ * What an operator or a benchmark looks for; plain data. Counts and sums are since the tree was opened, and only grow;
+ * everything else is as it is now. Ratios whose denominator is 0 are undefined.
+ */
+export interface TreeMetrics {
+  readonly levels: readonly LevelSummary[];
+  readonly memtables: { readonly bytes: number; readonly sealed: number };
+  readonly writes: {
+    /** Keys and values, as they were given. */
+    readonly bytes: number;
+    readonly flushes: number;
+    readonly flushedBytes: number;
+    readonly stalls: number;
+    readonly stallMs: number;
+    readonly isStalled: boolean;
+  };
+  readonly compactions: {
+    readonly count: number;
+    readonly readBytes: number;
+    readonly writtenBytes: number;
+    readonly droppedEntries: number;
+    readonly movedTables: number;
+    /** What levels have beyond their limits. */
+    readonly backlogBytes: number;
+  };
+  readonly reads: Readonly<ReadCounters>;
+  /** Of the keys that a filter was asked for and that the table did not have, how many it rejected. */
+  readonly filterUsefulness: number | undefined;
+  /** Of all trees of the node. */
+  readonly blockCache: {
+    readonly bytes: number;
+    readonly hits: number;
+    readonly misses: number;
+    readonly hitRate: number | undefined;
+  };
+  /** Of all trees of the node. */
+  readonly openFiles: number;
+  /** Bytes that flushes and compactions wrote for each byte that they flushed. */
+  readonly writeAmplification: number | undefined;
+  /** Tables that a get may have to ask at most. */
+  readonly readAmplification: number;
+  /** Bytes of all tables for each byte of the deepest level: 1 when nothing is stored twice. */
+  readonly spaceAmplification: number | undefined;
+  readonly outOfSpace: boolean;
+}
+
+export interface MetricsSources {
+  readonly levels: readonly LevelSummary[];
+  readonly memtables: TreeMetrics['memtables'];
+  readonly writtenBytes: number;
+  readonly maintenance: MaintenanceStats;
+  readonly backlogBytes: number;
+  readonly isStalled: boolean;
+  readonly reads: ReadCounters;
+  readonly blockCache: BlockCache;
+  readonly openFiles: OpenFiles;
+}
+
+export function treeMetrics(sources: MetricsSources): TreeMetrics {
+  const { levels, memtables, writtenBytes, maintenance, backlogBytes, isStalled, reads, blockCache } = sources;
+  const { flushedBytes, compactionWrittenBytes } = maintenance;
+  const filled = levels.filter(({ tables }) => tables > 0);
+  const { hits, misses } = blockCache;
+  return {
+    levels,
+    memtables,
+    writes: {
+      bytes: writtenBytes,
+      flushes: maintenance.flushes,
+      flushedBytes,
+      stalls: maintenance.stalls,
+      stallMs: maintenance.stallMs,
+      isStalled,
+    },
+    compactions: {
+      count: maintenance.compactions,
+      readBytes: maintenance.compactionReadBytes,
+      writtenBytes: compactionWrittenBytes,
+      droppedEntries: maintenance.compactionDroppedEntries,
+      movedTables: maintenance.movedTables,
+      backlogBytes,
+    },
+    reads: { ...reads },
+    filterUsefulness: ratio(reads.filterRejections, reads.filterRejections + reads.filterPassesInVain),
+    blockCache: { bytes: blockCache.bytes, hits, misses, hitRate: ratio(hits, hits + misses) },
+    openFiles: sources.openFiles.count,
+    writeAmplification: ratio(flushedBytes + compactionWrittenBytes, flushedBytes),
+    readAmplification: filled.reduce((runs, { level, tables }) => runs + (level === 0 ? tables : 1), 0),
+    spaceAmplification: ratio(
+      filled.reduce((sum, { fileBytes }) => sum + fileBytes, 0),
+      filled.at(-1)?.fileBytes ?? 0,
+    ),
+    outOfSpace: maintenance.outOfSpace,
+  };
+}
+
+function ratio(numerator: number, denominator: number): number | undefined {
+  return denominator === 0 ? undefined : numerator / denominator;
+}

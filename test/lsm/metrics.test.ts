@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import { utf8 } from '../../src/base/bytes.js';
+import { Timestamp } from '../../src/base/ids.js';
+import { backlogBytes } from '../../src/lsm/compaction/picker.js';
+import { Tree } from '../../src/lsm/tree.js';
+import { ManualClock, newDisk, put, remove, settled, treeDirectory, treeResources } from './harness.js';
+import { levels as levelsOf } from './tables.js';
+
+describe('the metrics of a tree', () => {
+  it('are defined for an empty one', async () => {
+    await using tree = await Tree.create(treeDirectory, treeResources(newDisk()));
+    expect(tree.metrics()).toMatchObject({
+      memtables: { sealed: 0 },
+      writes: { bytes: 0, flushes: 0, stalls: 0, stallMs: 0, isStalled: false },
+      compactions: { count: 0, backlogBytes: 0 },
+      filterUsefulness: undefined,
+      blockCache: { bytes: 0, hitRate: undefined },
+      openFiles: 0,
+      writeAmplification: undefined,
+      readAmplification: 0,
+      spaceAmplification: undefined,
+    });
+  });
+
+  it('count what filters, caches and disk did for reads', async () => {
+    await using tree = await Tree.create(treeDirectory, treeResources(newDisk()));
+    for (let i = 0; i < 200; i++) put(tree, `key-${2 * i}`, i + 1, 'value');
+    await tree.flush();
+    for (let i = 0; i < 200; i++) {
+      expect(await tree.get(utf8(`key-${2 * i}`), Timestamp(300))).toBeDefined();
+      expect(await tree.get(utf8(`key-${2 * i + 1}`), Timestamp(300))).toBeUndefined();
+    }
+    const { reads, filterUsefulness, blockCache, openFiles, readAmplification } = tree.metrics();
+    // Keys beyond the largest are not even asked for.
+    expect(reads.filterChecks).toBeGreaterThan(390);
+    expect(reads.filterRejections).toBeGreaterThan(180);
+    expect(reads.filterRejections + reads.filterPassesInVain).toBe(reads.filterChecks - 200);
+    expect(filterUsefulness).toBeGreaterThan(0.9);
+    // Filter, index and one data block.
+    expect(reads.blocksRead).toBe(3);
+    expect(reads.blockBytesRead).toBeGreaterThan(2000);
+    expect(blockCache.hitRate).toBeGreaterThan(0.9);
+    expect([openFiles, readAmplification]).toEqual([1, 1]);
+  });
+
+  it('count what writes cost', async () => {
+    const options = { memtableBytesMax: 1000, level0TablesCompact: 2, levelBytesBase: 3000, levelBytesMultiplier: 2 };
+    await using tree = await Tree.create(treeDirectory, treeResources(newDisk()), options);
+    let bytes = 0;
+    for (let i = 1; i <= 200; i++) {
+      await tree.writeStall();
+      put(tree, `key-${i % 50}`, i, 'value');
+      bytes += `key-${i % 50}`.length + 5;
+      if (i % 10 === 0) remove(tree, 'gone', i);
+      if (i % 10 === 0) bytes += 4;
+    }
+    await settled(tree);
+    const { levels, writes, compactions, writeAmplification, spaceAmplification } = tree.metrics();
+    expect(writes.bytes).toBe(bytes);
+    expect(writes.flushes).toBeGreaterThan(3);
+    expect(compactions.count).toBeGreaterThan(1);
+    expect(compactions.backlogBytes).toBe(0);
+    expect(writeAmplification).toBe(1 + compactions.writtenBytes / writes.flushedBytes);
+    expect(spaceAmplification).toBeGreaterThanOrEqual(1);
+    const { entries, tombstones } = levels.reduce(
+      (sum, level) => ({ entries: sum.entries + level.entries, tombstones: sum.tombstones + level.tombstones }),
+      { entries: 0, tombstones: 0 },
+    );
+    expect(entries).toBe(220 - compactions.droppedEntries);
+    expect(tombstones).toBe(20);
+  });
+
+  it('say how long writes had to wait', async () => {
+    const disk = newDisk();
+    const clock = new ManualClock();
+    const options = { memtableBytesMax: 1, sealedMemtablesMax: 1, noSpaceRetryMsMin: 50, noSpaceRetryMsMax: 50 };
+    await using tree = await Tree.create(treeDirectory, treeResources(disk, { clock }), options);
+    disk.quotaBytes = disk.usedBytes();
+    put(tree, 'a', 1, 'value');
+    const stall = tree.writeStall();
+    expect(stall).toBeDefined();
+    clock.advance(40);
+    expect(tree.metrics().writes).toMatchObject({ stalls: 1, stallMs: 40, isStalled: true });
+    while (clock.timerCount === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(tree.metrics().outOfSpace).toBe(true);
+    disk.quotaBytes = Infinity;
+    clock.advance(60);
+    await stall;
+    await tree.flush();
+    expect(tree.metrics().writes).toMatchObject({ stalls: 1, stallMs: 100, isStalled: false });
+    clock.advance(1000);
+    expect(tree.metrics().writes.stallMs).toBe(100);
+  });
+
+  it.each([
+    { tables: ['1:a-b*30'], backlog: 0 },
+    { tables: ['2:a-b*30 1:a-b*30'], backlog: 60 },
+    { tables: ['', '1:a-b*100'], backlog: 0 },
+    { tables: ['', '1:a-b*100 2:c-d*20', '3:a-z*1500', '4:a-z*10000'], backlog: 520 },
+  ])('have a backlog of $backlog with $tables', ({ tables, backlog }) => {
+    const options = { level0TablesCompact: 2, levelBytesBase: 100, levelBytesMultiplier: 10 };
+    expect(backlogBytes(levelsOf(...tables), options)).toBe(backlog);
+  });
+});
