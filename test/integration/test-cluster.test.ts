@@ -27,7 +27,7 @@ test.each([
       env: { ...process.env, TMPDIR: folder },
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     });
-    await once(defined(child.stdout), 'data');
+    await once(defined(child.stdout, 'its standard output is a pipe'), 'data');
     expect(readdirSync(folder)).toHaveLength(1);
     const ended = once(child, 'exit');
     if (how === 'exit') child.send('exit');
