@@ -1,4 +1,5 @@
 /** A cluster's status for people and for machines. Pure. */
+import { placementShardId } from '../base/ids.js';
 import type { ClusterStatus, ReplicaStatus, ShardStatus } from '../client/index.js';
 import { formatTable } from './table.js';
 import { cut, escapeBytes, formatBytes, toBase64 } from './text.js';
@@ -9,13 +10,14 @@ const boundWidthMax = 24;
 export function statusToJson(status: ClusterStatus): unknown {
   return {
     clusterId: status.clusterId,
-    nodes: status.nodes.map(({ id, clientAddress, peerAddress, pid, live, softwareVersion }) => ({
+    nodes: status.nodes.map(({ id, clientAddress, peerAddress, pid, live, softwareVersion, logBytes }) => ({
       id,
       address: clientAddress,
       peerAddress,
       pid,
       live,
       softwareVersion,
+      logBytes,
     })),
     shards: status.shards.map((shard) => ({
       id: shard.id,
@@ -23,18 +25,26 @@ export function statusToJson(status: ClusterStatus): unknown {
       end: escapeBytes(shard.end),
       startBase64: toBase64(shard.start),
       endBase64: toBase64(shard.end),
-      epoch: shard.epoch,
-      leader: shard.leader ?? null,
-      term: shard.term,
-      replicas: byNode(shard).map(({ node, appliedIndex, commitIndex, live }) => ({
-        node,
-        appliedIndex,
-        commitIndex,
-        live,
-        lag: live ? lagOf(shard, appliedIndex) : null,
-      })),
-      bytes: shard.bytes,
+      ...groupToJson(shard),
     })),
+    placement: groupToJson(status.placement),
+  };
+}
+
+/** What shards and the placement group have in common. */
+function groupToJson(shard: ShardStatus): object {
+  return {
+    epoch: shard.epoch,
+    leader: shard.leader ?? null,
+    term: shard.term,
+    replicas: byNode(shard).map(({ node, appliedIndex, commitIndex, live }) => ({
+      node,
+      appliedIndex,
+      commitIndex,
+      live,
+      lag: live ? lagOf(shard, appliedIndex) : null,
+    })),
+    bytes: shard.bytes,
   };
 }
 
@@ -49,6 +59,7 @@ export function statusTables(status: ClusterStatus): string {
       { title: 'state' },
       { title: 'pid', align: 'right' },
       { title: 'leads', align: 'right' },
+      { title: 'log', align: 'right' },
     ],
     status.nodes.map((node) => [
       node.id,
@@ -57,6 +68,7 @@ export function statusTables(status: ClusterStatus): string {
       node.live ? 'live' : 'no answer',
       node.live ? node.pid : '-',
       leaders.get(node.id) ?? 0,
+      node.live ? formatBytes(node.logBytes) : '-',
     ]),
   );
   const shards = formatTable(
@@ -70,10 +82,8 @@ export function statusTables(status: ClusterStatus): string {
       ...status.nodes.map(({ id }) => ({ title: `applied on ${id}`, align: 'right' as const })),
       { title: 'size', align: 'right' },
     ],
-    status.shards.map((shard) => [
-      shard.id,
-      shard.start.length === 0 ? '-∞' : bound(shard.start),
-      shard.end.length === 0 ? '∞' : bound(shard.end),
+    [status.placement, ...status.shards].map((shard) => [
+      ...nameAndRange(shard),
       `${shard.epoch.membership}.${shard.epoch.range}`,
       shard.leader === undefined ? 'none' : shard.leader,
       shard.term,
@@ -81,7 +91,14 @@ export function statusTables(status: ClusterStatus): string {
       formatBytes(shard.bytes),
     ]),
   );
-  return `cluster ${status.clusterId}\n\n${nodes}\n\n${status.shards.length === 0 ? 'no shards yet' : shards}`;
+  const unformed = status.shards.length === 0 ? '\n\nno shards yet' : '';
+  return `cluster ${status.clusterId}\n\n${nodes}\n\n${shards}${unformed}`;
+}
+
+/** The placement group has no range of keys. */
+function nameAndRange({ id, start, end }: ShardStatus): [number | string, string, string] {
+  if (id === placementShardId) return ['placement', '', ''];
+  return [id, start.length === 0 ? '-∞' : bound(start), end.length === 0 ? '∞' : bound(end)];
 }
 
 function bound(key: Uint8Array): string {

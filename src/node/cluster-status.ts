@@ -1,5 +1,6 @@
 /** The state of the cluster as operators see it: what this node knows, and what the others answer within a short time. */
 import type { NodeId } from '../base/ids.js';
+import { placementDescriptor } from '../placement/bootstrap.js';
 import type { PlacementState } from '../placement/placement-state.js';
 import type { ClusterStatus, NodeStatus, ReplicaStatus, ShardStatus } from '../rpc/backend.js';
 import type { LocalReplicaStatus, LocalStatus } from '../rpc/peer-messages.js';
@@ -42,9 +43,15 @@ export function composeStatus({ clusterId, initialNodes, placement, answers }: S
         pid: answer?.pid ?? 0,
         live: answer !== undefined,
         softwareVersion: answer?.softwareVersion ?? '',
+        logBytes: answer?.logBytes ?? 0,
       };
     });
-  return { clusterId, nodes, shards: placement.shardMap.shards.map((shard) => shardStatus(shard, byNode)) };
+  return {
+    clusterId,
+    nodes,
+    shards: placement.shardMap.shards.map((shard) => shardStatus(shard, byNode)),
+    placement: shardStatus(placementDescriptor(initialNodes.map(({ id }) => id)), byNode),
+  };
 }
 
 function shardStatus(shard: ShardDescriptor, answers: ReadonlyMap<NodeId, LocalStatus>): ShardStatus {

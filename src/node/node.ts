@@ -305,7 +305,8 @@ export class Node implements KvBackend, AdminBackend {
   }
 
   #localStatus(): LocalStatus {
-    return { node: this.identity.nodeId, ...this.#facts, replicas: this.host.shards.map(localReplicaStatus) };
+    const replicas = this.host.shards.map(localReplicaStatus);
+    return { node: this.identity.nodeId, ...this.#facts, replicas, logBytes: this.host.logStats.bytes };
   }
 
   shardMap(): ShardMapView {

@@ -3,7 +3,7 @@ import { emptyBytes } from '../base/bytes.js';
 import type { NodeId } from '../base/ids.js';
 import type { ReplicaDescriptor } from '../shard/descriptor.js';
 import type { ClusterStatus, NodeAddress, NodeStatus, ReplicaStatus, ShardMapView, ShardStatus } from './backend.js';
-import { decodeNodeId, decodeReplicaId, decodeShardId } from './decode-ids.js';
+import { decodeNodeId, decodeReplicaId, decodeShardId, required } from './decode-ids.js';
 import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
 import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
@@ -134,6 +134,7 @@ export function encodeClusterStatus(status: ClusterStatus): Buffer {
     writer.uint(4, node.pid);
     writer.bool(5, node.live);
     writer.text(6, node.softwareVersion);
+    writer.uint(7, node.logBytes);
     writer.end(mark);
   }
   for (const shard of status.shards) {
@@ -141,6 +142,9 @@ export function encodeClusterStatus(status: ClusterStatus): Buffer {
     writeShardStatus(writer, shard);
     writer.end(mark);
   }
+  const mark = writer.begin(4);
+  writeShardStatus(writer, status.placement);
+  writer.end(mark);
   return writer.finish();
 }
 
@@ -167,6 +171,7 @@ export function decodeClusterStatus(bytes: Uint8Array): ClusterStatus {
   let clusterId = '';
   const nodes: NodeStatus[] = [];
   const shards: ShardStatus[] = [];
+  let placement: ShardStatus | undefined;
   const reader = new WireReader(bytes);
   while (reader.next()) {
     switch (reader.field) {
@@ -179,11 +184,14 @@ export function decodeClusterStatus(bytes: Uint8Array): ClusterStatus {
       case 3:
         shards.push(readShardStatus(reader.message()));
         break;
+      case 4:
+        placement = readShardStatus(reader.message());
+        break;
       default:
         reader.skip();
     }
   }
-  return { clusterId, nodes, shards };
+  return { clusterId, nodes, shards, placement: required(placement, 'the placement group of a status') };
 }
 
 function readNodeStatus(reader: WireReader): NodeStatus {
@@ -193,6 +201,7 @@ function readNodeStatus(reader: WireReader): NodeStatus {
   let pid = 0;
   let live = false;
   let softwareVersion = '';
+  let logBytes = 0;
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -213,11 +222,14 @@ function readNodeStatus(reader: WireReader): NodeStatus {
       case 6:
         softwareVersion = reader.text();
         break;
+      case 7:
+        logBytes = reader.uint();
+        break;
       default:
         reader.skip();
     }
   }
-  return { id: decodeNodeId(id), clientAddress, peerAddress, pid, live, softwareVersion };
+  return { id: decodeNodeId(id), clientAddress, peerAddress, pid, live, softwareVersion, logBytes };
 }
 
 function readShardStatus(reader: WireReader): ShardStatus {

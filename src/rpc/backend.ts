@@ -73,6 +73,8 @@ export interface ClusterStatus {
   readonly clusterId: string;
   readonly nodes: readonly NodeStatus[];
   readonly shards: readonly ShardStatus[];
+  /** The placement group: shard 0, which has no keys of clients. */
+  readonly placement: ShardStatus;
 }
 
 export interface NodeStatus {
@@ -84,6 +86,8 @@ export interface NodeStatus {
   readonly live: boolean;
   /** Release of the software; empty when the node did not answer. */
   readonly softwareVersion: string;
+  /** Of the files of its log, with room that was made ahead; 0 when the node did not answer. */
+  readonly logBytes: number;
 }
 
 export interface ShardStatus {

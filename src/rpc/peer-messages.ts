@@ -112,6 +112,8 @@ export interface LocalStatus {
   readonly pid: number;
   readonly softwareVersion: string;
   readonly replicas: readonly LocalReplicaStatus[];
+  /** Of the files of its log. */
+  readonly logBytes: number;
 }
 
 export interface LocalReplicaStatus {

@@ -155,6 +155,7 @@ function writeLocalStatus(writer: WireWriter, status: LocalStatus): void {
     writer.uint(6, replica.bytes);
     writer.end(mark);
   }
+  writer.uint(5, status.logBytes);
 }
 
 function readLocalStatus(reader: WireReader): LocalStatus {
@@ -162,6 +163,7 @@ function readLocalStatus(reader: WireReader): LocalStatus {
   let pid = 0;
   let softwareVersion = '';
   const replicas: LocalReplicaStatus[] = [];
+  let logBytes = 0;
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -176,11 +178,14 @@ function readLocalStatus(reader: WireReader): LocalStatus {
       case 4:
         replicas.push(readReplica(reader.message()));
         break;
+      case 5:
+        logBytes = reader.uint();
+        break;
       default:
         reader.skip();
     }
   }
-  return { node: decodeNodeId(node), pid, softwareVersion, replicas };
+  return { node: decodeNodeId(node), pid, softwareVersion, replicas, logBytes };
 }
 
 function readReplica(reader: WireReader): LocalReplicaStatus {

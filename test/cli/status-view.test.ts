@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { utf8 } from '../../src/base/bytes.js';
-import { NodeId, ShardId } from '../../src/base/ids.js';
+import { NodeId, ShardId, placementShardId } from '../../src/base/ids.js';
 import { statusTables, statusToJson } from '../../src/cli/status-view.js';
 import type { ClusterStatus, ShardStatus } from '../../src/client/index.js';
 
@@ -32,11 +32,13 @@ const status: ClusterStatus = {
     pid: id === 3 ? 0 : 100 + id,
     live: id !== 3,
     softwareVersion: id === 3 ? '' : '0.1.0',
+    logBytes: id === 3 ? 0 : id * 67_108_864,
   })),
   shards: [
     shard({ end: utf8('m') }),
     shard({ id: ShardId(2), start: utf8('m'), end: Uint8Array.of(0xff), leader: undefined, bytes: 0 }),
   ],
+  placement: shard({ id: placementShardId, leader: NodeId(1), term: 5, bytes: 4096 }),
 };
 
 describe('status', () => {
@@ -45,28 +47,32 @@ describe('status', () => {
       [
         'cluster dev-1',
         '',
-        'node  clients  peers    state      pid  leads',
-        '1     n1:7001  n1:7101  live       101      0',
-        '2     n2:7001  n2:7101  live       102      1',
-        '3     n3:7001  n3:7101  no answer    -      0',
+        'node  clients  peers    state      pid  leads        log',
+        '1     n1:7001  n1:7101  live       101      0   64.0 MiB',
+        '2     n2:7001  n2:7101  live       102      1  128.0 MiB',
+        '3     n3:7001  n3:7101  no answer    -      0          -',
         '',
-        'shard  from  to    epoch  leader  term  applied on 1  applied on 2  applied on 3     size',
-        '1      -∞    m     1.2    2          3         8 (2)            10             ?  2.0 KiB',
-        '2      m     \\xff  1.2    none       3             8            10             ?      0 B',
+        'shard      from  to    epoch  leader  term  applied on 1  applied on 2  applied on 3     size',
+        'placement              1.2    1          5         8 (1)            10             ?  4.0 KiB',
+        '1          -∞    m     1.2    2          3         8 (2)            10             ?  2.0 KiB',
+        '2          m     \\xff  1.2    none       3             8            10             ?      0 B',
       ].join('\n'),
     );
   });
 
   test('for people, before the cluster is formed', () => {
-    expect(statusTables({ ...status, shards: [] })).toMatch(/\n\nno shards yet$/);
+    const text = statusTables({ ...status, shards: [] });
+    expect(text).toMatch(/\n\nno shards yet$/);
+    expect(text).toMatch(/\nplacement /);
   });
 
   test('for machines', () => {
     const json = JSON.parse(JSON.stringify(statusToJson(status))) as {
       nodes: unknown[];
       shards: { replicas: unknown[] }[];
+      placement: { replicas: unknown[] };
     };
-    expect(json.nodes[0]).toMatchObject({ id: 1, address: 'n1:7001', pid: 101, live: true });
+    expect(json.nodes[0]).toMatchObject({ id: 1, address: 'n1:7001', pid: 101, live: true, logBytes: 67_108_864 });
     expect(json.nodes[2]).toMatchObject({ id: 3, address: 'n3:7001', pid: 0, live: false });
     expect(json.shards[0]).toMatchObject({
       id: 1,
@@ -83,5 +89,8 @@ describe('status', () => {
       { node: 3, appliedIndex: 0, commitIndex: 0, live: false, lag: null },
     ]);
     expect(json.shards[1]).toMatchObject({ start: 'm', end: '\\xff', endBase64: '/w==', leader: null });
+    expect(json.shards).toHaveLength(2);
+    expect(json.placement).toMatchObject({ epoch: { membership: 1, range: 2 }, leader: 1, term: 5, bytes: 4096 });
+    expect(json.placement.replicas[0]).toEqual({ node: 1, appliedIndex: 8, commitIndex: 9, live: true, lag: 1 });
   });
 });

@@ -24,22 +24,23 @@ const shard: ShardDescriptor = {
 const placement = { ...emptyPlacementState, shardMap: new ShardMap(1, [shard]) };
 
 interface Said {
+  readonly shard?: number;
   readonly node: number;
   readonly leader?: number;
   readonly term: number;
   readonly bytes?: number;
 }
 
-function answer({ node, leader, term, bytes = node * 100 }: Said): LocalStatus {
+function answer({ shard: id = 4, node, leader, term, bytes = node * 100 }: Said): LocalStatus {
   const replica: LocalReplicaStatus = {
-    shard: ShardId(4),
+    shard: ShardId(id),
     leader: leader === undefined ? undefined : NodeId(leader),
     term,
     appliedIndex: 10 * node,
     commitIndex: 10 * node + 1,
     bytes,
   };
-  return { node: NodeId(node), pid: 1000 + node, softwareVersion: '1.0', replicas: [replica] };
+  return { node: NodeId(node), pid: 1000 + node, softwareVersion: '1.0', replicas: [replica], logBytes: 7 * node };
 }
 
 function statusOf(...said: readonly Said[]): ClusterStatus {
@@ -49,10 +50,10 @@ function statusOf(...said: readonly Said[]): ClusterStatus {
 describe('the status of the cluster', () => {
   test('lists nodes and shards with what each node said of itself', () => {
     const status = statusOf({ node: 1, leader: 1, term: 5 }, { node: 2, leader: 1, term: 5 });
-    expect(status.nodes.map(({ id, pid, live }) => [id, pid, live])).toEqual([
-      [1, 1001, true],
-      [2, 1002, true],
-      [3, 0, false],
+    expect(status.nodes.map(({ id, pid, live, logBytes }) => [id, pid, live, logBytes])).toEqual([
+      [1, 1001, true, 7],
+      [2, 1002, true, 14],
+      [3, 0, false, 0],
     ]);
     expect(status.shards).toEqual<ShardStatus[]>([
       {
@@ -119,6 +120,22 @@ describe('the status of the cluster', () => {
     const [first] = statusOf(...said).shards;
     expect(first).toMatchObject({ term, bytes });
     expect(first.leader).toBe(leader);
+  });
+
+  test('has the placement group apart, also before there are shards', () => {
+    const said = [
+      { shard: 0, node: 1, leader: 2, term: 3 },
+      { shard: 0, node: 2, leader: 2, term: 3 },
+    ];
+    const answers = said.map(answer);
+    const status = composeStatus({ clusterId: 'c', initialNodes, placement: emptyPlacementState, answers });
+    expect(status.shards).toEqual([]);
+    expect(status.placement).toMatchObject({ id: 0, leader: 2, term: 3, bytes: 200 });
+    expect(status.placement.replicas.map(({ node, appliedIndex, live }) => [node, appliedIndex, live])).toEqual([
+      [1, 10, true],
+      [2, 20, true],
+      [3, 0, false],
+    ]);
   });
 
   test('gives the addresses of the registry, and those of the configuration where it has none', () => {

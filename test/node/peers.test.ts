@@ -24,7 +24,7 @@ import { Scheduler } from '../../src/sim/scheduler.js';
 const address = (id: number): string => `node-${id}:7100`;
 const status: PeerResponse = {
   type: 'nodeStatus',
-  status: { node: NodeId(2), pid: 1, softwareVersion: '1', replicas: [] },
+  status: { node: NodeId(2), pid: 1, softwareVersion: '1', replicas: [], logBytes: 1 },
 };
 
 /** Nodes 1 and 2 on a simulated network. Node 2 answers requests when the test says so. */

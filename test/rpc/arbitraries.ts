@@ -184,6 +184,7 @@ const responseBody: fc.Arbitrary<PeerResponse> = fc.oneof(
       node: nodeId,
       pid: u53,
       softwareVersion: text,
+      logBytes: u53,
       replicas: fc.array(localReplica, { maxLength: 3 }),
     }),
   }),

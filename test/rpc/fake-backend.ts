@@ -1,7 +1,7 @@
 /** A node in memory behind the interfaces that the gRPC server wants: one map, versions counted, requests deduplicated. */
 import { compareBytes, equalBytes, mapKey } from '../../src/base/bytes.js';
 import type { QuorateError } from '../../src/base/errors.js';
-import { NodeId, ReplicaId, ShardId, Timestamp } from '../../src/base/ids.js';
+import { NodeId, ReplicaId, ShardId, Timestamp, placementShardId } from '../../src/base/ids.js';
 import type { Condition, Operation, OperationResult, RequestId, VersionedValue } from '../../src/mvcc/operations.js';
 import type {
   AdminBackend,
@@ -156,6 +156,7 @@ export const sampleStatus: ClusterStatus = {
       pid: 99,
       live: true,
       softwareVersion: '0.1.0',
+      logBytes: 67_108_864,
     },
   ],
   shards: [
@@ -170,6 +171,16 @@ export const sampleStatus: ClusterStatus = {
       bytes: 123_456,
     },
   ],
+  placement: {
+    id: placementShardId,
+    start: new Uint8Array(0),
+    end: new Uint8Array(0),
+    epoch: { membership: 1, range: 1 },
+    leader: NodeId(1),
+    term: 2,
+    replicas: [{ node: NodeId(1), appliedIndex: 7, commitIndex: 7, live: true }],
+    bytes: 4096,
+  },
 };
 
 /** A map of two shards on the nodes at these addresses (ids from 1), divided at the key `m`. */
