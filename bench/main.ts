@@ -2,9 +2,10 @@
 import { writeFileSync } from 'node:fs';
 
 import Table from 'cli-table3';
-import { Argument, Command } from 'commander';
+import { Argument, Command, InvalidArgumentError } from 'commander';
 
-import { report, type Row } from './measure.js';
+import { engine } from './engine.js';
+import { report, type Row, type SuiteOptions } from './measure.js';
 import { blockCache } from './micro/block-cache.js';
 import { bloom } from './micro/bloom.js';
 import { compression } from './micro/compression.js';
@@ -12,8 +13,9 @@ import { keys } from './micro/keys.js';
 import { memtable } from './micro/memtable.js';
 import { smoke } from './smoke.js';
 
-const suites: Readonly<Record<string, typeof smoke>> = {
+const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>> = {
   smoke,
+  engine,
   compression,
   bloom,
   'block-cache': blockCache,
@@ -25,14 +27,23 @@ const program = new Command('bench')
   .description('Runs a benchmark suite on this machine.')
   .addArgument(new Argument('<suite>', 'which').choices(Object.keys(suites)))
   .option('--quick', 'shorter runs, for a first look', false)
+  .option('--keys <n>', 'keys of the data, where a suite has such', wholeNumber)
+  .option('--value-bytes <n>', 'bytes of each value', wholeNumber)
   .option('--json <file>', 'also writes the result to a file')
   .parse();
 
 const [name] = program.args;
-const { quick, json } = program.opts<{ quick: boolean; json?: string }>();
-const rows = await suites[name]({ quick, progress: (text) => process.stderr.write(`${text}\n`) });
+const { json, ...options } = program.opts<{ quick: boolean; keys?: number; valueBytes?: number; json?: string }>();
+const rows = await suites[name]({ ...options, progress: (text) => process.stderr.write(`${text}\n`) });
 console.log(table(rows));
 if (json !== undefined) writeFileSync(json, `${JSON.stringify(report(name, rows), undefined, 2)}\n`);
+
+function wholeNumber(text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new InvalidArgumentError('Expected a whole number, at least 1.');
+  return number;
+}
 
 function table(all: readonly Row[]): string {
   const drawn = new Table({

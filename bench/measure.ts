@@ -15,6 +15,15 @@ export interface Row {
   readonly samples?: readonly number[];
 }
 
+export interface SuiteOptions {
+  /** Shorter runs. */
+  readonly quick: boolean;
+  readonly progress: (text: string) => void;
+  /** Of the data, where a suite has such; undefined for its own. */
+  readonly keys?: number | undefined;
+  readonly valueBytes?: number | undefined;
+}
+
 export interface Report {
   readonly suite: string;
   readonly machine: {

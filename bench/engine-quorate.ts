@@ -1,0 +1,104 @@
+import { LogIndex, Timestamp, timestampMax } from '../src/base/ids.js';
+import type { MaybePromise } from '../src/base/promises.js';
+import { silentLogger } from '../src/env/logger.js';
+import { BlockCache } from '../src/lsm/block-cache.js';
+import { MemtableBudget } from '../src/lsm/memtable/memtable-budget.js';
+import { OpenFiles } from '../src/lsm/sstable/open-files.js';
+import { TreeBatch } from '../src/lsm/tree-batch.js';
+import { Tree, type TreeResources } from '../src/lsm/tree.js';
+import { SystemClock } from '../src/platform/clock.js';
+import { NodeDisk } from '../src/platform/disk.js';
+import { WorkerPool } from '../src/platform/worker-pool.js';
+import type { Store, StoreEntry, StoreOptions, StoreType } from './engine-store.js';
+
+const mib = 1024 * 1024;
+
+/** The tree by itself: no Raft, and no log, which is not the engine's. */
+export const quorateStore: StoreType = {
+  name: 'quorate',
+  async open({ directory, cacheBytes }: StoreOptions): Promise<Store> {
+    const disk = new NodeDisk();
+    const entry = new URL('../src/node/background-worker.js', import.meta.url);
+    const background = new WorkerPool({ entry, size: 1 });
+    const resources: TreeResources = {
+      disk,
+      background,
+      blockCache: new BlockCache(cacheBytes),
+      openFiles: new OpenFiles(1000),
+      memtableBudget: new MemtableBudget({ bytesMax: 128 * mib, writeBytesMax: 16 * mib }),
+      logger: silentLogger,
+      clock: new SystemClock(),
+    };
+    const exists = await Tree.exists(directory, disk);
+    const tree = exists ? await Tree.open(directory, resources) : await Tree.create(directory, resources);
+    return new QuorateStore(tree, background);
+  },
+};
+
+class QuorateStore implements Store {
+  readonly #tree: Tree;
+  readonly #background: WorkerPool;
+  #version = 0;
+
+  constructor(tree: Tree, background: WorkerPool) {
+    this.#tree = tree;
+    this.#background = background;
+    this.#version = tree.appliedIndex;
+  }
+
+  write(entries: readonly StoreEntry[]): MaybePromise<void> {
+    const stall = this.#tree.writeStall();
+    if (stall !== undefined) return stall.then(() => this.write(entries));
+    this.#version++;
+    const batch = new TreeBatch();
+    for (const { key, value } of entries) batch.put(key, Timestamp(this.#version), value);
+    this.#tree.write(batch, LogIndex(this.#version));
+    // As the state machine does: nobody reads what was replaced.
+    this.#tree.setSafePoint(Timestamp(this.#version - 1));
+  }
+
+  flush(): Promise<void> {
+    return this.#tree.flush();
+  }
+
+  async settle(): Promise<void> {
+    await this.flush();
+    for (let quiet = 0, before = -1; quiet < 3;) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const { compactions } = this.#tree.metrics();
+      const now = compactions.count + compactions.movedTables;
+      quiet = compactions.backlogBytes === 0 && now === before ? quiet + 1 : 0;
+      before = now;
+    }
+  }
+
+  get(key: Uint8Array): MaybePromise<Uint8Array | undefined> {
+    const found = this.#tree.get(key, timestampMax);
+    return found instanceof Promise ? found.then((read) => read?.value) : found?.value;
+  }
+
+  async scan(reverse: boolean): Promise<number> {
+    const iterator = this.#tree.openIterator({ lower: new Uint8Array(0), upper: undefined, at: timestampMax, reverse });
+    let count = 0;
+    for (;;) {
+      const next = iterator.next();
+      const record = next instanceof Promise ? await next : next;
+      if (record === undefined) break;
+      count++;
+    }
+    iterator.close();
+    return count;
+  }
+
+  async seek(key: Uint8Array): Promise<Uint8Array | undefined> {
+    const iterator = this.#tree.openIterator({ lower: key, upper: undefined, at: timestampMax, reverse: false });
+    const record = await iterator.next();
+    iterator.close();
+    return record?.key;
+  }
+
+  async close(): Promise<void> {
+    await this.#tree.close();
+    await this.#background[Symbol.asyncDispose]();
+  }
+}

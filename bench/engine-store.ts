@@ -1,0 +1,33 @@
+/** What the engine suite does to a store, whichever it is: each adapter takes the fastest way that its store has. */
+import type { MaybePromise } from '../src/base/promises.js';
+
+export interface StoreEntry {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+export interface Store {
+  /** One atomic batch. */
+  write(entries: readonly StoreEntry[]): MaybePromise<void>;
+  /** Resolves when all that was written is on disk. */
+  flush(): Promise<void>;
+  /** Resolves when compactions have nothing left to do. */
+  settle(): Promise<void>;
+  get(key: Uint8Array): MaybePromise<Uint8Array | undefined>;
+  /** Walks over everything; the number of entries. */
+  scan(reverse: boolean): Promise<number>;
+  /** The first key at or after `key`, by a new position. */
+  seek(key: Uint8Array): MaybePromise<Uint8Array | undefined>;
+  close(): Promise<void>;
+}
+
+export interface StoreOptions {
+  readonly directory: string;
+  readonly cacheBytes: number;
+}
+
+export interface StoreType {
+  readonly name: string;
+  /** Makes the store if there is none. */
+  open(options: StoreOptions): Promise<Store>;
+}
