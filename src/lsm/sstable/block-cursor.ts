@@ -109,10 +109,6 @@ export class BlockCursor {
     else this.toLast();
   }
 
-  hasKey(key: Uint8Array): boolean {
-    return this.#compare(key, this.#version) === 0;
-  }
-
   /** < 0 when the current entry comes before (key, version). */
   #compare(key: Uint8Array, version: number): number {
     const length = this.#keyLength;
@@ -178,11 +174,4 @@ export class BlockCursor {
     if (value > Number.MAX_SAFE_INTEGER) throw new DecodeError('a varint above 2^53 - 1');
     return value;
   }
-}
-
-/** In a block of entries the newest of `key` at or below `at`, if it is there: a cursor on it. */
-export function findInBlock(block: Uint8Array, key: Uint8Array, at: number): BlockCursor | undefined {
-  const cursor = new BlockCursor(block);
-  cursor.seek(key, at);
-  return cursor.valid && cursor.hasKey(key) ? cursor : undefined;
 }

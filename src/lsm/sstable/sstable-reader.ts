@@ -6,7 +6,7 @@ import type { MaybePromise } from '../../base/promises.js';
 import { DiskError, type Disk, type DiskFile } from '../../env/disk.js';
 import type { BlockCachePartition } from '../block-cache.js';
 import type { Found } from '../entry.js';
-import { BlockCursor, findInBlock } from './block-cursor.js';
+import { BlockSearch } from './block-search.js';
 import { bloomMayContain } from './bloom-filter.js';
 import { decompressBlock } from './compression.js';
 import type { FileSlot } from './open-files.js';
@@ -174,17 +174,16 @@ export class SstableReader {
   /** The one block in which the newest entry of `key` at or below `at` can be. */
   #findHandle(footer: Footer, index: Uint8Array, key: Uint8Array, at: number): BlockHandle | undefined {
     return this.decode(footer.index.offset, () => {
-      const cursor = new BlockCursor(index);
-      cursor.seek(key, at);
-      return cursor.valid ? decodeBlockHandle(cursor.value) : undefined;
+      const search = new BlockSearch(index, key, at);
+      return search.found ? decodeBlockHandle(search.value) : undefined;
     });
   }
 
   #findEntry(handle: BlockHandle, block: Uint8Array, key: Uint8Array, at: number): Found | undefined {
     return this.decode(handle.offset, () => {
-      const cursor = findInBlock(block, key, at);
-      if (cursor === undefined) return this.#passedInVain();
-      return { version: cursor.version, kind: cursor.kind, value: cursor.value };
+      const search = new BlockSearch(block, key, at);
+      if (!search.isOfKey) return this.#passedInVain();
+      return { version: search.version, kind: search.kind, value: search.value };
     });
   }
 

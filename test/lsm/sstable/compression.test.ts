@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { concatBytes, utf8 } from '../../../src/base/bytes.js';
+import { concatBytes, equalBytes, utf8 } from '../../../src/base/bytes.js';
 import { ByteWriter, DecodeError } from '../../../src/base/coding.js';
 import { Prng } from '../../../src/base/prng.js';
 import { compressBlock, decompressBlock, type Compression } from '../../../src/lsm/sstable/compression.js';
@@ -33,7 +33,7 @@ describe('a stored block', () => {
 
   it('compresses as far as the format goes', () => {
     const zeros = new Uint8Array(1 << 20);
-    expect(decompressBlock(stored(zeros, 'snappy'))).toEqual(zeros);
+    expect(equalBytes(decompressBlock(stored(zeros, 'snappy')), zeros)).toBe(true);
   });
 
   it('is not memory that others have', () => {
