@@ -9,7 +9,6 @@
 import { assert } from '../base/assert.js';
 import type { LogIndex, Timestamp } from '../base/ids.js';
 import { Timestamp as timestamp } from '../base/ids.js';
-import { deferred, type Deferred } from '../base/promises.js';
 import type { Background } from '../env/background.js';
 import type { Clock } from '../env/clock.js';
 import type { Disk } from '../env/disk.js';
@@ -18,7 +17,7 @@ import { reviveJobError, TreeClosedError } from './background-errors.js';
 import { compactJobType, type CompactInput, type CompactOutput } from './compaction/compact-job.js';
 import { pickCompaction } from './compaction/picker.js';
 import { editOfMerge, editOfMove, planMerge, type CompactDecision } from './compaction/plan-compaction.js';
-import { flushMemtable } from './memtable/flush-memtable.js';
+import { flushJobType, type FlushInput } from './memtable/flush-job.js';
 import type { Memtable } from './memtable/memtable.js';
 import type { MemtableBudget } from './memtable/memtable-budget.js';
 import type { MemtableQueue } from './memtable/memtable-queue.js';
@@ -28,6 +27,8 @@ import { tableOptions, type TreeOptions } from './tree-options.js';
 import { totalBytes } from './version/levels.js';
 import type { VersionEdit } from './version/version-edit.js';
 import type { VersionSet } from './version/version-set.js';
+import { DrainRate, type Backlog } from './write-delay.js';
+import { WriteGate, type WriteGateStats } from './write-gate.js';
 
 export interface MaintenanceResources {
   readonly disk: Disk;
@@ -38,7 +39,7 @@ export interface MaintenanceResources {
 }
 
 /** Sums since the tree was opened. */
-export interface MaintenanceStats {
+export interface MaintenanceStats extends WriteGateStats {
   readonly flushes: number;
   readonly flushedBytes: number;
   readonly compactions: number;
@@ -47,9 +48,6 @@ export interface MaintenanceStats {
   readonly compactionDroppedEntries: number;
   /** Tables that went a level down as they were. */
   readonly movedTables: number;
-  /** Times that writes had to wait, and for how long together. */
-  readonly stalls: number;
-  readonly stallMs: number;
   /** Whether a flush or compaction waits for space on the disk. */
   readonly outOfSpace: boolean;
 }
@@ -71,7 +69,11 @@ export class Maintenance {
   readonly #events: MaintenanceEvents;
   readonly #closing = new AbortController();
   readonly #space: SpaceRetry;
-  readonly #stats: Mutable<Omit<MaintenanceStats, 'outOfSpace'>> = {
+  readonly #gate: WriteGate;
+  /** Of flushes; and of level 0 by compactions, of whatever level, since it waits for them. */
+  readonly #flushRate = new DrainRate();
+  readonly #level0Rate = new DrainRate();
+  readonly #stats: Mutable<Omit<MaintenanceStats, 'outOfSpace' | keyof WriteGateStats>> = {
     flushes: 0,
     flushedBytes: 0,
     compactions: 0,
@@ -79,8 +81,6 @@ export class Maintenance {
     compactionWrittenBytes: 0,
     compactionDroppedEntries: 0,
     movedTables: 0,
-    stalls: 0,
-    stallMs: 0,
   };
 
   #failure: Error | undefined;
@@ -88,8 +88,6 @@ export class Maintenance {
   /** The work under way; undefined when there is none. */
   #flushing: Promise<void> | undefined;
   #compacting: Promise<void> | undefined;
-  #stall: Deferred<void> | undefined;
-  #stalledSinceMs = 0;
 
   constructor(
     memtables: MemtableQueue,
@@ -110,9 +108,9 @@ export class Maintenance {
       closing: this.#closing.signal,
       onWait: (what, pauseMs) => {
         resources.logger.warn('no space on the disk: waiting', { directory: versions.directory, what, pauseMs });
-        this.#updateStall();
       },
     });
+    this.#gate = new WriteGate(resources.clock, () => this.#backlogs());
   }
 
   get failure(): Error | undefined {
@@ -120,12 +118,7 @@ export class Maintenance {
   }
 
   get stats(): MaintenanceStats {
-    const stallMs = this.#stats.stallMs + (this.#stall === undefined ? 0 : this.#stalledForMs());
-    return { ...this.#stats, stallMs, outOfSpace: this.outOfSpace };
-  }
-
-  #stalledForMs(): number {
-    return this.#resources.clock.monotonicMs() - this.#stalledSinceMs;
+    return { ...this.#stats, ...this.#gate.stats, outOfSpace: this.outOfSpace };
   }
 
   get outOfSpace(): boolean {
@@ -142,15 +135,23 @@ export class Maintenance {
 
   /** See Tree.writeStall. */
   get stall(): Promise<void> | undefined {
-    // Writes to other trees can fill the budget without telling this one.
-    this.#updateStall();
-    return this.#stall?.promise;
+    return this.#gate.stall;
+  }
+
+  /** Whether no write may come now. */
+  get isStopped(): boolean {
+    return this.#failure !== undefined || this.#gate.isStopped;
+  }
+
+  /** The active memtable has taken so many bytes. */
+  wrote(bytes: number): void {
+    this.#gate.wrote(bytes);
   }
 
   /** Memtables or levels have changed: starts what is to do now. */
   wake(): void {
     if (this.#closing.signal.aborted || this.#failure !== undefined) return;
-    this.#updateStall();
+    this.#gate.update();
     if (this.#flushing === undefined && this.#memtables.sealedCount > 0) {
       this.#flushing = this.#guard(this.#flushAll()).then(() => {
         this.#flushing = undefined;
@@ -181,31 +182,41 @@ export class Maintenance {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     this.#resources.logger.error('the tree has failed', { directory: this.#versions.directory, error: error.message });
-    this.#updateStall();
+    this.#gate.shut(error);
     this.#events.onFailed(error);
   }
 
-  #updateStall(): void {
-    if (this.#closing.signal.aborted) return;
-    const stalled =
-      this.#failure !== undefined ||
-      this.#resources.memtableBudget.isFull ||
-      this.#memtables.sealedCount >= this.#options.sealedMemtablesMax ||
-      this.#versions.current.levels[0].length >= this.#options.level0TablesStall;
-    if (stalled && this.#stall === undefined) {
-      this.#stall = deferred();
-      this.#stalledSinceMs = this.#resources.clock.monotonicMs();
-      this.#stats.stalls++;
-      // Nobody may be waiting when it is rejected.
-      this.#stall.promise.catch(() => undefined);
-    }
-    if (this.#failure !== undefined) {
-      this.#stall?.reject(this.#failure);
-    } else if (!stalled && this.#stall !== undefined) {
-      this.#stats.stallMs += this.#stalledForMs();
-      this.#stall.resolve();
-      this.#stall = undefined;
-    }
+  /** What writes wait for: see docs/decisions/2026-11-21-write-delay.md. */
+  #backlogs(): readonly Backlog[] {
+    const { memtableBytesMax, sealedMemtablesMax, level0TablesCompact, level0TablesStall } = this.#options;
+    const { active, sealedCount } = this.#memtables;
+    const budget = this.#resources.memtableBudget;
+    const flushRate = this.#flushRate.bytesPerMs;
+    // The active memtable counts as far as it is filled: what writes add shows at once, not a table at a time.
+    const memtables = sealedCount + Math.min(0.99, active.bytes / memtableBytesMax);
+    const level0Tables = this.#versions.current.levels[0].length;
+    return [
+      {
+        // The first sealed one is being flushed.
+        used: sealedCount === 0 ? 0 : memtables,
+        slowFrom: 1 + (sealedMemtablesMax - 1) / 3,
+        stopAt: sealedMemtablesMax,
+        drainBytesPerMs: flushRate,
+      },
+      {
+        used: budget.bytes,
+        slowFrom: budget.stopBytes * 0.75,
+        stopAt: budget.stopBytes,
+        drainBytesPerMs: flushRate,
+      },
+      {
+        used: level0Tables < level0TablesCompact ? 0 : level0Tables + memtables,
+        slowFrom: (level0TablesCompact + level0TablesStall) / 2,
+        stopAt: level0TablesStall,
+        // A guess until a compaction was measured: it reads and writes what a flush writes, and what it merges with.
+        drainBytesPerMs: this.#level0Rate.bytesPerMs ?? (flushRate && flushRate / 4),
+      },
+    ];
   }
 
   async #flushAll(): Promise<void> {
@@ -215,10 +226,12 @@ export class Maintenance {
   }
 
   async #flush(memtable: Memtable): Promise<void> {
+    const startMs = this.#resources.clock.monotonicMs();
     const table = memtable.count === 0 ? undefined : await this.#space.run('flush', () => this.#writeTable(memtable));
     const added = table === undefined ? [] : [{ level: 0, table }];
     await this.#applyEdit({ removed: [], added, appliedIndex: memtable.appliedIndex });
     this.#memtables.dropOldestSealed(memtable);
+    this.#flushRate.add(memtable.bytes, this.#resources.clock.monotonicMs() - startMs);
     this.#stats.flushes++;
     this.#stats.flushedBytes += table?.bytes ?? 0;
     this.#resources.logger.debug('memtable flushed', {
@@ -233,9 +246,15 @@ export class Maintenance {
 
   #writeTable(memtable: Memtable): Promise<TableMetadata> {
     const number = this.#versions.takeFileNumbers(1);
-    const { directory } = this.#versions;
-    const target = { disk: this.#resources.disk, directory, path: this.#versions.tablePath(number), number };
-    return flushMemtable(memtable, target, this.#safePoint, tableOptions(this.#options, 0), this.#closing.signal);
+    const input: FlushInput = {
+      ...tableOptions(this.#options, 0),
+      directory: this.#versions.directory,
+      number,
+      safePoint: this.#safePoint,
+      buffers: memtable.entries.buffers,
+      references: memtable.index.references(),
+    };
+    return this.#resources.background.run({ type: flushJobType, input, isUrgent: true }, this.#closing.signal);
   }
 
   /** The edit's tables are kept whatever happens: after a failure nobody knows which state a crash would show. */
@@ -272,9 +291,11 @@ export class Maintenance {
   }
 
   async #compact(decision: CompactDecision): Promise<void> {
+    const startMs = this.#resources.clock.monotonicMs();
     const output = await this.#space.run('compaction', () => this.#runCompaction(decision));
     await this.#applyEdit(editOfMerge(decision, output));
     const { level, upper, lower } = decision;
+    this.#level0Rate.add(level === 0 ? totalBytes(upper) : 0, this.#resources.clock.monotonicMs() - startMs);
     const readBytes = totalBytes(upper) + totalBytes(lower);
     const writtenBytes = totalBytes(output.tables);
     this.#stats.compactions++;
@@ -316,7 +337,7 @@ export class Maintenance {
     assert(!this.#closing.signal.aborted, 'a tree is closed once');
     const closed = new TreeClosedError('the tree was closed');
     this.#closing.abort(closed);
-    this.#stall?.reject(closed);
+    this.#gate.shut(closed);
     await Promise.all([this.#flushing, this.#compacting]);
   }
 }

@@ -16,8 +16,12 @@ export interface TreeMetrics {
     readonly bytes: number;
     readonly flushes: number;
     readonly flushedBytes: number;
+    /** Times when none was taken, and how long they were. */
     readonly stalls: number;
     readonly stallMs: number;
+    /** Pauses that slowed them down, and how long they were. */
+    readonly delays: number;
+    readonly delayMs: number;
     readonly isStalled: boolean;
   };
   readonly compactions: {
@@ -76,6 +80,8 @@ export function treeMetrics(sources: MetricsSources): TreeMetrics {
       flushedBytes,
       stalls: maintenance.stalls,
       stallMs: maintenance.stallMs,
+      delays: maintenance.writeDelays,
+      delayMs: maintenance.writeDelayMs,
       isStalled,
     },
     compactions: {

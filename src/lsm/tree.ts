@@ -57,6 +57,7 @@ export interface TreeStats extends MaintenanceStats {
   readonly memtableBytes: number;
   readonly sealedMemtables: number;
   readonly levels: readonly { readonly tables: number; readonly bytes: number }[];
+  /** Whether no write may come now. */
   readonly stalled: boolean;
 }
 
@@ -150,6 +151,7 @@ export class Tree {
     if (this.failure !== undefined) throw this.failure;
     this.#memtables.write(batch, appliedIndex);
     this.#writtenBytes += batch.bytes;
+    this.#maintenance.wrote(batch.bytes);
     if (this.#memtables.active.bytes >= this.#options.memtableBytesMax) this.#seal();
   }
 
@@ -322,7 +324,7 @@ export class Tree {
       memtableBytes: this.#memtables.bytes,
       sealedMemtables: this.#memtables.sealedCount,
       levels,
-      stalled: this.writeStall() !== undefined,
+      stalled: this.#maintenance.isStopped,
     };
   }
 

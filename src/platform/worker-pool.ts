@@ -8,7 +8,10 @@ import type { WorkerReply, WorkerRequest } from './worker-messages.js';
 export interface WorkerPoolOptions {
   /** The module that each worker runs; it calls `serveJobs`. */
   readonly entry: URL;
-  /** Threads, and so jobs that run at a time; each is started when it is first needed. */
+  /**
+   * Threads, and so jobs that run at a time, besides one for an urgent job when all are busy. Each is started when it
+   * is first needed.
+   */
   readonly size: number;
   /** Structured-cloneable; what the entry finds as `workerData`. */
   readonly workerData?: unknown;
@@ -72,11 +75,12 @@ export class WorkerPool implements Background, AsyncDisposable {
 
   #assign(): void {
     while (this.#waiting.length > 0) {
-      const thread = this.#idle.pop() ?? (this.#threads.size < this.#options.size ? this.#startThread() : undefined);
-      if (thread === undefined) return;
-      const pending = this.#waiting.shift();
-      assert(pending !== undefined, 'a job waits');
-      thread.begin(pending);
+      const busy = this.#threads.size - this.#idle.length;
+      const urgent = this.#waiting.findIndex(({ job }) => job.isUrgent === true);
+      // An urgent job goes first, and may take the thread beyond `size`.
+      if (busy >= this.#options.size + (urgent >= 0 ? 1 : 0)) return;
+      const [pending] = this.#waiting.splice(Math.max(urgent, 0), 1);
+      (this.#idle.pop() ?? this.#startThread()).begin(pending);
     }
   }
 

@@ -12,7 +12,7 @@ export interface SimBackgroundOptions {
   readonly disk: Disk;
   readonly jobs: JobTable;
   readonly random: Prng;
-  /** Jobs that run at a time. Default 1. */
+  /** Jobs that run at a time, besides an urgent one. Default 1. */
   readonly size?: number;
   /** Virtual milliseconds of computing before the job touches the disk. Default 0.1 … 20. */
   readonly delayMs?: readonly [min: number, max: number];
@@ -20,6 +20,7 @@ export interface SimBackgroundOptions {
 
 interface WaitingJob {
   readonly type: string;
+  readonly isUrgent: boolean;
   readonly begin: () => void;
 }
 
@@ -57,16 +58,17 @@ export class SimBackground implements Background {
             this.#beginNext();
           });
       };
-      this.#waiting.push({ type: job.type, begin });
+      this.#waiting.push({ type: job.type, isUrgent: job.isUrgent === true, begin });
       this.#beginNext();
     });
   }
 
   #beginNext(): void {
     const { scheduler, process, random, size = 1, delayMs: [minMs, maxMs] = [0.1, 20] } = this.#options;
-    while (this.#running < size) {
-      const job = this.#waiting.shift();
-      if (job === undefined) return;
+    while (this.#waiting.length > 0) {
+      const urgent = this.#waiting.findIndex(({ isUrgent }) => isUrgent);
+      if (this.#running >= size + (urgent >= 0 ? 1 : 0)) return;
+      const [job] = this.#waiting.splice(Math.max(urgent, 0), 1);
       this.#running++;
       const delayMs = minMs + (maxMs - minMs) * random.float();
       scheduler.schedule(delayMs, `${process.name} job ${job.type}`, () => process.enter(job.begin));

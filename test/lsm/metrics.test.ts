@@ -11,7 +11,7 @@ describe('the metrics of a tree', () => {
     await using tree = await Tree.create(treeDirectory, treeResources(newDisk()));
     expect(tree.metrics()).toMatchObject({
       memtables: { sealed: 0 },
-      writes: { bytes: 0, flushes: 0, stalls: 0, stallMs: 0, isStalled: false },
+      writes: { bytes: 0, flushes: 0, stalls: 0, stallMs: 0, delays: 0, delayMs: 0, isStalled: false },
       compactions: { count: 0, backlogBytes: 0 },
       filterUsefulness: undefined,
       blockCache: { bytes: 0, hitRate: undefined },

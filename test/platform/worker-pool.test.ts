@@ -123,6 +123,20 @@ describe('WorkerPool', () => {
     await expect(blocked).rejects.toThrow('cancelled');
   });
 
+  test('has one thread more for an urgent job, which goes before those that wait', async () => {
+    const pool = newPool(1);
+    const stop = new AbortController();
+    const blocked = pool.run(job('untilCancelled'), stop.signal);
+    const order: number[] = [];
+    const ordinary = pool.run(job('double', 1)).then(() => order.push(1));
+    const urgent = { ...job('double', 2), isUrgent: true };
+    await Promise.all([urgent, urgent].map((each) => pool.run(each).then(() => order.push(2))));
+    expect(order).toEqual([2, 2]);
+    stop.abort();
+    await expect(blocked).rejects.toThrow('cancelled');
+    await ordinary;
+  });
+
   test('closing refuses what waits, cancels what runs, and ends what does not listen', async () => {
     const pool = newPool(2);
     expect(await pool.run(job('double', 1))).toBe(2);

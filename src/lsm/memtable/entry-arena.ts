@@ -20,6 +20,7 @@ const headerBytes = 16;
 
 /** The same memory as bytes, whole numbers and doubles. */
 interface Chunk {
+  readonly buffer: SharedArrayBuffer;
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
   readonly doubles: Float64Array;
@@ -30,6 +31,18 @@ export class EntryArena {
   /** Bytes used of the last chunk. The first unit of the first one stays free: no entry has reference 0. */
   #used = unitBytes;
   #memoryBytes = 0;
+
+  /** The arena with these chunks, in another thread; not to be added to. */
+  static of(buffers: readonly SharedArrayBuffer[]): EntryArena {
+    const arena = new EntryArena();
+    for (const buffer of buffers) arena.#addChunk(buffer);
+    return arena;
+  }
+
+  /** The memory of its chunks, which threads can share: bytes never change. */
+  get buffers(): readonly SharedArrayBuffer[] {
+    return this.#chunks.map(({ buffer }) => buffer);
+  }
 
   /** Bytes of all chunks. */
   get memoryBytes(): number {
@@ -59,14 +72,18 @@ export class EntryArena {
     const next = last === undefined ? chunkBytesMin : Math.min(last.bytes.length * 2, chunkBytesMax);
     if (last !== undefined) this.#used = 0;
     const length = Math.max(next, Math.ceil((this.#used + bytes) / unitBytes) * unitBytes);
-    const buffer = new ArrayBuffer(length);
+    return this.#addChunk(new SharedArrayBuffer(length));
+  }
+
+  #addChunk(buffer: SharedArrayBuffer): Chunk {
     const chunk = {
+      buffer,
       bytes: new Uint8Array(buffer),
       words: new Uint32Array(buffer),
       doubles: new Float64Array(buffer),
     };
     this.#chunks.push(chunk);
-    this.#memoryBytes += length;
+    this.#memoryBytes += buffer.byteLength;
     return chunk;
   }
 

@@ -101,6 +101,24 @@ export class EntryIndex {
     return this.#nodes[this.#leafOf(place) + referencesAt + (place & (fanout - 1))];
   }
 
+  /** All entries in order. */
+  references(): Int32Array {
+    const parts: Int32Array[] = [];
+    let length = 0;
+    for (let leaf = this.#firstLeaf; leaf >= 0; leaf = this.#nodes[leaf + nextField]) {
+      const count = this.#nodes[leaf + countField];
+      parts.push(this.#nodes.subarray(leaf + referencesAt, leaf + referencesAt + count));
+      length += count;
+    }
+    const all = new Int32Array(length);
+    let at = 0;
+    for (const part of parts) {
+      all.set(part, at);
+      at += part.length;
+    }
+    return all;
+  }
+
   /** Where an entry is that was inserted. */
   placeOf(reference: number): number {
     const key = this.#arena.keyOf(reference);

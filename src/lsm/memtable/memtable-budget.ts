@@ -47,9 +47,13 @@ export class MemtableBudget {
     return this.#options.bytesMax;
   }
 
-  /** Whether writes must wait. */
+  /** With so many writes must wait. */
+  get stopBytes(): number {
+    return this.#options.bytesMax - this.#options.writeBytesMax + 1;
+  }
+
   get isFull(): boolean {
-    return this.bytes + this.#options.writeBytesMax > this.#options.bytesMax;
+    return this.bytes >= this.stopBytes;
   }
 
   /** `onRoom` of a member is called until it leaves. */

@@ -1,0 +1,117 @@
+import { deferred, type Deferred } from '../base/promises.js';
+import type { Clock, Timer } from '../env/clock.js';
+import { owedMs, writeDelay, type Backlog } from './write-delay.js';
+
+/** Shorter debts are gathered: timers are no better than this. */
+const pauseMsMin = 1;
+/** Longest pause for one write; a backlog that grows all the same stops writes in the end. */
+const pauseMsMax = 40;
+
+/** Sums since the tree was opened. Time counts only while somebody waits. */
+export interface WriteGateStats {
+  /** Pauses that slowed writes down, and how long they were. */
+  readonly writeDelays: number;
+  readonly writeDelayMs: number;
+  /** Times when no write was taken at all, and how long they were, with the one that lasts. */
+  readonly stalls: number;
+  readonly stallMs: number;
+}
+
+interface Wait {
+  readonly done: Deferred<void>;
+  readonly reason: 'delay' | 'stop';
+  readonly sinceMs: number;
+}
+
+/** Holds writes back as the backlogs ask: {@link writeDelay} with a clock and somebody who waits. */
+export class WriteGate {
+  readonly #clock: Clock;
+  readonly #backlogs: () => readonly Backlog[];
+  /** When the writer has paid for what it wrote. */
+  #paidMs = 0;
+  #wait: Wait | undefined;
+  #timer: Timer | undefined;
+  #end: Error | undefined;
+  readonly #stats = { writeDelays: 0, writeDelayMs: 0, stalls: 0, stallMs: 0 };
+
+  constructor(clock: Clock, backlogs: () => readonly Backlog[]) {
+    this.#clock = clock;
+    this.#backlogs = backlogs;
+  }
+
+  get stats(): WriteGateStats {
+    const stalledMs = this.#wait?.reason === 'stop' ? this.#clock.monotonicMs() - this.#wait.sinceMs : 0;
+    return { ...this.#stats, stallMs: this.#stats.stallMs + stalledMs };
+  }
+
+  get isStopped(): boolean {
+    return writeDelay(this.#backlogs()).type === 'stop';
+  }
+
+  wrote(bytes: number): void {
+    const delay = writeDelay(this.#backlogs());
+    if (delay.type !== 'delay') return;
+    const nowMs = this.#clock.monotonicMs();
+    this.#paidMs = nowMs + owedMs(Math.max(0, this.#paidMs - nowMs), bytes, delay, pauseMsMax);
+  }
+
+  /** See Tree.writeStall. */
+  get stall(): Promise<void> | undefined {
+    this.update();
+    return this.#wait?.done.promise;
+  }
+
+  /** Backlogs have changed, or time has passed: ends a wait that is over, or begins one. */
+  update(): void {
+    const reason = this.#reason();
+    const wait = this.#wait;
+    if (this.#end !== undefined) return;
+    if (wait !== undefined && wait.reason !== reason) this.#endWait(wait);
+    if (reason !== undefined && this.#wait === undefined) this.#begin(reason);
+    if (reason === 'delay') this.#setTimer();
+  }
+
+  #setTimer(): void {
+    // Whoever wrote without waiting has put off the time: the timer is set again when it has come.
+    this.#timer ??= this.#clock.after(this.#paidMs - this.#clock.monotonicMs(), () => {
+      this.#timer = undefined;
+      this.update();
+    });
+  }
+
+  #reason(): 'delay' | 'stop' | undefined {
+    if (this.isStopped) return 'stop';
+    return this.#paidMs - this.#clock.monotonicMs() >= pauseMsMin ? 'delay' : undefined;
+  }
+
+  #begin(reason: 'delay' | 'stop'): Deferred<void> {
+    const done = deferred<void>();
+    // Nobody may be waiting when it is rejected.
+    done.promise.catch(() => undefined);
+    if (reason === 'stop') this.#stats.stalls++;
+    this.#wait = { done, reason, sinceMs: this.#clock.monotonicMs() };
+    return done;
+  }
+
+  #endWait({ done, reason, sinceMs }: Wait): void {
+    const ms = this.#clock.monotonicMs() - sinceMs;
+    if (reason === 'delay') {
+      this.#stats.writeDelays++;
+      this.#stats.writeDelayMs += ms;
+    } else {
+      this.#stats.stallMs += ms;
+    }
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#wait = undefined;
+    done.resolve();
+  }
+
+  /** No write will ever be taken again: whoever waits, or asks later, is told why. */
+  shut(error: Error): void {
+    if (this.#end !== undefined) return;
+    this.#end = error;
+    this.#timer?.cancel();
+    (this.#wait?.done ?? this.#begin('stop')).reject(error);
+  }
+}
