@@ -4,10 +4,9 @@
  * One turn of the event loop: inputs (messages, proposals, reads, ticks, finished syncs) mark replicas; at the end of
  * the turn each marked replica carries out what its core decided; then each peer gets one frame with all messages.
  *
- * On disk: `log/` is the shared log, `shards/<id>/` a replica's tree. A tree is made aside and renamed, so a folder
- * that is there is whole.
+ * On disk: `log/` is the shared log; `shards/` is for shard-folders.ts.
  */
-import { CorruptionError, QuorateError } from '../base/errors.js';
+import { CorruptionError } from '../base/errors.js';
 import { LogIndex, Term } from '../base/ids.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
@@ -16,20 +15,17 @@ import type { Clock } from '../env/clock.js';
 import type { Env } from '../env/env.js';
 import type { Logger } from '../env/logger.js';
 import { SharedLog } from '../log/shared-log.js';
-import { BlockCache } from '../lsm/block-cache.js';
-import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
-import { OpenFiles } from '../lsm/sstable/open-files.js';
-import { Tree } from '../lsm/tree.js';
-import type { TreeResources } from '../lsm/tree.js';
-import { StateMachine, initialIndex } from '../mvcc/state-machine.js';
+import type { Tree } from '../lsm/tree.js';
+import { initialIndex } from '../mvcc/state-machine.js';
 import type { RaftMessage } from '../raft/types.js';
 import type { ShardMessage } from '../rpc/peer-messages.js';
-import { decodeDescriptor, encodeDescriptor } from '../shard/descriptor.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { encodeEntry } from '../shard/entry-format.js';
 import { Replica } from '../shard/replica.js';
 import type { LogRecords, ReplicaHost, ReplicaTiming, Scheduled } from '../shard/replica-host.js';
+import { LogKeeper } from './log-keeper.js';
 import { ProtocolError } from './protocol-error.js';
+import { ShardFolders } from './shard-folders.js';
 
 export interface ShardHostOptions {
   readonly env: Env;
@@ -45,16 +41,8 @@ export interface HostedShard {
   readonly tree: Tree;
 }
 
-/** Entries that a log may gather before its leader has them dropped, when every voter has them. */
-const truncateEntriesMin = 1000;
-/** Fewer of a shard that has become quiet are dropped this often: another node's log may be long because of them. */
-const truncateFewTicks = 200;
-/** Bytes of a memtable for each byte of an entry of the log, at most: keys of a few bytes have mostly overhead. */
-const memtableBytesPerEntryByte = 8;
-/** Longest steps in which the parts of a memtable grow, together. */
-const memtableStepBytes = 2 * 1024 * 1024;
-/** Ticks between two looks at what the log could drop. */
-const housekeepingTicks = 20;
+/** Ticks between two looks for space where the disk was full. */
+const lookForSpaceTicks = 20;
 
 export class ShardHost implements ReplicaHost {
   readonly nodeId: NodeId;
@@ -67,7 +55,8 @@ export class ShardHost implements ReplicaHost {
   sendRaft: (node: NodeId, messages: readonly ShardMessage[]) => void = () => undefined;
   readonly #options: ShardHostOptions;
   readonly #log: SharedLog;
-  readonly #resources: TreeResources;
+  readonly #folders: ShardFolders;
+  readonly #logKeeper: LogKeeper;
   readonly #shards = new Map<ShardId, HostedShard>();
   readonly #creating = new Map<ShardId, Promise<HostedShard>>();
   readonly #outbox = new Map<NodeId, ShardMessage[]>();
@@ -91,18 +80,14 @@ export class ShardHost implements ReplicaHost {
     this.random = env.random;
     this.limits = options.limits;
     this.timing = options.timing;
-    this.#resources = {
-      disk: env.disk,
-      background: env.background,
-      blockCache: new BlockCache(options.limits.blockCacheBytesMax),
-      openFiles: new OpenFiles(options.limits.openTablesMax),
-      memtableBudget: new MemtableBudget({
-        bytesMax: options.limits.nodeMemtableBytesMax,
-        writeBytesMax: memtableBytesPerEntryByte * options.limits.entryBytesMax + memtableStepBytes,
-      }),
-      logger: env.logger,
-      clock: env.clock,
-    };
+    this.#folders = new ShardFolders(options);
+    this.#logKeeper = new LogKeeper({
+      shards: () => this.#shards.values(),
+      logBytes: () => log.stats().bytes,
+      limits: this.limits,
+      logger: this.logger,
+      onFailure: (error) => this.fail(error),
+    });
     log.onFailure((error) => this.fail(error));
   }
 
@@ -123,15 +108,11 @@ export class ShardHost implements ReplicaHost {
       logger: env.logger,
     });
     const host = new ShardHost(options, log);
-    for (const name of await env.disk.list(`${directory}/shards`)) {
-      const path = `${directory}/shards/${name}`;
-      if (/^\d+$/.test(name)) await host.#openShard(path);
-      else await env.disk.removeTree(path);
-    }
+    for (const path of await host.#folders.list()) await host.#openShard(path);
     for (const shard of log.groups) {
       if (host.#shards.has(shard)) continue;
-      const path = `${directory}/shards/${shard}`;
-      throw new CorruptionError(path, 0, 'the folder is missing, though the log has entries of the shard');
+      const reason = 'the folder is missing, though the log has entries of the shard';
+      throw new CorruptionError(host.#folders.path(shard), 0, reason);
     }
     return host;
   }
@@ -167,24 +148,12 @@ export class ShardHost implements ReplicaHost {
   }
 
   async #createShard(descriptor: ShardDescriptor): Promise<HostedShard> {
-    const { disk } = this.#options.env;
-    const folder = `${this.#options.directory}/shards`;
-    const aside = `${folder}/${descriptor.shard}.new`;
-    const path = `${folder}/${descriptor.shard}`;
-    await disk.removeTree(aside);
-    const tree = await Tree.create(aside, this.#resources, this.#treeOptions());
-    await StateMachine.create(tree, encodeDescriptor(descriptor), this.#machineOptions());
-    await tree.close();
-    await disk.rename(aside, path);
-    await disk.syncDirectory(folder);
-    return this.#openShard(path);
+    await this.#folders.create(descriptor);
+    return this.#openShard(this.#folders.path(descriptor.shard));
   }
 
   async #openShard(path: string): Promise<HostedShard> {
-    const tree = await Tree.open(path, this.#resources, this.#treeOptions());
-    const machine = await StateMachine.open(tree, this.#machineOptions());
-    if (machine === undefined) throw new CorruptionError(path, 0, 'it holds no shard');
-    const descriptor = decodeDescriptor(machine.descriptor);
+    const { descriptor, machine, tree } = await this.#folders.open(path);
     const log = this.#log.group(descriptor.shard);
     if (log.lastIndex < initialIndex) log.truncatePrefix(initialIndex, Term(0));
     if (tree.durableAppliedIndex > log.lastIndex) {
@@ -197,15 +166,6 @@ export class ShardHost implements ReplicaHost {
     const hosted = { replica, tree };
     this.#shards.set(descriptor.shard, hosted);
     return hosted;
-  }
-
-  #treeOptions(): { memtableBytesMax: number; sealedMemtablesMax: number } {
-    const { memtableBytesMax, sealedMemtablesMax } = this.limits;
-    return { memtableBytesMax, sealedMemtablesMax };
-  }
-
-  #machineOptions(): { versionRetentionMs: number } {
-    return { versionRetentionMs: this.limits.versionRetentionMs };
   }
 
   get #isOver(): boolean {
@@ -230,9 +190,8 @@ export class ShardHost implements ReplicaHost {
   tick(): void {
     for (const { replica } of this.#shards.values()) replica.tick();
     this.#lookForSpace();
-    if (++this.#ticks % housekeepingTicks !== 0) return;
-    this.#keepLogShort();
-    if (this.#log.isDiskFull) this.#tryLog();
+    this.#logKeeper.tick();
+    if (++this.#ticks % lookForSpaceTicks === 0 && this.#log.isDiskFull) this.#tryLog();
   }
 
   peerUnreachable(node: NodeId): void {
@@ -303,31 +262,6 @@ export class ShardHost implements ReplicaHost {
   #tryLog(): void {
     const leader = this.shards.find(({ replica }) => replica.isReadyLeader)?.replica;
     leader?.propose(encodeEntry({ type: 'truncateLog', upTo: LogIndex(0) }), () => undefined);
-  }
-
-  /**
-   * Leaders have entries dropped that every voter holds, many at a time, and now and then the few of a quiet shard, which
-   * keep whole segments: a leader does not see whose log is long. Where the log is, at once; and there trees are flushed
-   * that keep the log from shrinking.
-   */
-  #keepLogShort(): void {
-    const isLong = this.#log.stats().bytes >= this.limits.logBytesFlush;
-    const isTimeForFew = this.#ticks % truncateFewTicks === 0;
-    for (const { replica } of this.#shards.values()) {
-      const upTo = replica.truncatableByAll();
-      const count = upTo - replica.truncatable;
-      // What this proposes is an entry, too: one alone is not worth the next.
-      const enough = isLong && replica.keepsLogLong ? 1 : isTimeForFew ? 2 : truncateEntriesMin;
-      if (count >= enough) replica.propose(encodeEntry({ type: 'truncateLog', upTo }), () => undefined);
-    }
-    if (!isLong) return;
-    for (const { replica, tree } of this.#shards.values()) {
-      // Where the log keeps entries that this tree has in tables, somebody else needs them: a flush would not help.
-      if (!replica.keepsLogLong || tree.durableAppliedIndex >= replica.firstLogIndex) continue;
-      if (tree.durableAppliedIndex === tree.appliedIndex) continue;
-      tree.flush().catch((error: unknown) => this.fail(QuorateError.from(error)));
-      this.logger.debug('flushes a tree to shorten the log', { shard: replica.shard });
-    }
   }
 
   /** The node is about to stop: every leadership is handed over, once, to whoever takes it; none is taken any more. */

@@ -69,6 +69,11 @@ export class Leadership {
     return target !== undefined && this.#options.raft.transferLeadership(target);
   }
 
+  /** A transfer that began here has neither ended nor been given up. */
+  get isHandingOver(): boolean {
+    return this.isLeader && this.#options.raft.status().transferTarget !== 0;
+  }
+
   #bestFollower(): ReplicaId | undefined {
     const followers = this.#options.raft.status().followers.filter(({ isAlive }) => isAlive);
     followers.sort((a, b) => b.matchIndex - a.matchIndex);

@@ -5,7 +5,9 @@ import type { Prng } from '../base/prng.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
 import type { GroupLog } from '../log/group-log.js';
+import type { StateMachine } from '../mvcc/state-machine.js';
 import type { Entry, HardState, RaftMessage } from '../raft/types.js';
+import type { ShardDescriptor } from './descriptor.js';
 
 /** Ticks that Raft's times are counted in. */
 export interface ReplicaTiming {
@@ -48,6 +50,15 @@ export interface ReplicaTree {
   onDurable(callback: (appliedIndex: LogIndex) => void): void;
   /** Back-pressure: defined while the tree cannot take more. */
   writeStall(): Promise<void> | undefined;
+}
+
+/** What a replica is made of. Its owner closes the tree. */
+export interface ReplicaParts {
+  readonly host: ReplicaHost;
+  readonly descriptor: ShardDescriptor;
+  readonly log: ReplicaLog;
+  readonly machine: StateMachine;
+  readonly tree: ReplicaTree;
 }
 
 export interface LogRecords {

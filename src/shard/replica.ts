@@ -7,34 +7,29 @@
  * - A proposal's `done` is called exactly once, in the turn in which its entry is applied (or known to be lost).
  * - All work of one turn is gathered: inputs only mark the replica, `handleReady` runs at the end of the turn.
  */
-import { assert, defined } from '../base/assert.js';
+import { defined } from '../base/assert.js';
 import { emptyBytes } from '../base/bytes.js';
 import { CorruptionError, QuorateError } from '../base/errors.js';
-import { LogIndex } from '../base/ids.js';
-import type { NodeId, ReplicaId, ShardId, Term } from '../base/ids.js';
+import type { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../base/ids.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
 import { messageFault } from '../raft/message-fault.js';
-import { Raft } from '../raft/raft.js';
+import type { Raft } from '../raft/raft.js';
+import type { RaftStatus } from '../raft/status.js';
 import type { Entry, RaftMessage, Ready } from '../raft/types.js';
 import { ApplyLoop } from './apply-loop.js';
-import { nodeOf, replicaOn, sameEpoch } from './descriptor.js';
+import { nodeOf, replicaOn } from './descriptor.js';
 import type { ShardDescriptor } from './descriptor.js';
-import { decodeEntry } from './entry-format.js';
-import type { ShardEntry } from './entry-format.js';
+import { effectOf } from './entry-effect.js';
+import { isCaughtUp } from './followers.js';
 import { Freshness } from './freshness.js';
 import { Leadership } from './leadership.js';
+import { LogPrefix } from './log-prefix.js';
+import { LogWork } from './log-work.js';
+import { openRaft } from './open-raft.js';
 import { Proposals } from './proposals.js';
 import type { ProposalEnd } from './proposals.js';
 import { ReadGate } from './read-gate.js';
-import type { ReplicaHost, ReplicaLog, ReplicaTree } from './replica-host.js';
-
-export interface ReplicaParts {
-  readonly host: ReplicaHost;
-  readonly descriptor: ShardDescriptor;
-  readonly log: ReplicaLog;
-  readonly machine: StateMachine;
-  readonly tree: ReplicaTree;
-}
+import type { ReplicaHost, ReplicaParts } from './replica-host.js';
 
 export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded';
 
@@ -43,44 +38,37 @@ export class Replica {
   readonly replicaId: ReplicaId;
   readonly machine: StateMachine;
   readonly reads: ReadGate;
+  readonly logPrefix: LogPrefix;
   readonly #host: ReplicaHost;
   readonly #raft: Raft;
-  readonly #log: ReplicaLog;
-  readonly #tree: ReplicaTree;
+  readonly #logWork: LogWork;
   #descriptor: ShardDescriptor;
   readonly #proposals: Proposals;
   readonly #freshness: Freshness;
   readonly #leadership: Leadership;
   readonly #applyLoop: ApplyLoop;
-  #syncsUnderWay = 0;
-  /** Ticks since the log was asked to sync, or last did. */
-  #ticksWithoutSync = 0;
   #closed = false;
-  /** Every voter has the entries up to here, as an applied entry says. */
-  #truncatable: LogIndex = LogIndex(0);
   readonly #applyListeners: ((index: LogIndex) => void)[] = [];
 
-  constructor({ host, descriptor, log, machine, tree }: ReplicaParts) {
+  constructor(parts: ReplicaParts) {
+    const { host, descriptor, log, machine, tree } = parts;
     this.#host = host;
     this.#descriptor = descriptor;
-    this.#log = log;
-    this.#tree = tree;
     this.machine = machine;
     this.shard = descriptor.shard;
     this.replicaId = defined(replicaOn(descriptor, host.nodeId), `replica of shard ${descriptor.shard} on this node`);
-    assert(machine.appliedIndex <= log.lastIndex, `shard ${this.shard} has applied entries that its log does not have`);
-    this.#raft = new Raft({
-      self: this.replicaId,
-      voters: descriptor.replicas.map(({ replica }) => replica),
-      hardState: log.hardState,
+    this.#raft = openRaft(parts, this.replicaId);
+    this.#logWork = new LogWork({
       log,
-      appliedIndex: machine.appliedIndex,
-      ...host.timing,
-      appendBytesMax: host.limits.appendBytesMax,
-      appendsInFlightMax: host.limits.appendsInFlightMax,
-      uncommittedBytesMax: host.limits.uncommittedBytesMax,
-      random: host.random.split(`raft-${descriptor.shard}`),
+      append: (records) => host.append(this.shard, records),
+      onSynced: (ready) => this.#afterSync(ready),
+      onRead: (to, entries) => {
+        this.#raft.entriesRead(to, entries);
+        this.#schedule();
+      },
+      onFailure: (error) => this.#fail(error),
     });
+    this.logPrefix = new LogPrefix(log, tree);
     this.#proposals = new Proposals(this.shard);
     const appliedIndex = (): LogIndex => this.appliedIndex;
     this.#leadership = new Leadership({ raft: this.#raft, shard: this.shard, logger: host.logger, appliedIndex });
@@ -105,7 +93,6 @@ export class Replica {
       schedule: () => this.#schedule(),
       onProven: (asOfMs) => this.#freshness.proven(asOfMs),
     });
-    this.#tree.onDurable(() => this.#truncateLog());
     this.#schedule();
   }
 
@@ -161,9 +148,10 @@ export class Replica {
 
   tick(): void {
     this.#raft.tick();
-    this.#ticksWithoutSync = this.#syncsUnderWay === 0 ? 0 : this.#ticksWithoutSync + 1;
+    this.#logWork.tick();
     // Others could store what this node's disk does not: a leader whose disk stalls yields.
-    if (this.isLeader && this.#ticksWithoutSync >= this.#host.timing.electionTicksMax) this.transferLeadership();
+    const isStalled = this.#logWork.ticksWithoutSync >= this.#host.timing.electionTicksMax;
+    if (this.isLeader && isStalled) this.transferLeadership();
     this.#schedule();
   }
 
@@ -242,18 +230,16 @@ export class Replica {
 
   /** Whether a transfer of leadership that began here has neither ended nor been given up. */
   get isHandingOver(): boolean {
-    return this.isLeader && this.#raft.status().transferTarget !== 0;
+    return this.#leadership.isHandingOver;
   }
 
   /** By the leader: whether the replica on `node` is alive, and lacks no more than what may be on its way to it. */
   isCaughtUp(node: NodeId): boolean {
     const replica = replicaOn(this.#descriptor, node);
-    const follower = this.#raft.status().followers.find((candidate) => candidate.replica === replica);
-    if (follower?.isAlive !== true || follower.state !== 'replicate') return false;
-    return this.commitIndex - follower.matchIndex <= this.#host.limits.appendsInFlightMax;
+    return replica !== undefined && isCaughtUp(this.status(), replica, this.#host.limits.appendsInFlightMax);
   }
 
-  status(): ReturnType<Raft['status']> {
+  status(): RaftStatus {
     return this.#raft.status();
   }
 
@@ -275,11 +261,11 @@ export class Replica {
       this.#leadership.roleChanged(ready.softState.role === 'leader', ready.softState.term);
     }
     for (const message of ready.messages) this.#sendMessage(message);
-    this.#persist(ready);
+    this.#logWork.write(ready);
     this.#applyLoop.allow(ready.commitIndex);
     if (ready.readsLost) this.reads.fail();
     for (const state of ready.readStates) this.reads.confirmed(state);
-    for (const read of ready.logReads) void this.#readLog(read.to, read.from, read.bytesMax);
+    for (const read of ready.logReads) void this.#logWork.read(read.to, read.from, read.bytesMax);
   }
 
   #sendMessage(message: RaftMessage): void {
@@ -293,38 +279,17 @@ export class Replica {
     }
   }
 
-  #persist(ready: Ready): void {
-    const { hardState, entries, mustSync } = ready;
-    if (hardState === undefined && entries.length === 0) return;
-    if (mustSync) this.#syncsUnderWay++;
-    this.#host.append(this.shard, { hardState, entries, mustSync }).then(
-      () => {
-        if (this.#closed || !mustSync) return;
-        this.#syncsUnderWay--;
-        this.#ticksWithoutSync = 0;
-        for (const message of ready.messagesAfterSync) this.#sendMessage(message);
-        this.#raft.synced(ready.syncPoint);
-        this.#schedule();
-      },
-      (error: unknown) => this.#fail(error),
-    );
+  #afterSync(ready: Ready): void {
+    for (const message of ready.messagesAfterSync) this.#sendMessage(message);
+    this.#raft.synced(ready.syncPoint);
+    this.#schedule();
   }
 
   #applyEntry(entry: Entry): void {
-    const content: ShardEntry | undefined = entry.data.length === 0 ? undefined : decodeEntry(entry.data);
-    let refused: QuorateError | undefined;
-    let batch = emptyBytes;
-    if (content?.type === 'effects') {
-      if (sameEpoch(content.epoch, this.#descriptor.epoch)) batch = content.batch;
-      else
-        refused = new QuorateError('EPOCH_MISMATCH', `shard ${this.shard} has changed its range or members`, {
-          shard: this.shard,
-        });
-    } else if (content?.type === 'truncateLog' && content.upTo > this.#truncatable) {
-      this.#truncatable = content.upTo;
-    }
-    this.machine.apply(entry.index, batch);
-    this.#proposals.settle(entry, refused);
+    const effect = effectOf(entry, this.#descriptor);
+    if (effect.type === 'truncateLog') this.logPrefix.allow(effect.upTo);
+    this.machine.apply(entry.index, effect.type === 'write' ? effect.batch : emptyBytes);
+    this.#proposals.settle(entry, effect.type === 'refused' ? effect.error : undefined);
     this.#leadership.applied();
     for (const listener of this.#applyListeners) listener(entry.index);
   }
@@ -333,48 +298,8 @@ export class Replica {
     this.#raft.applied(this.appliedIndex);
     this.reads.applied(this.appliedIndex);
     this.#freshness.applied(this.appliedIndex);
-    this.#truncateLog();
+    this.logPrefix.drop();
     this.#schedule();
-  }
-
-  async #readLog(to: ReplicaId, from: LogIndex, bytesMax: number): Promise<void> {
-    try {
-      if (from < this.#log.firstIndex) return;
-      const entries = await this.#log.read(from, this.#log.lastIndex, bytesMax);
-      if (this.#closed) return;
-      this.#raft.entriesRead(to, entries);
-      this.#schedule();
-    } catch (error) {
-      this.#fail(error);
-    }
-  }
-
-  #truncateLog(): void {
-    const upTo = LogIndex(Math.min(this.#truncatable, this.#tree.durableAppliedIndex));
-    if (upTo < this.#log.firstIndex) return;
-    this.#log.truncatePrefix(upTo, defined(this.#log.term(upTo), 'term of an entry of the log'));
-  }
-
-  /** The entries that every voter has, as a leader knows; it proposes to drop them. Else 0. */
-  truncatableByAll(): LogIndex {
-    if (!this.isReadyLeader) return LogIndex(0);
-    let upTo: number = this.appliedIndex;
-    for (const follower of this.#raft.status().followers) upTo = Math.min(upTo, follower.matchIndex);
-    return LogIndex(upTo);
-  }
-
-  /** Of those, what has been proposed and applied: each replica drops it as soon as its own tree holds it durably. */
-  get truncatable(): LogIndex {
-    return LogIndex(Math.max(this.#truncatable, this.#log.firstIndex - 1));
-  }
-
-  /** Whether this shard's entries are among the oldest of the node's log. */
-  get keepsLogLong(): boolean {
-    return this.#log.keepsLogLong;
-  }
-
-  get firstLogIndex(): LogIndex {
-    return this.#log.firstIndex;
   }
 
   #fail(error: unknown): void {
@@ -387,6 +312,7 @@ export class Replica {
     if (this.#closed) return;
     this.#closed = true;
     this.#applyLoop.close();
+    this.#logWork.close();
     this.#leadership.close();
     this.reads.close();
     this.#proposals.lose(

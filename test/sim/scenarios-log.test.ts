@@ -22,9 +22,18 @@ function segments(scenario: Scenario, node: number): string[] {
 /** First entries kept and number of segments, of each node. */
 function logs(scenario: Scenario): { readonly first: number; readonly segments: number }[] {
   return [1, 2, 3].map((id) => ({
-    first: scenario.replica(id).firstLogIndex,
+    first: scenario.replica(id).logPrefix.firstIndex,
     segments: segments(scenario, id).length,
   }));
+}
+
+/** What the nodes have logged of a log that is kept for another, without its size. */
+function reports(scenario: Scenario): object[] {
+  const lines = scenario.cluster.log.lines.filter(({ message }) => /^the log is (long|short)/.test(message));
+  return lines.map(({ level, fields: { logBytes, ...fields } }) => {
+    expect(Number(logBytes) >= scenario.cluster.limits.logBytesFlush).toBe(level === 'warn');
+    return { level, ...fields };
+  });
 }
 
 describe('the log', () => {
@@ -47,9 +56,16 @@ describe('the log', () => {
     await writeMany(scenario, leader);
     await scenario.run(3000);
     for (const id of [leader, third]) {
-      expect(scenario.replica(id).firstLogIndex).toBeLessThanOrEqual(diedAt + 1);
+      expect(scenario.replica(id).logPrefix.firstIndex).toBeLessThanOrEqual(diedAt + 1);
       expect(segments(scenario, id).length).toBeGreaterThan(shortened[id - 1].segments);
     }
+    // Of both logs, by the leaders of the shards whose entries are kept.
+    expect(scenario.placementLeader).toBe(third);
+    const held = [
+      { level: 'warn', on: scenario.machine(leader).name, follower, shard: 1 },
+      { level: 'warn', on: scenario.machine(third).name, follower, shard: 0 },
+    ];
+    expect(reports(scenario)).toEqual(held);
 
     scenario.machine(follower).start();
     await scenario.ready();
@@ -60,6 +76,13 @@ describe('the log', () => {
       expect(first).toBeGreaterThan(diedAt);
       expect(count).toBeLessThanOrEqual(4);
     }
+    const released = [leader, third].map((id) => ({
+      level: 'info',
+      on: scenario.machine(id).name,
+      keptFor: [follower],
+    }));
+    expect(reports(scenario).slice(0, 2)).toEqual(held);
+    expect(new Set(reports(scenario).slice(2))).toEqual(new Set(released));
     expect((await scenario.scan(follower)).get('key-99')).toBe(String(writes - 1).padEnd(valueBytes, '.'));
     await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree());
   });

@@ -1,0 +1,105 @@
+/**
+ * The shards of this node on disk: `shards/<id>/` is a replica's tree. A tree is made aside and renamed, so a folder that
+ * is there is whole.
+ */
+import { CorruptionError } from '../base/errors.js';
+import type { ShardId } from '../base/ids.js';
+import type { Limits } from '../base/limits.js';
+import type { Env } from '../env/env.js';
+import { BlockCache } from '../lsm/block-cache.js';
+import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
+import { RowCache } from '../lsm/row-cache.js';
+import { OpenFiles } from '../lsm/sstable/open-files.js';
+import { Tree } from '../lsm/tree.js';
+import type { TreeResources } from '../lsm/tree.js';
+import { StateMachine } from '../mvcc/state-machine.js';
+import { decodeDescriptor, encodeDescriptor } from '../shard/descriptor.js';
+import type { ShardDescriptor } from '../shard/descriptor.js';
+
+/** Bytes of a memtable for each byte of an entry of the log, at most: keys of a few bytes have mostly overhead. */
+const memtableBytesPerEntryByte = 8;
+/** Longest steps in which the parts of a memtable grow, together. */
+const memtableStepBytes = 2 * 1024 * 1024;
+
+export interface ShardFoldersOptions {
+  readonly env: Env;
+  /** The node's data directory. */
+  readonly directory: string;
+  readonly limits: Limits;
+}
+
+export interface OpenedShard {
+  readonly descriptor: ShardDescriptor;
+  readonly machine: StateMachine;
+  readonly tree: Tree;
+}
+
+export class ShardFolders {
+  readonly #folder: string;
+  readonly #limits: Limits;
+  readonly #resources: TreeResources;
+
+  constructor({ env, directory, limits }: ShardFoldersOptions) {
+    this.#folder = `${directory}/shards`;
+    this.#limits = limits;
+    this.#resources = {
+      disk: env.disk,
+      background: env.background,
+      blockCache: new BlockCache(limits.blockCacheBytesMax),
+      openFiles: new OpenFiles(limits.openTablesMax),
+      rowCache: new RowCache(limits.rowCacheBytesMax),
+      memtableBudget: new MemtableBudget({
+        bytesMax: limits.nodeMemtableBytesMax,
+        writeBytesMax: memtableBytesPerEntryByte * limits.entryBytesMax + memtableStepBytes,
+      }),
+      logger: env.logger,
+      clock: env.clock,
+    };
+  }
+
+  path(shard: ShardId): string {
+    return `${this.#folder}/${shard}`;
+  }
+
+  /** Paths of all shards, and removes what a crash has left of others. */
+  async list(): Promise<string[]> {
+    const { disk } = this.#resources;
+    const paths: string[] = [];
+    for (const name of await disk.list(this.#folder)) {
+      const path = `${this.#folder}/${name}`;
+      if (/^\d+$/.test(name)) paths.push(path);
+      else await disk.removeTree(path);
+    }
+    return paths;
+  }
+
+  /** Makes the folder of a shard that is not here yet. */
+  async create(descriptor: ShardDescriptor): Promise<void> {
+    const { disk } = this.#resources;
+    const path = this.path(descriptor.shard);
+    const aside = `${path}.new`;
+    await disk.removeTree(aside);
+    const tree = await Tree.create(aside, this.#resources, this.#treeOptions());
+    await StateMachine.create(tree, encodeDescriptor(descriptor), this.#machineOptions());
+    await tree.close();
+    await disk.rename(aside, path);
+    await disk.syncDirectory(this.#folder);
+  }
+
+  /** Throws CorruptionError. */
+  async open(path: string): Promise<OpenedShard> {
+    const tree = await Tree.open(path, this.#resources, this.#treeOptions());
+    const machine = await StateMachine.open(tree, this.#machineOptions());
+    if (machine === undefined) throw new CorruptionError(path, 0, 'it holds no shard');
+    return { descriptor: decodeDescriptor(machine.descriptor), machine, tree };
+  }
+
+  #treeOptions(): { memtableBytesMax: number; sealedMemtablesMax: number } {
+    const { memtableBytesMax, sealedMemtablesMax } = this.#limits;
+    return { memtableBytesMax, sealedMemtablesMax };
+  }
+
+  #machineOptions(): { versionRetentionMs: number } {
+    return { versionRetentionMs: this.#limits.versionRetentionMs };
+  }
+}

@@ -1,0 +1,30 @@
+/** What the core of a leader knows of its followers, as decisions need it. Pure; of other replicas nothing is known. */
+import { LogIndex } from '../base/ids.js';
+import type { NodeId, ReplicaId } from '../base/ids.js';
+import type { RaftStatus } from '../raft/status.js';
+import { nodeOf } from './descriptor.js';
+import type { ShardDescriptor } from './descriptor.js';
+
+/** Whether `replica` is alive and lacks at most `entriesMax` of what is committed. */
+export function isCaughtUp(status: RaftStatus, replica: ReplicaId, entriesMax: number): boolean {
+  const follower = status.followers.find((candidate) => candidate.replica === replica);
+  if (follower?.isAlive !== true || follower.state !== 'replicate') return false;
+  return status.commitIndex - follower.matchIndex <= entriesMax;
+}
+
+/** The entries up to here are applied on the leader and stored by every voter. */
+export function storedByAll(status: RaftStatus): LogIndex {
+  let upTo: number = status.appliedIndex;
+  for (const { matchIndex } of status.followers) upTo = Math.min(upTo, matchIndex);
+  return LogIndex(upTo);
+}
+
+/** The nodes whose replicas lack entries up to `upTo`. */
+export function nodesLacking(status: RaftStatus, descriptor: ShardDescriptor, upTo: LogIndex): NodeId[] {
+  const nodes: NodeId[] = [];
+  for (const { replica, matchIndex } of status.followers) {
+    const node = matchIndex < upTo ? nodeOf(descriptor, replica) : undefined;
+    if (node !== undefined) nodes.push(node);
+  }
+  return nodes;
+}
