@@ -93,7 +93,9 @@ export class TimestampClient implements TimestampSource {
         const cause = QuorateError.from(thrown);
         if (!cause.retryable || clock.monotonicMs() + retryMs >= giveUpAtMs) {
           const error = unavailable(cause);
-          for (const request of waiting) request.reject(error);
+          // Who came meanwhile would otherwise wait as long again to be told the same.
+          const behind = cause.retryable ? this.#waiting.splice(0) : [];
+          for (const request of [...waiting, ...behind]) request.reject(error);
           return;
         }
         await new Promise<void>((resolve) => clock.after(retryMs, resolve));

@@ -137,6 +137,16 @@ describe('timestamps', () => {
     expect(bench.scheduler.nowMs).toBeLessThan(1200);
   });
 
+  test('that cannot be had fail all who wait by then, not one round after the other', async () => {
+    const bench = new Bench({ leader: () => undefined });
+    await bench.request(1);
+    await bench.run(500);
+    await bench.request(1);
+    await bench.run(500);
+    const failed = { code: 'TIMESTAMP_UNAVAILABLE', retryable: true };
+    expect(bench.ends).toMatchObject([failed, failed]);
+  });
+
   test('come from this node when it leads, and are given up when they do not come', async () => {
     const bench = new Bench({ leader: () => NodeId(1), local: { timestamps: () => new Promise(() => undefined) } });
     await bench.request(1);
