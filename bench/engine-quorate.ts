@@ -3,6 +3,7 @@ import type { MaybePromise } from '../src/base/promises.js';
 import { silentLogger } from '../src/env/logger.js';
 import { BlockCache } from '../src/lsm/block-cache.js';
 import { MemtableBudget } from '../src/lsm/memtable/memtable-budget.js';
+import { RowCache } from '../src/lsm/row-cache.js';
 import { OpenFiles } from '../src/lsm/sstable/open-files.js';
 import { TreeBatch } from '../src/lsm/tree-batch.js';
 import { Tree, type TreeResources } from '../src/lsm/tree.js';
@@ -25,6 +26,7 @@ export const quorateStore: StoreType = {
       background,
       blockCache: new BlockCache(cacheBytes),
       openFiles: new OpenFiles(1000),
+      rowCache: new RowCache(cacheBytes / 4),
       memtableBudget: new MemtableBudget({ bytesMax: 128 * mib, writeBytesMax: 16 * mib }),
       logger: silentLogger,
       clock: new SystemClock(),

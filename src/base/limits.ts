@@ -61,6 +61,8 @@ export interface Limits {
   readonly openTablesMax: number;
   /** Cached SSTable blocks of one node. */
   readonly blockCacheBytesMax: number;
+  /** Keys that are read often, with their newest versions, of one node; 0 for none. */
+  readonly rowCacheBytesMax: number;
   /** Request ids are remembered at least this long; see docs/protocol/request-ids.md. */
   readonly requestIdRetentionMs: number;
   /** Versions that a newer one replaced stay readable at least this long. */
@@ -95,6 +97,7 @@ export const defaultLimits: Limits = {
   sealedMemtablesMax: 4,
   openTablesMax: 1000,
   blockCacheBytesMax: 128 * mib,
+  rowCacheBytesMax: 32 * mib,
   requestIdRetentionMs: 10 * 60_000,
   versionRetentionMs: 10 * 60_000,
   staleReadMsMax: 10_000,

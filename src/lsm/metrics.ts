@@ -1,5 +1,6 @@
 import type { BlockCache } from './block-cache.js';
 import type { MaintenanceStats } from './maintenance.js';
+import type { RowCachePartition } from './row-cache.js';
 import type { OpenFiles } from './sstable/open-files.js';
 import type { ReadCounters } from './sstable/sstable-resources.js';
 import type { LevelSummary } from './version/level-summary.js';
@@ -43,6 +44,7 @@ export interface TreeMetrics {
     readonly misses: number;
     readonly hitRate: number | undefined;
   };
+  readonly rowCache: { readonly hits: number; readonly misses: number; readonly hitRate: number | undefined };
   /** Of all trees of the node. */
   readonly openFiles: number;
   /** Bytes that flushes and compactions wrote for each byte that they flushed. */
@@ -63,11 +65,12 @@ export interface MetricsSources {
   readonly isStalled: boolean;
   readonly reads: ReadCounters;
   readonly blockCache: BlockCache;
+  readonly rows: RowCachePartition;
   readonly openFiles: OpenFiles;
 }
 
 export function treeMetrics(sources: MetricsSources): TreeMetrics {
-  const { levels, memtables, writtenBytes, maintenance, backlogBytes, isStalled, reads, blockCache } = sources;
+  const { levels, memtables, writtenBytes, maintenance, backlogBytes, isStalled, reads, blockCache, rows } = sources;
   const { flushedBytes, compactionWrittenBytes } = maintenance;
   const filled = levels.filter(({ tables }) => tables > 0);
   const { hits, misses } = blockCache;
@@ -95,6 +98,7 @@ export function treeMetrics(sources: MetricsSources): TreeMetrics {
     reads: { ...reads },
     filterUsefulness: ratio(reads.filterRejections, reads.filterRejections + reads.filterPassesInVain),
     blockCache: { bytes: blockCache.bytes, hits, misses, hitRate: ratio(hits, hits + misses) },
+    rowCache: { hits: rows.hits, misses: rows.misses, hitRate: ratio(rows.hits, rows.hits + rows.misses) },
     openFiles: sources.openFiles.count,
     writeAmplification: ratio(flushedBytes + compactionWrittenBytes, flushedBytes),
     readAmplification: filled.reduce((runs, { level, tables }) => runs + (level === 0 ? tables : 1), 0),

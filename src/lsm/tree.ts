@@ -23,13 +23,14 @@ import { Maintenance, type MaintenanceStats } from './maintenance.js';
 import type { BudgetMember, MemtableBudget } from './memtable/memtable-budget.js';
 import { MemtableQueue } from './memtable/memtable-queue.js';
 import { treeMetrics, type TreeMetrics } from './metrics.js';
+import type { RowCache, RowCachePartition } from './row-cache.js';
 import type { OpenFiles } from './sstable/open-files.js';
 import { verifySstable } from './sstable/verify-sstable.js';
 import { TreeBatch } from './tree-batch.js';
 import { treeOptions, type TreeOptions } from './tree-options.js';
 import { currentFileName } from './version/file-names.js';
 import { summarizeLevels } from './version/level-summary.js';
-import { totalBytes } from './version/levels.js';
+import { totalBytes, type Levels } from './version/levels.js';
 import { VersionSet } from './version/version-set.js';
 
 /** What a tree has of the outside world; all but the logger is shared by the trees of a node. */
@@ -39,6 +40,7 @@ export interface TreeResources {
   readonly background: Background;
   readonly blockCache: BlockCache;
   readonly openFiles: OpenFiles;
+  readonly rowCache: RowCache;
   readonly memtableBudget: MemtableBudget;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -77,6 +79,9 @@ export class Tree {
   readonly #maintenance: Maintenance;
   readonly #options: TreeOptions;
   readonly #resources: TreeResources;
+  readonly #rows: RowCachePartition;
+  /** No version is larger. */
+  #largestVersion: number;
   #writtenBytes = 0;
   readonly #budget: MemtableBudget;
   readonly #budgetMember: BudgetMember;
@@ -112,6 +117,8 @@ export class Tree {
     this.#versions = versions;
     this.#options = options;
     this.#resources = resources;
+    this.#rows = resources.rowCache.partition();
+    this.#largestVersion = largestVersionOf(versions.current.levels);
     this.#budget = resources.memtableBudget;
     this.#memtables = new MemtableQueue(versions.durableAppliedIndex, this.#budget);
     this.#maintenance = new Maintenance(this.#memtables, versions, resources, options, {
@@ -151,6 +158,10 @@ export class Tree {
     if (this.failure !== undefined) throw this.failure;
     this.#memtables.write(batch, appliedIndex);
     this.#writtenBytes += batch.bytes;
+    for (const { key, version } of batch) {
+      this.#rows.remove(key);
+      if (version > this.#largestVersion) this.#largestVersion = version;
+    }
     this.#maintenance.wrote(batch.bytes);
     if (this.#memtables.active.bytes >= this.#options.memtableBytesMax) this.#seal();
   }
@@ -166,7 +177,16 @@ export class Tree {
   /** The newest version of `key` at or below `at`. A deleted key is found, as kind `delete`, while its tombstone lives. */
   get(key: Uint8Array, at: Timestamp): MaybePromise<Found | undefined> {
     assert(!this.#closed, 'a read from a closed tree');
-    return this.#versions.current.get(key, at, this.#memtables.get(key, at));
+    // Ingested tables come into sight without naming their keys.
+    const rows = this.#safePointAfterIngest === undefined ? this.#rows : undefined;
+    const row = rows?.get(key, at);
+    if (row !== undefined) return row;
+    const written = this.#memtables.get(key, at);
+    const found = this.#versions.current.get(key, at, written);
+    // What had to be read first is not hot yet; the next get finds it in the block cache, and in the same turn.
+    const isHot = found !== undefined && found !== written && !(found instanceof Promise);
+    if (isHot && at >= this.#largestVersion) rows?.insert(key, found);
+    return found;
   }
 
   /** Each key with its newest version at or below `at`, deleted keys left out, as the tree is now. Must be closed. */
@@ -272,6 +292,8 @@ export class Tree {
         appliedIndex,
       });
       this.#memtables.write(new TreeBatch(), appliedIndex);
+      this.#rows.clear();
+      this.#largestVersion = Math.max(this.#largestVersion, largestVersionOf(this.#versions.current.levels));
       this.#flushed(appliedIndex);
     } finally {
       const after = this.#safePointAfterIngest;
@@ -339,6 +361,7 @@ export class Tree {
       isStalled: this.writeStall() !== undefined,
       reads: this.#versions.readCounters,
       blockCache: this.#resources.blockCache,
+      rows: this.#rows,
       openFiles: this.#resources.openFiles,
     });
   }
@@ -367,10 +390,15 @@ export class Tree {
     this.#rejectFlushes(new TreeClosedError('the tree was closed'));
     this.#budget.leave(this.#budgetMember);
     this.#memtables.release();
+    this.#rows.clear();
     await this.#versions.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+function largestVersionOf(levels: Levels): number {
+  return levels.flat().reduce((largest, table) => Math.max(largest, table.largestVersion), 0);
 }

@@ -10,6 +10,7 @@ import { BlockCache } from '../../src/lsm/block-cache.js';
 import type { Kind } from '../../src/lsm/entry.js';
 import { MemtableBudget } from '../../src/lsm/memtable/memtable-budget.js';
 import { lsmJobs } from '../../src/lsm/jobs.js';
+import { RowCache } from '../../src/lsm/row-cache.js';
 import { OpenFiles } from '../../src/lsm/sstable/open-files.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import type { Tree, TreeResources } from '../../src/lsm/tree.js';
@@ -74,6 +75,7 @@ export function treeResources(disk: Disk, overrides: Partial<TreeResources> = {}
     background: inlineBackground(disk),
     blockCache: new BlockCache(1 << 20),
     openFiles: new OpenFiles(4),
+    rowCache: new RowCache(1 << 16),
     memtableBudget: new MemtableBudget({ bytesMax: 64 << 20, writeBytesMax: 4 << 20 }),
     logger: silentLogger,
     clock: new ManualClock(),

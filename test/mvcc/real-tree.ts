@@ -5,6 +5,7 @@ import { silentLogger } from '../../src/env/logger.js';
 import { BlockCache } from '../../src/lsm/block-cache.js';
 import { lsmJobs } from '../../src/lsm/jobs.js';
 import { MemtableBudget } from '../../src/lsm/memtable/memtable-budget.js';
+import { RowCache } from '../../src/lsm/row-cache.js';
 import { OpenFiles } from '../../src/lsm/sstable/open-files.js';
 import type { TreeResources } from '../../src/lsm/tree.js';
 import type { TreeOptions } from '../../src/lsm/tree-options.js';
@@ -37,5 +38,6 @@ export function treeResources(disk: Disk): TreeResources {
   const memtableBudget = new MemtableBudget({ bytesMax: 16 << 20, writeBytesMax: 1 << 20 });
   const openFiles = new OpenFiles(4);
   const blockCache = new BlockCache(4096);
-  return { disk, background, blockCache, openFiles, memtableBudget, logger: silentLogger, clock };
+  const rowCache = new RowCache(4096);
+  return { disk, background, blockCache, openFiles, rowCache, memtableBudget, logger: silentLogger, clock };
 }
