@@ -8,6 +8,7 @@ import type { Limits } from '../base/limits.js';
 import type { Env } from '../env/env.js';
 import { BlockCache } from '../lsm/block-cache.js';
 import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
+import { RowCache } from '../lsm/row-cache.js';
 import { OpenFiles } from '../lsm/sstable/open-files.js';
 import { Tree } from '../lsm/tree.js';
 import type { TreeResources } from '../lsm/tree.js';
@@ -46,6 +47,7 @@ export class ShardFolders {
       background: env.background,
       blockCache: new BlockCache(limits.blockCacheBytesMax),
       openFiles: new OpenFiles(limits.openTablesMax),
+      rowCache: new RowCache(limits.rowCacheBytesMax),
       memtableBudget: new MemtableBudget({
         bytesMax: limits.nodeMemtableBytesMax,
         writeBytesMax: memtableBytesPerEntryByte * limits.entryBytesMax + memtableStepBytes,
