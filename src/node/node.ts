@@ -5,7 +5,7 @@
 import { defined } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
 import { placementShardId } from '../base/ids.js';
-import type { NodeId, ShardId } from '../base/ids.js';
+import type { NodeId } from '../base/ids.js';
 import { deferred } from '../base/promises.js';
 import type { Timer } from '../env/clock.js';
 import type { Env } from '../env/env.js';
@@ -13,14 +13,13 @@ import type { Operation, OperationResult, RequestId } from '../mvcc/operations.j
 import { firstShardMap, placementDescriptor } from '../placement/bootstrap.js';
 import { PlacementLeader } from '../placement/placement-leader.js';
 import type { PlacementState } from '../placement/placement-state.js';
-import { preferredLeaders } from '../placement/preferred-leaders.js';
 import type { AdminBackend, ClusterStatus, KvBackend, ScanPage, ScanRequest, ShardMapView } from '../rpc/backend.js';
-import type { LocalStatus } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
-import { replicaOn } from '../shard/descriptor.js';
 import { KvExecutor } from '../shard/kv-executor.js';
 import { PageReads } from '../shard/page-reads.js';
-import { composeStatus, localReplicaStatus } from './cluster-status.js';
+import { Admin } from './admin.js';
+import type { ProcessFacts } from './admin.js';
+import { AssignedShards } from './assigned-shards.js';
 import { clusterIdOf, openIdentity } from './identity.js';
 import type { Identity } from './identity.js';
 import { LeaderBalance } from './leader-balance.js';
@@ -35,33 +34,22 @@ import { ShardHost } from './shard-host.js';
 import { ShardNodes } from './shard-nodes.js';
 import { TimestampClient } from './timestamp-client.js';
 
-/** What only the surrounding process knows, for the status. */
-export interface ProcessFacts {
-  readonly pid: number;
-  readonly softwareVersion: string;
-}
-
-/** A new shard's preferred leader campaigns after this: the other nodes need a moment to make their replicas. */
-const firstCampaignMs = 100;
-const statusMsMax = 1000;
-
 export class Node implements KvBackend, AdminBackend {
   readonly options: NodeOptions;
   readonly identity: Identity;
   readonly host: ShardHost;
   readonly #env: Env;
-  readonly #facts: ProcessFacts;
+  readonly #admin: Admin;
   readonly #peers: Peers;
   readonly #router: Router;
   readonly #scanner: Scanner;
   readonly #placementLeader: PlacementLeader;
   readonly #placement: PlacementView;
-  readonly #executors = new Map<ShardId, KvExecutor>();
+  readonly #assigned: AssignedShards;
   readonly #stopped = deferred<Error | undefined>();
   readonly #requests: PeerRequests;
   readonly #registration: Registration;
   readonly #leaderBalance: LeaderBalance;
-  #preferredLeaders: ReadonlyMap<ShardId, NodeId> = new Map();
   #peerAddress = '';
   #timer: Timer | undefined;
   #failure: Error | undefined;
@@ -74,7 +62,6 @@ export class Node implements KvBackend, AdminBackend {
   ) {
     this.#env = env;
     this.options = options;
-    this.#facts = parts.facts;
     this.identity = parts.identity;
     this.host = parts.host;
     const { clock, random, logger, network } = env;
@@ -101,7 +88,7 @@ export class Node implements KvBackend, AdminBackend {
     });
     this.host.sendRaft = (node, messages) => this.#peers.sendRaft(node, messages);
     this.#placement = new PlacementView(placementReplica, {
-      change: (state) => this.#onPlacement(state),
+      change: ({ shardMap }) => this.#assigned.update(shardMap.shards),
       failure: (error) => this.fail(QuorateError.from(error)),
     });
     this.#placementLeader = new PlacementLeader({
@@ -124,13 +111,25 @@ export class Node implements KvBackend, AdminBackend {
       request,
     });
     const pageReads = new PageReads(limits.scansInFlightMax);
-    this.#createExecutor = (shard) => {
-      const replica = defined(this.host.shard(shard.shard), `replica of shard ${shard.shard}`).replica;
-      const executor = new KvExecutor(replica, { timestamps, clock, limits, space: this.host, pageReads });
-      this.#executors.set(shard.shard, executor);
-    };
+    this.#assigned = new AssignedShards({
+      nodeId,
+      host: this.host,
+      clock,
+      newExecutor: (replica) => new KvExecutor(replica, { timestamps, clock, limits, space: this.host, pageReads }),
+      onFailure: (error) => this.fail(error),
+    });
+    const leaderOf = (shard: ShardDescriptor): NodeId | undefined => this.#assigned.leaderOf(shard);
+    this.#admin = new Admin({
+      identity: this.identity,
+      facts: parts.facts,
+      initialNodes: cluster.nodes,
+      host: this.host,
+      placement: () => this.#placement.state,
+      leaderOf,
+      request,
+    });
     const shardMap = (): PlacementState['shardMap'] => this.#placement.state.shardMap;
-    const executor = (shard: ShardDescriptor): KvExecutor | undefined => this.#executors.get(shard.shard);
+    const executor = (shard: ShardDescriptor): KvExecutor | undefined => this.#assigned.executor(shard);
     const isReachable = this.#peers.isReachable.bind(this.#peers);
     const shardNodes = new ShardNodes({ nodeId, clock, executor, isReachable, request });
     const common = { clock, limits, shardMap, executor, shardNodes };
@@ -142,8 +141,8 @@ export class Node implements KvBackend, AdminBackend {
       executor,
       router: this.#router,
       placementLeader: this.#placementLeader,
-      status: () => this.#localStatus(),
-      leaderOf: (shard) => this.#leaderOf(shard),
+      status: () => this.#admin.localStatus(),
+      leaderOf,
       onFailure: (error) => this.#failBy(error),
     });
     const { storeId } = this.identity;
@@ -153,6 +152,7 @@ export class Node implements KvBackend, AdminBackend {
     );
     this.#registration = new Registration({
       self: { ...self, storeId },
+      logger,
       leader: () => placementReplica.leaderNode,
       local: this.#placementLeader,
       request,
@@ -162,11 +162,9 @@ export class Node implements KvBackend, AdminBackend {
       nodeId,
       logger,
       replicas: () => this.host.shards.map(({ replica }) => replica),
-      preferredLeader: (shard) => this.#preferredLeaders.get(shard),
+      preferredLeader: (shard) => this.#assigned.preferredLeader(shard),
     });
   }
-
-  readonly #createExecutor: (shard: ShardDescriptor) => void;
 
   /** Opens the data directory and joins the others. Throws what is wrong with directory, address or configuration. */
   static async start(env: Env, options: NodeOptions, facts: ProcessFacts): Promise<Node> {
@@ -188,9 +186,7 @@ export class Node implements KvBackend, AdminBackend {
 
   async #begin(): Promise<void> {
     this.host.onFailure = (error) => this.fail(error);
-    for (const { replica } of this.host.shards) {
-      if (replica.shard !== placementShardId) this.#createExecutor(replica.descriptor);
-    }
+    this.#assigned.begin();
     await this.#placement.load();
     this.#peerAddress = await this.#peers.listen(this.options.peerListen);
     for (const { id } of this.options.cluster.nodes) if (id !== this.identity.nodeId) this.#peers.connect(id);
@@ -215,27 +211,7 @@ export class Node implements KvBackend, AdminBackend {
     });
   }
 
-  // ---- what the placement group decided
-
-  #onPlacement(state: PlacementState): void {
-    this.#preferredLeaders = preferredLeaders(state.shardMap.shards);
-    for (const shard of state.shardMap.shards) {
-      if (replicaOn(shard, this.identity.nodeId) === undefined || this.#executors.has(shard.shard)) continue;
-      void this.#createReplica(shard);
-    }
-  }
-
-  async #createReplica(shard: ShardDescriptor): Promise<void> {
-    try {
-      const { replica } = await this.host.create(shard);
-      if (this.#closing !== undefined || this.#executors.has(shard.shard)) return;
-      this.#createExecutor(shard);
-      const isPreferred = this.#preferredLeaders.get(shard.shard) === this.identity.nodeId;
-      if (isPreferred) this.#env.clock.after(firstCampaignMs, () => replica.campaign());
-    } catch (error) {
-      if (this.#closing === undefined) this.fail(error instanceof Error ? error : QuorateError.from(error));
-    }
-  }
+  // ---- the other nodes
 
   /** A node that has joined with this very directory has met a stranger: no reason to stop. */
   #onRefused(error: QuorateError): void {
@@ -248,10 +224,6 @@ export class Node implements KvBackend, AdminBackend {
     return this.#placement.state.nodes.get(node)?.peerAddress ?? configured?.peerAddress;
   }
 
-  #leaderOf(shard: ShardDescriptor): NodeId | undefined {
-    return this.#executors.get(shard.shard)?.replica.leaderNode;
-  }
-
   /** Resolves to whether the cluster is formed and every shard has a leader that this node knows, within `msMax`. */
   async ready(msMax: number): Promise<boolean> {
     await this.#waitWhile(() => !this.isReady, msMax);
@@ -259,10 +231,7 @@ export class Node implements KvBackend, AdminBackend {
   }
 
   get isReady(): boolean {
-    const { shards } = this.#placement.state.shardMap;
-    const { nodeId } = this.identity;
-    const knowsLeader = (shard: ShardDescriptor): boolean => this.#leaderOf(shard) !== undefined;
-    return shards.length > 0 && shards.every((shard) => replicaOn(shard, nodeId) === undefined || knowsLeader(shard));
+    return this.#assigned.haveLeaders(this.#placement.state.shardMap.shards);
   }
 
   // ---- KvBackend
@@ -281,41 +250,12 @@ export class Node implements KvBackend, AdminBackend {
 
   // ---- AdminBackend
 
-  async status(timeoutMs: number): Promise<ClusterStatus> {
-    const others = new Set<NodeId>([
-      ...this.options.cluster.nodes.map(({ id }) => id),
-      ...this.#placement.state.nodes.keys(),
-    ]);
-    others.delete(this.identity.nodeId);
-    const asked = [...others].map(async (node) => {
-      const response = await this.#peers.request(node, { type: 'nodeStatus' }, Math.min(timeoutMs, statusMsMax));
-      return response.type === 'nodeStatus' ? response.status : undefined;
-    });
-    const answers: LocalStatus[] = [this.#localStatus()];
-    for (const answer of await Promise.allSettled(asked)) {
-      if (answer.status === 'fulfilled' && answer.value !== undefined) answers.push(answer.value);
-    }
-    const { clusterId } = this.identity;
-    return composeStatus({
-      clusterId,
-      initialNodes: this.options.cluster.nodes,
-      placement: this.#placement.state,
-      answers,
-    });
-  }
-
-  #localStatus(): LocalStatus {
-    const replicas = this.host.shards.map(localReplicaStatus);
-    return { node: this.identity.nodeId, ...this.#facts, replicas, logBytes: this.host.logStats.bytes };
+  status(timeoutMs: number): Promise<ClusterStatus> {
+    return this.#admin.status(timeoutMs);
   }
 
   shardMap(): ShardMapView {
-    const { nodes, shardMap } = this.#placement.state;
-    return {
-      revision: shardMap.revision,
-      nodes: this.options.cluster.nodes.map((initial) => nodes.get(initial.id) ?? initial),
-      shards: shardMap.shards.map((descriptor) => ({ descriptor, leader: this.#leaderOf(descriptor) })),
-    };
+    return this.#admin.shardMap();
   }
 
   // ---- end
@@ -369,6 +309,7 @@ export class Node implements KvBackend, AdminBackend {
 
   async #close(): Promise<void> {
     this.#timer?.cancel();
+    this.#assigned.close();
     this.#router.close();
     this.#scanner.close();
     await this.#peers.close();

@@ -1,6 +1,7 @@
 /** Tells the placement group that this node is there, and where, until it has said yes. */
 import { QuorateError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
+import type { Logger } from '../env/logger.js';
 import type { PlacementLeader } from '../placement/placement-leader.js';
 import type { NodeRecord } from '../placement/placement-format.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
@@ -11,6 +12,7 @@ export interface RegistrationOptions {
   readonly leader: () => NodeId | undefined;
   readonly local: PlacementLeader;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+  readonly logger: Logger;
   /** It said no: this node must not run. */
   readonly onRefused: (error: QuorateError) => void;
 }
@@ -39,6 +41,7 @@ export class Registration {
     try {
       await this.#registerAt(leader);
       this.#state = 'done';
+      this.#options.logger.info('the node is registered', { storeId: this.#options.self.storeId });
     } catch (thrown) {
       const error = QuorateError.from(thrown);
       this.#state = 'due';

@@ -7,7 +7,7 @@ import { loadConfig, printConfig, type ConfigSources } from '../../node/config/c
 import { configuredLogger } from '../../node/config/logger.js';
 import type { NodeOptions } from '../../node/options.js';
 import { serveNode, type RunningNode } from '../../node/serve.js';
-import { CommandFailure, describeFailure } from '../failure.js';
+import { CommandFailure } from '../failure.js';
 import { printLine } from '../output.js';
 import { onStopSignal } from '../signals.js';
 
@@ -43,12 +43,13 @@ export async function serve(options: ServeOptions): Promise<number> {
     },
     stopNow: () => process.exit(1),
   });
+  // Outcome and hints for callers would only confuse, as at the start.
   const error = await node.stopped;
   if (error === undefined) {
     logger.info('stopped');
     return 0;
   }
-  throw new CommandFailure(`the node stopped: ${describeFailure(error)}`, { cause: error });
+  throw new CommandFailure(`the node stopped: ${error.message}`, { cause: error });
 }
 
 /** Nobody called an operation yet: outcome and hints for callers would only confuse. */

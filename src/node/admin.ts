@@ -1,0 +1,70 @@
+/** What operators and routing clients may ask of a node. */
+import type { NodeId } from '../base/ids.js';
+import type { PlacementState } from '../placement/placement-state.js';
+import type { AdminBackend, ClusterStatus, ShardMapView } from '../rpc/backend.js';
+import type { LocalStatus, PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
+import type { ShardDescriptor } from '../shard/descriptor.js';
+import { composeStatus, localReplicaStatus } from './cluster-status.js';
+import type { Identity } from './identity.js';
+import type { InitialNode } from './options.js';
+import type { ShardHost } from './shard-host.js';
+
+/** What only the surrounding process knows, for the status. */
+export interface ProcessFacts {
+  readonly pid: number;
+  readonly softwareVersion: string;
+}
+
+export interface AdminOptions {
+  readonly identity: Identity;
+  readonly facts: ProcessFacts;
+  readonly initialNodes: readonly InitialNode[];
+  readonly host: Pick<ShardHost, 'shards' | 'logStats'>;
+  readonly placement: () => PlacementState;
+  readonly leaderOf: (shard: ShardDescriptor) => NodeId | undefined;
+  readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+}
+
+const statusMsMax = 1000;
+
+export class Admin implements AdminBackend {
+  readonly #options: AdminOptions;
+
+  constructor(options: AdminOptions) {
+    this.#options = options;
+  }
+
+  async status(timeoutMs: number): Promise<ClusterStatus> {
+    const { identity, initialNodes, request } = this.#options;
+    const placement = this.#options.placement();
+    const others = new Set<NodeId>([...initialNodes.map(({ id }) => id), ...placement.nodes.keys()]);
+    others.delete(identity.nodeId);
+    const asked = [...others].map(async (node) => {
+      const response = await request(node, { type: 'nodeStatus' }, Math.min(timeoutMs, statusMsMax));
+      return response.type === 'nodeStatus' ? response.status : undefined;
+    });
+    const answers: LocalStatus[] = [this.localStatus()];
+    for (const answer of await Promise.allSettled(asked)) {
+      if (answer.status === 'fulfilled' && answer.value !== undefined) answers.push(answer.value);
+    }
+    const { clusterId } = identity;
+    return composeStatus({ clusterId, initialNodes, placement: this.#options.placement(), answers });
+  }
+
+  /** This node's part of the status. */
+  localStatus(): LocalStatus {
+    const { identity, facts, host } = this.#options;
+    const replicas = host.shards.map(localReplicaStatus);
+    return { node: identity.nodeId, ...facts, replicas, logBytes: host.logStats.bytes };
+  }
+
+  shardMap(): ShardMapView {
+    const { initialNodes, placement, leaderOf } = this.#options;
+    const { nodes, shardMap } = placement();
+    return {
+      revision: shardMap.revision,
+      nodes: initialNodes.map((initial) => nodes.get(initial.id) ?? initial),
+      shards: shardMap.shards.map((descriptor) => ({ descriptor, leader: leaderOf(descriptor) })),
+    };
+  }
+}
