@@ -11,7 +11,6 @@ import { ManifestWriter } from './version/manifest-writer.js';
 export const allKeys: KeyBounds = { lower: emptyBytes, upper: undefined };
 
 export interface CheckpointContent {
-  /** Retained by the caller until the checkpoint is written. */
   readonly version: LsmVersion;
   /** Of the last batch in it. */
   readonly appliedIndex: LogIndex;
@@ -25,6 +24,16 @@ export interface CheckpointContent {
  * to nobody and may be removed. Rejects with a DiskError `exists` if there is something at `directory`.
  */
 export async function writeCheckpoint(disk: Disk, directory: string, content: CheckpointContent): Promise<void> {
+  // Its tables stay until they have names in the new folder.
+  content.version.retain();
+  try {
+    await write(disk, directory, content);
+  } finally {
+    content.version.release();
+  }
+}
+
+async function write(disk: Disk, directory: string, content: CheckpointContent): Promise<void> {
   if (await disk.exists(directory)) throw new DiskError('exists', directory, 'checkpoint');
   await makeDurableDirectory(disk, directory);
   try {

@@ -2,6 +2,7 @@ import type { Timestamp } from '../base/ids.js';
 import type { Disk } from '../env/disk.js';
 import { verifyForeignSstable } from './sstable/foreign-sstable.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
+import type { VersionSet } from './version/version-set.js';
 
 /** A table that is sound cannot become part of the tree. */
 export class IngestError extends Error {
@@ -52,19 +53,20 @@ async function syncFile(disk: Disk, path: string): Promise<void> {
 export async function linkTables(
   disk: Disk,
   tables: readonly CheckedTable[],
-  target: { readonly directory: string; readonly firstNumber: number; readonly pathOf: (number: number) => string },
+  versions: Pick<VersionSet, 'directory' | 'takeFileNumbers' | 'tablePath'>,
 ): Promise<TableMetadata[]> {
+  const firstNumber = versions.takeFileNumbers(tables.length);
   const linked: TableMetadata[] = [];
   try {
     for (const { path, metadata } of tables) {
-      const number = target.firstNumber + linked.length;
-      await disk.link(path, target.pathOf(number));
+      const number = firstNumber + linked.length;
+      await disk.link(path, versions.tablePath(number));
       linked.push({ ...metadata, number });
     }
-    await disk.syncDirectory(target.directory);
+    await disk.syncDirectory(versions.directory);
     return linked;
   } catch (error) {
-    for (const { number } of linked) await disk.remove(target.pathOf(number)).catch(() => undefined);
+    for (const { number } of linked) await disk.remove(versions.tablePath(number)).catch(() => undefined);
     throw error;
   }
 }

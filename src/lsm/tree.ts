@@ -30,7 +30,7 @@ import { TreeBatch } from './tree-batch.js';
 import { treeOptions, type TreeOptions } from './tree-options.js';
 import { currentFileName } from './version/file-names.js';
 import { summarizeLevels } from './version/level-summary.js';
-import { totalBytes, type Levels } from './version/levels.js';
+import { largestVersionOf, totalBytes } from './version/levels.js';
 import { VersionSet } from './version/version-set.js';
 
 /** What a tree has of the outside world; all but the logger is shared by the trees of a node. */
@@ -255,15 +255,10 @@ export class Tree {
    */
   async checkpoint(directory: string, bounds: KeyBounds = allKeys): Promise<LogIndex> {
     await this.flush();
-    const version = this.#versions.current;
     const appliedIndex = this.durableAppliedIndex;
-    version.retain();
-    try {
-      await writeCheckpoint(this.#resources.disk, directory, { version, appliedIndex, bounds });
-      return appliedIndex;
-    } finally {
-      version.release();
-    }
+    const content = { version: this.#versions.current, appliedIndex, bounds };
+    await writeCheckpoint(this.#resources.disk, directory, content);
+    return appliedIndex;
   }
 
   /**
@@ -281,16 +276,8 @@ export class Tree {
     try {
       const checked = await checkForeignTables(this.#resources.disk, paths, { safePoint });
       await this.flush();
-      const added = await linkTables(this.#resources.disk, checked, {
-        directory: this.#versions.directory,
-        firstNumber: this.#versions.takeFileNumbers(checked.length),
-        pathOf: (number) => this.#versions.tablePath(number),
-      });
-      await this.#maintenance.adopt({
-        removed: [],
-        added: added.map((table) => ({ level: 0, table })),
-        appliedIndex,
-      });
+      const added = await linkTables(this.#resources.disk, checked, this.#versions);
+      await this.#maintenance.adopt({ removed: [], added: added.map((table) => ({ level: 0, table })), appliedIndex });
       this.#memtables.write(new TreeBatch(), appliedIndex);
       this.#rows.clear();
       this.#largestVersion = Math.max(this.#largestVersion, largestVersionOf(this.#versions.current.levels));
@@ -397,8 +384,4 @@ export class Tree {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-function largestVersionOf(levels: Levels): number {
-  return levels.flat().reduce((largest, table) => Math.max(largest, table.largestVersion), 0);
 }

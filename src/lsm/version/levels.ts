@@ -77,3 +77,8 @@ export function totalBytes(tables: readonly TableMetadata[]): number {
   for (const table of tables) bytes += table.bytes;
   return bytes;
 }
+
+/** No entry of the tables has a larger version; 0 without tables. */
+export function largestVersionOf(levels: Levels): number {
+  return levels.flat().reduce((largest, table) => Math.max(largest, table.largestVersion), 0);
+}
