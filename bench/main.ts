@@ -11,6 +11,7 @@ import { bloom } from './micro/bloom.js';
 import { compression } from './micro/compression.js';
 import { keys } from './micro/keys.js';
 import { memtable } from './micro/memtable.js';
+import { merge } from './micro/merge.js';
 import { smoke } from './smoke.js';
 
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>> = {
@@ -21,6 +22,7 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>
   'block-cache': blockCache,
   keys,
   memtable,
+  merge,
 };
 
 const program = new Command('bench')

@@ -110,7 +110,11 @@ export class Maintenance {
         resources.logger.warn('no space on the disk: waiting', { directory: versions.directory, what, pauseMs });
       },
     });
-    this.#gate = new WriteGate(resources.clock, () => this.#backlogs());
+    this.#gate = new WriteGate(
+      resources.clock,
+      () => this.#backlogs(),
+      () => this.#mustStop(),
+    );
   }
 
   get failure(): Error | undefined {
@@ -186,6 +190,17 @@ export class Maintenance {
     this.#events.onFailed(error);
   }
 
+  /** Whether a backlog is at its end; see `#backlogs`. */
+  #mustStop(): boolean {
+    const { sealedCount } = this.#memtables;
+    const level0Tables = this.#versions.current.levels[0].length;
+    return (
+      this.#resources.memtableBudget.isFull ||
+      sealedCount >= this.#options.sealedMemtablesMax ||
+      level0Tables >= this.#options.level0TablesStall
+    );
+  }
+
   /** What writes wait for: see docs/decisions/2026-11-21-write-delay.md. */
   #backlogs(): readonly Backlog[] {
     const { memtableBytesMax, sealedMemtablesMax, level0TablesCompact, level0TablesStall } = this.#options;
@@ -195,6 +210,8 @@ export class Maintenance {
     // The active memtable counts as far as it is filled: what writes add shows at once, not a table at a time.
     const memtables = sealedCount + Math.min(0.99, active.bytes / memtableBytesMax);
     const level0Tables = this.#versions.current.levels[0].length;
+    // Memtables make level 0 press, but do not stop writes before they are there.
+    const nearStall = level0TablesStall - 0.1;
     return [
       {
         // The first sealed one is being flushed.
@@ -210,7 +227,10 @@ export class Maintenance {
         drainBytesPerMs: flushRate,
       },
       {
-        used: level0Tables < level0TablesCompact ? 0 : level0Tables + memtables,
+        used:
+          level0Tables < level0TablesCompact
+            ? 0
+            : Math.max(level0Tables, Math.min(level0Tables + memtables, nearStall)),
         slowFrom: (level0TablesCompact + level0TablesStall) / 2,
         stopAt: level0TablesStall,
         // A guess until a compaction was measured: it reads and writes what a flush writes, and what it merges with.

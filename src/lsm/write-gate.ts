@@ -4,6 +4,8 @@ import { owedMs, writeDelay, type Backlog } from './write-delay.js';
 
 /** Shorter debts are gathered: timers are no better than this. */
 const pauseMsMin = 1;
+/** Delays are decided anew after so many bytes: what a backlog is changes little meanwhile. */
+const decideBytes = 4096;
 /** Longest pause for one write; a backlog that grows all the same stops writes in the end. */
 const pauseMsMax = 40;
 
@@ -27,6 +29,9 @@ interface Wait {
 export class WriteGate {
   readonly #clock: Clock;
   readonly #backlogs: () => readonly Backlog[];
+  readonly #mustStop: () => boolean;
+  /** Written since a delay was decided. */
+  #bytes = 0;
   /** When the writer has paid for what it wrote. */
   #paidMs = 0;
   #wait: Wait | undefined;
@@ -34,9 +39,11 @@ export class WriteGate {
   #end: Error | undefined;
   readonly #stats = { writeDelays: 0, writeDelayMs: 0, stalls: 0, stallMs: 0 };
 
-  constructor(clock: Clock, backlogs: () => readonly Backlog[]) {
+  /** @param mustStop whether one of the backlogs is at its end: asked at every write, it must be cheap */
+  constructor(clock: Clock, backlogs: () => readonly Backlog[], mustStop: () => boolean) {
     this.#clock = clock;
     this.#backlogs = backlogs;
+    this.#mustStop = mustStop;
   }
 
   get stats(): WriteGateStats {
@@ -45,14 +52,18 @@ export class WriteGate {
   }
 
   get isStopped(): boolean {
-    return writeDelay(this.#backlogs()).type === 'stop';
+    return this.#mustStop();
   }
 
   wrote(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes < decideBytes) return;
+    const gathered = this.#bytes;
+    this.#bytes = 0;
     const delay = writeDelay(this.#backlogs());
     if (delay.type !== 'delay') return;
     const nowMs = this.#clock.monotonicMs();
-    this.#paidMs = nowMs + owedMs(Math.max(0, this.#paidMs - nowMs), bytes, delay, pauseMsMax);
+    this.#paidMs = nowMs + owedMs(Math.max(0, this.#paidMs - nowMs), gathered, delay, pauseMsMax);
   }
 
   /** See Tree.writeStall. */
@@ -80,7 +91,8 @@ export class WriteGate {
   }
 
   #reason(): 'delay' | 'stop' | undefined {
-    if (this.isStopped) return 'stop';
+    if (this.#mustStop()) return 'stop';
+    if (this.#paidMs === 0) return undefined;
     return this.#paidMs - this.#clock.monotonicMs() >= pauseMsMin ? 'delay' : undefined;
   }
 

@@ -75,20 +75,31 @@ describe('DrainRate', () => {
 });
 
 describe('WriteGate', () => {
+  // Half way a KiB costs half a millisecond.
+  const kib = 1024;
+
   function newGate() {
     const clock = new ManualClock();
     const state = { used: 0 };
-    return { clock, state, gate: new WriteGate(clock, () => [backlog(state.used)]) };
+    return {
+      clock,
+      state,
+      gate: new WriteGate(
+        clock,
+        () => [backlog(state.used, 2 * kib)],
+        () => state.used >= 20,
+      ),
+    };
   }
 
   it('lets the writer pay for what it wrote, in pauses that a timer can keep', async () => {
     const { clock, state, gate } = newGate();
-    gate.wrote(1000);
+    gate.wrote(1000 * kib);
     expect(gate.stall).toBeUndefined();
     state.used = 15;
-    gate.wrote(1);
+    gate.wrote(kib);
     expect(gate.stall).toBeUndefined();
-    gate.wrote(7);
+    gate.wrote(7 * kib);
     const stall = gate.stall;
     expect(stall).toBeDefined();
     expect(gate.stall).toBe(stall);
@@ -104,9 +115,9 @@ describe('WriteGate', () => {
   it('ends a pause also where somebody wrote without waiting', async () => {
     const { clock, state, gate } = newGate();
     state.used = 15;
-    gate.wrote(8);
+    gate.wrote(8 * kib);
     const stall = gate.stall;
-    gate.wrote(8);
+    gate.wrote(8 * kib);
     clock.advance(4);
     expect(gate.stall).toBe(stall);
     clock.advance(4);
@@ -117,7 +128,7 @@ describe('WriteGate', () => {
   it('stops at the end of a backlog and counts for how long', async () => {
     const { clock, state, gate } = newGate();
     state.used = 15;
-    gate.wrote(20);
+    gate.wrote(20 * kib);
     const delayed = gate.stall;
     expect(delayed).toBeDefined();
     state.used = 20;
@@ -137,7 +148,7 @@ describe('WriteGate', () => {
   it('rejects whoever waits or asks when it is shut', async () => {
     const { clock, state, gate } = newGate();
     state.used = 15;
-    gate.wrote(20);
+    gate.wrote(20 * kib);
     const waiting = expect(gate.stall).rejects.toThrow('over');
     gate.shut(new Error('over'));
     gate.shut(new Error('again'));
