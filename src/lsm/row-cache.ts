@@ -1,9 +1,13 @@
 import { assert } from '../base/assert.js';
 import { copyBytes } from '../base/bytes.js';
 import type { Found } from './entry.js';
+import { bloomHash } from './sstable/bloom-filter.js';
 
 /** What a row takes besides its key and value: its objects, its name, and its place in a map. */
 const overheadBytes = 250;
+
+/** Keys that were offered of late, by their hashes: a key of the same place takes the place of the one before. */
+const offeredCount = 1 << 15;
 
 /**
  * The newest versions of keys that are read often, for all trees of a node: one look into a map instead of a search in
@@ -17,6 +21,7 @@ export class RowCache {
   readonly #partitions = new Set<RowCachePartition>();
   #youngBytes = 0;
   #oldBytes = 0;
+  readonly #offered = new Uint32Array(offeredCount);
 
   /** @param bytesMax 0 to keep nothing. */
   constructor(bytesMax: number) {
@@ -32,6 +37,7 @@ export class RowCache {
   /** To be cleared when its tree is closed. */
   partition(): RowCachePartition {
     const partition: RowCachePartition = new RowCachePartition({
+      wasOffered: (hash) => this.#wasOffered(hash),
       makeRoom: (bytes) => this.#makeRoom(bytes),
       onChange: (youngBytes, oldBytes) => {
         this.#youngBytes += youngBytes;
@@ -41,6 +47,15 @@ export class RowCache {
       },
     });
     return partition;
+  }
+
+  #wasOffered(hash: number): boolean {
+    // Without room there is nothing to be offered.
+    if (this.#bytesMax === 0) return false;
+    const place = hash % offeredCount;
+    if (this.#offered[place] === hash) return true;
+    this.#offered[place] = hash;
+    return false;
   }
 
   /** Makes the young half take so many bytes more; false if they are too many for it. */
@@ -62,6 +77,8 @@ interface Row {
 }
 
 interface PartitionEvents {
+  /** Whether the key with this hash was offered not long ago; it is now. */
+  readonly wasOffered: (hash: number) => boolean;
   readonly makeRoom: (bytes: number) => boolean;
   /** By how much the halves have changed. */
   readonly onChange: (youngBytes: number, oldBytes: number) => void;
@@ -113,6 +130,14 @@ export class RowCachePartition {
     this.#events.onChange(0, -row.bytes);
     this.#add(name, row);
     return row;
+  }
+
+  /**
+   * As {@link insert}, if the key was offered before, and few others since: so reads that do not repeat themselves do not
+   * pay for copies.
+   */
+  offer(key: Uint8Array, found: Found): void {
+    if (this.#events.wasOffered(bloomHash(key))) this.insert(key, found);
   }
 
   /** `found` must be the newest version that the tree has of the key; it is copied. */

@@ -185,7 +185,7 @@ export class Tree {
     const found = this.#versions.current.get(key, at, written);
     // What had to be read first is not hot yet; the next get finds it in the block cache, and in the same turn.
     const isHot = found !== undefined && found !== written && !(found instanceof Promise);
-    if (isHot && at >= this.#largestVersion) rows?.insert(key, found);
+    if (isHot && at >= this.#largestVersion) rows?.offer(key, found);
     return found;
   }
 

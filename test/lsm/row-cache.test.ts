@@ -30,6 +30,21 @@ describe('RowCache', () => {
     expect(rows.get(utf8('a'), 7)).toMatchObject(row(7));
   });
 
+  it('takes what is offered again soon, and nothing else', () => {
+    const cache = new RowCache(1 << 24);
+    const rows = cache.partition();
+    for (let n = 0; n < 1000; n++) rows.offer(utf8(`once ${n}`), row(7));
+    expect(cache.bytes).toBe(0);
+    for (let n = 0; n < 1000; n++) rows.offer(utf8(`once ${n}`), row(7));
+    expect(rows.size).toBeGreaterThan(950);
+    // So many others that hardly any is remembered when its turn comes again.
+    for (let n = 0; n < 300_000; n++) rows.offer(utf8(`other ${n % 150_000}`), row(7));
+    expect(rows.size).toBeLessThan(1000 + 5000);
+    const none = new RowCache(0).partition();
+    for (let time = 0; time < 3; time++) none.offer(utf8('a'), row(7));
+    expect(none.size).toBe(0);
+  });
+
   it('tells all keys apart', () => {
     const rows = new RowCache(1 << 20).partition();
     for (let byte = 0; byte < 256; byte++) rows.insert(Uint8Array.of(byte), row(byte));
