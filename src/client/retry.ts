@@ -70,15 +70,23 @@ export interface Unanswered {
   readonly lastError: QuorateError | undefined;
 }
 
-/** The caller's time is up; the last attempt's error says why it took so long. */
+/**
+ * The caller's time is up. What a node said about the shard is how the call ends, as when the node's own time is up;
+ * else nobody knows why it took so long.
+ */
 export function deadlineError(deadlineMs: number, { maybeApplied, lastError }: Unanswered): QuorateError {
   const reason =
     lastError === undefined ? '' : `; the last attempt failed with ${lastError.code}: ${lastError.message}`;
-  return new QuorateError('DEADLINE_EXCEEDED', `no answer within ${Math.round(deadlineMs)} ms${reason}`, {
+  return new QuorateError(codeAtDeadline(lastError), `no answer within ${Math.round(deadlineMs)} ms${reason}`, {
     outcome: maybeApplied ? 'unknown' : 'notApplied',
     shard: lastError?.shard,
     cause: lastError,
   });
+}
+
+function codeAtDeadline(lastError: QuorateError | undefined): ErrorCode {
+  if (lastError?.shard === undefined) return 'DEADLINE_EXCEEDED';
+  return lastError.code === 'OVERLOADED' ? 'OVERLOADED' : 'SHARD_UNAVAILABLE';
 }
 
 export function cancelledError(reason: unknown, { maybeApplied, lastError }: Unanswered): QuorateError {
@@ -100,8 +108,9 @@ export function finalError(error: QuorateError, maybeApplied: boolean): QuorateE
 
 /**
  * The error to end with when there is no time for another attempt: what a node said about the shard tells the caller
- * more than a connection that an attempt after it did not get.
+ * more than the connection or the time that an attempt after it did not get.
  */
 export function moreTelling(before: QuorateError | undefined, latest: QuorateError): QuorateError {
-  return before?.shard !== undefined && latest.code === 'UNAVAILABLE' ? before : latest;
+  const vague = latest.code === 'UNAVAILABLE' || latest.code === 'DEADLINE_EXCEEDED';
+  return before?.shard !== undefined && vague ? before : latest;
 }

@@ -57,9 +57,14 @@ describe('how a call ends', () => {
 
   it('at its deadline, with what is known', () => {
     const error = deadlineError(250, { maybeApplied: false, lastError });
-    expect(error).toMatchObject({ code: 'DEADLINE_EXCEEDED', outcome: 'notApplied', shard: 3, cause: lastError });
+    expect(error).toMatchObject({ code: 'SHARD_UNAVAILABLE', outcome: 'notApplied', shard: 3, cause: lastError });
     expect(error.message).toBe('no answer within 250 ms; the last attempt failed with SHARD_UNAVAILABLE: no quorum');
-    expect(deadlineError(1, { maybeApplied: true, lastError: undefined })).toMatchObject({ outcome: 'unknown' });
+    expect(deadlineError(1, { maybeApplied: true, lastError: undefined })).toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      outcome: 'unknown',
+    });
+    const overloaded = new QuorateError('OVERLOADED', 'full', { shard: ShardId(3) });
+    expect(deadlineError(1, { maybeApplied: false, lastError: overloaded })).toMatchObject({ code: 'OVERLOADED' });
   });
 
   it('cancelled, with the reason', () => {
@@ -86,10 +91,11 @@ describe('moreTelling', () => {
     expect(reconnectMs(100, 0)).toBe(2500);
   });
 
-  it('keeps what a node said about the shard over a connection that was not had', () => {
+  it('keeps what a node said about the shard over a connection or a time that was not had', () => {
     expect(moreTelling(ofShard, unconnected)).toBe(ofShard);
     expect(moreTelling(undefined, unconnected)).toBe(unconnected);
     expect(moreTelling(unconnected, ofShard)).toBe(ofShard);
+    expect(moreTelling(ofShard, new QuorateError('DEADLINE_EXCEEDED', 'no time left'))).toBe(ofShard);
     const overloaded = new QuorateError('OVERLOADED', 'full');
     expect(moreTelling(ofShard, overloaded)).toBe(overloaded);
   });
