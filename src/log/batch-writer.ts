@@ -92,6 +92,11 @@ export class BatchWriter {
     return batch.durable.promise;
   }
 
+  /** On a full device: looks whether there is room again. Writes no record, so that it costs nothing of the reserve. */
+  lookForSpace(): void {
+    if (this.#isDeviceFull && this.#failed === undefined) void this.want(this.gathering).catch(() => undefined);
+  }
+
   /** Makes everything durable that was asked for, and ends. Rejects when that failed. */
   async finish(): Promise<void> {
     const last = this.#queue[this.#queue.length - 1];
@@ -121,6 +126,7 @@ export class BatchWriter {
         const batch = this.#take();
         try {
           if (!batch.isEmpty) await this.#write(batch);
+          else if (this.#isDeviceFull) await this.#tryToGrow();
         } catch (error) {
           batch.durable.reject(error);
           throw error;
@@ -164,6 +170,16 @@ export class BatchWriter {
     this.#nextBatch++;
     batch.applyDurable(file.segment);
     this.#onDurable();
+  }
+
+  async #tryToGrow(): Promise<void> {
+    const { newest } = this.#options.segments;
+    const { segmentBytesMax } = this.#options;
+    const isSegmentDue = newest.end > segmentHeaderBytes && newest.end + this.#batchBytesMax > segmentBytesMax;
+    const hasRoom = isSegmentDue
+      ? await this.#startSegment()
+      : await newest.growAhead(newest.end, this.#reserveBytes, segmentBytesMax);
+    if (hasRoom) this.#deviceChanged(false);
   }
 
   /**

@@ -164,6 +164,11 @@ export class SharedLog {
     return this.#writer.isDeviceFull;
   }
 
+  /** To be called now and then while the disk is full: has {@link isDiskFull} end when there is room again. */
+  lookForSpace(): void {
+    if (!this.#isClosed) this.#writer.lookForSpace();
+  }
+
   stats(): SharedLogStats {
     return {
       segments: this.#segments.count,

@@ -7,7 +7,7 @@
  * On disk: `log/` is the shared log; `shards/` is for shard-folders.ts.
  */
 import { CorruptionError } from '../base/errors.js';
-import { LogIndex, Term } from '../base/ids.js';
+import { Term } from '../base/ids.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
@@ -20,7 +20,6 @@ import { initialIndex } from '../mvcc/state-machine.js';
 import type { RaftMessage } from '../raft/types.js';
 import type { ShardMessage } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
-import { encodeEntry } from '../shard/entry-format.js';
 import { Replica } from '../shard/replica.js';
 import type { LogRecords, ReplicaHost, ReplicaTiming, Scheduled } from '../shard/replica-host.js';
 import { LogKeeper } from './log-keeper.js';
@@ -191,7 +190,7 @@ export class ShardHost implements ReplicaHost {
     for (const { replica } of this.#shards.values()) replica.tick();
     this.#lookForSpace();
     this.#logKeeper.tick();
-    if (++this.#ticks % lookForSpaceTicks === 0 && this.#log.isDiskFull) this.#tryLog();
+    if (++this.#ticks % lookForSpaceTicks === 0) this.#log.lookForSpace();
   }
 
   peerUnreachable(node: NodeId): void {
@@ -256,12 +255,6 @@ export class ShardHost implements ReplicaHost {
   #lookForSpace(): void {
     this.#areTablesOutOfSpace = false;
     for (const { tree } of this.#shards.values()) this.#areTablesOutOfSpace ||= tree.outOfSpace;
-  }
-
-  /** Trees look for space by themselves; the log only when it is written to. An entry that changes nothing will do. */
-  #tryLog(): void {
-    const leader = this.shards.find(({ replica }) => replica.isReadyLeader)?.replica;
-    leader?.propose(encodeEntry({ type: 'truncateLog', upTo: LogIndex(0) }), () => undefined);
   }
 
   /** The node is about to stop: every leadership is handed over, once, to whoever takes it; none is taken any more. */

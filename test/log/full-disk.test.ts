@@ -6,7 +6,7 @@ import { batchHeaderBytes, segmentHeaderBytes } from '../../src/log/segment-form
 import { BatchEncoder } from '../../src/log/segment-writer.js';
 import type { SharedLog } from '../../src/log/shared-log.js';
 import type { CrashKeeps, SimDisk } from '../../src/sim/disk.js';
-import { directory, entries, hardState, newDisk, openLog } from './support.js';
+import { directory, entries, hardState, newDisk, openLog, settle } from './support.js';
 
 const one = ShardId(1);
 const mib = 1024 * 1024;
@@ -47,6 +47,33 @@ test('it is over when the log can grow again', async () => {
   await append(log, 2, 100_000);
   expect(log.isDiskFull).toBe(false);
   await log.close();
+});
+
+test.each([
+  ['in the middle of a segment', 4 * mib],
+  ['at the end of one', mib],
+])('looking for room costs none of the reserve: %s', async (_, segmentBytesMax) => {
+  const disk = newDisk();
+  const log = await openLog(disk, { segmentBytesMax });
+  disk.quotaBytes = disk.usedBytes();
+  await append(log, 1, mib - 40_000);
+  await vote(log, 2);
+  expect(log.isDiskFull).toBe(true);
+  for (let i = 0; i < 2000; i++) {
+    log.lookForSpace();
+    await settle();
+  }
+  await vote(log, 3);
+  expect(log.isDiskFull).toBe(true);
+  disk.quotaBytes = Infinity;
+  log.lookForSpace();
+  await settle();
+  expect(log.isDiskFull).toBe(false);
+  await append(log, 2, 100_000);
+  disk.crash({ keep: 'none' });
+  const reopened = await openLog(disk, { segmentBytesMax });
+  expect(reopened.group(one)).toMatchObject({ lastIndex: 2, hardState: { term: 3 } });
+  await reopened.close();
 });
 
 describe('when a new segment is due and the disk is full', () => {
