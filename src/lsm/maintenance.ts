@@ -211,7 +211,7 @@ export class Maintenance {
     const memtables = sealedCount + Math.min(0.99, active.bytes / memtableBytesMax);
     const level0Tables = this.#versions.current.levels[0].length;
     // Memtables make level 0 press, but do not stop writes before they are there.
-    const nearStall = level0TablesStall - 0.1;
+    const nearStall = level0TablesStall - 0.01;
     return [
       {
         // The first sealed one is being flushed.

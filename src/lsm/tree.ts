@@ -189,6 +189,22 @@ export class Tree {
     return found;
   }
 
+  /**
+   * What {@link get} finds for each key, of one time; in the order of `keys`. Blocks that must be read for several keys
+   * are read at the same time.
+   */
+  getMany(keys: readonly Uint8Array[], at: Timestamp): MaybePromise<readonly (Found | undefined)[]> {
+    // Every get takes its view of memtables and tables before it returns.
+    const found: (Found | undefined)[] = [];
+    const pending: Promise<void>[] = [];
+    keys.forEach((key, i) => {
+      const one = this.get(key, at);
+      if (!(one instanceof Promise)) found[i] = one;
+      else pending.push(one.then((later) => void (found[i] = later)));
+    });
+    return pending.length === 0 ? found : Promise.all(pending).then(() => found);
+  }
+
   /** Each key with its newest version at or below `at`, deleted keys left out, as the tree is now. Must be closed. */
   openIterator({ at, reverse, ...bounds }: IteratorOptions): TreeIterator {
     const { entries, release } = this.#pinnedEntries(bounds, reverse);

@@ -5,7 +5,7 @@ import { deferred } from '../../src/base/promises.js';
 import { DiskError } from '../../src/env/disk.js';
 import { TreeClosedError } from '../../src/lsm/background-errors.js';
 import { BlockCache } from '../../src/lsm/block-cache.js';
-import type { Entry } from '../../src/lsm/entry.js';
+import type { Entry, Found } from '../../src/lsm/entry.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import { Tree } from '../../src/lsm/tree.js';
 import { inlineBackground, ManualClock, newDisk, put, remove, scan, settled, text } from './harness.js';
@@ -58,6 +58,27 @@ describe('Tree', () => {
     expect(first).toBeInstanceOf(Promise);
     await first;
     expect(tree.get(utf8('k'), at)).toMatchObject({ version: 1 });
+    await tree.close();
+  });
+
+  it('gets many keys at one time, at once where all is in memory', async () => {
+    const tree = await Tree.create(treeDirectory, treeResources(newDisk()));
+    put(tree, 'a', 1, 'a1');
+    put(tree, 'b', 2, 'b2');
+    remove(tree, 'b', 4);
+    const keys = ['b', 'missing', 'a', 'b'].map((key) => utf8(key));
+    const versions = (found: readonly (Found | undefined)[]): unknown[] => found.map((one) => one?.version);
+    expect(versions(await tree.getMany([], at))).toEqual([]);
+    const fromMemory = tree.getMany(keys, Timestamp(3));
+    expect(fromMemory).not.toBeInstanceOf(Promise);
+    expect(versions(await fromMemory)).toEqual([2, undefined, 1, 2]);
+    await tree.flush();
+    const fromDisk = tree.getMany(keys, at);
+    expect(fromDisk).toBeInstanceOf(Promise);
+    // What comes later is not seen.
+    put(tree, 'a', 9, 'a9');
+    expect(versions(await fromDisk)).toEqual([4, undefined, 1, 4]);
+    expect(versions(await tree.getMany(keys, at))).toEqual([4, undefined, 9, 4]);
     await tree.close();
   });
 
