@@ -6,7 +6,7 @@ import type { ClusterStatus, NodeStatus, ReplicaStatus, ShardStatus } from '../r
 import type { LocalReplicaStatus, LocalStatus } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import type { InitialNode } from './options.js';
-import type { HostedShard } from './shard-host.js';
+import type { HostedShard } from './hosted-shard.js';
 
 export function localReplicaStatus({ replica, tree }: HostedShard): LocalReplicaStatus {
   return {

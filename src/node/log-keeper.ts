@@ -8,7 +8,7 @@ import type { Limits } from '../base/limits.js';
 import type { Logger } from '../env/logger.js';
 import { encodeEntry } from '../shard/entry-format.js';
 import { nodesLacking, storedByAll } from '../shard/followers.js';
-import type { HostedShard } from './shard-host.js';
+import type { HostedShard } from './hosted-shard.js';
 
 /** Entries that a log may gather before its leader has them dropped, when every voter has them. */
 const truncateEntriesMin = 1000;

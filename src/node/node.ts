@@ -25,14 +25,14 @@ import type { Identity } from './identity.js';
 import { LeaderBalance } from './leader-balance.js';
 import type { NodeOptions } from './options.js';
 import { PeerRequests } from './peer-requests.js';
-import { Peers } from './peers.js';
-import { PlacementView } from './placement-view.js';
+import { Peers } from './peers/peers.js';
+import { PlacementView } from './routing/placement-view.js';
 import { Registration } from './registration.js';
-import { Router } from './router.js';
-import { Scanner } from './scanner.js';
+import { Router } from './routing/router.js';
+import { Scanner } from './routing/scanner.js';
 import { ShardHost } from './shard-host.js';
-import { ShardNodes } from './shard-nodes.js';
-import { TimestampClient } from './timestamp-client.js';
+import { ShardNodes } from './routing/shard-nodes.js';
+import { TimestampClient } from './routing/timestamp-client.js';
 
 export class Node implements KvBackend, AdminBackend {
   readonly options: NodeOptions;

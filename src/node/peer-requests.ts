@@ -14,7 +14,7 @@ import type { ShardMap } from '../placement/shard-map.js';
 import type { LocalStatus, PeerRequest, PeerResponse, RequestFrame } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import type { KvExecutor } from '../shard/kv-executor.js';
-import type { Router } from './router.js';
+import type { Router } from './routing/router.js';
 
 export interface PeerRequestsOptions {
   readonly limits: Limits;

@@ -15,15 +15,15 @@ import type { Clock } from '../env/clock.js';
 import type { Env } from '../env/env.js';
 import type { Logger } from '../env/logger.js';
 import { SharedLog } from '../log/shared-log.js';
-import type { Tree } from '../lsm/tree.js';
 import { initialIndex } from '../mvcc/state-machine.js';
 import type { RaftMessage } from '../raft/types.js';
 import type { ShardMessage } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { Replica } from '../shard/replica.js';
 import type { LogRecords, ReplicaHost, ReplicaTiming, Scheduled } from '../shard/replica-host.js';
+import type { HostedShard } from './hosted-shard.js';
 import { LogKeeper } from './log-keeper.js';
-import { ProtocolError } from './protocol-error.js';
+import { ProtocolError } from './peers/protocol-error.js';
 import { ShardFolders } from './shard-folders.js';
 
 export interface ShardHostOptions {
@@ -32,12 +32,6 @@ export interface ShardHostOptions {
   readonly nodeId: NodeId;
   readonly limits: Limits;
   readonly timing: ReplicaTiming;
-}
-
-/** A replica with what it stands on. */
-export interface HostedShard {
-  readonly replica: Replica;
-  readonly tree: Tree;
 }
 
 /** Ticks between two looks for space where the disk was full. */

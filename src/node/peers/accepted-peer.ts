@@ -5,17 +5,17 @@
  * Bounds: requests that are open, by count; answers that wait to be sent, by bytes. What comes beyond is answered with
  * OVERLOADED; a node that asks on without taking its answers loses the connection.
  */
-import { unreachable } from '../base/assert.js';
-import { QuorateError, type Outcome } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
-import type { Limits } from '../base/limits.js';
-import type { Logger } from '../env/logger.js';
-import type { Connection } from '../env/network.js';
-import { encodePeerFrame } from '../rpc/peer-codec.js';
-import type { Hello, PeerFrame, PeerResponse, RequestFrame } from '../rpc/peer-messages.js';
+import { unreachable } from '../../base/assert.js';
+import { QuorateError, type Outcome } from '../../base/errors.js';
+import type { NodeId } from '../../base/ids.js';
+import type { Limits } from '../../base/limits.js';
+import type { Logger } from '../../env/logger.js';
+import type { Connection } from '../../env/network.js';
+import { encodePeerFrame } from '../../rpc/peer-codec.js';
+import type { Hello, PeerFrame, PeerResponse, RequestFrame } from '../../rpc/peer-messages.js';
 import { Liveness } from './liveness.js';
-import type { RaftTiming } from './options.js';
-import type { PeerHandler } from './peers.js';
+import type { RaftTiming } from '../options.js';
+import type { PeerHandler } from './peer-handler.js';
 import { ProtocolError, readFrame } from './protocol-error.js';
 
 export interface AcceptedPeerOptions {

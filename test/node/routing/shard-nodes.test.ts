@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { emptyBytes } from '../../src/base/bytes.js';
-import { QuorateError } from '../../src/base/errors.js';
-import { NodeId, ReplicaId, ShardId } from '../../src/base/ids.js';
-import { ShardNodes } from '../../src/node/shard-nodes.js';
-import type { PeerRequest, PeerResponse } from '../../src/rpc/peer-messages.js';
-import type { ShardDescriptor } from '../../src/shard/descriptor.js';
-import type { KvExecutor } from '../../src/shard/kv-executor.js';
+import { emptyBytes } from '../../../src/base/bytes.js';
+import { QuorateError } from '../../../src/base/errors.js';
+import { NodeId, ReplicaId, ShardId } from '../../../src/base/ids.js';
+import { ShardNodes } from '../../../src/node/routing/shard-nodes.js';
+import type { PeerRequest, PeerResponse } from '../../../src/rpc/peer-messages.js';
+import type { ShardDescriptor } from '../../../src/shard/descriptor.js';
+import type { KvExecutor } from '../../../src/shard/kv-executor.js';
 
 const body: PeerRequest = { type: 'execute', shard: ShardId(1), epoch: { membership: 1, range: 1 }, operations: [] };
 const executed: PeerResponse = { type: 'executed', results: [] };

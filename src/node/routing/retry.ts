@@ -1,6 +1,6 @@
-import { QuorateError } from '../base/errors.js';
-import type { ShardId } from '../base/ids.js';
-import type { Prng } from '../base/prng.js';
+import { QuorateError } from '../../base/errors.js';
+import type { ShardId } from '../../base/ids.js';
+import type { Prng } from '../../base/prng.js';
 
 const delayMsMin = 10;
 const delayMsMax = 200;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { Prng } from '../../src/base/prng.js';
-import { answerMsMax, retryDelayMs } from '../../src/node/retry.js';
+import { Prng } from '../../../src/base/prng.js';
+import { answerMsMax, retryDelayMs } from '../../../src/node/routing/retry.js';
 
 describe('the delay before the next try', () => {
   test.each([

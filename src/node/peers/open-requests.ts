@@ -1,5 +1,5 @@
-import type { QuorateError } from '../base/errors.js';
-import type { PeerResponse } from '../rpc/peer-messages.js';
+import type { QuorateError } from '../../base/errors.js';
+import type { PeerResponse } from '../../rpc/peer-messages.js';
 
 interface OpenRequest {
   readonly deadlineMs: number;

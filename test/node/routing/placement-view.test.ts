@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { setImmediate } from 'node:timers/promises';
-import { defined } from '../../src/base/assert.js';
-import { NodeId, Timestamp } from '../../src/base/ids.js';
-import { deferred } from '../../src/base/promises.js';
-import type { Deferred } from '../../src/base/promises.js';
-import type { ScanResult } from '../../src/mvcc/scan.js';
-import { PlacementView } from '../../src/node/placement-view.js';
-import { encodeNodeRecord, nodeKey } from '../../src/placement/placement-format.js';
-import type { Replica } from '../../src/shard/replica.js';
+import { defined } from '../../../src/base/assert.js';
+import { NodeId, Timestamp } from '../../../src/base/ids.js';
+import { deferred } from '../../../src/base/promises.js';
+import type { Deferred } from '../../../src/base/promises.js';
+import type { ScanResult } from '../../../src/mvcc/scan.js';
+import { PlacementView } from '../../../src/node/routing/placement-view.js';
+import { encodeNodeRecord, nodeKey } from '../../../src/placement/placement-format.js';
+import type { Replica } from '../../../src/shard/replica.js';
 
 /** A replica of the placement group whose state is `nodes` nodes; each read of it ends when the test says so. */
 class Bench {

@@ -1,24 +1,24 @@
 import { describe, expect, test } from 'vitest';
 import { setImmediate } from 'node:timers/promises';
-import { defined } from '../../src/base/assert.js';
-import { emptyBytes, utf8 } from '../../src/base/bytes.js';
-import { QuorateError } from '../../src/base/errors.js';
-import type { ErrorCode, Outcome } from '../../src/base/errors.js';
-import { NodeId, ReplicaId, ShardId, Timestamp } from '../../src/base/ids.js';
-import { defaultLimits } from '../../src/base/limits.js';
-import type { Limits } from '../../src/base/limits.js';
-import { Prng } from '../../src/base/prng.js';
-import { deferred } from '../../src/base/promises.js';
-import type { Deferred } from '../../src/base/promises.js';
-import type { Operation, OperationResult } from '../../src/mvcc/operations.js';
-import { Router } from '../../src/node/router.js';
-import { ShardNodes } from '../../src/node/shard-nodes.js';
-import { ShardMap } from '../../src/placement/shard-map.js';
-import type { PeerRequest, PeerResponse } from '../../src/rpc/peer-messages.js';
-import type { ShardDescriptor } from '../../src/shard/descriptor.js';
-import type { KvExecutor } from '../../src/shard/kv-executor.js';
-import type { Task } from '../../src/shard/task.js';
-import { put } from '../mvcc/leader.js';
+import { defined } from '../../../src/base/assert.js';
+import { emptyBytes, utf8 } from '../../../src/base/bytes.js';
+import { QuorateError } from '../../../src/base/errors.js';
+import type { ErrorCode, Outcome } from '../../../src/base/errors.js';
+import { NodeId, ReplicaId, ShardId, Timestamp } from '../../../src/base/ids.js';
+import { defaultLimits } from '../../../src/base/limits.js';
+import type { Limits } from '../../../src/base/limits.js';
+import { Prng } from '../../../src/base/prng.js';
+import { deferred } from '../../../src/base/promises.js';
+import type { Deferred } from '../../../src/base/promises.js';
+import type { Operation, OperationResult } from '../../../src/mvcc/operations.js';
+import { Router } from '../../../src/node/routing/router.js';
+import { ShardNodes } from '../../../src/node/routing/shard-nodes.js';
+import { ShardMap } from '../../../src/placement/shard-map.js';
+import type { PeerRequest, PeerResponse } from '../../../src/rpc/peer-messages.js';
+import type { ShardDescriptor } from '../../../src/shard/descriptor.js';
+import type { KvExecutor } from '../../../src/shard/kv-executor.js';
+import type { Task } from '../../../src/shard/task.js';
+import { put } from '../../mvcc/leader.js';
 
 const shard: ShardDescriptor = {
   shard: ShardId(1),

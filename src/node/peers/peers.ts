@@ -6,16 +6,17 @@
  * Raft frames that cannot be sent now are dropped: Raft sends again. A request that was not sent fails with the
  * outcome "not applied", one that was sent and not answered with "unknown".
  */
-import { QuorateError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
-import type { Limits } from '../base/limits.js';
-import type { Prng } from '../base/prng.js';
-import type { Clock } from '../env/clock.js';
-import type { Logger } from '../env/logger.js';
-import type { Connection, Listener, Network } from '../env/network.js';
-import type { Hello, PeerRequest, PeerResponse, RequestFrame, ShardMessage } from '../rpc/peer-messages.js';
+import { QuorateError } from '../../base/errors.js';
+import type { NodeId } from '../../base/ids.js';
+import type { Limits } from '../../base/limits.js';
+import type { Prng } from '../../base/prng.js';
+import type { Clock } from '../../env/clock.js';
+import type { Logger } from '../../env/logger.js';
+import type { Connection, Listener, Network } from '../../env/network.js';
+import type { Hello, PeerRequest, PeerResponse, ShardMessage } from '../../rpc/peer-messages.js';
 import { AcceptedPeer } from './accepted-peer.js';
-import type { RaftTiming } from './options.js';
+import type { RaftTiming } from '../options.js';
+import type { PeerHandler } from './peer-handler.js';
 import { PeerLink } from './peer-link.js';
 import type { ProtocolError } from './protocol-error.js';
 
@@ -36,19 +37,6 @@ export interface PeersOptions {
   /** The identity of the data directory that joined as `node`, where known. */
   readonly storeOf: (node: NodeId) => string | undefined;
   readonly handler: PeerHandler;
-}
-
-export interface PeerHandler {
-  /** Throws ProtocolError for what no correct node sends. */
-  onRaft(from: NodeId, messages: readonly ShardMessage[]): void;
-  /** Answers through `respond`, once, at any time. */
-  onRequest(from: NodeId, request: RequestFrame, respond: (response: PeerResponse) => void): void;
-  /** Messages to `node` are lost until it is reached again. */
-  onUnreachable(node: NodeId): void;
-  /** Another node says that this one must not run: its data directory is not the one that joined under its id. */
-  onRefused(error: QuorateError): void;
-  /** A frame could not be handled, and that is not the fault of the node that sent it: this one must stop. */
-  onFailure(error: unknown): void;
 }
 
 /** One line for each reason in this time, however often a peer comes back with it. */

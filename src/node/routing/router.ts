@@ -5,18 +5,18 @@
  * request id, which makes that safe. What is left at the deadline fails with the reason of the last try; its outcome
  * is unknown exactly when some try may have taken effect.
  */
-import { QuorateError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
-import type { Limits } from '../base/limits.js';
-import type { Prng } from '../base/prng.js';
-import type { Clock, Timer } from '../env/clock.js';
-import { payloadBytes } from '../mvcc/operations.js';
-import type { Operation, OperationResult, RequestId } from '../mvcc/operations.js';
-import type { PeerResponse } from '../rpc/peer-messages.js';
-import type { ShardMap } from '../placement/shard-map.js';
-import type { ShardDescriptor } from '../shard/descriptor.js';
-import type { KvExecutor } from '../shard/kv-executor.js';
-import type { Task } from '../shard/task.js';
+import { QuorateError } from '../../base/errors.js';
+import type { NodeId } from '../../base/ids.js';
+import type { Limits } from '../../base/limits.js';
+import type { Prng } from '../../base/prng.js';
+import type { Clock, Timer } from '../../env/clock.js';
+import { payloadBytes } from '../../mvcc/operations.js';
+import type { Operation, OperationResult, RequestId } from '../../mvcc/operations.js';
+import type { PeerResponse } from '../../rpc/peer-messages.js';
+import type { ShardMap } from '../../placement/shard-map.js';
+import type { ShardDescriptor } from '../../shard/descriptor.js';
+import type { KvExecutor } from '../../shard/kv-executor.js';
+import type { Task } from '../../shard/task.js';
 import { answerMsMax, endAtDeadline, retryDelayMs } from './retry.js';
 import type { ShardNodes } from './shard-nodes.js';
 

@@ -7,18 +7,18 @@
  * that the replica has when it is read. A timestamp that is chosen before could be as old as the replica was then, and
  * would be read when the replica can show that it is current again.
  */
-import { compareBytes } from '../base/bytes.js';
-import { QuorateError } from '../base/errors.js';
-import { placementShardId, timestampMax } from '../base/ids.js';
-import type { ShardId, Timestamp } from '../base/ids.js';
-import type { Limits } from '../base/limits.js';
-import type { Prng } from '../base/prng.js';
-import type { Clock } from '../env/clock.js';
-import type { ShardMap } from '../placement/shard-map.js';
-import type { ScanPage, ScanRecord, ScanRequest } from '../rpc/backend.js';
-import type { ShardDescriptor } from '../shard/descriptor.js';
-import type { KvExecutor } from '../shard/kv-executor.js';
-import type { TimestampSource } from '../shard/write-batches.js';
+import { compareBytes } from '../../base/bytes.js';
+import { QuorateError } from '../../base/errors.js';
+import { placementShardId, timestampMax } from '../../base/ids.js';
+import type { ShardId, Timestamp } from '../../base/ids.js';
+import type { Limits } from '../../base/limits.js';
+import type { Prng } from '../../base/prng.js';
+import type { Clock } from '../../env/clock.js';
+import type { ShardMap } from '../../placement/shard-map.js';
+import type { ScanPage, ScanRecord, ScanRequest } from '../../rpc/backend.js';
+import type { ShardDescriptor } from '../../shard/descriptor.js';
+import type { KvExecutor } from '../../shard/kv-executor.js';
+import type { TimestampSource } from '../../shard/write-batches.js';
 import { answerMsMax, endAtDeadline, retryDelayMs } from './retry.js';
 import type { ShardNodes } from './shard-nodes.js';
 

@@ -2,9 +2,9 @@
  * What the placement group has decided, as this node knows it: read anew from the node's replica of the group after
  * each change. A change that comes while one is being read is read right after.
  */
-import { emptyPlacementState, loadPlacementState } from '../placement/placement-state.js';
-import type { PlacementState } from '../placement/placement-state.js';
-import type { Replica } from '../shard/replica.js';
+import { emptyPlacementState, loadPlacementState } from '../../placement/placement-state.js';
+import type { PlacementState } from '../../placement/placement-state.js';
+import type { Replica } from '../../shard/replica.js';
 
 export class PlacementView {
   readonly #replica: Replica;

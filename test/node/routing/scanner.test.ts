@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { setImmediate } from 'node:timers/promises';
-import { emptyBytes, utf8 } from '../../src/base/bytes.js';
-import { QuorateError } from '../../src/base/errors.js';
-import { NodeId, ReplicaId, ShardId, Timestamp } from '../../src/base/ids.js';
-import { defaultLimits } from '../../src/base/limits.js';
-import { Prng } from '../../src/base/prng.js';
-import { Scanner } from '../../src/node/scanner.js';
-import { ShardMap } from '../../src/placement/shard-map.js';
-import type { ScanPage } from '../../src/rpc/backend.js';
-import type { PeerResponse } from '../../src/rpc/peer-messages.js';
-import type { ShardDescriptor } from '../../src/shard/descriptor.js';
+import { emptyBytes, utf8 } from '../../../src/base/bytes.js';
+import { QuorateError } from '../../../src/base/errors.js';
+import { NodeId, ReplicaId, ShardId, Timestamp } from '../../../src/base/ids.js';
+import { defaultLimits } from '../../../src/base/limits.js';
+import { Prng } from '../../../src/base/prng.js';
+import { Scanner } from '../../../src/node/routing/scanner.js';
+import { ShardMap } from '../../../src/placement/shard-map.js';
+import type { ScanPage } from '../../../src/rpc/backend.js';
+import type { PeerResponse } from '../../../src/rpc/peer-messages.js';
+import type { ShardDescriptor } from '../../../src/shard/descriptor.js';
 
 const shards: ShardDescriptor[] = [
   [emptyBytes, utf8('m')],

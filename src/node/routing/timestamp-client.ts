@@ -2,15 +2,15 @@
  * Timestamps for all shards of this node: what a turn asks for travels as one request to the placement leader, or is
  * served here when this node is it. While one request is under way, the next gathers; so there is never more than one.
  */
-import { assert } from '../base/assert.js';
-import { QuorateError } from '../base/errors.js';
-import { placementShardId, Timestamp } from '../base/ids.js';
-import type { NodeId } from '../base/ids.js';
-import type { Clock } from '../env/clock.js';
-import type { PlacementLeader } from '../placement/placement-leader.js';
-import { timestampsPerRequestMax } from '../rpc/peer-messages.js';
-import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
-import type { TimestampSource } from '../shard/write-batches.js';
+import { assert } from '../../base/assert.js';
+import { QuorateError } from '../../base/errors.js';
+import { placementShardId, Timestamp } from '../../base/ids.js';
+import type { NodeId } from '../../base/ids.js';
+import type { Clock } from '../../env/clock.js';
+import type { PlacementLeader } from '../../placement/placement-leader.js';
+import { timestampsPerRequestMax } from '../../rpc/peer-messages.js';
+import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
+import type { TimestampSource } from '../../shard/write-batches.js';
 
 export interface TimestampClientOptions {
   readonly clock: Clock;

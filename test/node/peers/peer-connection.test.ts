@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { utf8 } from '../../src/base/bytes.js';
-import { NodeId, ShardId, Timestamp } from '../../src/base/ids.js';
-import { defaultLimits } from '../../src/base/limits.js';
-import { defined } from '../../src/base/assert.js';
-import { defaultRaftTiming } from '../../src/node/options.js';
-import type { Operation } from '../../src/mvcc/operations.js';
-import type { PeerResponse } from '../../src/rpc/peer-messages.js';
+import { utf8 } from '../../../src/base/bytes.js';
+import { NodeId, ShardId, Timestamp } from '../../../src/base/ids.js';
+import { defaultLimits } from '../../../src/base/limits.js';
+import { defined } from '../../../src/base/assert.js';
+import { defaultRaftTiming } from '../../../src/node/options.js';
+import type { Operation } from '../../../src/mvcc/operations.js';
+import type { PeerResponse } from '../../../src/rpc/peer-messages.js';
 import { address, Bench, outcomeOf, status } from './peers-bench.js';
 
 describe('a connection', () => {

@@ -4,11 +4,11 @@
  * A node with a replica of the shard asks the leader that its replica knows. One without asks the shard's nodes in
  * turn; who does not lead names the leader, which is asked at once, and first from then on, until it fails.
  */
-import type { NodeId, ShardId } from '../base/ids.js';
-import type { Clock } from '../env/clock.js';
-import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
-import type { ShardDescriptor } from '../shard/descriptor.js';
-import type { KvExecutor } from '../shard/kv-executor.js';
+import type { NodeId, ShardId } from '../../base/ids.js';
+import type { Clock } from '../../env/clock.js';
+import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
+import type { ShardDescriptor } from '../../shard/descriptor.js';
+import type { KvExecutor } from '../../shard/kv-executor.js';
 
 export interface ShardNodesOptions {
   readonly nodeId: NodeId;

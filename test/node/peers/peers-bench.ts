@@ -1,20 +1,21 @@
 import { expect } from 'vitest';
-import type { QuorateError } from '../../src/base/errors.js';
-import { NodeId, ReplicaId, ShardId, Term } from '../../src/base/ids.js';
-import { defaultLimits } from '../../src/base/limits.js';
-import type { Limits } from '../../src/base/limits.js';
-import { Prng } from '../../src/base/prng.js';
-import type { Network } from '../../src/env/network.js';
-import { defaultRaftTiming } from '../../src/node/options.js';
-import { Peers } from '../../src/node/peers.js';
-import type { PeerHandler, PeersOptions } from '../../src/node/peers.js';
-import { runTurns } from '../../src/platform/turns.js';
-import type { PeerResponse, ShardMessage } from '../../src/rpc/peer-messages.js';
-import { MachineClock, SimClock } from '../../src/sim/clock.js';
-import { SimLog } from '../../src/sim/logger.js';
-import { SimNetwork } from '../../src/sim/network.js';
-import { SimProcess } from '../../src/sim/process.js';
-import { Scheduler } from '../../src/sim/scheduler.js';
+import type { QuorateError } from '../../../src/base/errors.js';
+import { NodeId, ReplicaId, ShardId, Term } from '../../../src/base/ids.js';
+import { defaultLimits } from '../../../src/base/limits.js';
+import type { Limits } from '../../../src/base/limits.js';
+import { Prng } from '../../../src/base/prng.js';
+import type { Network } from '../../../src/env/network.js';
+import { defaultRaftTiming } from '../../../src/node/options.js';
+import { Peers } from '../../../src/node/peers/peers.js';
+import type { PeerHandler } from '../../../src/node/peers/peer-handler.js';
+import type { PeersOptions } from '../../../src/node/peers/peers.js';
+import { runTurns } from '../../../src/platform/turns.js';
+import type { PeerResponse, ShardMessage } from '../../../src/rpc/peer-messages.js';
+import { MachineClock, SimClock } from '../../../src/sim/clock.js';
+import { SimLog } from '../../../src/sim/logger.js';
+import { SimNetwork } from '../../../src/sim/network.js';
+import { SimProcess } from '../../../src/sim/process.js';
+import { Scheduler } from '../../../src/sim/scheduler.js';
 
 export const address = (id: number): string => `node-${id}:7100`;
 export const status: PeerResponse = {

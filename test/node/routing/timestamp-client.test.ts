@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { defined } from '../../src/base/assert.js';
-import { QuorateError } from '../../src/base/errors.js';
-import { NodeId, Timestamp } from '../../src/base/ids.js';
-import { TimestampClient } from '../../src/node/timestamp-client.js';
-import type { TimestampClientOptions } from '../../src/node/timestamp-client.js';
-import { runTurns } from '../../src/platform/turns.js';
-import { type PeerResponse, timestampsPerRequestMax } from '../../src/rpc/peer-messages.js';
-import { MachineClock, SimClock } from '../../src/sim/clock.js';
-import { SimProcess } from '../../src/sim/process.js';
-import { Scheduler } from '../../src/sim/scheduler.js';
+import { defined } from '../../../src/base/assert.js';
+import { QuorateError } from '../../../src/base/errors.js';
+import { NodeId, Timestamp } from '../../../src/base/ids.js';
+import { TimestampClient } from '../../../src/node/routing/timestamp-client.js';
+import type { TimestampClientOptions } from '../../../src/node/routing/timestamp-client.js';
+import { runTurns } from '../../../src/platform/turns.js';
+import { type PeerResponse, timestampsPerRequestMax } from '../../../src/rpc/peer-messages.js';
+import { MachineClock, SimClock } from '../../../src/sim/clock.js';
+import { SimProcess } from '../../../src/sim/process.js';
+import { Scheduler } from '../../../src/sim/scheduler.js';
 
 type Issued = Extract<PeerResponse, { type: 'timestamps' }>;
 

@@ -1,17 +1,17 @@
 /** The dialled connection to one other node: hello, reconnects with backoff, open requests. */
-import { unreachable } from '../base/assert.js';
-import { QuorateError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
-import type { Limits } from '../base/limits.js';
-import type { Prng } from '../base/prng.js';
-import type { Clock } from '../env/clock.js';
-import type { Logger } from '../env/logger.js';
-import type { Connection, Network } from '../env/network.js';
-import { encodePeerFrame } from '../rpc/peer-codec.js';
-import type { Hello, PeerFrame, PeerRequest, PeerResponse, ShardMessage } from '../rpc/peer-messages.js';
+import { unreachable } from '../../base/assert.js';
+import { QuorateError } from '../../base/errors.js';
+import type { NodeId } from '../../base/ids.js';
+import type { Limits } from '../../base/limits.js';
+import type { Prng } from '../../base/prng.js';
+import type { Clock } from '../../env/clock.js';
+import type { Logger } from '../../env/logger.js';
+import type { Connection, Network } from '../../env/network.js';
+import { encodePeerFrame } from '../../rpc/peer-codec.js';
+import type { Hello, PeerFrame, PeerRequest, PeerResponse, ShardMessage } from '../../rpc/peer-messages.js';
 import { Liveness } from './liveness.js';
 import { OpenRequests } from './open-requests.js';
-import type { RaftTiming } from './options.js';
+import type { RaftTiming } from '../options.js';
 import { ProtocolError, readFrame } from './protocol-error.js';
 
 export interface PeerLinkOptions {

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { utf8 } from '../../src/base/bytes.js';
-import { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../../src/base/ids.js';
-import type { Connection } from '../../src/env/network.js';
-import { AssertionError, defined } from '../../src/base/assert.js';
-import type { PeerHandler, PeersOptions } from '../../src/node/peers.js';
-import { ProtocolError } from '../../src/node/protocol-error.js';
-import { encodePeerFrame } from '../../src/rpc/peer-codec.js';
-import type { Hello, ShardMessage } from '../../src/rpc/peer-messages.js';
+import { utf8 } from '../../../src/base/bytes.js';
+import { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../../../src/base/ids.js';
+import type { Connection } from '../../../src/env/network.js';
+import { AssertionError, defined } from '../../../src/base/assert.js';
+import type { PeerHandler } from '../../../src/node/peers/peer-handler.js';
+import type { PeersOptions } from '../../../src/node/peers/peers.js';
+import { ProtocolError } from '../../../src/node/peers/protocol-error.js';
+import { encodePeerFrame } from '../../../src/rpc/peer-codec.js';
+import type { Hello, ShardMessage } from '../../../src/rpc/peer-messages.js';
 import { address, Bench, message, outcomeOf, status } from './peers-bench.js';
 
 describe('peers', () => {

@@ -1,6 +1,6 @@
-import { DecodeError } from '../base/coding.js';
-import { decodePeerFrame } from '../rpc/peer-codec.js';
-import type { PeerFrame } from '../rpc/peer-messages.js';
+import { DecodeError } from '../../base/coding.js';
+import { decodePeerFrame } from '../../rpc/peer-codec.js';
+import type { PeerFrame } from '../../rpc/peer-messages.js';
 
 /**
  * The other side of a peer connection broke the protocol: the connection is closed, and nothing else is wrong here.

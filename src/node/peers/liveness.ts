@@ -1,5 +1,5 @@
-import type { Connection } from '../env/network.js';
-import type { RaftTiming } from './options.js';
+import type { Connection } from '../../env/network.js';
+import type { RaftTiming } from '../options.js';
 
 /**
  * Whether the other side of a connection is still there. TCP by itself finds a cut line only when it gives up sending,
