@@ -180,7 +180,8 @@ export class Node implements KvBackend, AdminBackend {
       return node;
     } catch (error) {
       await (node?.close() ?? host.close());
-      throw error;
+      // A node that fails while it starts closes what its start still uses.
+      throw node?.#failure ?? error;
     }
   }
 
@@ -301,7 +302,10 @@ export class Node implements KvBackend, AdminBackend {
     }
   }
 
-  /** Ends the node. What is on disk stays as after a crash: everything acknowledged is there. */
+  /**
+   * Ends the node. What is on disk stays as after a crash: everything acknowledged is there. Never rejects: what goes
+   * wrong on the way, as on a disk that fails, is what {@link stopped} gives, if nothing did before.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -312,8 +316,14 @@ export class Node implements KvBackend, AdminBackend {
     this.#assigned.close();
     this.#router.close();
     this.#scanner.close();
-    await this.#peers.close();
-    await this.host.close();
+    try {
+      await this.#peers.close();
+      await this.host.close();
+    } catch (thrown) {
+      const error = QuorateError.from(thrown);
+      this.#env.logger.error('the node did not end in good order', { error: error.message });
+      this.#failure ??= error;
+    }
     this.#stopped.resolve(this.#failure);
   }
 }
