@@ -180,8 +180,8 @@ export class Node implements KvBackend, AdminBackend {
       return node;
     } catch (error) {
       await (node?.close() ?? host.close());
-      // A node that fails while it starts closes what its start still uses.
-      throw node?.#failure ?? error;
+      // A node that fails while it starts closes what its start still uses: what failed first is the reason.
+      throw (await node?.stopped) ?? error;
     }
   }
 
