@@ -15,7 +15,7 @@ import type { Disk } from '../env/disk.js';
 import type { Logger } from '../env/logger.js';
 import { reviveJobError, TreeClosedError } from './background-errors.js';
 import { compactJobType, type CompactInput, type CompactOutput } from './compaction/compact-job.js';
-import { pickCompaction } from './compaction/picker.js';
+import { pickCompaction, type CompactionDecision } from './compaction/picker.js';
 import { editOfMerge, editOfMove, planMerge, type CompactDecision } from './compaction/plan-compaction.js';
 import { flushJobType, type FlushInput } from './memtable/flush-job.js';
 import type { Memtable } from './memtable/memtable.js';
@@ -85,6 +85,8 @@ export class Maintenance {
 
   #failure: Error | undefined;
   #safePoint: Timestamp = timestamp(0);
+  /** Of the read counters, when that was last looked at. */
+  #tablesSkippedThrough = 0;
   /** The work under way; undefined when there is none. */
   #flushing: Promise<void> | undefined;
   #compacting: Promise<void> | undefined;
@@ -162,15 +164,26 @@ export class Maintenance {
         this.wake();
       });
     }
-    if (
-      this.#compacting === undefined &&
-      pickCompaction(this.#versions.current.levels, this.#options).type !== 'nothing'
-    ) {
+    if (this.#compacting === undefined && this.#pick().type !== 'nothing') {
       this.#compacting = this.#guard(this.#compactAll()).then(() => {
         this.#compacting = undefined;
         this.wake();
       });
     }
+  }
+
+  /** Reads have ended: wakes, if another table was passed over too often. */
+  wakeIfSkipped(): void {
+    const { tablesSkippedThrough } = this.#versions.readCounters;
+    if (tablesSkippedThrough === this.#tablesSkippedThrough) return;
+    this.#tablesSkippedThrough = tablesSkippedThrough;
+    this.wake();
+  }
+
+  #pick(): CompactionDecision {
+    const version = this.#versions.current;
+    const skipped = { numbers: version.tablesSkippedThrough(), safePoint: this.#safePoint };
+    return pickCompaction(version.levels, this.#options, skipped);
   }
 
   /** Never rejects: turns the failure of work into the failure of the tree. */
@@ -293,8 +306,7 @@ export class Maintenance {
   async #compactAll(): Promise<void> {
     for (;;) {
       this.#closing.signal.throwIfAborted();
-      const { levels } = this.#versions.current;
-      const decision = pickCompaction(levels, this.#options);
+      const decision = this.#pick();
       switch (decision.type) {
         case 'nothing':
           return;
@@ -342,7 +354,7 @@ export class Maintenance {
     });
     const input: CompactInput = {
       ...plan,
-      ...tableOptions(this.#options, decision.level + 1),
+      ...tableOptions(this.#options, decision.outputLevel),
       directory: this.#versions.directory,
       firstOutputNumber: this.#versions.takeFileNumbers(plan.outputsMax),
       safePoint: this.#safePoint,

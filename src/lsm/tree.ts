@@ -223,7 +223,11 @@ export class Tree {
     const version = this.#versions.current;
     const sources = [...this.#memtables.iterators(bounds, reverse), ...version.iterators(bounds, reverse)];
     version.retain();
-    return { entries: new MergingIterator(sources, reverse), release: () => version.release() };
+    const release = (): void => {
+      version.release();
+      this.#maintenance.wakeIfSkipped();
+    };
+    return { entries: new MergingIterator(sources, reverse), release };
   }
 
   /** Of the last batch that was written. */

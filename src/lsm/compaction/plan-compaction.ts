@@ -29,14 +29,14 @@ export function planMerge(
     readonly sstableBytesTarget: number;
   },
 ): MergePlan {
-  const { level, upper, lower } = decision;
+  const { level, outputLevel, upper, lower } = decision;
   const inputs = [...upper, ...lower];
   const range = rangeOf(inputs);
   const overlapsMerge = levels.map((tables) =>
     tables.filter((table) => overlaps(table, range) && !inputs.includes(table)),
   );
-  const isBottom = overlapsMerge.slice(level + 2).every((tables) => tables.length === 0);
-  const above = overlapsMerge.slice(0, level + 1).flat();
+  const isBottom = overlapsMerge.slice(outputLevel + 1).every((tables) => tables.length === 0);
+  const above = overlapsMerge.slice(0, outputLevel + 1).flat();
   const versionAbove = Math.min(options.memtableVersionMin, ...above.map((table) => table.smallestVersion));
   return {
     runs: [...(level === 0 ? upper.map((table) => [table]) : [upper]), lower].filter((run) => run.length > 0),
@@ -46,19 +46,19 @@ export function planMerge(
   };
 }
 
-export function editOfMerge({ level, upper, lower }: CompactDecision, output: CompactOutput): VersionEdit {
+export function editOfMerge({ level, outputLevel, upper, lower }: CompactDecision, output: CompactOutput): VersionEdit {
   return {
     removed: [
       ...upper.map(({ number }) => ({ level, number })),
-      ...lower.map(({ number }) => ({ level: level + 1, number })),
+      ...lower.map(({ number }) => ({ level: outputLevel, number })),
     ],
-    added: output.tables.map((table) => ({ level: level + 1, table })),
+    added: output.tables.map((table) => ({ level: outputLevel, table })),
   };
 }
 
-export function editOfMove({ level, tables }: Extract<CompactionDecision, { type: 'move' }>): VersionEdit {
+export function editOfMove({ level, outputLevel, tables }: Extract<CompactionDecision, { type: 'move' }>): VersionEdit {
   return {
     removed: tables.map(({ number }) => ({ level, number })),
-    added: tables.map((table) => ({ level: level + 1, table })),
+    added: tables.map((table) => ({ level: outputLevel, table })),
   };
 }

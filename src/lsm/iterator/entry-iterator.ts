@@ -25,4 +25,6 @@ export interface EntryIterator {
   start(): Pending;
   /** Goes to the next one. Only while `valid`. */
   advance(): Pending;
+  /** The entry gave nothing to a reader: its table counts that, for the picker of compactions. Only while `valid`. */
+  noteSkipped(): void;
 }

@@ -56,6 +56,10 @@ export class LevelIterator implements EntryIterator {
     return pending === undefined ? this.#settle() : pending.then(this.#settle);
   }
 
+  noteSkipped(): void {
+    this.#entry.noteSkipped();
+  }
+
   /** Goes on to the next table that has an entry, unless the current one has. */
   readonly #settle = (): Pending => {
     if (this.valid || this.#next < 0 || this.#next >= this.#tables.length) return undefined;

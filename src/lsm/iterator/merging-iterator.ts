@@ -75,6 +75,10 @@ export class MergingIterator implements EntryIterator {
     return undefined;
   }
 
+  noteSkipped(): void {
+    this.#top.noteSkipped();
+  }
+
   readonly #playAll = (): void => {
     this.#losers.fill(nobody);
     for (let source = 0; source < this.#sources.length; source++) this.#play(source);

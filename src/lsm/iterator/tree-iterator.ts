@@ -88,9 +88,12 @@ export class ForwardTreeIterator extends TreeIterator {
   protected override find(): MaybePromise<TreeRecord | undefined> {
     const entries = this.entries;
     while (entries.valid) {
-      if (entries.version <= this.at && !this.#isDecided(entries.key)) {
-        this.#decidedKey = entries.key;
-        if (entries.kind === 'put') return { key: entries.key, version: entries.version, value: entries.value };
+      if (entries.version <= this.at) {
+        if (!this.#isDecided(entries.key)) {
+          this.#decidedKey = entries.key;
+          if (entries.kind === 'put') return { key: entries.key, version: entries.version, value: entries.value };
+        }
+        entries.noteSkipped();
       }
       const pending = entries.advance();
       if (pending !== undefined) return pending.then(this.resume);
@@ -119,6 +122,8 @@ export class ReverseTreeIterator extends TreeIterator {
       }
       if (!entries.valid) return undefined;
       if (entries.version <= this.at) {
+        // A newer version stands for the one that it replaces: they are mostly in one table.
+        if (entries.kind === 'delete' || this.#candidate !== undefined) entries.noteSkipped();
         this.#candidate = { key: entries.key, version: entries.version, kind: entries.kind, value: entries.value };
       }
       const pending = entries.advance();

@@ -59,6 +59,9 @@ export class MemtableIterator implements EntryIterator {
     this.#settle(this.#step(isMoved ? index.placeOf(this.#reference) : this.#place));
   }
 
+  /** Not counted: a memtable is bounded, and lives for a short time. */
+  noteSkipped(): void {}
+
   #step(place: number): number {
     const { index } = this.#memtable;
     return this.#reverse ? index.before(place) : index.after(place);

@@ -86,6 +86,10 @@ export class SstableIterator implements EntryIterator {
     return undefined;
   }
 
+  noteSkipped(): void {
+    this.#table.noteSkipped();
+  }
+
   get #offset(): number {
     return this.#handle?.offset ?? 0;
   }

@@ -37,6 +37,7 @@ export class SstableReader {
   #readingFooter: Promise<Footer> | undefined;
   #footer: Footer | undefined;
   #closed = false;
+  #skippedEntries = 0;
 
   constructor(path: string, metadata: TableMetadata, { disk, cache, openFiles, counters }: SstableResources) {
     this.path = path;
@@ -157,6 +158,20 @@ export class SstableReader {
 
   async #readEntry(handle: BlockHandle, key: Uint8Array, at: number): Promise<Found | undefined> {
     return this.#findEntry(handle, await this.readBlock(handle, true), key, at);
+  }
+
+  /** An iterator passed over one of the entries, which gave nothing to its reader. */
+  noteSkipped(): void {
+    this.#counters.entriesSkipped++;
+    if (++this.#skippedEntries % this.metadata.entries === 0) this.#counters.tablesSkippedThrough++;
+  }
+
+  /**
+   * Whether as many entries were passed over as there are. Reads have then spent on it about what a merge of the table
+   * costs, so that merges for their sake stay in proportion, also where they turn out to be in vain.
+   */
+  get isSkippedThrough(): boolean {
+    return this.#skippedEntries >= this.metadata.entries;
   }
 
   #passedInVain(): undefined {

@@ -12,10 +12,22 @@ export interface ReadCounters {
   /** Blocks that were read from disk, and their bytes there. */
   blocksRead: number;
   blockBytesRead: number;
+  /** Tombstones and replaced versions in tables that iterators had to pass over. */
+  entriesSkipped: number;
+  /** How often so many of them were in one table as it has entries. */
+  tablesSkippedThrough: number;
 }
 
 export function newReadCounters(): ReadCounters {
-  return { filterChecks: 0, filterRejections: 0, filterPassesInVain: 0, blocksRead: 0, blockBytesRead: 0 };
+  return {
+    filterChecks: 0,
+    filterRejections: 0,
+    filterPassesInVain: 0,
+    blocksRead: 0,
+    blockBytesRead: 0,
+    entriesSkipped: 0,
+    tablesSkippedThrough: 0,
+  };
 }
 
 /** What a reader of one table shares with others. */

@@ -46,6 +46,13 @@ export class LsmVersion {
     }
   }
 
+  /** Numbers of the tables that iterators had to pass over too often; see SstableReader. */
+  tablesSkippedThrough(): ReadonlySet<number> {
+    const numbers = new Set<number>();
+    for (const { reader } of this.tables()) if (reader.isSkippedThrough) numbers.add(reader.metadata.number);
+    return numbers;
+  }
+
   retain(): void {
     assert(this.#references > 0, 'a version that was given up cannot be retained');
     this.#references++;

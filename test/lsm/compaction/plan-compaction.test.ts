@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { pickCompaction } from '../../../src/lsm/compaction/picker.js';
+import { noneSkipped, pickCompaction } from '../../../src/lsm/compaction/picker.js';
 import { planMerge } from '../../../src/lsm/compaction/plan-compaction.js';
 import { defined } from '../../../src/base/assert.js';
 import { levels, table } from '../tables.js';
@@ -8,7 +8,7 @@ const pickerOptions = { level0TablesCompact: 2, levelBytesBase: 100, levelBytesM
 
 function plan(lines: string[], options: { safePoint?: number; memtableVersionMin?: number; target?: number } = {}) {
   const shape = levels(...lines);
-  const decision = pickCompaction(shape, pickerOptions);
+  const decision = pickCompaction(shape, pickerOptions, noneSkipped);
   if (decision.type !== 'compact') throw new Error(`the picker said ${decision.type}`);
   const merge = planMerge(shape, decision, {
     safePoint: options.safePoint ?? 50,
@@ -39,7 +39,7 @@ describe('planMerge', () => {
   it('asks for numbers enough', () => {
     const inputs = ['5:a-z*95', '4:a-z*4'].map(table);
     const shape = levels('5:a-z*95 4:a-z*4');
-    const decision = pickCompaction(shape, pickerOptions);
+    const decision = pickCompaction(shape, pickerOptions, noneSkipped);
     expect(decision).toMatchObject({ type: 'compact', level: 0, upper: inputs, lower: [] });
     expect(plan(['5:a-z*95 4:a-z*4'], { target: 10 }).outputsMax).toBe(21);
     expect(defined(plan(['5:a-z*95 4:a-z*4'], { target: 1000 }).outputsMax, 'a number')).toBe(3);

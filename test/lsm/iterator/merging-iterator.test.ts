@@ -18,6 +18,7 @@ class ListIterator implements EntryIterator {
   readonly #random: Prng;
   #at = -1;
   readonly kind: Kind = 'put';
+  noteSkipped(): void {}
 
   constructor(entries: readonly SourceEntry[], random: Prng) {
     this.#entries = entries;
