@@ -36,6 +36,11 @@ export interface DiskFile {
    * end of the file.
    */
   read(target: Uint8Array, offset: number): Promise<number>;
+  /**
+   * As {@link read}, before it returns, where the operating system is likely to have the bytes in memory; undefined, with
+   * `target` as it was, where nobody may wait for them now: then `read` has to be taken. Throws what `read` rejects with.
+   */
+  readNow(target: Uint8Array, offset: number): number | undefined;
   /** Writes all of `bytes` at `offset`; the caller leaves them unchanged until this resolves. */
   write(bytes: Uint8Array, offset: number): Promise<void>;
   /** Resolves when all that was written before is durable. After a rejection nothing written may be relied on. */

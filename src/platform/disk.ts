@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { dirname } from 'node:path';
 import { assert } from '../base/assert.js';
 import { DiskError, type Disk, type DiskErrorCode, type DiskFile } from '../env/disk.js';
+import { PromptReads } from './prompt-reads.js';
 
 const codes: Readonly<Record<string, DiskErrorCode>> = {
   ENOENT: 'notFound',
@@ -23,9 +24,13 @@ function call<T = void>(path: string, operation: string, begin: (done: Done<T>) 
   return new Promise((resolve, reject) => {
     begin((error, value) => {
       if (error === null) resolve(value as T);
-      else reject(new DiskError(codes[error.code ?? ''] ?? 'io', path, operation, error));
+      else reject(diskError(error, path, operation));
     });
   });
+}
+
+function diskError(error: NodeJS.ErrnoException, path: string, operation: string): DiskError {
+  return new DiskError(codes[error.code ?? ''] ?? 'io', path, operation, error);
 }
 
 /**
@@ -44,9 +49,14 @@ async function makeOneDirectory(path: string): Promise<void> {
 
 /** The file system of this machine. */
 export class NodeDisk implements Disk {
+  readonly #promptReads = new PromptReads({
+    nowMs: () => performance.now(),
+    endOfTurn: (callback) => void setImmediate(callback),
+  });
+
   async open(path: string, mode: 'read' | 'create' | 'readWrite'): Promise<DiskFile> {
     const fd = await call<number>(path, 'open', (done) => fs.open(path, flags[mode], done));
-    return new NodeDiskFile(path, fd, mode !== 'read');
+    return new NodeDiskFile({ path, fd, isWritable: mode !== 'read', promptReads: this.#promptReads });
   }
 
   async list(path: string): Promise<string[]> {
@@ -101,6 +111,14 @@ export class NodeDisk implements Disk {
   }
 }
 
+interface OpenFile {
+  readonly path: string;
+  readonly fd: number;
+  readonly isWritable: boolean;
+  /** Of the whole disk. */
+  readonly promptReads: PromptReads;
+}
+
 /**
  * An open file. Operations run side by side on the thread pool; the descriptor is closed only when none is left,
  * because its number may then mean another file.
@@ -109,14 +127,16 @@ class NodeDiskFile implements DiskFile {
   readonly path: string;
   readonly #fd: number;
   readonly #isWritable: boolean;
+  readonly #promptReads: PromptReads;
   #isClosed = false;
   #running = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(path: string, fd: number, isWritable: boolean) {
+  constructor({ path, fd, isWritable, promptReads }: OpenFile) {
     this.path = path;
     this.#fd = fd;
     this.#isWritable = isWritable;
+    this.#promptReads = promptReads;
   }
 
   async size(): Promise<number> {
@@ -134,6 +154,26 @@ class NodeDiskFile implements DiskFile {
       );
       if (count === 0) break;
       filled += count;
+    }
+    return filled;
+  }
+
+  readNow(target: Uint8Array, offset: number): number | undefined {
+    assert(offset >= 0, `the offset must not be negative, got ${offset}`);
+    if (this.#isClosed) throw new DiskError('closed', this.path, 'read');
+    return this.#promptReads.run(() => this.#readSync(target, offset));
+  }
+
+  #readSync(target: Uint8Array, offset: number): number {
+    let filled = 0;
+    try {
+      while (filled < target.length) {
+        const count = fs.readSync(this.#fd, target, filled, target.length - filled, offset + filled);
+        if (count === 0) break;
+        filled += count;
+      }
+    } catch (error) {
+      throw diskError(error as NodeJS.ErrnoException, this.path, 'read');
     }
     return filled;
   }

@@ -70,6 +70,7 @@ export class SimDisk extends TreeDisk {
   slowness = 1;
   protected override readonly tree: DiskTree;
   readonly #random: Prng;
+  readonly #pageCache: Prng;
   readonly #latency: DiskLatency;
   #operationCount = 0;
   #refusedForSpace = 0;
@@ -84,6 +85,7 @@ export class SimDisk extends TreeDisk {
     super();
     this.tree = tree;
     this.#random = options.random;
+    this.#pageCache = options.random.split('page cache');
     this.#latency = options.latency ?? defaultLatency;
   }
 
@@ -127,6 +129,12 @@ export class SimDisk extends TreeDisk {
     await new Promise<void>((resolve) => this.whenNotStalled(resolve));
     if (generation !== this.#generation) throw new DiskError('crashed', path, operation);
     return happen();
+  }
+
+  /** Every second time, as if the page cache had half of all bytes; never while the disk is stalled. */
+  override performNow<T>(operation: DiskOperation, path: string, effect: DiskEffect<T>): T | undefined {
+    if (this.#stalled !== undefined || this.#pageCache.chance(0.5)) return undefined;
+    return this.begin(operation, path, effect)();
   }
 
   /** For mounted disks: counts an operation; the result makes it happen, or fail. */

@@ -8,6 +8,7 @@ interface MachineDisk {
   readonly generation: number;
   readonly freeBytes: number;
   begin<T>(operation: DiskOperation, path: string, effect: DiskEffect<T>): () => T;
+  performNow<T>(operation: DiskOperation, path: string, effect: DiskEffect<T>): T | undefined;
   whenNotStalled(callback: () => void): void;
 }
 
@@ -38,6 +39,11 @@ export class MountedDisk extends TreeDisk {
 
   override get freeBytes(): number {
     return this.#mount.disk.freeBytes;
+  }
+
+  override performNow<T>(operation: DiskOperation, path: string, effect: DiskEffect<T>): T | undefined {
+    const { disk, process } = this.#mount;
+    return process.state === 'dead' ? undefined : disk.performNow(operation, path, effect);
   }
 
   override perform<T>(operation: DiskOperation, path: string, effect: DiskEffect<T>): Promise<T> {

@@ -39,6 +39,8 @@ export abstract class TreeDisk implements Disk {
   /** Bytes that the files may still grow by. */
   abstract readonly freeBytes: number;
   abstract perform<T>(operation: DiskOperation, path: string, effect: DiskEffect<T>): Promise<T>;
+  /** As {@link perform}, before it returns; undefined where that would have to wait. */
+  abstract performNow<T>(operation: DiskOperation, path: string, effect: DiskEffect<T>): T | undefined;
 
   open(path: string, mode: 'read' | 'create' | 'readWrite'): Promise<DiskFile> {
     return this.perform('open', path, {
@@ -108,8 +110,16 @@ class TreeFile implements DiskFile {
   }
 
   read(target: Uint8Array, offset: number): Promise<number> {
+    return this.#disk.perform('read', this.path, this.#reading(target, offset));
+  }
+
+  readNow(target: Uint8Array, offset: number): number | undefined {
+    return this.#disk.performNow('read', this.path, this.#reading(target, offset));
+  }
+
+  #reading(target: Uint8Array, offset: number): DiskEffect<number> {
     assert(offset >= 0, `the offset must not be negative, got ${offset}`);
-    return this.#perform('read', {
+    return this.#whileOpen('read', {
       run: () => {
         const bytes = this.#state.content.subarray(offset, offset + target.length);
         target.set(bytes);
@@ -164,14 +174,18 @@ class TreeFile implements DiskFile {
   }
 
   #perform<T>(operation: DiskOperation, effect: DiskEffect<T>): Promise<T> {
-    return this.#disk.perform(operation, this.path, {
+    return this.#disk.perform(operation, this.path, this.#whileOpen(operation, effect));
+  }
+
+  #whileOpen<T>(operation: DiskOperation, effect: DiskEffect<T>): DiskEffect<T> {
+    return {
       ...effect,
       run: () => {
         if (this.#generation !== this.#disk.generation) throw new DiskError('crashed', this.path, operation);
         if (this.#isClosed) throw new DiskError('closed', this.path, operation);
         return effect.run();
       },
-    });
+    };
   }
 
   #assertWritable(operation: DiskOperation): void {

@@ -84,6 +84,22 @@ describe('faults', () => {
     await expect(put(disk, '/b', 'b', true)).rejects.toMatchObject({ name: 'DiskError', code: 'io', path: '/b' });
   });
 
+  test('reads at once fail as others do, and wait where the disk is stalled', async () => {
+    const disk = newDisk();
+    await put(disk, '/a', 'a', true);
+    const file = await disk.open('/a', 'read');
+    const tries = (): unknown[] => Array.from({ length: 50 }, () => file.readNow(new Uint8Array(1), 0));
+    expect(new Set(tries())).toEqual(new Set([undefined, 1]));
+    disk.stall();
+    expect(new Set(tries())).toEqual(new Set([undefined]));
+    disk.unstall();
+    disk.fault = (operation) => (operation === 'read' ? 'io' : undefined);
+    expect(tries).toThrow(expect.objectContaining({ name: 'DiskError', code: 'io' }));
+    disk.fault = undefined;
+    disk.crashAtOperation = disk.operationCount + 1;
+    expect(tries).toThrow(expect.objectContaining({ name: 'DiskError', code: 'crashed' }));
+  });
+
   test('what a failed sync was to save is gone after a power loss, though a later sync succeeds', async () => {
     const disk = newDisk();
     const file = await disk.open('/a', 'create');

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { concatBytes, fromUtf8, utf8 } from '../../src/base/bytes.js';
 import { Prng } from '../../src/base/prng.js';
-import { readWholeFile, replaceFile, type Disk } from '../../src/env/disk.js';
+import { readWholeFile, replaceFile, type Disk, type DiskFile } from '../../src/env/disk.js';
 import { NodeDisk } from '../../src/platform/disk.js';
 import { runTurns } from '../../src/platform/turns.js';
 import { SimDisk } from '../../src/sim/disk.js';
@@ -71,6 +71,26 @@ describe.each(Object.keys(places))('%s', (name) => {
 
   const fails = (promise: Promise<unknown>, code: string): Promise<void> =>
     expect(promise).rejects.toMatchObject({ name: 'DiskError', code });
+
+  /** Until the disk has the bytes at hand. */
+  const readNow = (file: DiskFile, target: Uint8Array, offset: number): number => {
+    for (let tries = 0; tries < 1e6; tries++) {
+      const count = file.readNow(target, offset);
+      if (count !== undefined) return count;
+    }
+    throw new Error('the disk never reads at once');
+  };
+
+  check('reads at once what it reads otherwise', async (disk, root) => {
+    await put(disk, `${root}/a`, 'hello world');
+    const file = await disk.open(`${root}/a`, 'read');
+    const target = new Uint8Array(8);
+    expect(readNow(file, target, 6)).toBe(5);
+    expect(fromUtf8(target.subarray(0, 5))).toBe('world');
+    expect(readNow(file, target, 11)).toBe(0);
+    await file.close();
+    expect(() => readNow(file, target, 0)).toThrow(expect.objectContaining({ name: 'DiskError', code: 'closed' }));
+  });
 
   check('reads what was written, at any offset, with zeros in gaps', async (disk, root) => {
     const file = await disk.open(`${root}/a`, 'create');

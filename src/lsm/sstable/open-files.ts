@@ -54,6 +54,8 @@ export class FileSlot {
   readonly #open: () => Promise<DiskFile>;
   readonly #events: SlotEvents;
   #file: Promise<DiskFile> | undefined;
+  /** What `#file` has resolved to. */
+  #opened: DiskFile | undefined;
   #users = 0;
 
   constructor(open: () => Promise<DiskFile>, events: SlotEvents) {
@@ -65,6 +67,12 @@ export class FileSlot {
     return this.#users > 0;
   }
 
+  /** The file, for this turn only; undefined when it is not open. */
+  useNow(): DiskFile | undefined {
+    if (this.#opened !== undefined) this.#events.onUse(this);
+    return this.#opened;
+  }
+
   /** Runs `body` with the file, which stays open until it is done. Rejects with what opening rejects with. */
   async use<T>(body: (file: DiskFile) => Promise<T>): Promise<T> {
     this.#users++;
@@ -72,7 +80,9 @@ export class FileSlot {
     try {
       const file = (this.#file ??= this.#open());
       file.catch(() => this.#forget(file));
-      return await body(await file);
+      const opened = await file;
+      if (this.#file === file) this.#opened = opened;
+      return await body(opened);
     } finally {
       this.#users--;
       if (this.#users === 0) this.#events.onIdle();
@@ -82,6 +92,7 @@ export class FileSlot {
   #forget(file: Promise<DiskFile>): void {
     if (this.#file !== file) return;
     this.#file = undefined;
+    this.#opened = undefined;
     this.#events.onClosed(this);
   }
 

@@ -70,7 +70,11 @@ export class SstableReader {
       const encoded = await this.#file.use(async (file) => {
         const size = await file.size();
         if (size !== bytes) throw this.corruption(Math.min(size, bytes), `it has ${size} bytes, not ${bytes}`);
-        return this.#read(file, offset, footerBytes);
+        if (offset < 0) throw this.corruption(0, `it has ${bytes} bytes, fewer than a footer`);
+        const stored = new Uint8Array(footerBytes);
+        const got = await file.read(stored, offset);
+        if (got !== footerBytes) throw this.corruption(offset + got, `it ends after ${got} of ${footerBytes} bytes`);
+        return stored;
       });
       return (this.#footer = this.decode(offset, () => decodeFooter(encoded, this.metadata.fingerprint)));
     } catch (error) {
@@ -79,29 +83,46 @@ export class SstableReader {
     }
   }
 
-  async #read(file: DiskFile, offset: number, length: number): Promise<Uint8Array> {
-    if (offset < 0 || offset + length > this.metadata.bytes) throw this.corruption(0, 'a block outside of the file');
-    const bytes = new Uint8Array(length);
-    const got = await file.read(bytes, offset);
-    if (got !== length) throw this.corruption(offset + got, `it ends after ${got} of ${length} bytes`);
-    return bytes;
+  /** The contents of a block; there already when it is cached, or the disk may be read at once. */
+  block(handle: BlockHandle): MaybePromise<Uint8Array> {
+    return this.#cache.get(handle.offset) ?? this.#readBlockNow(handle) ?? this.readBlock(handle, true);
   }
 
-  /** The contents of a block; there already when it is cached. */
-  block(handle: BlockHandle): MaybePromise<Uint8Array> {
-    return this.#cache.get(handle.offset) ?? this.readBlock(handle, true);
+  /** Undefined where the file is not open, or must be waited for. What fails is a promise, as if it had been. */
+  #readBlockNow(handle: BlockHandle): MaybePromise<Uint8Array> | undefined {
+    const file = this.#file.useNow();
+    if (file === undefined) return undefined;
+    try {
+      const stored = new Uint8Array(this.#lengthOf(handle));
+      const got = file.readNow(stored, handle.offset);
+      return got === undefined ? undefined : this.#checkedBlock(handle, stored, got, true);
+    } catch (error) {
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it was thrown
+      return Promise.reject(error);
+    }
   }
 
   /** The contents of a block, from the file. */
   async readBlock(handle: BlockHandle, keep: boolean): Promise<Uint8Array> {
-    const stored = await this.#file.use((file) => this.#read(file, handle.offset, handle.length));
+    const stored = new Uint8Array(this.#lengthOf(handle));
+    const got = await this.#file.use((file) => file.read(stored, handle.offset));
+    return this.#checkedBlock(handle, stored, got, keep);
+  }
+
+  /** Of a block that ends within the file. */
+  #lengthOf({ offset, length }: BlockHandle): number {
+    if (offset + length > this.metadata.bytes) throw this.corruption(0, 'a block outside of the file');
+    return length;
+  }
+
+  /** @param got how many of the stored bytes could be read */
+  #checkedBlock({ offset, checksum }: BlockHandle, stored: Uint8Array, got: number, keep: boolean): Uint8Array {
+    if (got !== stored.length) throw this.corruption(offset + got, `it ends after ${got} of ${stored.length} bytes`);
     this.#counters.blocksRead++;
     this.#counters.blockBytesRead += stored.length;
-    if (maskedCrc32(stored) !== handle.checksum) {
-      throw this.corruption(handle.offset, 'a block does not match its checksum');
-    }
-    const contents = this.decode(handle.offset, () => decompressBlock(stored));
-    if (keep && !this.#closed) this.#cache.insert(handle.offset, contents);
+    if (maskedCrc32(stored) !== checksum) throw this.corruption(offset, 'a block does not match its checksum');
+    const contents = this.decode(offset, () => decompressBlock(stored));
+    if (keep && !this.#closed) this.#cache.insert(offset, contents);
     return contents;
   }
 
@@ -117,23 +138,14 @@ export class SstableReader {
   }
 
   /**
-   * The newest version of `key` at or below `at`. At once when what is needed is in memory.
+   * The newest version of `key` at or below `at`. At once when what is needed is in memory, or may be read at once.
    * @param hash bloomHash of `key`
    */
   get(key: Uint8Array, hash: number, at: number): MaybePromise<Found | undefined> {
     if (this.metadata.trimmed && !this.#has(key)) return undefined;
     const footer = this.#footer;
-    if (footer === undefined) return this.#getReading(key, hash, at);
-    const filter = this.#cache.get(footer.filter.offset);
-    if (filter === undefined) return this.#getReading(key, hash, at);
-    if (!this.#filterPasses(footer, filter, hash)) return undefined;
-    const index = this.#cache.get(footer.index.offset);
-    if (index === undefined) return this.#getPassed(footer, key, at);
-    const handle = this.#findHandle(footer, index, key, at);
-    if (handle === undefined) return this.#passedInVain();
-    const block = this.#cache.get(handle.offset);
-    if (block === undefined) return this.#readEntry(handle, key, at);
-    return this.#findEntry(handle, block, key, at);
+    if (footer === undefined) return this.footer().then((read) => this.#getFromFilter(read, key, hash, at));
+    return this.#getFromFilter(footer, key, hash, at);
   }
 
   /** Whether the tree has this part of the table. */
@@ -142,22 +154,31 @@ export class SstableReader {
     return compareBytes(smallestKey, key) <= 0 && compareBytes(key, largestKey) <= 0;
   }
 
-  /** The same steps, waiting where something must be read. */
-  async #getReading(key: Uint8Array, hash: number, at: number): Promise<Found | undefined> {
-    const footer = await this.footer();
-    if (!this.#filterPasses(footer, await this.block(footer.filter), hash)) return undefined;
-    return this.#getPassed(footer, key, at);
+  #getFromFilter(footer: Footer, key: Uint8Array, hash: number, at: number): MaybePromise<Found | undefined> {
+    const filter = this.block(footer.filter);
+    if (filter instanceof Promise) return filter.then((read) => this.#getFiltered(footer, read, key, hash, at));
+    return this.#getFiltered(footer, filter, key, hash, at);
   }
 
-  /** The rest of them, once the filter has let the key pass. */
-  async #getPassed(footer: Footer, key: Uint8Array, at: number): Promise<Found | undefined> {
-    const handle = this.#findHandle(footer, await this.block(footer.index), key, at);
+  #getFiltered(
+    footer: Footer,
+    filter: Uint8Array,
+    key: Uint8Array,
+    hash: number,
+    at: number,
+  ): MaybePromise<Found | undefined> {
+    if (!this.#filterPasses(footer, filter, hash)) return undefined;
+    const index = this.block(footer.index);
+    if (index instanceof Promise) return index.then((read) => this.#getIndexed(footer, read, key, at));
+    return this.#getIndexed(footer, index, key, at);
+  }
+
+  #getIndexed(footer: Footer, index: Uint8Array, key: Uint8Array, at: number): MaybePromise<Found | undefined> {
+    const handle = this.#findHandle(footer, index, key, at);
     if (handle === undefined) return this.#passedInVain();
-    return this.#findEntry(handle, await this.block(handle), key, at);
-  }
-
-  async #readEntry(handle: BlockHandle, key: Uint8Array, at: number): Promise<Found | undefined> {
-    return this.#findEntry(handle, await this.readBlock(handle, true), key, at);
+    const block = this.block(handle);
+    if (block instanceof Promise) return block.then((read) => this.#findEntry(handle, read, key, at));
+    return this.#findEntry(handle, block, key, at);
   }
 
   /** An iterator passed over one of the entries, which gave nothing to its reader. */
