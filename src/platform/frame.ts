@@ -23,17 +23,20 @@ function checksum(length: Uint8Array, payload: Uint8Array): number {
 
 /**
  * Cuts a stream of bytes into frames. A frame that came in one chunk is handed out as a view of it; one that came in
- * several is put together once, when it is complete. At most one frame of maximal size and one chunk are kept.
+ * several is put together once, when it is complete. At most one frame of maximal size and one chunk are kept. The first
+ * frame has a bound of its own: it comes from somebody of whom nothing is known yet.
  */
 export class FrameReader {
   readonly #payloadBytesMax: number;
+  #nextPayloadBytesMax: number;
   #chunks: Uint8Array[] = [];
   #bytes = 0;
   /** Bytes that must be there before there is anything to do: a header, or a header and its payload. */
   #wanted = frameHeaderBytes;
 
-  constructor(payloadBytesMax: number) {
+  constructor(payloadBytesMax: number, firstPayloadBytesMax: number = payloadBytesMax) {
     this.#payloadBytesMax = payloadBytesMax;
+    this.#nextPayloadBytesMax = firstPayloadBytesMax;
   }
 
   /** Bytes of a frame that is not complete. */
@@ -54,12 +57,7 @@ export class FrameReader {
     let goesOn = true;
     while (goesOn && bytes.length - at >= frameHeaderBytes) {
       const length = getU32(bytes, at);
-      if (length > this.#payloadBytesMax) {
-        throw new FrameError(
-          `a frame of ${length} bytes, which is more than the limit peerFrameBytesMax of ${this.#payloadBytesMax}; ` +
-            `or the other side does not speak this protocol`,
-        );
-      }
+      if (length > this.#nextPayloadBytesMax) throw this.#tooLong(length);
       const end = at + frameHeaderBytes + length;
       if (end > bytes.length) break;
       const payload = bytes.subarray(at + frameHeaderBytes, end);
@@ -69,9 +67,18 @@ export class FrameReader {
         );
       }
       at = end;
+      this.#nextPayloadBytesMax = this.#payloadBytesMax;
       goesOn = onFrame(payload);
     }
     if (goesOn) this.#keep(bytes.subarray(at));
+  }
+
+  #tooLong(length: number): FrameError {
+    const max = this.#nextPayloadBytesMax;
+    const limit = max === this.#payloadBytesMax ? `the limit peerFrameBytesMax of ${max}` : `the ${max} of a greeting`;
+    return new FrameError(
+      `a frame of ${length} bytes, which is more than ${limit}; or the other side does not speak this protocol`,
+    );
   }
 
   #join(): Uint8Array {

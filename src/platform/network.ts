@@ -18,6 +18,9 @@ const keepAliveMs = 10_000;
 /** Frames up to this are copied together into one buffer; a system call for each would cost more. */
 const joinedFrameBytesMax = 16 * 1024;
 
+/** Of the first frame of a connection: a hello, or why there is none. */
+const greetingBytesMax = 64 * 1024;
+
 /** Frames over TCP, as docs/protocol/peer.md says under "Framing". */
 export class TcpNetwork implements Network {
   readonly #peerFrameBytesMax: number;
@@ -93,7 +96,7 @@ class TcpConnection implements Connection {
     this.#socket = socket;
     this.remote = remote;
     this.#frameBytesMax = frameBytesMax;
-    const reader = new FrameReader(frameBytesMax);
+    const reader = new FrameReader(frameBytesMax, Math.min(greetingBytesMax, frameBytesMax));
     const onFrame = (frame: Uint8Array): boolean => {
       this.#handler?.onFrame(frame);
       return this.#state === 'open';

@@ -71,6 +71,17 @@ describe('frames', () => {
     expect(() => readAll([header], limit)).toThrow(/a frame of 101 bytes.*limit peerFrameBytesMax of 100/);
   });
 
+  test('the first frame has a limit of its own', () => {
+    const reader = new FrameReader(100, 10);
+    const seen: number[] = [];
+    const onFrame = ({ length }: Uint8Array): boolean => seen.push(length) > 0;
+    reader.push(encode(new Uint8Array(10), new Uint8Array(100)), onFrame);
+    expect(seen).toEqual([10, 100]);
+    const header = new Uint8Array(frameHeaderBytes);
+    putU32(header, 0, 11);
+    expect(() => new FrameReader(100, 10).push(header, onFrame)).toThrow('more than the 10 of a greeting');
+  });
+
   test.each(['GET / HTTP/1.1\r\n\r\n', '\0'.repeat(64), 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'])(
     'what another protocol says is refused: %j',
     (text) => {

@@ -1,6 +1,6 @@
 /**
- * A connection that another node dialled: first its hello, answered with ours or with why not; then its Raft frames and
- * its requests, which are answered here.
+ * A connection that another node dialled: first its hello, soon, answered with ours or with why not; then its Raft
+ * frames and its requests, which are answered here.
  *
  * Bounds: requests that are open, by count; answers that wait to be sent, by bytes. What comes beyond is answered with
  * OVERLOADED; a node that asks on without taking its answers loses the connection.
@@ -36,6 +36,7 @@ export class AcceptedPeer {
   readonly #options: AcceptedPeerOptions;
   readonly #liveness: Liveness;
   #from: NodeId | undefined;
+  #ticksWithoutHello = 0;
   #openRequests = 0;
 
   constructor(connection: Connection, options: AcceptedPeerOptions) {
@@ -48,7 +49,18 @@ export class AcceptedPeer {
     });
   }
 
+  /** Whether it is known which node this is. */
+  get isGreeted(): boolean {
+    return this.#from !== undefined;
+  }
+
   tick(): void {
+    const { timing, logger } = this.#options;
+    if (!this.isGreeted && ++this.#ticksWithoutHello >= timing.electionTicksMax) {
+      logger.warn('refused a peer', { remote: this.#remote, reason: 'it did not say hello in time' });
+      this.#connection.close();
+      return;
+    }
     switch (this.#liveness.tick()) {
       case 'fine':
         return;
@@ -56,7 +68,7 @@ export class AcceptedPeer {
         if (this.#from !== undefined) this.#send({ type: 'alive' });
         return;
       case 'dead':
-        this.#options.logger.warn('closed a silent peer connection', { remote: this.#remote, peer: this.#from });
+        logger.warn('closed a silent peer connection', { remote: this.#remote, peer: this.#from });
         this.#connection.close();
         return;
     }

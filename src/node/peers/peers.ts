@@ -39,6 +39,9 @@ export interface PeersOptions {
   readonly handler: PeerHandler;
 }
 
+/** Accepted connections that have not said hello; one more, and the oldest of them makes room. */
+const strangersMax = 64;
+
 /** One line for each reason in this time, however often a peer comes back with it. */
 const sameReasonMs = 60_000;
 
@@ -158,6 +161,8 @@ export class Peers {
       return;
     }
     const { limits, timing, logger, handler } = this.#options;
+    const strangers = [...this.#accepted].filter((peer) => !peer.isGreeted);
+    if (strangers.length >= strangersMax) strangers[0].close();
     this.#accepted.add(
       new AcceptedPeer(connection, {
         limits,

@@ -75,8 +75,23 @@ describe('a connection', () => {
       .stranger()
       .connect(address(2))
       .start({ onFrame: () => undefined, onClose: (error) => ends.push(error) });
-    await bench.run(2500);
+    await bench.run(1200);
     expect(ends).toHaveLength(1);
+  });
+
+  test('that is accepted and never says hello makes room when there are too many of them', async () => {
+    const bench = new Bench();
+    await bench.node(2);
+    const ends: number[] = [];
+    const { scheduler } = bench;
+    const began = scheduler.nowMs;
+    for (let i = 0; i < 67; i++) {
+      const connection = bench.stranger().connect(address(2));
+      connection.start({ onFrame: () => undefined, onClose: () => ends.push(i) });
+    }
+    await bench.run(500);
+    expect(scheduler.nowMs - began).toBeLessThan(1000);
+    expect(ends).toHaveLength(3);
   });
 });
 
