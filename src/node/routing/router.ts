@@ -254,8 +254,9 @@ export class Router {
     }
     const { error } = result;
     if (error.outcome === 'unknown' && routed.operation.type !== 'get') routed.maybeApplied = true;
-    // The time of one try at another node is over before that of the operation.
-    const mayMend = error.retryable || error.code === 'DEADLINE_EXCEEDED';
+    // The time of one try at another node is over before that of the operation. A full queue is the caller's to know:
+    // whoever waits here for room only makes it fuller.
+    const mayMend = error.code === 'DEADLINE_EXCEEDED' || (error.retryable && error.code !== 'OVERLOADED');
     if (mayMend && routed.retries && !this.#stopping) this.#retryLater(routed, error);
     else this.#fail(routed, error);
   }

@@ -170,7 +170,7 @@ describe('the router', () => {
   test('waits as long as the failed try said', async () => {
     const bench = new Bench();
     bench.submit();
-    await bench.answerFailure('OVERLOADED', 'notApplied', 400);
+    await bench.answerFailure('SHARD_UNAVAILABLE', 'notApplied', 400);
     await bench.pass(350);
     expect(bench.sent).toEqual([]);
     await bench.pass(100);
@@ -271,12 +271,13 @@ describe('the outcome of a write', () => {
     expect(results).toMatchObject([{ error: { code: 'SHARD_UNAVAILABLE', outcome, shard: 1 } }]);
   });
 
-  test('that was refused as overloaded until the deadline says so', async () => {
+  test('that met a full queue says so at once, with the hint: it does not wait here for room', async () => {
     const bench = new Bench();
-    const results = bench.submit(put('k', 'v'), 300);
+    const results = bench.submit(put('k', 'v'), 3000);
     await bench.answerFailure('OVERLOADED', 'notApplied', 400);
-    await bench.pass(300);
-    expect(results).toMatchObject([{ error: { code: 'OVERLOADED', outcome: 'notApplied', shard: 1 } }]);
+    expect(results).toMatchObject([{ error: { code: 'OVERLOADED', outcome: 'notApplied', retryAfterMs: 400 } }]);
+    await bench.pass(500);
+    expect(bench.sent).toEqual([]);
   });
 
   test('that was sent and not answered at the deadline is unknown; a read never is', async () => {
