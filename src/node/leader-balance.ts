@@ -1,6 +1,7 @@
 /**
  * Hands shards over to the nodes that had better lead them, calmly: one at a time, and only to a replica that has been
- * alive and caught up for some seconds. So leaders are spread again some seconds after a node has come back.
+ * alive and caught up for some seconds. So leaders are spread again some seconds after a node has come back. Where the
+ * leadership comes back, as from a node whose disk is stalled, the next try is made later each time.
  */
 import type { NodeId, ShardId } from '../base/ids.js';
 import type { Logger } from '../env/logger.js';
@@ -21,10 +22,20 @@ type LeadingReplica = Pick<Replica, 'shard' | 'isReadyLeader' | 'isHandingOver' 
 const lookTicks = 20;
 /** So many looks one after another must find the preferred replica caught up. */
 const looksMin = 5;
+/** Looks until the same shard is handed over again; doubles with each time that it came back. */
+const pauseLooksMin = 30;
+const pauseLooksMax = 1800;
+
+interface Pause {
+  readonly untilLook: number;
+  readonly looks: number;
+}
 
 export class LeaderBalance {
   readonly #options: LeaderBalanceOptions;
   #ticks = 0;
+  #looks = 0;
+  readonly #pauses = new Map<ShardId, Pause>();
   /** By shard that another node had better lead: how many looks in a row found that node caught up. */
   #caughtUpLooks = new Map<ShardId, number>();
   #stopped = false;
@@ -39,6 +50,7 @@ export class LeaderBalance {
 
   #look(): void {
     const { nodeId, logger, replicas, preferredLeader } = this.#options;
+    this.#looks++;
     const looks = new Map<ShardId, number>();
     let due: { readonly replica: LeadingReplica; readonly to: NodeId } | undefined;
     let isHandingOver = false;
@@ -50,14 +62,23 @@ export class LeaderBalance {
       if (to === undefined || to === nodeId || !replica.isCaughtUp(to)) continue;
       const count = (this.#caughtUpLooks.get(shard) ?? 0) + 1;
       looks.set(shard, count);
-      if (count >= looksMin) due ??= { replica, to };
+      if (count >= looksMin && this.#looks >= (this.#pauses.get(shard)?.untilLook ?? 0)) due ??= { replica, to };
     }
     this.#caughtUpLooks = looks;
     if (due === undefined || isHandingOver) return;
     const { replica, to } = due;
     looks.delete(replica.shard);
+    this.#pause(replica.shard);
     logger.info('hands over to the preferred leader', { shard: replica.shard, to });
     replica.transferLeadership(to);
+  }
+
+  #pause(shard: ShardId): void {
+    const last = this.#pauses.get(shard);
+    // It stayed away for as long again: what made it come back is over.
+    const isOver = last === undefined || this.#looks >= last.untilLook + last.looks;
+    const looks = isOver ? pauseLooksMin : Math.min(pauseLooksMax, 2 * last.looks);
+    this.#pauses.set(shard, { untilLook: this.#looks + looks, looks });
   }
 
   /** Hands nothing over any more. */

@@ -28,6 +28,8 @@ export interface LogKeeperOptions {
 export class LogKeeper {
   readonly #options: LogKeeperOptions;
   #ticks = 0;
+  /** On a full disk a flush can take for ever. */
+  readonly #flushing = new Set<ShardId>();
   /** Nodes for which the log is kept, since it became long. */
   readonly #keptFor = new Set<NodeId>();
   /** As of the last look: a new leader does not know at once what its followers have. */
@@ -69,9 +71,14 @@ export class LogKeeper {
       const { keepsLogLong, firstIndex } = replica.logPrefix;
       // Where the log keeps entries that this tree has in tables, somebody else needs them: a flush would not help.
       if (!keepsLogLong || tree.durableAppliedIndex >= firstIndex) continue;
-      if (tree.durableAppliedIndex === tree.appliedIndex) continue;
-      tree.flush().catch((error: unknown) => onFailure(QuorateError.from(error)));
-      logger.debug('flushes a tree to shorten the log', { shard: replica.shard });
+      if (tree.durableAppliedIndex === tree.appliedIndex || this.#flushing.has(replica.shard)) continue;
+      const { shard } = replica;
+      this.#flushing.add(shard);
+      tree
+        .flush()
+        .catch((error: unknown) => onFailure(QuorateError.from(error)))
+        .finally(() => this.#flushing.delete(shard));
+      logger.debug('flushes a tree to shorten the log', { shard });
     }
   }
 

@@ -17,21 +17,23 @@ export interface RegistrationOptions {
   readonly onRefused: (error: QuorateError) => void;
 }
 
-/** Ticks between two tries. */
-const tryTicks = 10;
+/** Ticks after a try that failed, until the next. */
+const retryTicks = 10;
 const tryMsMax = 2000;
 
 export class Registration {
   readonly #options: RegistrationOptions;
   #state: 'due' | 'underWay' | 'done' = 'due';
-  #ticks = 0;
+  #ticksToWait = 0;
 
   constructor(options: RegistrationOptions) {
     this.#options = options;
   }
 
+  /** As soon as there is a leader: until the node is registered, nobody could tell its disk from an empty one. */
   tick(): void {
-    if (++this.#ticks % tryTicks !== 0 || this.#state !== 'due') return;
+    if (this.#state !== 'due' || this.#ticksToWait-- > 0) return;
+    this.#ticksToWait = 0;
     const leader = this.#options.leader();
     if (leader !== undefined) void this.#try(leader);
   }
@@ -45,6 +47,7 @@ export class Registration {
     } catch (thrown) {
       const error = QuorateError.from(thrown);
       this.#state = 'due';
+      this.#ticksToWait = retryTicks;
       if (!error.retryable) this.#options.onRefused(error);
     }
   }
