@@ -4,6 +4,7 @@ import type { RowCachePartition } from './row-cache.js';
 import type { OpenFiles } from './sstable/open-files.js';
 import type { ReadCounters } from './sstable/sstable-resources.js';
 import type { LevelSummary } from './version/level-summary.js';
+import { totalBytes, type Levels } from './version/levels.js';
 
 /**
  * What an operator or a benchmark looks for; plain data. Counts and sums are since the tree was opened, and only grow;
@@ -67,6 +68,35 @@ export interface MetricsSources {
   readonly blockCache: BlockCache;
   readonly rows: RowCachePartition;
   readonly openFiles: OpenFiles;
+}
+
+/** What a tree is made of now, and what its flushes and compactions have done. */
+export interface TreeStats extends MaintenanceStats {
+  /** Of all table files. */
+  readonly bytes: number;
+  readonly memtableBytes: number;
+  readonly sealedMemtables: number;
+  readonly levels: readonly { readonly tables: number; readonly bytes: number }[];
+  /** Whether no write may come now. */
+  readonly stalled: boolean;
+}
+
+export function treeStats(sources: {
+  readonly levels: Levels;
+  readonly memtables: TreeMetrics['memtables'];
+  readonly maintenance: MaintenanceStats;
+  readonly stalled: boolean;
+}): TreeStats {
+  const { memtables, maintenance, stalled } = sources;
+  const levels = sources.levels.map((tables) => ({ tables: tables.length, bytes: totalBytes(tables) }));
+  return {
+    ...maintenance,
+    bytes: levels.reduce((sum, level) => sum + level.bytes, 0),
+    memtableBytes: memtables.bytes,
+    sealedMemtables: memtables.sealed,
+    levels,
+    stalled,
+  };
 }
 
 export function treeMetrics(sources: MetricsSources): TreeMetrics {

@@ -19,10 +19,10 @@ import {
   VersionIterator,
   type TreeIterator,
 } from './iterator/tree-iterator.js';
-import { Maintenance, type MaintenanceStats } from './maintenance.js';
+import { Maintenance } from './maintenance.js';
 import type { BudgetMember, MemtableBudget } from './memtable/memtable-budget.js';
 import { MemtableQueue } from './memtable/memtable-queue.js';
-import { treeMetrics, type TreeMetrics } from './metrics.js';
+import { treeMetrics, treeStats, type TreeMetrics, type TreeStats } from './metrics.js';
 import type { RowCache, RowCachePartition } from './row-cache.js';
 import type { OpenFiles } from './sstable/open-files.js';
 import { verifySstable } from './sstable/verify-sstable.js';
@@ -30,10 +30,10 @@ import { TreeBatch } from './tree-batch.js';
 import { treeOptions, type TreeOptions } from './tree-options.js';
 import { currentFileName } from './version/file-names.js';
 import { summarizeLevels } from './version/level-summary.js';
-import { largestVersionOf, totalBytes } from './version/levels.js';
+import { largestVersionOf } from './version/levels.js';
 import { VersionSet } from './version/version-set.js';
 
-/** What a tree has of the outside world; all but the logger is shared by the trees of a node. */
+/** What a tree has of the outside world; all but the logger and what it owns is shared by the trees of a node. */
 export interface TreeResources {
   readonly disk: Disk;
   /** Must know the jobs of `lsmJobs`. */
@@ -44,6 +44,8 @@ export interface TreeResources {
   readonly memtableBudget: MemtableBudget;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Disposed of when the tree is closed. */
+  readonly owned?: AsyncDisposable;
 }
 
 export interface IteratorOptions extends KeyBounds {
@@ -51,16 +53,6 @@ export interface IteratorOptions extends KeyBounds {
   readonly at: Timestamp;
   /** Descending order of keys. */
   readonly reverse: boolean;
-}
-
-export interface TreeStats extends MaintenanceStats {
-  /** Of all table files. */
-  readonly bytes: number;
-  readonly memtableBytes: number;
-  readonly sealedMemtables: number;
-  readonly levels: readonly { readonly tables: number; readonly bytes: number }[];
-  /** Whether no write may come now. */
-  readonly stalled: boolean;
 }
 
 /**
@@ -343,18 +335,12 @@ export class Tree {
   }
 
   stats(): TreeStats {
-    const levels = this.#versions.current.levels.map((tables) => ({
-      tables: tables.length,
-      bytes: totalBytes(tables),
-    }));
-    return {
-      ...this.#maintenance.stats,
-      bytes: levels.reduce((sum, level) => sum + level.bytes, 0),
-      memtableBytes: this.#memtables.bytes,
-      sealedMemtables: this.#memtables.sealedCount,
-      levels,
+    return treeStats({
+      levels: this.#versions.current.levels,
+      memtables: { bytes: this.#memtables.bytes, sealed: this.#memtables.sealedCount },
+      maintenance: this.#maintenance.stats,
       stalled: this.#maintenance.isStopped,
-    };
+    });
   }
 
   metrics(): TreeMetrics {
@@ -393,12 +379,16 @@ export class Tree {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#maintenance.close();
-    this.#rejectFlushes(new TreeClosedError('the tree was closed'));
-    this.#budget.leave(this.#budgetMember);
-    this.#memtables.release();
-    this.#rows.clear();
-    await this.#versions.close();
+    try {
+      await this.#maintenance.close();
+      this.#rejectFlushes(new TreeClosedError('the tree was closed'));
+      this.#budget.leave(this.#budgetMember);
+      this.#memtables.release();
+      this.#rows.clear();
+      await this.#versions.close();
+    } finally {
+      await this.#resources.owned?.[Symbol.asyncDispose]();
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

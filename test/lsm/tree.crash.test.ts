@@ -7,7 +7,8 @@ import { DiskError } from '../../src/env/disk.js';
 import type { Disk } from '../../src/env/disk.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import type { TreeOptions } from '../../src/lsm/tree-options.js';
-import { Tree, type TreeStats } from '../../src/lsm/tree.js';
+import type { TreeStats } from '../../src/lsm/metrics.js';
+import { Tree } from '../../src/lsm/tree.js';
 import type { CrashKeeps, SimDisk } from '../../src/sim/disk.js';
 import { newDisk, scan, settled, treeDirectory, treeResources, type ShownRecord } from './harness.js';
 

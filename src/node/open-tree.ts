@@ -1,0 +1,94 @@
+/**
+ * The storage engine by itself, on this machine's disk and with worker threads of its own: `quorate/lsm`. An example is
+ * in src/lsm/README.md.
+ */
+import { defaultLimits } from '../base/limits.js';
+import { silentLogger, type Logger } from '../env/logger.js';
+import { BlockCache } from '../lsm/block-cache.js';
+import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
+import { RowCache } from '../lsm/row-cache.js';
+import { OpenFiles } from '../lsm/sstable/open-files.js';
+import type { TreeOptions } from '../lsm/tree-options.js';
+import { Tree, type TreeResources } from '../lsm/tree.js';
+import { SystemClock } from '../platform/clock.js';
+import { NodeDisk } from '../platform/disk.js';
+import { WorkerPool } from '../platform/worker-pool.js';
+import { openDataDirectory } from './data-directory.js';
+
+export { CorruptionError } from '../base/errors.js';
+export { LogIndex, Timestamp, timestampMax } from '../base/ids.js';
+export { DiskError } from '../env/disk.js';
+export type { Entry, Found } from '../lsm/entry.js';
+export type { TreeMetrics, TreeStats } from '../lsm/metrics.js';
+export { TreeBatch } from '../lsm/tree-batch.js';
+export type { TreeOptions } from '../lsm/tree-options.js';
+export type { IteratorOptions, Tree } from '../lsm/tree.js';
+
+/** Bytes of memory that one batch takes at most, in time: twice its keys and values, and 100 for each entry, are enough. */
+const writeBytesMax = 16 * 1024 * 1024;
+
+export interface OpenTreeOptions extends Partial<TreeOptions> {
+  /** Default 128 MiB. */
+  readonly blockCacheBytesMax?: number;
+  /** Default 32 MiB. */
+  readonly rowCacheBytesMax?: number;
+  /** Memory of all memtables; writes wait before it is exceeded. At least 64 MiB. Default 128 MiB. */
+  readonly memtablesBytesMax?: number;
+  /** Tables that are open at a time. */
+  readonly openTablesMax?: number;
+  /** Threads for flushes and compactions, started when they are first needed. Default 1. */
+  readonly backgroundThreads?: number;
+  /** Default: says nothing. */
+  readonly logger?: Logger;
+}
+
+/**
+ * Opens the tree in a folder, which this process has for itself until the tree is closed; makes both if they are missing.
+ * `close` of the tree ends its threads, too.
+ *
+ * @throws DirectoryLockedError when another process has the folder; QuorateError (INVALID_ARGUMENT) when it cannot be used;
+ * CorruptionError when a file is damaged or missing
+ */
+export async function openTree(directory: string, options: OpenTreeOptions = {}): Promise<Tree> {
+  const {
+    blockCacheBytesMax = defaultLimits.blockCacheBytesMax,
+    rowCacheBytesMax = defaultLimits.rowCacheBytesMax,
+    memtablesBytesMax = defaultLimits.nodeMemtableBytesMax,
+    openTablesMax = defaultLimits.openTablesMax,
+    backgroundThreads = 1,
+    logger = silentLogger,
+    ...treeOptions
+  } = options;
+  const disk = new NodeDisk();
+  const lock = await openDataDirectory(disk, directory);
+  const background = new WorkerPool({
+    entry: new URL('./background-worker.js', import.meta.url),
+    size: backgroundThreads,
+  });
+  const owned: AsyncDisposable = {
+    async [Symbol.asyncDispose]() {
+      await background[Symbol.asyncDispose]();
+      await lock[Symbol.asyncDispose]();
+    },
+  };
+  try {
+    const resources: TreeResources = {
+      disk,
+      background,
+      blockCache: new BlockCache(blockCacheBytesMax),
+      openFiles: new OpenFiles(openTablesMax),
+      rowCache: new RowCache(rowCacheBytesMax),
+      memtableBudget: new MemtableBudget({ bytesMax: memtablesBytesMax, writeBytesMax }),
+      logger,
+      clock: new SystemClock(),
+      owned,
+    };
+    const exists = await Tree.exists(directory, disk);
+    return exists
+      ? await Tree.open(directory, resources, treeOptions)
+      : await Tree.create(directory, resources, treeOptions);
+  } catch (error) {
+    await owned[Symbol.asyncDispose]();
+    throw error;
+  }
+}
