@@ -80,10 +80,7 @@ export function toHex(bytes: Uint8Array): string {
  * when these are, and in the same order.
  */
 export function mapKey(bytes: Uint8Array): string {
-  if (bytes.length <= 1024) return String.fromCharCode(...bytes);
-  let text = '';
-  for (let at = 0; at < bytes.length; at += 1024) text += String.fromCharCode(...bytes.subarray(at, at + 1024));
-  return text;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
 /** For messages to people: the text where it is printable, otherwise hex; cut after 64 bytes. */
