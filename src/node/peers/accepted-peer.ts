@@ -37,6 +37,8 @@ export class AcceptedPeer {
   readonly #liveness: Liveness;
   #from: NodeId | undefined;
   #ticksWithoutHello = 0;
+  /** What was sent may still be on its way for a moment. */
+  #isClosing = false;
   #openRequests = 0;
 
   constructor(connection: Connection, options: AcceptedPeerOptions) {
@@ -55,10 +57,11 @@ export class AcceptedPeer {
   }
 
   tick(): void {
+    if (this.#isClosing) return;
     const { timing, logger } = this.#options;
     if (!this.isGreeted && ++this.#ticksWithoutHello >= timing.electionTicksMax) {
       logger.warn('refused a peer', { remote: this.#remote, reason: 'it did not say hello in time' });
-      this.#connection.close();
+      this.close();
       return;
     }
     switch (this.#liveness.tick()) {
@@ -69,7 +72,7 @@ export class AcceptedPeer {
         return;
       case 'dead':
         logger.warn('closed a silent peer connection', { remote: this.#remote, peer: this.#from });
-        this.#connection.close();
+        this.close();
         return;
     }
   }
@@ -82,7 +85,7 @@ export class AcceptedPeer {
     try {
       this.#onFrame(readFrame(bytes));
     } catch (error) {
-      this.#connection.close();
+      this.close();
       if (error instanceof ProtocolError) this.#options.onProtocolError(error, this.#remote, this.#from);
       else this.#options.handler.onFailure(error);
     }
@@ -123,7 +126,7 @@ export class AcceptedPeer {
     logger.warn('refused a peer', { remote: this.#remote, reason });
     const error = new QuorateError('INVALID_ARGUMENT', `refused by node ${hello.nodeId}: ${reason}`, { retryable });
     this.#respond(0, { type: 'failed', error, leader: undefined });
-    this.#connection.close();
+    this.close();
   }
 
   #onRequest(from: NodeId, request: RequestFrame): void {
@@ -154,7 +157,7 @@ export class AcceptedPeer {
     this.#send({ type: 'response', id, body });
     if (this.#connection.queuedBytes <= 2 * this.#options.limits.peerQueueBytesMax) return;
     this.#options.logger.warn('closed a peer connection', { remote: this.#remote, reason: 'it takes no answers' });
-    this.#connection.close();
+    this.close();
   }
 
   #send(frame: PeerFrame): void {
@@ -170,6 +173,7 @@ export class AcceptedPeer {
   }
 
   close(): void {
+    this.#isClosing = true;
     this.#connection.close();
   }
 }
