@@ -110,7 +110,7 @@ export class Node implements KvBackend, AdminBackend {
       waitingMax: limits.nodeOperationsInFlightMax,
       request,
     });
-    const pageReads = new PageReads(limits.scansInFlightMax);
+    const pageReads = new PageReads(limits.scansInFlightMax, clock);
     this.#assigned = new AssignedShards({
       nodeId,
       host: this.host,

@@ -31,6 +31,8 @@ export interface ScanRequest {
   readonly readTs: Timestamp;
   /** For the whole scan. */
   readonly timeoutMs: number;
+  /** For one page of it, from when the one before was taken. */
+  readonly pageTimeoutMs: number;
 }
 
 export interface ScanRecord {

@@ -10,12 +10,13 @@ import { QuorateError } from '../base/errors.js';
 import { validateScan } from '../mvcc/validate.js';
 import type { ScanRequest } from './backend.js';
 import { deadlineError } from './gate.js';
-import { callTimeoutMs, type HandlerContext } from './handler-context.js';
+import type { HandlerContext } from './handler-context.js';
 import { refusal } from './kv-codec.js';
 import { resetCall } from './reset-call.js';
 import { decodeScanRequest, encodeScanPage } from './scan-codec.js';
 import { scanRange } from './scan-range.js';
 import { toGrpcStatus } from './status.js';
+import { remainingTimeoutMs } from './timeouts.js';
 
 type ScanCall = ServerWritableStream<Buffer, Buffer>;
 
@@ -55,9 +56,15 @@ async function scan(call: ScanCall, context: HandlerContext): Promise<void> {
   const timer = context.clock.after(request.timeoutMs + backstopMs, () =>
     controller.abort(new QuorateError('DEADLINE_EXCEEDED', 'the scan was not read to its end within its deadline')),
   );
+  const takeMsMax = context.timeouts.maxMs;
+  const notTaken = (): void =>
+    controller.abort(
+      new QuorateError('DEADLINE_EXCEEDED', `a page was not taken within ${takeMsMax} ms (requestTimeoutMsMax)`),
+    );
   try {
     for await (const page of context.kv.scan(request, signal)) {
-      await send(call, encodeScanPage(page), signal);
+      const patience = context.clock.after(takeMsMax, notTaken);
+      await send(call, encodeScanPage(page), signal).finally(() => patience.cancel());
     }
   } catch (error) {
     throw signal.aborted ? signal.reason : error;
@@ -83,11 +90,23 @@ function send(call: ScanCall, page: Buffer, signal: AbortSignal): Promise<void> 
 /** Undefined when the range cannot hold a key. */
 function scanRequest(call: ScanCall, context: HandlerContext): ScanRequest | undefined {
   const { prefix, ...query } = decode(call.request);
-  const timeoutMs = callTimeoutMs(call, context);
+  const { timeoutMs, pageTimeoutMs } = scanTimeouts(call.getDeadline(), context);
   const invalid = validateScan(query, context.limits) ?? validatePages(query.pageBytes) ?? deadlineError(timeoutMs);
   if (invalid !== undefined) throw invalid;
   const range = scanRange(query.start, query.end, prefix);
-  return range === undefined ? undefined : { ...query, ...range, timeoutMs };
+  return range === undefined ? undefined : { ...query, ...range, timeoutMs, pageTimeoutMs };
+}
+
+/**
+ * A scan may last for as long as the versions that it reads are kept. Who sets no deadline waits for the whole range as
+ * long as it goes on, and for no page longer than the node's default.
+ */
+function scanTimeouts(deadline: Date | number, context: HandlerContext): { timeoutMs: number; pageTimeoutMs: number } {
+  const { versionRetentionMs } = context.limits;
+  const limits = { defaultMs: versionRetentionMs, maxMs: versionRetentionMs };
+  const timeoutMs = remainingTimeoutMs(deadline, context.nowEpochMs(), limits);
+  const hasDeadline = Number.isFinite(typeof deadline === 'number' ? deadline : deadline.getTime());
+  return { timeoutMs, pageTimeoutMs: hasDeadline ? timeoutMs : context.timeouts.defaultMs };
 }
 
 function decode(bytes: Uint8Array): ReturnType<typeof decodeScanRequest> {

@@ -67,6 +67,7 @@ class ScanCall {
       consistency,
       readTs: Timestamp(all === undefined && consistency === 'linearizable' ? this.#drawReadTs() : 0),
       timeoutMs: all?.timeoutMs ?? operationMsMax,
+      pageTimeoutMs: all?.timeoutMs ?? operationMsMax,
     };
   }
 

@@ -28,7 +28,13 @@ export interface TestServer extends AsyncDisposable {
 }
 
 export async function startServer(
-  options: { backend?: FakeBackend; limits?: Partial<Limits>; address?: string; defaultTimeoutMs?: number } = {},
+  options: {
+    backend?: FakeBackend;
+    limits?: Partial<Limits>;
+    address?: string;
+    defaultTimeoutMs?: number;
+    timeoutMsMax?: number;
+  } = {},
 ): Promise<TestServer> {
   const backend = options.backend ?? new FakeBackend();
   const server = new GrpcServer({
@@ -39,6 +45,7 @@ export async function startServer(
     clock: new SystemClock(),
     nowEpochMs: () => Date.now(),
     ...(options.defaultTimeoutMs === undefined ? {} : { defaultTimeoutMs: options.defaultTimeoutMs }),
+    ...(options.timeoutMsMax === undefined ? {} : { timeoutMsMax: options.timeoutMsMax }),
   });
   const address = await server.listen(options.address ?? '127.0.0.1:0');
   return {

@@ -1,5 +1,6 @@
 import { status as GrpcStatus, type ServiceError } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { defined } from '../../src/base/assert.js';
 import { QuorateError } from '../../src/base/errors.js';
 import { ShardId } from '../../src/base/ids.js';
 import type { FakeBackend } from './fake-backend.js';
@@ -107,7 +108,16 @@ describe('scan', () => {
 
   it('hands the rest of the request on', async () => {
     await scan({ keys_only: true, page_bytes: 77, consistency: 'CONSISTENCY_STALE' });
-    expect(backend.scans).toMatchObject([{ keysOnly: true, pageBytes: 77, consistency: 'stale', timeoutMs: 5000 }]);
+    expect(backend.scans).toMatchObject([{ keysOnly: true, pageBytes: 77, consistency: 'stale', pageTimeoutMs: 5000 }]);
+  });
+
+  it('gives a scan without a deadline as long as versions are kept, and each page the default', async () => {
+    await scan({});
+    expect(backend.scans.at(-1)).toMatchObject({ timeoutMs: 600_000, pageTimeoutMs: 5000 });
+    await kv.scan({}, { deadline: Date.now() + 120_000 }).toArray();
+    const { timeoutMs, pageTimeoutMs } = defined(backend.scans.at(-1), 'scan');
+    expect(timeoutMs).toBeGreaterThan(110_000);
+    expect(pageTimeoutMs).toBe(timeoutMs);
   });
 
   it.each<[string, Message, RegExp]>([
@@ -172,7 +182,7 @@ describe('scans in flight', () => {
   let client: RawClient;
 
   beforeEach(async () => {
-    limited = await startServer({ limits: { scansInFlightMax: 2 }, defaultTimeoutMs: 300 });
+    limited = await startServer({ limits: { scansInFlightMax: 2 }, timeoutMsMax: 300 });
     client = rawClient(limited.address);
     backend = limited.backend;
     backend.pageRecordsMax = 1;
@@ -218,7 +228,7 @@ describe('scans in flight', () => {
     expect(await end()).toBeUndefined();
   });
 
-  it('end at their deadline when the caller does not read, and count until it has taken what was sent', async () => {
+  it('end when the caller does not read for long, and count until it has taken what was sent', async () => {
     fillPages(10);
     let signal: AbortSignal | undefined;
     backend.beforePage = (_page, given) => void (signal = given);

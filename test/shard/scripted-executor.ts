@@ -91,7 +91,7 @@ export class ScriptedExecutor {
       clock,
       limits,
       space: { isDiskFull: false },
-      pageReads: new PageReads(limits.scansInFlightMax),
+      pageReads: new PageReads(limits.scansInFlightMax, clock),
       timestamps: {
         request: (count) => {
           const answer = deferred<Timestamp>();

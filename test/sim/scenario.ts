@@ -183,6 +183,7 @@ export class Scenario {
       consistency: 'linearizable',
       readTs: Timestamp(0),
       timeoutMs: 10_000,
+      pageTimeoutMs: 10_000,
       ...request,
     };
     const records: ScanRecord[] = [];

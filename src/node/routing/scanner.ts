@@ -68,12 +68,16 @@ export class Scanner {
   /** See KvBackend.scan; limits and timeout have been capped. */
   async *scan(request: ScanRequest, signal: AbortSignal): AsyncGenerator<ScanPage> {
     const { clock } = this.#options;
-    const limits = { deadlineMs: clock.monotonicMs() + request.timeoutMs, signal };
-    const readTs = await this.#readTimestamp(request, limits);
+    const endMs = clock.monotonicMs() + request.timeoutMs;
+    const soon = (): TimeLimits => ({
+      deadlineMs: Math.min(endMs, clock.monotonicMs() + request.pageTimeoutMs),
+      signal,
+    });
+    const readTs = await this.#readTimestamp(request, soon());
     let left = request.limit === 0 ? Infinity : request.limit;
     let position: Position | undefined = { bound: request.reverse ? request.end : request.start };
     while (position !== undefined && left > 0) {
-      const { shard, page } = await this.#page(request, { position, readTs, left, ...limits });
+      const { shard, page } = await this.#page(request, { position, readTs, left, ...soon() });
       left -= page.records.length;
       position = page.resume === undefined ? nextShard(request, shard) : { bound: page.resume };
       if (page.records.length > 0) yield { records: page.records, readTs };

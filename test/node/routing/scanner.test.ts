@@ -69,10 +69,13 @@ class Bench {
   }
 
   /** A scan of everything: its keys, and how and when it ended. */
-  scan(timeoutMs = 5000): { keys: string[]; end: { atMs: number; error: unknown } | undefined } {
+  scan(
+    timeoutMs = 5000,
+    pageTimeoutMs = timeoutMs,
+  ): { keys: string[]; end: { atMs: number; error: unknown } | undefined } {
     const found: ReturnType<Bench['scan']> = { keys: [], end: undefined };
     const all = { start: emptyBytes, end: emptyBytes, reverse: false, keysOnly: false, limit: 0, pageBytes: 0 };
-    const request = { ...all, consistency: 'linearizable', readTs: Timestamp(0), timeoutMs } as const;
+    const request = { ...all, consistency: 'linearizable', readTs: Timestamp(0), timeoutMs, pageTimeoutMs } as const;
     const read = async (pages: AsyncIterable<ScanPage>): Promise<void> => {
       for await (const { records } of pages)
         found.keys.push(...records.map(({ key }) => new TextDecoder().decode(key)));
@@ -102,6 +105,20 @@ describe('a scan', () => {
     await bench.pass(10);
     expect(found).toMatchObject({ keys: ['of 1', 'of 2'], end: { error: undefined } });
     expect(bench.openTimers).toBe(0);
+  });
+
+  test('waits for each page as long as it may, and for all of them together longer', async () => {
+    const bench = new Bench();
+    bench.leader = undefined;
+    const found = bench.scan(60_000, 1000);
+    await bench.pass(500);
+    bench.leader = 2;
+    await bench.pass(400);
+    expect(found).toMatchObject({ keys: ['of 1', 'of 2'], end: { error: undefined } });
+    bench.leader = undefined;
+    const failed = bench.scan(60_000, 1000);
+    await bench.pass(1100);
+    expect(failed.end?.error).toMatchObject({ code: 'SHARD_UNAVAILABLE', shard: 1 });
   });
 
   test('goes on when a shard has a leader again', async () => {
