@@ -51,6 +51,10 @@ class ClassicLevelStore implements Store {
     return this.#db.getSync(key);
   }
 
+  getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    return this.#db.getMany([...keys]);
+  }
+
   async scan(reverse: boolean): Promise<number> {
     const iterator = this.#db.iterator({ reverse, highWaterMarkBytes: 1024 * 1024 });
     let count = 0;

@@ -79,6 +79,10 @@ class QuorateStore implements Store {
     return found instanceof Promise ? found.then((read) => read?.value) : found?.value;
   }
 
+  async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return (await this.#tree.getMany(keys, timestampMax)).map((found) => found?.value);
+  }
+
   async scan(reverse: boolean): Promise<number> {
     const iterator = this.#tree.openIterator({ lower: new Uint8Array(0), upper: undefined, at: timestampMax, reverse });
     let count = 0;

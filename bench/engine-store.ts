@@ -14,6 +14,8 @@ export interface Store {
   /** Resolves when compactions have nothing left to do. */
   settle(): Promise<void>;
   get(key: Uint8Array): MaybePromise<Uint8Array | undefined>;
+  /** Of several keys; in their order. */
+  getMany(keys: readonly Uint8Array[]): MaybePromise<readonly (Uint8Array | undefined)[]>;
   /** Walks over everything; the number of entries. */
   scan(reverse: boolean): Promise<number>;
   /** The first key at or after `key`, by a new position. */

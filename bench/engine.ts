@@ -17,6 +17,7 @@ import { runDbBench } from './engine-db-bench.js';
 import { quorateStore } from './engine-quorate.js';
 import type { Store, StoreEntry, StoreType } from './engine-store.js';
 import type { Row, SuiteOptions } from './measure.js';
+import { zipfian } from './zipfian.js';
 
 const batchOperations = 100;
 
@@ -90,7 +91,7 @@ async function measureStore(
     progress(name);
     figures.set(name, await timed(operations, body));
   };
-  const fill = async (store: Store, keyOf: (n: number) => number, count = keys): Promise<void> => {
+  const fill = async (store: Store, keyOf: (n: number) => number, count = keys, isFlushed = true): Promise<void> => {
     for (let n = 0; n < count; n += batchOperations) {
       const batch: StoreEntry[] = [];
       for (let i = n; i < Math.min(n + batchOperations, count); i++)
@@ -98,7 +99,7 @@ async function measureStore(
       const written = store.write(batch);
       if (written !== undefined) await written;
     }
-    await store.flush();
+    if (isFlushed) await store.flush();
   };
 
   progress('warm-up');
@@ -135,6 +136,10 @@ async function measureStore(
     for (let n = 0; n < 4 * reads; n += hot.length) await gets(hot, true);
   });
   await measure('get missing', reads, () => gets(missing, false));
+  await measure('get 100 at a time', reads, () => getsTogether(store, present));
+  const zipf = zipfian(keys, new Prng(3));
+  const popular = Array.from({ length: reads }, () => key16(2 * order[zipf()]));
+  await measure('get zipfian', reads, () => gets(popular, true));
   const seeks = Math.ceil(reads / 4);
   await measure('seek', seeks, async () => {
     for (let n = 0; n < seeks; n++) await store.seek(missing[n]);
@@ -150,8 +155,24 @@ async function measureStore(
 
   store = await type.open({ directory, cacheBytes: Math.ceil(cacheBytes / 100) });
   await measure('get uncached', reads, () => gets(present, true));
+  await measure('get uncached, 100 at a time', reads, () => getsTogether(store, present));
+  await measure('read and write, half each', reads, async () => {
+    for (let n = 0; n < reads; n += 2 * batchOperations) {
+      await fill(store, () => 2 * random.int(0, keys - 1), batchOperations, false);
+      await gets(popular.slice(n, n + batchOperations), true);
+    }
+    await store.flush();
+  });
   await store.close();
   return figures;
+}
+
+/** Fetches all of `wanted`, so many in one call. */
+async function getsTogether(store: Store, wanted: readonly Uint8Array[]): Promise<void> {
+  for (let n = 0; n < wanted.length; n += batchOperations) {
+    const values = await store.getMany(wanted.slice(n, n + batchOperations));
+    if (values.includes(undefined)) throw new Error('a key is lost');
+  }
 }
 
 async function timed(operations: number, body: () => Promise<void>): Promise<Figure> {

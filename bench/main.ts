@@ -7,6 +7,7 @@ import { Argument, Command, InvalidArgumentError } from 'commander';
 import { engine } from './engine.js';
 import { report, type Row, type SuiteOptions } from './measure.js';
 import { blockCache } from './micro/block-cache.js';
+import { blockReads } from './micro/block-reads.js';
 import { bloom } from './micro/bloom.js';
 import { compression } from './micro/compression.js';
 import { keys } from './micro/keys.js';
@@ -20,6 +21,7 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>
   compression,
   bloom,
   'block-cache': blockCache,
+  'block-reads': blockReads,
   keys,
   memtable,
   merge,

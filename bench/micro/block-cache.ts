@@ -2,6 +2,7 @@
 import { Prng } from '../../src/base/prng.js';
 import { BlockCache, type BlockCachePartition } from '../../src/lsm/block-cache.js';
 import type { Row } from '../measure.js';
+import { zipfian } from '../zipfian.js';
 import { cpuMicrosPerCall } from './cpu-time.js';
 
 const blockBytes = 8192;
@@ -36,42 +37,28 @@ class LruCache implements Pick<BlockCachePartition, 'get' | 'insert'> {
   }
 }
 
-/** Draws numbers below `count`, low ones more often, by the usual exponent of 0.99; by inversion of the sums. */
-function zipf(count: number): (random: Prng) => number {
-  const sums = new Float64Array(count);
-  let sum = 0;
-  for (let i = 0; i < count; i++) sums[i] = sum += 1 / (i + 1) ** 0.99;
-  return (random) => {
-    const drawn = random.float() * sum;
-    let low = 0;
-    let high = count - 1;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (sums[middle] < drawn) low = middle + 1;
-      else high = middle;
-    }
-    // Spread over the file.
-    return (low * 7919) % count;
-  };
+/** Spread over the file. */
+function zipf(random: Prng): () => number {
+  const draw = zipfian(blockCount, random);
+  return () => (draw() * 7919) % blockCount;
 }
 
 const patterns: Readonly<Record<string, (random: Prng) => () => number>> = {
   'zipfian gets': (random) => {
-    const draw = zipf(blockCount);
-    return () => draw(random);
+    return zipf(random);
   },
   'zipfian gets, a quarter of the reads are one long scan after the other': (random) => {
-    const draw = zipf(blockCount);
+    const draw = zipf(random);
     let at = 0;
-    return () => (random.chance(0.25) ? at++ % blockCount : draw(random));
+    return () => (random.chance(0.25) ? at++ % blockCount : draw());
   },
   'zipfian gets and scans of 50 blocks': (random) => {
-    const draw = zipf(blockCount);
+    const draw = zipf(random);
     let [at, left] = [0, 0];
     return () => {
       if (left > 0) left--;
       else if (random.chance(0.01)) [at, left] = [random.int(0, blockCount - 1), 50];
-      else return draw(random);
+      else return draw();
       return at++ % blockCount;
     };
   },
