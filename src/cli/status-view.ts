@@ -6,7 +6,10 @@ import { cut, escapeBytes, formatBytes, toBase64 } from './text.js';
 
 const boundWidthMax = 24;
 
-/** The stable form; fields may be added, none is ever removed. `start` and `end` are escaped where they are not text. */
+/**
+ * The stable form; fields may be added, none is ever removed. `start` and `end` are escaped where they are not text.
+ * What a node that did not answer would have had to say is null.
+ */
 export function statusToJson(status: ClusterStatus): unknown {
   return {
     clusterId: status.clusterId,
@@ -14,10 +17,10 @@ export function statusToJson(status: ClusterStatus): unknown {
       id,
       address: clientAddress,
       peerAddress,
-      pid,
+      pid: live ? pid : null,
       live,
-      softwareVersion,
-      logBytes,
+      softwareVersion: live ? softwareVersion : null,
+      logBytes: live ? logBytes : null,
     })),
     shards: status.shards.map((shard) => ({
       id: shard.id,
@@ -39,8 +42,8 @@ function groupToJson(shard: ShardStatus): object {
     term: shard.term,
     replicas: byNode(shard).map(({ node, appliedIndex, commitIndex, live }) => ({
       node,
-      appliedIndex,
-      commitIndex,
+      appliedIndex: live ? appliedIndex : null,
+      commitIndex: live ? commitIndex : null,
       live,
       lag: live ? lagOf(shard, appliedIndex) : null,
     })),

@@ -73,7 +73,14 @@ describe('status', () => {
       placement: { replicas: unknown[] };
     };
     expect(json.nodes[0]).toMatchObject({ id: 1, address: 'n1:7001', pid: 101, live: true, logBytes: 67_108_864 });
-    expect(json.nodes[2]).toMatchObject({ id: 3, address: 'n3:7001', pid: 0, live: false });
+    expect(json.nodes[2]).toMatchObject({
+      id: 3,
+      address: 'n3:7001',
+      pid: null,
+      live: false,
+      softwareVersion: null,
+      logBytes: null,
+    });
     expect(json.shards[0]).toMatchObject({
       id: 1,
       start: '',
@@ -86,7 +93,7 @@ describe('status', () => {
     expect(json.shards[0].replicas).toEqual([
       { node: 1, appliedIndex: 8, commitIndex: 9, live: true, lag: 2 },
       { node: 2, appliedIndex: 10, commitIndex: 10, live: true, lag: 0 },
-      { node: 3, appliedIndex: 0, commitIndex: 0, live: false, lag: null },
+      { node: 3, appliedIndex: null, commitIndex: null, live: false, lag: null },
     ]);
     expect(json.shards[1]).toMatchObject({ start: 'm', end: '\\xff', endBase64: '/w==', leader: null });
     expect(json.shards).toHaveLength(2);

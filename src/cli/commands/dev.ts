@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import { connect, type ClusterStatus } from '../../client/index.js';
-import { requestStart, watchStartRequests } from '../dev/control.js';
+import { hasEnded, noteEnded, requestStart, watchStartRequests } from '../dev/control.js';
 import { describeExit, guide, startCommand } from '../dev/guide.js';
 import {
   defaultPort,
@@ -41,6 +41,7 @@ export async function dev(options: DevOptions): Promise<number> {
   const processes = nodes.map((node) => new NodeProcess(node, (exit, pid) => void reportExit(node, exit, pid)));
   const reportExit = async (node: DevNode, exit: NodeExit, pid: number): Promise<void> => {
     if (stopping.signal.aborted) return;
+    await noteEnded(folder, node.id);
     const again = `Start it again: ${startCommand(node.id, folder, place.isDefaultFolder)}`;
     await printLine(`${describeExit(node.id, pid, exit)}. ${again}`);
     if (exit.type === 'status') await printLine(await logTail(node.logFile));
@@ -90,6 +91,10 @@ export async function devStart(ids: readonly number[], options: DevOptions): Pro
     status?.nodes.some((node) => node.id === id && node.live) ?? false;
   let status = await tryStatus(endpoints);
   while (!wanted.every(({ id }) => isLive(status, id))) {
+    for (const { id, logFile } of wanted) {
+      if (await hasEnded(folder, id))
+        throw new CommandFailure(`node ${id} ended; the last lines of its log:\n${await logTail(logFile)}`);
+    }
     if (performance.now() > deadline) {
       const missing = wanted.filter(({ id }) => !isLive(status, id));
       throw new CommandFailure(`node ${missing[0].id} does not answer; its log: ${shownPath(missing[0].logFile)}`);

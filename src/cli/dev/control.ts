@@ -1,7 +1,8 @@
 /**
  * How `quorate dev start` in one terminal reaches `quorate dev` in another: it puts a file `start-N` into the folder
- * `control/` of the data directory, and the running `quorate dev` takes it away when it starts node N. Files work
- * wherever the data does; no port to choose, no path to fit into a socket's name, and nothing to clean up after a crash.
+ * `control/` of the data directory, and the running `quorate dev` takes it away when it starts node N. When a node has
+ * ended it puts a file `ended-N` there. Files work wherever the data does; no port to choose, no path to fit into a
+ * socket's name, and nothing to clean up after a crash.
  */
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,6 +18,20 @@ function controlFolder(folder: string): string {
 
 function requestFile(folder: string, id: number): string {
   return join(controlFolder(folder), `start-${id}`);
+}
+
+function endedFile(folder: string, id: number): string {
+  return join(controlFolder(folder), `ended-${id}`);
+}
+
+/** The process of node `id` has ended. No effect where nobody watches. */
+export async function noteEnded(folder: string, id: number): Promise<void> {
+  await writeFile(endedFile(folder, id), '').catch(() => undefined);
+}
+
+/** Whether the process of node `id` has ended since its start was asked for. */
+export async function hasEnded(folder: string, id: number): Promise<boolean> {
+  return (await readdir(controlFolder(folder)).catch(() => [] as string[])).includes(`ended-${id}`);
 }
 
 export interface StartRequestHandler {
@@ -38,6 +53,7 @@ export async function watchStartRequests(
     const names = await readdir(controlFolder(folder)).catch(() => [] as string[]);
     for (const id of devNodeIds) {
       if (!names.includes(`start-${id}`)) continue;
+      await rm(endedFile(folder, id), { force: true });
       await rm(requestFile(folder, id), { force: true });
       handler.start(id);
     }
