@@ -92,8 +92,9 @@ export async function devStart(ids: readonly number[], options: DevOptions): Pro
   let status = await tryStatus(endpoints);
   while (!wanted.every(({ id }) => isLive(status, id))) {
     for (const { id, logFile } of wanted) {
-      if (await hasEnded(folder, id))
-        throw new CommandFailure(`node ${id} ended; the last lines of its log:\n${await logTail(logFile)}`);
+      if (!(await hasEnded(folder, id))) continue;
+      const reason = (await logTail(logFile, 1)).trim();
+      throw new CommandFailure(`node ${id} ended: ${reason}; its log: ${shownPath(logFile)}`);
     }
     if (performance.now() > deadline) {
       const missing = wanted.filter(({ id }) => !isLive(status, id));
@@ -187,10 +188,10 @@ async function tryStatus(endpoints: readonly string[]): Promise<ClusterStatus | 
   }
 }
 
-async function logTail(file: string): Promise<string> {
+async function logTail(file: string, count: number = logLinesShown): Promise<string> {
   const lines = (await readFile(file, 'utf8')).trimEnd().split('\n');
   return lines
-    .slice(-logLinesShown)
+    .slice(-count)
     .map((line) => `  ${line}`)
     .join('\n');
 }
