@@ -38,6 +38,7 @@ export function scanQuery(options: ScanOptions): ScanQuery {
     pageBytes: count('pageBytes'),
     consistency: consistencyOf(options),
     readTs: Timestamp(count('readTs')),
+    pageTimeoutMs: 0,
   };
 }
 
@@ -102,7 +103,9 @@ async function* pagesOf(
 ): AsyncGenerator<ScanPage, void, undefined> {
   const { signal, pageMsMax } = limits;
   signal?.throwIfAborted();
-  const call = await calls.scan(address, encodeScanRequest(query), limits);
+  // The node gives up a little sooner, and says why.
+  const pageTimeoutMs = Math.max(1, Math.floor(limits.askedMs + pageMsMax - performance.now()));
+  const call = await calls.scan(address, encodeScanRequest({ ...query, pageTimeoutMs }), limits);
   const cancel = (): void => call.cancel();
   // What fails after the reader has gone concerns nobody.
   call.on('error', () => undefined);

@@ -24,6 +24,8 @@ export interface ScanQuery {
   readonly consistency: Consistency;
   /** 0 is now. */
   readonly readTs: Timestamp;
+  /** How long the caller waits for a page; 0 is up to the deadline, or the node's default without one. */
+  readonly pageTimeoutMs: number;
 }
 
 export function encodeScanRequest(query: ScanQuery): Buffer {
@@ -37,6 +39,7 @@ export function encodeScanRequest(query: ScanQuery): Buffer {
   writer.uint(7, query.pageBytes);
   writer.uint(8, consistencyNumber(query.consistency));
   writer.uint(9, query.readTs);
+  writer.uint(10, query.pageTimeoutMs);
   return writer.finish();
 }
 
@@ -51,6 +54,7 @@ export function decodeScanRequest(bytes: Uint8Array): ScanQuery {
   let pageBytes = 0;
   let consistency: Consistency = 'linearizable';
   let readTs = 0;
+  let pageTimeoutMs = 0;
   const reader = new WireReader(bytes);
   while (reader.next()) {
     switch (reader.field) {
@@ -81,11 +85,15 @@ export function decodeScanRequest(bytes: Uint8Array): ScanQuery {
       case 9:
         readTs = reader.uint();
         break;
+      case 10:
+        pageTimeoutMs = reader.int();
+        break;
       default:
         reader.skip();
     }
   }
-  return { start, end, prefix, reverse, keysOnly, limit, pageBytes, consistency, readTs: decodeTimestamp(readTs) };
+  const range = { start, end, prefix, reverse, keysOnly, limit };
+  return { ...range, pageBytes, consistency, readTs: decodeTimestamp(readTs), pageTimeoutMs };
 }
 
 export function encodeScanPage(page: ScanPage): Buffer {

@@ -13,10 +13,10 @@ import { deadlineError } from './gate.js';
 import type { HandlerContext } from './handler-context.js';
 import { refusal } from './kv-codec.js';
 import { resetCall } from './reset-call.js';
-import { decodeScanRequest, encodeScanPage } from './scan-codec.js';
+import { decodeScanRequest, encodeScanPage, type ScanQuery } from './scan-codec.js';
 import { scanRange } from './scan-range.js';
 import { toGrpcStatus } from './status.js';
-import { remainingTimeoutMs } from './timeouts.js';
+import { answerTimeoutMs, remainingTimeoutMs } from './timeouts.js';
 
 type ScanCall = ServerWritableStream<Buffer, Buffer>;
 
@@ -90,8 +90,8 @@ function send(call: ScanCall, page: Buffer, signal: AbortSignal): Promise<void> 
 /** Undefined when the range cannot hold a key. */
 function scanRequest(call: ScanCall, context: HandlerContext): ScanRequest | undefined {
   const { prefix, ...query } = decode(call.request);
-  const { timeoutMs, pageTimeoutMs } = scanTimeouts(call.getDeadline(), context);
-  const invalid = validateScan(query, context.limits) ?? validatePages(query.pageBytes) ?? deadlineError(timeoutMs);
+  const { timeoutMs, pageTimeoutMs } = scanTimeouts(call.getDeadline(), query.pageTimeoutMs, context);
+  const invalid = validateScan(query, context.limits) ?? validatePages(query) ?? deadlineError(timeoutMs);
   if (invalid !== undefined) throw invalid;
   const range = scanRange(query.start, query.end, prefix);
   return range === undefined ? undefined : { ...query, ...range, timeoutMs, pageTimeoutMs };
@@ -101,10 +101,15 @@ function scanRequest(call: ScanCall, context: HandlerContext): ScanRequest | und
  * A scan may last for as long as the versions that it reads are kept. Who sets no deadline waits for the whole range as
  * long as it goes on, and for no page longer than the node's default.
  */
-function scanTimeouts(deadline: Date | number, context: HandlerContext): { timeoutMs: number; pageTimeoutMs: number } {
+function scanTimeouts(
+  deadline: Date | number,
+  pageTimeoutMs: number,
+  context: HandlerContext,
+): { timeoutMs: number; pageTimeoutMs: number } {
   const { versionRetentionMs } = context.limits;
   const limits = { defaultMs: versionRetentionMs, maxMs: versionRetentionMs };
   const timeoutMs = remainingTimeoutMs(deadline, context.nowEpochMs(), limits);
+  if (pageTimeoutMs > 0) return { timeoutMs, pageTimeoutMs: answerTimeoutMs(pageTimeoutMs) };
   const hasDeadline = Number.isFinite(typeof deadline === 'number' ? deadline : deadline.getTime());
   return { timeoutMs, pageTimeoutMs: hasDeadline ? timeoutMs : context.timeouts.defaultMs };
 }
@@ -117,7 +122,12 @@ function decode(bytes: Uint8Array): ReturnType<typeof decodeScanRequest> {
   }
 }
 
-function validatePages(pageBytes: number): QuorateError | undefined {
-  if (pageBytes >= 0) return undefined;
-  return new QuorateError('INVALID_ARGUMENT', `page_bytes must be 0 or more, got ${pageBytes}`);
+function validatePages({
+  pageBytes,
+  pageTimeoutMs,
+}: Pick<ScanQuery, 'pageBytes' | 'pageTimeoutMs'>): QuorateError | undefined {
+  const invalid = (what: string): QuorateError => new QuorateError('INVALID_ARGUMENT', what);
+  if (pageBytes < 0) return invalid(`page_bytes must be 0 or more, got ${pageBytes}`);
+  if (pageTimeoutMs < 0) return invalid(`page_timeout_ms must be 0 or more, got ${pageTimeoutMs}`);
+  return undefined;
 }

@@ -68,6 +68,7 @@ describe('messages of clients, through the twin', () => {
         keysOnly: fc.boolean(),
         limit: id,
         pageBytes: id,
+        pageTimeoutMs: id,
         consistency: fc.constantFrom('linearizable' as const, 'stale' as const),
         readTs: id.map(Timestamp),
       },

@@ -118,11 +118,14 @@ describe('scan', () => {
     const { timeoutMs, pageTimeoutMs } = defined(backend.scans.at(-1), 'scan');
     expect(timeoutMs).toBeGreaterThan(110_000);
     expect(pageTimeoutMs).toBe(timeoutMs);
+    await scan({ page_timeout_ms: 2000 });
+    expect(backend.scans.at(-1)).toMatchObject({ timeoutMs: 600_000, pageTimeoutMs: 1900 });
   });
 
   it.each<[string, Message, RegExp]>([
     ['an end before the start', { start: text('b'), end: text('a') }, /end of the scan is before its start/],
     ['a negative limit', { limit: -1 }, /limit must be 0 or more, got -1/],
+    ['a negative page timeout', { page_timeout_ms: -1 }, /page_timeout_ms must be 0 or more, got -1/],
     ['a negative page size', { page_bytes: -5 }, /page_bytes must be 0 or more, got -5/],
     ['an unknown enum', { consistency: 99 }, /unknown consistency 99/],
     ['a limit below -2^53', { limit: -(2 ** 60) }, /beyond 2\^53 - 1/],
