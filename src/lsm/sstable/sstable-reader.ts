@@ -34,6 +34,8 @@ export class SstableReader {
   readonly #cache: BlockCachePartition;
   readonly #counters: ReadCounters;
   readonly #file: FileSlot;
+  /** By offset: after a flush or a restart thousands of gets ask for the same filter and index at one time. */
+  readonly #reading = new Map<number, Promise<Uint8Array>>();
   #readingFooter: Promise<Footer> | undefined;
   #footer: Footer | undefined;
   #closed = false;
@@ -85,7 +87,14 @@ export class SstableReader {
 
   /** The contents of a block; there already when it is cached, or the disk may be read at once. */
   block(handle: BlockHandle): MaybePromise<Uint8Array> {
-    return this.#cache.get(handle.offset) ?? this.#readBlockNow(handle) ?? this.readBlock(handle, true);
+    const { offset } = handle;
+    return this.#cache.get(offset) ?? this.#reading.get(offset) ?? this.#readBlockNow(handle) ?? this.#readOnce(handle);
+  }
+
+  #readOnce(handle: BlockHandle): Promise<Uint8Array> {
+    const reading = this.readBlock(handle, true).finally(() => this.#reading.delete(handle.offset));
+    this.#reading.set(handle.offset, reading);
+    return reading;
   }
 
   /** Undefined where the file is not open, or must be waited for. What fails is a promise, as if it had been. */

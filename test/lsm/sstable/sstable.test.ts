@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { compareBytes, toHex, utf8 } from '../../../src/base/bytes.js';
 import { Timestamp } from '../../../src/base/ids.js';
 import { Prng } from '../../../src/base/prng.js';
@@ -71,6 +71,28 @@ function exampleOf(page: string): string {
 }
 
 describe('an SSTable', () => {
+  it('reads each block once for all who ask for it at one time', async () => {
+    const disk = newDisk();
+    const open = disk.open.bind(disk);
+    let reads = 0;
+    vi.spyOn(disk, 'open').mockImplementation(async (path, mode) => {
+      const file = await open(path, mode);
+      vi.spyOn(file, 'readNow').mockReturnValue(undefined);
+      const read = file.read.bind(file);
+      vi.spyOn(file, 'read').mockImplementation((target, offset) => {
+        reads++;
+        return read(target, offset);
+      });
+      return file;
+    });
+    const key = utf8('k');
+    const reader = await writeTable(disk, [{ key, version: 1, kind: 'put', value: utf8('v') }], 100);
+    const gets = Array.from({ length: 100 }, async () => reader.get(key, bloomHash(key), 5));
+    for (const found of await Promise.all(gets)) expect(found).toMatchObject({ version: 1 });
+    // Footer, filter, index, and the block.
+    expect(reads).toBe(4);
+  });
+
   it.each([1, 2, 3, 4])('gives back what was written, seed %i', async (seed) => {
     const random = new Prng(seed);
     const entries = randomEntries(random, random.int(1, 800));
