@@ -29,7 +29,7 @@ export interface Connection {
   readonly receivedBytes: number;
   /** Sets who gets frames and who learns of the end. Called once, in the turn in which the connection was got. */
   start(handler: ConnectionHandler): void;
-  /** Takes ownership of `frame`. No effect when closed. */
+  /** Takes ownership of `frame`. No effect when closed. The first one is a greeting, of at most 64 KiB. */
   send(frame: Uint8Array): void;
   /** Closes both directions; `onClose` follows unless it came already. */
   close(): void;

@@ -84,9 +84,11 @@ describe.each(Object.keys(places))('%s', (name) => {
   check('carries large frames, and counts what waits', async (place) => {
     const { near, far, listener } = await connected(place);
     const large = 'y'.repeat(peerFrameBytesMax);
+    near.connection.send(utf8('hello'));
     for (let i = 0; i < 8; i++) near.connection.send(utf8(large));
     expect(near.connection.queuedBytes).toBeGreaterThanOrEqual(8 * peerFrameBytesMax);
-    const heard = await far.hears(8);
+    const [hello, ...heard] = await far.hears(9);
+    expect(hello).toBe('hello');
     expect(heard.every((frame) => frame === large)).toBe(true);
     far.connection.send(utf8('seen'));
     await near.hears(1);
