@@ -100,7 +100,11 @@ describe('strangers', () => {
   };
 
   test.each<[string, Uint8Array, RegExp]>([
-    ['random bytes', Buffer.concat([Buffer.from([255, 255, 255, 127]), random.bytes(1000)]), /bytes, which is more than/],
+    [
+      'random bytes',
+      Buffer.concat([Buffer.from([255, 255, 255, 127]), random.bytes(1000)]),
+      /bytes, which is more than/,
+    ],
     ['HTTP', Buffer.from('GET / HTTP/1.1\r\nHost: quorate\r\n\r\n'), /does not speak this protocol/],
     ['zeros', new Uint8Array(64), /checksum is wrong/],
     ['a frame over the limit', header(65_537), /65537 bytes, which is more than the 65536 of a greeting/],
