@@ -134,7 +134,8 @@ class PoolThread {
 
   constructor(options: WorkerPoolOptions, events: ThreadEvents) {
     this.#events = events;
-    this.#worker = new Worker(options.entry, { workerData: options.workerData });
+    // Not the options of the process: a thread of one that runs `--eval` would not start.
+    this.#worker = new Worker(options.entry, { workerData: options.workerData, execArgv: [] });
     this.#worker.unref();
     this.#worker.on('message', (reply: WorkerReply) => this.#onReply(reply));
     this.#worker.on('error', (error) => {
