@@ -69,6 +69,6 @@ async function writeManifest(
   const number = 1 + Math.max(0, ...levels.flat().map((table) => table.number));
   const state = { levels, appliedIndex, nextFileNumber: number + 1 };
   // A new manifest syncs the folder before its root is put in place: the links are durable then, too.
-  const writer = new ManifestWriter(disk, directory, 0, undefined);
+  const writer = new ManifestWriter(disk, directory, 0);
   await writer.append({ ...state, removed: [], added: [] }, state, () => number);
 }

@@ -305,6 +305,7 @@ describe('a tree on a full disk', () => {
     expect(tree.stats().outOfSpace).toBe(true);
     await tree.close();
     expect(clock.timerCount).toBe(0);
+    disk.quotaBytes = Infinity;
     const again = await Tree.open(treeDirectory, treeResources(disk));
     expect(again.durableAppliedIndex).toBe(2);
     await again.close();

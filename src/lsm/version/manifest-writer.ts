@@ -1,7 +1,7 @@
 import { crc32 } from '../../base/checksum.js';
 import { replaceFile, type Disk } from '../../env/disk.js';
 import { currentFileName, manifestFileName } from './file-names.js';
-import type { Manifest, TreeState } from './manifest-reader.js';
+import type { TreeState } from './manifest-reader.js';
 import { encodeCurrent, encodeManifestHeader, encodeManifestRecord, type ManifestPointer } from './manifest-format.js';
 import { encodeVersionRecord, type VersionRecord } from './version-edit.js';
 
@@ -14,14 +14,13 @@ export class ManifestWriter {
   readonly #disk: Disk;
   readonly #directory: string;
   readonly #bytesMax: number;
-  /** Undefined when there is none that may be appended to. */
+  /** Undefined when there is none that may be appended to, as at first. */
   #tail: { pointer: ManifestPointer; snapshotBytes: number } | undefined;
 
-  constructor(disk: Disk, directory: string, bytesMax: number, manifest: Manifest | undefined) {
+  constructor(disk: Disk, directory: string, bytesMax: number) {
     this.#disk = disk;
     this.#directory = directory;
     this.#bytesMax = bytesMax;
-    this.#tail = manifest;
   }
 
   /**

@@ -63,7 +63,12 @@ export class VersionSet {
     const manifest = await readManifest(resources.disk, directory);
     const versions = new VersionSet(directory, manifestBytesMax, resources, manifest);
     try {
-      await versions.#settleFiles();
+      const unwanted = await versions.#findFiles();
+      // What is seen may be what an edit left whose sync failed, and then the power can still take it away; another sync
+      // would not help (a disk forgets what it failed to write). So the state is written anew before anybody relies on it.
+      await versions.apply({ removed: [], added: [] });
+      for (const path of unwanted) versions.#removeInBackground(path);
+      await versions.#removalsDone();
     } catch (error) {
       await versions.close();
       throw error;
@@ -79,7 +84,7 @@ export class VersionSet {
   ) {
     this.#directory = directory;
     this.#resources = resources;
-    this.#manifest = new ManifestWriter(resources.disk, directory, manifestBytesMax, manifest);
+    this.#manifest = new ManifestWriter(resources.disk, directory, manifestBytesMax);
     this.#manifestNumbers = new Set(manifest === undefined ? [] : [manifest.pointer.number]);
     this.#appliedIndex = manifest?.state.appliedIndex ?? LogIndex(0);
     this.#nextFileNumber = manifest?.state.nextFileNumber ?? 1;
@@ -186,8 +191,9 @@ export class VersionSet {
     this.#resources.logger.warn(message, { path, error: String(error) });
   }
 
-  /** After a start: every table that the manifest names is there, and what nothing names is removed. */
-  async #settleFiles(): Promise<void> {
+  /** At a start: takes note of numbers in use, and gives the files that nothing names. Every named table must be there. */
+  async #findFiles(): Promise<readonly string[]> {
+    const unwanted: string[] = [];
     const wanted = new Set(sharedTablesOf(this.#current).keys());
     const missing = new Set(wanted);
     for (const name of await this.#resources.disk.list(this.#directory)) {
@@ -197,14 +203,14 @@ export class VersionSet {
         case 'table':
           missing.delete(file.number);
           this.#nextFileNumber = Math.max(this.#nextFileNumber, file.number + 1);
-          if (!wanted.has(file.number)) this.#removeInBackground(path);
+          if (!wanted.has(file.number)) unwanted.push(path);
           break;
         case 'manifest':
           this.#nextFileNumber = Math.max(this.#nextFileNumber, file.number + 1);
-          if (!this.#manifestNumbers.has(file.number)) this.#removeInBackground(path);
+          if (!this.#manifestNumbers.has(file.number)) unwanted.push(path);
           break;
         case 'aside':
-          this.#removeInBackground(path);
+          unwanted.push(path);
           break;
         case 'current':
         case 'foreign':
@@ -212,7 +218,7 @@ export class VersionSet {
       }
     }
     for (const number of missing) throw new CorruptionError(this.tablePath(number), 0, 'the table is missing');
-    await this.#removalsDone();
+    return unwanted;
   }
 
   async #removalsDone(): Promise<void> {

@@ -16,7 +16,7 @@ const nothing: VersionEdit = { removed: [], added: [] };
 /** A writer with the state that it has written. */
 class Writing {
   readonly disk: SimDisk = newDisk();
-  readonly writer = new ManifestWriter(this.disk, 'tree', 100, undefined);
+  readonly writer = new ManifestWriter(this.disk, 'tree', 100);
   state: TreeState = { levels: emptyLevels, appliedIndex: LogIndex(0), nextFileNumber: 1 };
   number = 0;
 
@@ -53,17 +53,17 @@ describe('a manifest', () => {
     expect(numbers.size).toBeLessThan(20);
   });
 
-  it('goes on where another writer has stopped, over what did not count', async () => {
+  it('is begun anew where another writer has stopped, whatever that left', async () => {
     const { disk } = await Writing.begin();
     const file = await disk.open('tree/manifest-000001', 'readWrite');
     await file.write(new Uint8Array(500).fill(0xee), await file.size());
-    const manifest = await readManifest(disk, 'tree');
-    const writer = new ManifestWriter(disk, 'tree', 100, manifest);
+    const writer = new ManifestWriter(disk, 'tree', 100);
     const record = { ...nothing, added: [{ level: 3, table: table('9:a-b') }] };
     const rest = { appliedIndex: LogIndex(4), nextFileNumber: 10 };
     await writer.append({ ...record, ...rest }, { levels: applyEdit(emptyLevels, record), ...rest }, () => 10);
-    const { state } = await readManifest(disk, 'tree');
-    expect(state).toEqual({ levels: levels('', '', '', '9:a-b'), ...rest });
+    const { state, pointer } = await readManifest(disk, 'tree');
+    expect(state).toEqual({ levels: levels('', '', '', '9:a-b'), ...rest, nextFileNumber: 11 });
+    expect(pointer.number).toBe(10);
   });
 
   it('is not appended to after a failure: the next edit begins a new one', async () => {
