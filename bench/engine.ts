@@ -13,6 +13,7 @@ import { join } from 'node:path';
 
 import { Prng } from '../src/base/prng.js';
 import { classicLevelStore } from './engine-classic-level.js';
+import { EngineValues, key16 } from './engine-data.js';
 import { runDbBench } from './engine-db-bench.js';
 import { quorateStore } from './engine-quorate.js';
 import type { Store, StoreEntry, StoreType } from './engine-store.js';
@@ -86,7 +87,7 @@ async function measureStore(
 ): Promise<Map<string, Figure>> {
   const { keys, valueBytes, reads, cacheBytes } = sizes;
   const figures = new Map<string, Figure>();
-  const values = new Values(valueBytes);
+  const values = new EngineValues(valueBytes);
   const measure = async (name: string, operations: number, body: () => Promise<void>): Promise<void> => {
     progress(name);
     figures.set(name, await timed(operations, body));
@@ -187,16 +188,6 @@ async function timed(operations: number, body: () => Promise<void>): Promise<Fig
   };
 }
 
-/** 16 decimal digits. */
-function key16(n: number): Uint8Array {
-  const key = new Uint8Array(16);
-  for (let i = 15; i >= 0; i--) {
-    key[i] = 48 + (n % 10);
-    n = Math.floor(n / 10);
-  }
-  return key;
-}
-
 function permutation(count: number, random: Prng): Uint32Array {
   const order = Uint32Array.from({ length: count }, (_, n) => n);
   for (let n = count - 1; n > 0; n--) {
@@ -204,28 +195,4 @@ function permutation(count: number, random: Prng): Uint32Array {
     [order[n], order[other]] = [order[other], order[n]];
   }
   return order;
-}
-
-/** Parts of a long text of which half is noise, as db_bench makes them. */
-class Values {
-  readonly #text: Uint8Array;
-  readonly #valueBytes: number;
-  #at = 0;
-
-  constructor(valueBytes: number) {
-    const random = new Prng(2);
-    this.#valueBytes = valueBytes;
-    this.#text = new Uint8Array(Math.max(1 << 20, 4 * valueBytes));
-    for (let at = 0; at < this.#text.length; at += 100) {
-      const noise = random.bytes(50);
-      this.#text.set(noise, at);
-      this.#text.set(noise.subarray(0, Math.min(50, this.#text.length - at - 50)), at + 50);
-    }
-  }
-
-  next(): Uint8Array {
-    if (this.#at + this.#valueBytes > this.#text.length) this.#at = 0;
-    this.#at += this.#valueBytes;
-    return this.#text.subarray(this.#at - this.#valueBytes, this.#at);
-  }
 }

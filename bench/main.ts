@@ -5,6 +5,7 @@ import Table from 'cli-table3';
 import { Argument, Command, InvalidArgumentError } from 'commander';
 
 import { engine } from './engine.js';
+import { engineOverwrite } from './engine-overwrite.js';
 import { report, type Row, type SuiteOptions } from './measure.js';
 import { blockCache } from './micro/block-cache.js';
 import { blockReads } from './micro/block-reads.js';
@@ -18,6 +19,7 @@ import { smoke } from './smoke.js';
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>> = {
   smoke,
   engine,
+  'engine-overwrite': engineOverwrite,
   compression,
   bloom,
   'block-cache': blockCache,
@@ -33,11 +35,12 @@ const program = new Command('bench')
   .option('--quick', 'shorter runs, for a first look', false)
   .option('--keys <n>', 'keys of the data, where a suite has such', wholeNumber)
   .option('--value-bytes <n>', 'bytes of each value', wholeNumber)
+  .option('--minutes <n>', 'length of the load, where a suite has such', wholeNumber)
   .option('--json <file>', 'also writes the result to a file')
   .parse();
 
 const [name] = program.args;
-const { json, ...options } = program.opts<{ quick: boolean; keys?: number; valueBytes?: number; json?: string }>();
+const { json, ...options } = program.opts<Omit<SuiteOptions, 'progress'> & { readonly json?: string }>();
 const rows = await suites[name]({ ...options, progress: (text) => process.stderr.write(`${text}\n`) });
 console.log(table(rows));
 if (json !== undefined) writeFileSync(json, `${JSON.stringify(report(name, rows), undefined, 2)}\n`);

@@ -22,6 +22,8 @@ export interface SuiteOptions {
   /** Of the data, where a suite has such; undefined for its own. */
   readonly keys?: number | undefined;
   readonly valueBytes?: number | undefined;
+  /** Of the load, where a suite has such; undefined for its own. */
+  readonly minutes?: number | undefined;
 }
 
 export interface Report {
