@@ -10,6 +10,7 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError';
 }
 
+const two28 = 0x1000_0000;
 const two32 = 0x1_0000_0000;
 
 export function putU32(target: Uint8Array, offset: number, value: number): void {
@@ -33,6 +34,26 @@ export function getU53(source: Uint8Array, offset: number): number {
   const high = getU32(source, offset + 4);
   if (high >= 0x20_0000) throw new DecodeError('a number above 2^53 - 1');
   return high * two32 + getU32(source, offset);
+}
+
+/** Puts a whole number from 0 to 2^53 - 1, for which there is room; where it ends, 8 bytes further at most. */
+export function putVarint(target: Uint8Array, offset: number, value: number): number {
+  let rest = value;
+  if (value >= two28) {
+    // Whole numbers of 31 bits are many times as fast as larger ones: its lowest four groups by themselves.
+    rest = Math.floor(value / two28);
+    const low = value - rest * two28;
+    target[offset++] = low | 0x80;
+    target[offset++] = (low >>> 7) | 0x80;
+    target[offset++] = (low >>> 14) | 0x80;
+    target[offset++] = (low >>> 21) | 0x80;
+  }
+  while (rest >= 0x80) {
+    target[offset++] = rest | 0x80;
+    rest >>>= 7;
+  }
+  target[offset++] = rest;
+  return offset;
 }
 
 /** Number of bytes that {@link ByteWriter.varint} takes for `value`. */
@@ -90,11 +111,7 @@ export class ByteWriter {
   varint(value: number): this {
     assert(Number.isSafeInteger(value) && value >= 0, `not a whole number below 2^53: ${value}`);
     this.#grow(8);
-    while (value >= 0x80) {
-      this.#buffer[this.#length++] = (value % 0x80) | 0x80;
-      value = Math.floor(value / 0x80);
-    }
-    this.#buffer[this.#length++] = value;
+    this.#length = putVarint(this.#buffer, this.#length, value);
     return this;
   }
 

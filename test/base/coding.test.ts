@@ -12,7 +12,22 @@ import {
 import { ByteReader, ByteWriter, DecodeError, varintLength } from '../../src/base/coding.js';
 import { Prng } from '../../src/base/prng.js';
 
-const edges = [0, 1, 0x7f, 0x80, 0x3fff, 0x4000, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 49, 2 ** 53 - 1];
+const edges = [
+  0,
+  1,
+  0x7f,
+  0x80,
+  0x3fff,
+  0x4000,
+  2 ** 28 - 1,
+  2 ** 28,
+  2 ** 31 - 1,
+  2 ** 31,
+  2 ** 32 - 1,
+  2 ** 32,
+  2 ** 49,
+  2 ** 53 - 1,
+];
 
 describe('ByteWriter and ByteReader', () => {
   test.each(edges)('%i goes through u53 and varint', (value) => {

@@ -1,10 +1,10 @@
 import { assert } from '../../base/assert.js';
-import { equalBytes, copyBytes, emptyBytes } from '../../base/bytes.js';
+import { copyBytes, emptyBytes } from '../../base/bytes.js';
 import { maskedCrc32 } from '../../base/checksum.js';
 import { ByteWriter } from '../../base/coding.js';
 import { Timestamp } from '../../base/ids.js';
 import type { Disk, DiskFile } from '../../env/disk.js';
-import { byteOfKind, compareEntries, kindDelete, kindPut, type Kind } from '../entry.js';
+import { byteOfKind, kindDelete, kindPut, type Kind } from '../entry.js';
 import type { Pending } from '../iterator/entry-iterator.js';
 import { BlockWriter } from './block-writer.js';
 import { bloomHash, buildBloomFilter } from './bloom-filter.js';
@@ -43,11 +43,12 @@ export class SstableWriter {
   readonly #block = new BlockWriter();
   readonly #index = new BlockWriter();
   readonly #hashes: number[] = [];
-  /** Finished blocks that are not written yet. */
-  readonly #buffer = new ByteWriter();
-  /** Bytes written; the buffer comes after them. */
-  #written = 0;
-  #writing = false;
+  /** Finished blocks that are not written yet, and where in the file they will be. */
+  #buffer = new ByteWriter();
+  #bufferOffset = 0;
+  /** Those before them, while they are written. */
+  #bufferBefore = new ByteWriter();
+  #writing = Promise.resolve();
 
   #entries = 0;
   #tombstones = 0;
@@ -77,7 +78,7 @@ export class SstableWriter {
 
   /** Size that the data has so far. */
   get bytes(): number {
-    return this.#written + this.#buffer.length + (this.#block.empty ? 0 : this.#block.length);
+    return this.#bufferOffset + this.#buffer.length + (this.#block.empty ? 0 : this.#block.length);
   }
 
   /** Key of the last entry. */
@@ -90,23 +91,18 @@ export class SstableWriter {
    * is one, must be awaited before the next call.
    */
   add(key: Uint8Array, version: number, kind: Kind, value: Uint8Array): Pending {
-    assert(!this.#writing, 'the last add has not resolved');
-    const first = this.#entries === 0;
-    assert(
-      first || compareEntries(this.#lastKey, this.#lastVersion, key, version) < 0,
-      'entries of a table must come in order, and each once',
-    );
+    assert(this.#buffer.length < writeBytes, 'the last add has not resolved');
     const kindByte = byteOfKind(kind);
-    this.#block.add(key, version, kindByte, value);
-    if (first) this.#smallestKey = key;
-    if (first || !equalBytes(this.#lastKey, key)) this.#hashes.push(bloomHash(key));
+    const isNewKey = this.#block.add(key, version, kindByte, value);
+    if (this.#entries === 0) this.#smallestKey = key;
+    if (this.#entries === 0 || isNewKey) this.#hashes.push(bloomHash(key));
     if (kindByte === kindDelete) this.#tombstones++;
     this.#entries++;
     this.#rawBytes += key.length + value.length;
     this.#lastKey = key;
     this.#lastVersion = version;
-    this.#smallestVersion = Math.min(this.#smallestVersion, version);
-    this.#largestVersion = Math.max(this.#largestVersion, version);
+    if (version < this.#smallestVersion) this.#smallestVersion = version;
+    if (version > this.#largestVersion) this.#largestVersion = version;
 
     if (this.#block.length < this.#options.blockBytes) return undefined;
     this.#finishDataBlock();
@@ -122,19 +118,24 @@ export class SstableWriter {
   }
 
   #appendBlock(contents: Uint8Array, compression: Compression = 'none'): BlockHandle {
-    const offset = this.#written + this.#buffer.length;
     const start = this.#buffer.length;
+    const offset = this.#bufferOffset + start;
     const { bytes, type } = compressBlock(contents, compression);
     const stored = this.#buffer.raw(bytes).u8(type).view().subarray(start);
     return { offset, length: stored.length, checksum: maskedCrc32(stored) };
   }
 
+  /** Resolves when the buffer is being written, and the one before it has been: the next blocks are made meanwhile. */
   async #writeBuffer(): Promise<void> {
-    this.#writing = true;
-    await this.#file.write(this.#buffer.view(), this.#written);
-    this.#writing = false;
-    this.#written += this.#buffer.length;
+    await this.#writing;
+    const full = this.#buffer;
+    this.#buffer = this.#bufferBefore;
     this.#buffer.reset();
+    this.#bufferBefore = full;
+    this.#writing = this.#file.write(full.view(), this.#bufferOffset);
+    // Whoever awaits it later learns what went wrong.
+    this.#writing.catch(() => undefined);
+    this.#bufferOffset += full.length;
   }
 
   /** Writes what is left and syncs the file. The name is durable once the caller has synced the folder. */
@@ -160,12 +161,13 @@ export class SstableWriter {
     const footer = encodeFooter({ filter, index, properties: this.#appendBlock(encoded.view()) });
     this.#buffer.raw(footer.bytes);
     await this.#writeBuffer();
+    await this.#writing;
     await this.#file.sync();
     await this.#file.close();
     return {
       ...properties,
       number: this.#number,
-      bytes: this.#written,
+      bytes: this.#bufferOffset,
       fingerprint: footer.fingerprint,
       trimmed: false,
     };
@@ -173,6 +175,7 @@ export class SstableWriter {
 
   /** Closes and removes the file. Never rejects: what stays behind is collected when the tree is opened. */
   async abandon(): Promise<void> {
+    await this.#writing.catch(() => undefined);
     await this.#file.close().catch(() => undefined);
     await this.#disk.remove(this.#file.path).catch(() => undefined);
   }

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { compareBytes, toHex, utf8 } from '../../../src/base/bytes.js';
 import { Timestamp } from '../../../src/base/ids.js';
 import { Prng } from '../../../src/base/prng.js';
+import { deferred, type Deferred } from '../../../src/base/promises.js';
 import type { Disk } from '../../../src/env/disk.js';
 import { compareEntries, type Kind } from '../../../src/lsm/entry.js';
 import { bloomHash } from '../../../src/lsm/sstable/bloom-filter.js';
@@ -195,6 +196,40 @@ describe('an SSTable', () => {
     const disk = newDisk();
     const writer = await SstableWriter.create(disk, '000001.sst', 1, tableOptions);
     await writer.add(utf8('b'), Timestamp(5), 'put', new Uint8Array(300_000));
+    await writer.abandon();
+    expect(disk.paths()).toEqual([]);
+  });
+
+  it('takes entries while others are written, one write at a time, and reports a write that failed', async () => {
+    const disk = newDisk();
+    const open = disk.open.bind(disk);
+    const writes: Deferred<void>[] = [];
+    vi.spyOn(disk, 'open').mockImplementation(async (path, mode) => {
+      const file = await open(path, mode);
+      vi.spyOn(file, 'write').mockImplementation(() => {
+        const write = deferred<void>();
+        writes.push(write);
+        return write.promise;
+      });
+      return file;
+    });
+    const writer = await SstableWriter.create(disk, '000001.sst', 1, tableOptions);
+    const large = new Uint8Array(300_000);
+    await writer.add(utf8('a'), 1, 'put', large);
+    expect(writes).toHaveLength(1);
+    expect(writer.add(utf8('b'), 1, 'put', utf8('small'))).toBeUndefined();
+
+    const second = writer.add(utf8('c'), 1, 'put', large);
+    await Promise.resolve();
+    expect(writes).toHaveLength(1);
+    expect(() => writer.add(utf8('d'), 1, 'put', large)).toThrow('the last add has not resolved');
+    writes[0].resolve();
+    await second;
+    expect(writes).toHaveLength(2);
+
+    writes[1].reject(new Error('the second write failed'));
+    await expect(writer.finish()).rejects.toThrow('the second write failed');
+    vi.restoreAllMocks();
     await writer.abandon();
     expect(disk.paths()).toEqual([]);
   });
