@@ -90,7 +90,7 @@ async function overwrite(folder: string, load: OverwriteLoad): Promise<Row[]> {
     clock: new SystemClock(),
   };
   const tree = await Tree.create(directory, resources, all);
-  const values = new EngineValues(valueBytes);
+  const values = new ShuffledValues(valueBytes);
   try {
     progress(`${keys} keys`);
     const compactBytes = await fillCompact(tree, disk, `${folder}/ingested`, { keys, values, options: all });
@@ -104,38 +104,46 @@ async function overwrite(folder: string, load: OverwriteLoad): Promise<Row[]> {
   }
 }
 
-/** Every key once, in tables of the last level, which become the tree's; their bytes. */
+/**
+ * Every key once, in tables of the last level, which become the tree's; their bytes. Versions are as if the keys had been
+ * written in batches, in an order by chance.
+ */
 async function fillCompact(
   tree: Tree,
   disk: Disk,
   directory: string,
-  { keys, values, options }: { readonly keys: number; readonly values: EngineValues; readonly options: TreeOptions },
+  { keys, values, options }: { readonly keys: number; readonly values: ShuffledValues; readonly options: TreeOptions },
 ): Promise<number> {
   await mkdir(directory);
+  const random = new Prng(2);
   const paths: string[] = [];
   let bytes = 0;
   for (let n = 0; n < keys;) {
     const path = `${directory}/${paths.length + 1}.sst`;
     const writer = await SstableWriter.create(disk, path, paths.length + 1, tableOptions(options, levelCount - 1));
     while (n < keys && writer.bytes < options.sstableBytesTarget) {
-      await writer.add(key16(n++), 1, 'put', values.next());
+      await writer.add(key16(n++), random.int(1, fillVersions(keys)), 'put', values.next());
     }
     bytes += (await writer.finish()).bytes;
     paths.push(path);
   }
-  await tree.ingest(paths, LogIndex(1));
+  await tree.ingest(paths, LogIndex(fillVersions(keys)));
   await rm(directory, { recursive: true });
   return bytes;
+}
+
+function fillVersions(keys: number): number {
+  return Math.ceil(keys / batchOperations);
 }
 
 async function overwriteFor(
   seconds: number,
   tree: Tree,
-  { keys, values, watch }: { readonly keys: number; readonly values: EngineValues; readonly watch: Watch },
+  { keys, values, watch }: { readonly keys: number; readonly values: ShuffledValues; readonly watch: Watch },
 ): Promise<void> {
   const random = new Prng(1);
   const endMs = performance.now() + seconds * 1000;
-  for (let beforeMs = performance.now(), version = 2; beforeMs < endMs; version++) {
+  for (let beforeMs = performance.now(), version = fillVersions(keys) + 1; beforeMs < endMs; version++) {
     for (let stall = tree.writeStall(); stall !== undefined; stall = tree.writeStall()) await stall;
     const batch = new TreeBatch();
     for (let i = 0; i < batchOperations; i++)
@@ -147,6 +155,21 @@ async function overwriteFor(
     const nowMs = performance.now();
     watch.batch(nowMs - beforeMs);
     beforeMs = nowMs;
+  }
+}
+
+/** Values of which no two that follow each other compress better than any others would: the order of writes must not show. */
+class ShuffledValues {
+  readonly #values: readonly Uint8Array[];
+  readonly #random = new Prng(3);
+
+  constructor(valueBytes: number) {
+    const values = new EngineValues(valueBytes);
+    this.#values = Array.from({ length: 4096 }, () => values.next());
+  }
+
+  next(): Uint8Array {
+    return this.#values[this.#random.int(0, this.#values.length - 1)];
   }
 }
 

@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.js';
 import { defaultLimits } from '../base/limits.js';
+import { lastLevel } from './compaction/level-targets.js';
 import type { SstableWriterOptions } from './sstable/sstable-writer.js';
 
 const kib = 1024;
@@ -20,15 +21,18 @@ export interface TreeOptions {
    * is not worth it. 0 for all, 7 for none.
    */
   readonly compressionLevelMin: number;
-  /** Compaction starts a new table at the next user key when one has reached this many bytes. Default 8 MiB. */
+  /**
+   * Compaction starts a new table of the last level at the next user key when one has reached this many bytes; on levels
+   * above it at a quarter of that, so that one compaction takes little of the level below. Default 8 MiB.
+   */
   readonly sstableBytesTarget: number;
-  /** Level 0 is compacted into level 1 when it has this many tables. Default 4. */
+  /** Level 0 is compacted into the next level in use when it has this many tables. Default 4. */
   readonly level0TablesCompact: number;
   /** With this many tables in level 0 writes stall. Default 12. */
   readonly level0TablesStall: number;
-  /** Level 1 is compacted into level 2 when it is larger. Default 64 MiB. */
+  /** The largest target of the first level in use below level 0. Default 64 MiB. */
   readonly levelBytesBase: number;
-  /** Each level may be this many times as large as the one above it. Default 10. */
+  /** The target of each level is this many times that of the one above it. Default 10. */
   readonly levelBytesMultiplier: number;
   /** A manifest whose edits take more than this (and more than its own first record) is followed by a new one. Default 256 KiB. */
   readonly manifestBytesMax: number;
@@ -69,4 +73,9 @@ export function treeOptions(options: Partial<TreeOptions>): TreeOptions {
 export function tableOptions(options: TreeOptions, level: number): SstableWriterOptions {
   const { blockBytes, bloomBitsPerKey, compressionLevelMin } = options;
   return { blockBytes, bloomBitsPerKey, compression: level >= compressionLevelMin ? 'snappy' : 'none' };
+}
+
+/** When compaction starts a new table of a level. */
+export function tableBytesTarget(options: TreeOptions, level: number): number {
+  return level === lastLevel ? options.sstableBytesTarget : Math.ceil(options.sstableBytesTarget / 4);
 }

@@ -42,15 +42,19 @@ function pressureOf({ used, slowFrom, stopAt }: Backlog): number {
   return (used - slowFrom) / (stopAt - slowFrom);
 }
 
-/** How fast something went lately: each measurement counts a quarter less than the next. */
+/** After that much more work a measurement counts half. */
+const halfLifeMs = 4000;
+
+/** How fast something went lately. */
 export class DrainRate {
   #bytes = 0;
   #ms = 0;
 
   add(bytes: number, ms: number): void {
     assert(bytes >= 0 && ms >= 0, 'work takes time');
-    this.#bytes = this.#bytes * 0.75 + bytes;
-    this.#ms = this.#ms * 0.75 + ms;
+    const rest = halfLifeMs / (halfLifeMs + ms);
+    this.#bytes = this.#bytes * rest + bytes;
+    this.#ms = this.#ms * rest + ms;
   }
 
   /** Undefined before anything was measured. */

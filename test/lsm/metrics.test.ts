@@ -95,8 +95,9 @@ describe('the metrics of a tree', () => {
   it.each([
     { tables: ['1:a-b*30'], backlog: 0 },
     { tables: ['2:a-b*30 1:a-b*30'], backlog: 60 },
-    { tables: ['', '1:a-b*100'], backlog: 0 },
-    { tables: ['', '1:a-b*100 2:c-d*20', '3:a-z*1500', '4:a-z*10000'], backlog: 520 },
+    { tables: ['', '', '', '', '', '', '1:a-b*100'], backlog: 0 },
+    { tables: ['', '1:a-b*20'], backlog: 20 },
+    { tables: ['', '', '', '', '1:a-b*100 2:c-d*20', '3:a-z*1500', '4:a-z*10000'], backlog: 20 + 500 },
   ])('have a backlog of $backlog with $tables', ({ tables, backlog }) => {
     const options = { level0TablesCompact: 2, levelBytesBase: 100, levelBytesMultiplier: 10 };
     expect(backlogBytes(levelsOf(...tables), options)).toBe(backlog);

@@ -67,10 +67,12 @@ describe('DrainRate', () => {
     expect(rate.bytesPerMs).toBeUndefined();
     rate.add(100, 10);
     expect(rate.bytesPerMs).toBe(10);
-    for (let i = 0; i < 30; i++) rate.add(100, 50);
+    rate.add(4000, 2000);
+    expect(rate.bytesPerMs).toBeCloseTo(4100 / 2010, 1);
+    for (let i = 0; i < 30; i++) rate.add(4000, 2000);
     expect(rate.bytesPerMs).toBeCloseTo(2, 2);
-    rate.add(0, 1000);
-    expect(rate.bytesPerMs).toBeLessThan(0.5);
+    rate.add(0, 100_000);
+    expect(rate.bytesPerMs).toBeLessThan(0.01);
   });
 });
 

@@ -1,13 +1,12 @@
 /** Decides what to compact: a pure function of the levels and of what reads met. Leveled compaction as in LevelDB and RocksDB. */
+import { compareBytes } from '../../base/bytes.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
-import { overlaps, rangeOf, totalBytes, type Levels } from '../version/levels.js';
-import { levelCount } from '../version/version-edit.js';
+import { overlaps, rangeOf, type Levels } from '../version/levels.js';
+import { excessBytes, levelBelow, levelTargets, type LevelTargetOptions, type LevelTargets } from './level-targets.js';
 
-export interface PickerOptions {
+export interface PickerOptions extends LevelTargetOptions {
   /** See TreeOptions. */
   readonly level0TablesCompact: number;
-  readonly levelBytesBase: number;
-  readonly levelBytesMultiplier: number;
 }
 
 export type CompactionDecision =
@@ -38,21 +37,32 @@ export interface SkippedTables {
 export const noneSkipped: SkippedTables = { numbers: new Set(), safePoint: 0 };
 
 /**
- * Works on the level that is most over its limit. Of level 0 all tables go at once: what stays behind would be older
- * than what has left, and equal entries are told apart by their level. Of another level goes the table that costs the
- * least to merge: the one with the fewest bytes under it on the next level for its own size.
+ * Works on the level that is most over its target. Of level 0 the oldest tables go: what stays behind must not be older
+ * than what has left, since equal entries are told apart by their level. Of another level goes the table that costs the
+ * least to merge: the one with the fewest bytes under it for its own size.
  *
- * When no level is over its limit, a table goes that has something to drop and that reads had to pass over too often.
+ * When no level is over its target, a table goes that has something to drop and that reads had to pass over too often.
  */
 export function pickCompaction(levels: Levels, options: PickerOptions, skipped: SkippedTables): CompactionDecision {
-  const level = mostOverfull(levels, options);
-  if (level === undefined) return pickSkipped(levels, skipped);
-  return decide(levels, level, level === 0 ? levels[0] : [cheapestToMerge(levels[level], levels[level + 1])]);
+  const targets = levelTargets(levels, options);
+  const level = mostOverfull(levels, targets, options.level0TablesCompact);
+  if (level === undefined) return pickSkipped(levels, targets, skipped);
+  const outputLevel = levelBelow(level, levels, targets);
+  const below = levels[outputLevel];
+  if (level > 0) return decide(level, outputLevel, [cheapestToMerge(levels[level], below)], below);
+  const all = decide(level, outputLevel, levels[0], below);
+  if (all.type === 'move') return all;
+  // What came while the last compaction took its time does not make the next one ever longer.
+  return decide(level, outputLevel, levels[0].slice(-2 * options.level0TablesCompact), below);
 }
 
-function decide(levels: Levels, level: number, upper: readonly TableMetadata[]): CompactionDecision {
-  const outputLevel = level + 1;
-  const lower = overlapping(levels[outputLevel], upper);
+function decide(
+  level: number,
+  outputLevel: number,
+  upper: readonly TableMetadata[],
+  below: readonly TableMetadata[],
+): CompactionDecision {
+  const lower = overlapping(below, upper);
   if (lower.length === 0 && overlapFree(upper)) return { type: 'move', level, outputLevel, tables: upper };
   return { type: 'compact', level, outputLevel, upper, lower };
 }
@@ -61,7 +71,7 @@ function decide(levels: Levels, level: number, upper: readonly TableMetadata[]):
  * What hides nothing any more goes where there is nothing below: such a table is written again where it is. Any other
  * is merged with what it hides, and what comes out is counted anew.
  */
-function pickSkipped(levels: Levels, skipped: SkippedTables): CompactionDecision {
+function pickSkipped(levels: Levels, targets: LevelTargets, skipped: SkippedTables): CompactionDecision {
   if (skipped.numbers.size === 0) return { type: 'nothing' };
   for (const [level, tables] of levels.entries()) {
     const table = tables.find((one) => skipped.numbers.has(one.number) && canDrop(one, skipped.safePoint));
@@ -69,7 +79,7 @@ function pickSkipped(levels: Levels, skipped: SkippedTables): CompactionDecision
     const upper = level === 0 ? tables : [table];
     const below = levels.findIndex((others, i) => i > level && overlapping(others, upper).length > 0);
     if (below < 0) {
-      const outputLevel = Math.max(1, level);
+      const outputLevel = level === 0 ? levelBelow(level, levels, targets) : level;
       return { type: 'compact', level, outputLevel, upper, lower: [] };
     }
     return { type: 'compact', level, outputLevel: below, upper, lower: overlapping(levels[below], upper) };
@@ -87,43 +97,46 @@ function overlapping(tables: readonly TableMetadata[], upper: readonly TableMeta
   return tables.filter((table) => overlaps(table, range));
 }
 
-/** What levels have beyond their limits: compactions have to move at least that. All of level 0 when that is due. */
+/** What levels have beyond their targets: compactions have to move at least that. All of level 0 when that is due. */
 export function backlogBytes(levels: Levels, options: PickerOptions): number {
-  let bytes = levels[0].length < options.level0TablesCompact ? 0 : totalBytes(levels[0]);
-  for (let level = 1; level < levelCount - 1; level++) {
-    bytes += Math.max(0, totalBytes(levels[level]) - levelBytesMax(level, options));
-  }
-  return bytes;
+  const excess = excessBytes(levels, levelTargets(levels, options), options.level0TablesCompact);
+  return excess.reduce((sum, bytes) => sum + bytes, 0);
 }
 
-/** Bytes that a level from 1 on may have. */
-function levelBytesMax(level: number, options: PickerOptions): number {
-  return options.levelBytesBase * options.levelBytesMultiplier ** (level - 1);
-}
-
-function mostOverfull(levels: Levels, options: PickerOptions): number | undefined {
+/**
+ * The level with the most for its target, of those that are beyond it. What is to come from above counts as if the
+ * target were that much larger: a level waits while those above it would fill it again, so that level 0 is not kept
+ * waiting by a small base level.
+ */
+function mostOverfull(levels: Levels, targets: LevelTargets, level0TablesCompact: number): number | undefined {
   let picked: number | undefined;
-  let highest = 1;
-  // The last level has nowhere to go.
-  for (let level = 0; level < levelCount - 1; level++) {
+  let highest = -1;
+  let coming = 0;
+  excessBytes(levels, targets, level0TablesCompact).forEach((excess, level) => {
+    if (excess === 0) return;
+    const target = targets.bytes[level];
     const fullness =
-      level === 0
-        ? levels[0].length / options.level0TablesCompact
-        : totalBytes(levels[level]) / levelBytesMax(level, options);
-    if (fullness < highest || (fullness === highest && picked !== undefined)) continue;
-    // A level that is exactly full stays, except level 0, which counts tables.
-    if (level > 0 && fullness === 1) continue;
+      level === 0 ? levels[0].length / level0TablesCompact : (target + excess) / Math.max(1, target + coming);
+    coming += excess;
+    if (fullness <= highest) return;
     picked = level;
     highest = fullness;
-  }
+  });
   return picked;
 }
 
+/** Of tables that are in order of keys, as those below are: one pass over both. */
 function cheapestToMerge(tables: readonly TableMetadata[], below: readonly TableMetadata[]): TableMetadata {
   let cheapest = tables[0];
   let lowest = Infinity;
+  let first = 0;
   for (const table of tables) {
-    const cost = totalBytes(below.filter((other) => overlaps(other, table))) / table.bytes;
+    while (first < below.length && compareBytes(below[first].endKey, table.smallestKey) <= 0) first++;
+    let bytes = 0;
+    for (let i = first; i < below.length && compareBytes(below[i].smallestKey, table.endKey) < 0; i++) {
+      bytes += below[i].bytes;
+    }
+    const cost = bytes / table.bytes;
     if (cost < lowest || (cost === lowest && table.number < cheapest.number)) {
       cheapest = table;
       lowest = cost;

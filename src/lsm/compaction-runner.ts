@@ -1,0 +1,138 @@
+import { compactJobType, type CompactInput, type CompactOutput } from './compaction/compact-job.js';
+import { lastLevel } from './compaction/level-targets.js';
+import { pickCompaction, type CompactionDecision } from './compaction/picker.js';
+import { editOfMerge, editOfMove, planMerge, type CompactDecision } from './compaction/plan-compaction.js';
+import { applyEdit, type MaintenanceContext } from './maintenance-context.js';
+import type { TableMetadata } from './sstable/sstable-format.js';
+import { tableBytesTarget, tableOptions } from './tree-options.js';
+import { totalBytes } from './version/levels.js';
+import { DrainRate } from './write-delay.js';
+
+/** Sums since the tree was opened. */
+export interface CompactionStats {
+  readonly compactions: number;
+  readonly compactionReadBytes: number;
+  readonly compactionWrittenBytes: number;
+  readonly compactionDroppedEntries: number;
+  /** Tables that went a level down as they were. */
+  readonly movedTables: number;
+}
+
+/** Compacts what the picker picks, one compaction at a time. */
+export class CompactionRunner {
+  readonly #context: MaintenanceContext;
+  readonly #onDone: () => void;
+  /** What leaves level 0, and what gets to the last level, by compactions of whatever levels: each waits for the others. */
+  readonly #level0Rate = new DrainRate();
+  readonly #lastLevelRate = new DrainRate();
+  readonly #stats = {
+    compactions: 0,
+    compactionReadBytes: 0,
+    compactionWrittenBytes: 0,
+    compactionDroppedEntries: 0,
+    movedTables: 0,
+  };
+
+  /** @param onDone called after each compaction */
+  constructor(context: MaintenanceContext, onDone: () => void) {
+    this.#context = context;
+    this.#onDone = onDone;
+  }
+
+  get stats(): CompactionStats {
+    return this.#stats;
+  }
+
+  get level0BytesPerMs(): number | undefined {
+    return this.#level0Rate.bytesPerMs;
+  }
+
+  get lastLevelBytesPerMs(): number | undefined {
+    return this.#lastLevelRate.bytesPerMs;
+  }
+
+  get isDue(): boolean {
+    return this.#pick().type !== 'nothing';
+  }
+
+  #pick(): CompactionDecision {
+    const { versions, options } = this.#context;
+    const version = versions.current;
+    const skipped = { numbers: version.tablesSkippedThrough(), safePoint: this.#context.safePoint() };
+    return pickCompaction(version.levels, options, skipped);
+  }
+
+  /** Until nothing is left to do. */
+  async run(): Promise<void> {
+    for (;;) {
+      this.#context.closing.throwIfAborted();
+      const decision = this.#pick();
+      switch (decision.type) {
+        case 'nothing':
+          return;
+        case 'move':
+          await applyEdit(this.#context, editOfMove(decision));
+          this.#stats.movedTables += decision.tables.length;
+          break;
+        case 'compact':
+          await this.#compact(decision);
+          break;
+      }
+      this.#onDone();
+    }
+  }
+
+  async #compact(decision: CompactDecision): Promise<void> {
+    const { versions, resources, space } = this.#context;
+    const startMs = resources.clock.monotonicMs();
+    const output = await space.run('compaction', () => this.#merge(decision));
+    await applyEdit(this.#context, editOfMerge(decision, output));
+    const { level, outputLevel, upper, lower } = decision;
+    const tookMs = resources.clock.monotonicMs() - startMs;
+    this.#level0Rate.add(level === 0 ? rawBytes(upper) : 0, tookMs);
+    this.#lastLevelRate.add(outputLevel === lastLevel ? rawBytes(upper) : 0, tookMs);
+    const readBytes = totalBytes(upper) + totalBytes(lower);
+    const writtenBytes = totalBytes(output.tables);
+    this.#stats.compactions++;
+    this.#stats.compactionReadBytes += readBytes;
+    this.#stats.compactionWrittenBytes += writtenBytes;
+    this.#stats.compactionDroppedEntries += output.entriesDropped;
+    resources.logger.debug('tables compacted', {
+      directory: versions.directory,
+      level,
+      outputLevel,
+      inputs: upper.length + lower.length,
+      outputs: output.tables.length,
+      readBytes,
+      writtenBytes,
+      ms: tookMs,
+    });
+  }
+
+  #merge(decision: CompactDecision): Promise<CompactOutput> {
+    const { memtables, versions, resources, options, closing } = this.#context;
+    const { outputLevel } = decision;
+    const sstableBytesTarget = tableBytesTarget(options, outputLevel);
+    const safePoint = this.#context.safePoint();
+    // Only this compaction changes the levels that it reads; flushes add to level 0 meanwhile what is not its business.
+    const plan = planMerge(versions.current.levels, decision, {
+      safePoint,
+      memtableVersionMin: memtables.smallestVersion,
+      sstableBytesTarget,
+    });
+    const input: CompactInput = {
+      ...plan,
+      ...tableOptions(options, outputLevel),
+      directory: versions.directory,
+      firstOutputNumber: versions.takeFileNumbers(plan.outputsMax),
+      safePoint,
+      sstableBytesTarget,
+    };
+    return resources.background.run<CompactInput, CompactOutput>({ type: compactJobType, input }, closing);
+  }
+}
+
+/** Of keys and values, as they were written. */
+function rawBytes(tables: readonly TableMetadata[]): number {
+  return tables.reduce((sum, table) => sum + table.rawBytes, 0);
+}
