@@ -1,6 +1,6 @@
 import { ClassicLevel } from 'classic-level';
 
-import type { Store, StoreEntry, StoreOptions, StoreType } from './engine-store.js';
+import type { Store, StoreOptions, StoreType, StoreWrite } from './engine-store.js';
 
 const scanBatch = 1000;
 
@@ -26,9 +26,12 @@ class ClassicLevelStore implements Store {
     this.#db = db;
   }
 
-  write(entries: readonly StoreEntry[]): Promise<void> {
+  write(writes: readonly StoreWrite[]): Promise<void> {
     const batch = this.#db.batch();
-    for (const { key, value } of entries) batch.put(key, value);
+    for (const { key, value } of writes) {
+      if (value === undefined) batch.del(key);
+      else batch.put(key, value);
+    }
     return batch.write();
   }
 

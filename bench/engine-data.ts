@@ -34,3 +34,13 @@ export class EngineValues {
     return this.#text.subarray(this.#at - this.#valueBytes, this.#at);
   }
 }
+
+/** All numbers below `count`, in an order of no rule. */
+export function permutation(count: number, random: Prng): Uint32Array {
+  const order = Uint32Array.from({ length: count }, (_, n) => n);
+  for (let n = count - 1; n > 0; n--) {
+    const other = random.int(0, n);
+    [order[n], order[other]] = [order[other], order[n]];
+  }
+  return order;
+}

@@ -2,6 +2,7 @@ import { LogIndex, Timestamp, timestampMax } from '../src/base/ids.js';
 import type { MaybePromise } from '../src/base/promises.js';
 import { silentLogger } from '../src/env/logger.js';
 import { BlockCache } from '../src/lsm/block-cache.js';
+import type { Found } from '../src/lsm/entry.js';
 import { MemtableBudget } from '../src/lsm/memtable/memtable-budget.js';
 import { RowCache } from '../src/lsm/row-cache.js';
 import { OpenFiles } from '../src/lsm/sstable/open-files.js';
@@ -10,7 +11,7 @@ import { Tree, type TreeResources } from '../src/lsm/tree.js';
 import { SystemClock } from '../src/platform/clock.js';
 import { NodeDisk } from '../src/platform/disk.js';
 import { WorkerPool } from '../src/platform/worker-pool.js';
-import type { Store, StoreEntry, StoreOptions, StoreType } from './engine-store.js';
+import type { Store, StoreOptions, StoreType, StoreWrite } from './engine-store.js';
 
 const mib = 1024 * 1024;
 
@@ -48,12 +49,15 @@ class QuorateStore implements Store {
     this.#version = tree.appliedIndex;
   }
 
-  write(entries: readonly StoreEntry[]): MaybePromise<void> {
+  write(writes: readonly StoreWrite[]): MaybePromise<void> {
     const stall = this.#tree.writeStall();
-    if (stall !== undefined) return stall.then(() => this.write(entries));
+    if (stall !== undefined) return stall.then(() => this.write(writes));
     this.#version++;
     const batch = new TreeBatch();
-    for (const { key, value } of entries) batch.put(key, Timestamp(this.#version), value);
+    for (const { key, value } of writes) {
+      if (value === undefined) batch.delete(key, Timestamp(this.#version));
+      else batch.put(key, Timestamp(this.#version), value);
+    }
     this.#tree.write(batch, LogIndex(this.#version));
     // As the state machine does: nobody reads what was replaced.
     this.#tree.setSafePoint(Timestamp(this.#version - 1));
@@ -76,11 +80,11 @@ class QuorateStore implements Store {
 
   get(key: Uint8Array): MaybePromise<Uint8Array | undefined> {
     const found = this.#tree.get(key, timestampMax);
-    return found instanceof Promise ? found.then((read) => read?.value) : found?.value;
+    return found instanceof Promise ? found.then(valueOf) : valueOf(found);
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<readonly (Uint8Array | undefined)[]> {
-    return (await this.#tree.getMany(keys, timestampMax)).map((found) => found?.value);
+    return (await this.#tree.getMany(keys, timestampMax)).map(valueOf);
   }
 
   async scan(reverse: boolean): Promise<number> {
@@ -107,4 +111,9 @@ class QuorateStore implements Store {
     await this.#tree.close();
     await this.#background[Symbol.asyncDispose]();
   }
+}
+
+/** A deleted key is found as long as its tombstone is there. */
+function valueOf(found: Found | undefined): Uint8Array | undefined {
+  return found?.kind === 'put' ? found.value : undefined;
 }

@@ -1,17 +1,18 @@
 /** What the engine suite does to a store, whichever it is: each adapter takes the fastest way that its store has. */
 import type { MaybePromise } from '../src/base/promises.js';
 
-export interface StoreEntry {
+export interface StoreWrite {
   readonly key: Uint8Array;
-  readonly value: Uint8Array;
+  /** Undefined deletes the key. */
+  readonly value: Uint8Array | undefined;
 }
 
 export interface Store {
   /** One atomic batch. */
-  write(entries: readonly StoreEntry[]): MaybePromise<void>;
+  write(writes: readonly StoreWrite[]): MaybePromise<void>;
   /** Resolves when all that was written is on disk. */
   flush(): Promise<void>;
-  /** Resolves when compactions have nothing left to do. */
+  /** Flushes; resolves when compactions have nothing left to do. */
   settle(): Promise<void>;
   get(key: Uint8Array): MaybePromise<Uint8Array | undefined>;
   /** Of several keys; in their order. */

@@ -12,6 +12,7 @@ import { blockReads } from './micro/block-reads.js';
 import { bloom } from './micro/bloom.js';
 import { compression } from './micro/compression.js';
 import { keys } from './micro/keys.js';
+import { logAppend } from './micro/log-append.js';
 import { memtable } from './micro/memtable.js';
 import { merge } from './micro/merge.js';
 import { smoke } from './smoke.js';
@@ -25,25 +26,39 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>
   'block-cache': blockCache,
   'block-reads': blockReads,
   keys,
+  'log-append': logAppend,
   memtable,
   merge,
 };
+
+interface Options extends Omit<SuiteOptions, 'progress' | 'valueBytes'> {
+  readonly valueBytes?: readonly (number | undefined)[];
+  readonly json?: string;
+}
 
 const program = new Command('bench')
   .description('Runs a benchmark suite on this machine.')
   .addArgument(new Argument('<suite>', 'which').choices(Object.keys(suites)))
   .option('--quick', 'shorter runs, for a first look', false)
   .option('--keys <n>', 'keys of the data, where a suite has such', wholeNumber)
-  .option('--value-bytes <n>', 'bytes of each value', wholeNumber)
+  .option('--value-bytes <n,…>', 'bytes of each value; of several sizes, one after the other', wholeNumbers)
   .option('--minutes <n>', 'length of the load, where a suite has such', wholeNumber)
+  .option('--only <part,…>', 'parts of the suite, where it has such', (text) => text.split(','))
   .option('--json <file>', 'also writes the result to a file')
   .parse();
 
 const [name] = program.args;
-const { json, ...options } = program.opts<Omit<SuiteOptions, 'progress'> & { readonly json?: string }>();
-const rows = await suites[name]({ ...options, progress: (text) => process.stderr.write(`${text}\n`) });
+const { json, valueBytes: sizes = [undefined], ...options } = program.opts<Options>();
+const rows: Row[] = [];
+for (const valueBytes of sizes) {
+  rows.push(...(await suites[name]({ ...options, valueBytes, progress: (text) => process.stderr.write(`${text}\n`) })));
+}
 console.log(table(rows));
 if (json !== undefined) writeFileSync(json, `${JSON.stringify(report(name, rows), undefined, 2)}\n`);
+
+function wholeNumbers(text: string): number[] {
+  return text.split(',').map(wholeNumber);
+}
 
 function wholeNumber(text: string): number {
   const number = Number(text);

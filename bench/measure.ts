@@ -24,6 +24,8 @@ export interface SuiteOptions {
   readonly valueBytes?: number | undefined;
   /** Of the load, where a suite has such; undefined for its own. */
   readonly minutes?: number | undefined;
+  /** Parts of the suite, where it has such; undefined for all. */
+  readonly only?: readonly string[] | undefined;
 }
 
 export interface Report {
