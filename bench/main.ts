@@ -5,6 +5,7 @@ import Table from 'cli-table3';
 import { Argument, Command, InvalidArgumentError } from 'commander';
 
 import { engine } from './engine.js';
+import { engineOpen } from './engine-open.js';
 import { engineOverwrite } from './engine-overwrite.js';
 import { report, type Row, type SuiteOptions } from './measure.js';
 import { blockCache } from './micro/block-cache.js';
@@ -20,6 +21,7 @@ import { smoke } from './smoke.js';
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>> = {
   smoke,
   engine,
+  'engine-open': engineOpen,
   'engine-overwrite': engineOverwrite,
   compression,
   bloom,
@@ -42,6 +44,7 @@ const program = new Command('bench')
   .option('--quick', 'shorter runs, for a first look', false)
   .option('--keys <n>', 'keys of the data, where a suite has such', wholeNumber)
   .option('--value-bytes <n,…>', 'bytes of each value; of several sizes, one after the other', wholeNumbers)
+  .option('--gigabytes <n>', 'size of the data, where a suite has such', wholeNumber)
   .option('--minutes <n>', 'length of the load, where a suite has such', wholeNumber)
   .option('--only <part,…>', 'parts of the suite, where it has such', (text) => text.split(','))
   .option('--json <file>', 'also writes the result to a file')

@@ -22,6 +22,8 @@ export interface SuiteOptions {
   /** Of the data, where a suite has such; undefined for its own. */
   readonly keys?: number | undefined;
   readonly valueBytes?: number | undefined;
+  /** Of the data (1e9 bytes), where a suite is of such; undefined for its own. */
+  readonly gigabytes?: number | undefined;
   /** Of the load, where a suite has such; undefined for its own. */
   readonly minutes?: number | undefined;
   /** Parts of the suite, where it has such; undefined for all. */
