@@ -1,4 +1,4 @@
-import { utf8 } from '../../src/base/bytes.js';
+import { keySuccessor, utf8 } from '../../src/base/bytes.js';
 import { Timestamp } from '../../src/base/ids.js';
 import type { TableMetadata } from '../../src/lsm/sstable/sstable-format.js';
 import { checkLevels, type Levels } from '../../src/lsm/version/levels.js';
@@ -17,13 +17,15 @@ export function table(text: string): TableMetadata {
     entries: 1,
     keys: 1,
     tombstones: Number(tombstones),
+    rangeTombstones: 0,
     rawBytes: 2,
     dataBytes: 20,
     storedBytes: 21,
     smallestKey: utf8(smallest),
-    largestKey: utf8(largest),
+    endKey: keySuccessor(utf8(largest)),
     smallestVersion: Timestamp(Number(version)),
     largestVersion: Timestamp(Number(version)),
+    largestEntryVersion: Timestamp(Number(version)),
   };
 }
 

@@ -12,13 +12,15 @@ const unknownProperties = {
   entries: 0,
   keys: 0,
   tombstones: 0,
+  rangeTombstones: 0,
   rawBytes: 0,
   dataBytes: 0,
   storedBytes: 0,
   smallestKey: emptyBytes,
-  largestKey: emptyBytes,
+  endKey: emptyBytes,
   smallestVersion: Timestamp(0),
   largestVersion: Timestamp(0),
+  largestEntryVersion: Timestamp(0),
 };
 
 /**

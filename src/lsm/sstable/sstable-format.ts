@@ -1,10 +1,10 @@
 /**
  * The form of an SSTable; docs/formats/sstable.md has it to the byte.
  *
- *     data block … data block | filter block | index block | properties block | footer
+ *     data block … | range tombstone block | filter block | index block | properties block | footer
  *
- * Who points to bytes holds their checksum: the manifest that of the footer, the footer those of filter, index and
- * properties, the index those of the data blocks. So not only a changed byte is found, but also a block or a whole
+ * Who points to bytes holds their checksum: the manifest that of the footer, the footer those of range tombstones, filter,
+ * index and properties, the index those of the data blocks. So not only a changed byte is found, but also a block or a whole
  * table that is sound in itself and stands in the wrong place.
  */
 import { maskedCrc32 } from '../../base/checksum.js';
@@ -13,13 +13,13 @@ import { compareBytes, copyBytes, equalBytes, utf8 } from '../../base/bytes.js';
 import { Timestamp } from '../../base/ids.js';
 
 const sstableMagic = utf8('QRTABLE\n');
-const sstableFormatVersion = 2;
-export const footerBytes = 64;
+const sstableFormatVersion = 3;
+export const footerBytes = 80;
 
 /** Every so many entries of a block, one has its key in full: where a search can start. */
 export const restartInterval = 16;
 
-/** Where a block is. */
+/** Where a block is. A block that the table does not have has no bytes: length 0, checksum 0. */
 export interface BlockHandle {
   readonly offset: number;
   /** Bytes on disk, with the byte for the type of compression. */
@@ -29,6 +29,9 @@ export interface BlockHandle {
 }
 
 export interface Footer {
+  /** Not there when there are no range tombstones. */
+  readonly ranges: BlockHandle;
+  /** Filter and index are not there when there are no entries. */
   readonly filter: BlockHandle;
   readonly index: BlockHandle;
   readonly properties: BlockHandle;
@@ -39,19 +42,25 @@ export interface TableProperties {
   readonly entries: number;
   /** Distinct user keys. */
   readonly keys: number;
-  /** Of those, how many are deletions. */
+  /** Of the entries, how many are deletions. */
   readonly tombstones: number;
-  /** Of all keys and values, as they were given. */
+  /** Versions of all fragments; see RangeFragment. */
+  readonly rangeTombstones: number;
+  /** Of all keys and values of entries, as they were given. */
   readonly rawBytes: number;
   /** Of the contents of the data blocks: without what keys share, before compression. */
   readonly dataBytes: number;
   /** That the data blocks take in the file. */
   readonly storedBytes: number;
+  /** Entries and range tombstones are of keys from this one on. */
   readonly smallestKey: Uint8Array;
-  /** Belongs to the table, as `smallestKey` does. */
-  readonly largestKey: Uint8Array;
+  /** The first key beyond all of them. */
+  readonly endKey: Uint8Array;
+  /** Of entries and range tombstones. */
   readonly smallestVersion: Timestamp;
   readonly largestVersion: Timestamp;
+  /** Of entries alone; 0 when there are none. */
+  readonly largestEntryVersion: Timestamp;
 }
 
 /** What a manifest knows of a table, and a job that reads it must be told. Structured-cloneable. */
@@ -63,7 +72,7 @@ export interface TableMetadata extends TableProperties {
   /** The checksum in the table's footer, and by it that of every byte of the table. */
   readonly fingerprint: number;
   /**
-   * Whether the tree has only a part of the file: `smallestKey` and `largestKey` are then those of the part, and within
+   * Whether the tree has only a part of the file: `smallestKey` and `endKey` are then those of the part, and within
    * what the table says of itself. All counts and versions are those of the file.
    */
   readonly trimmed: boolean;
@@ -83,7 +92,7 @@ export function decodeBlockHandle(bytes: Uint8Array): BlockHandle {
 
 export function encodeFooter(footer: Footer): { bytes: Uint8Array; fingerprint: number } {
   const writer = new ByteWriter(footerBytes);
-  for (const handle of [footer.filter, footer.index, footer.properties]) {
+  for (const handle of [footer.ranges, footer.filter, footer.index, footer.properties]) {
     writer.u53(handle.offset).u32(handle.length).u32(handle.checksum);
   }
   writer.u32(sstableFormatVersion);
@@ -104,7 +113,7 @@ export function decodeFooter(bytes: Uint8Array, fingerprint: number): Footer {
   const covered = bytes.subarray(0, footerBytes - 4 - sstableMagic.length);
   if (bytes.length !== footerBytes) throw new DecodeError('the footer is cut off');
   if (maskedCrc32(covered) !== fingerprint) throw new DecodeError('the footer is not that of the table wanted here');
-  const footer = { filter: handle(), index: handle(), properties: handle() };
+  const footer = { ranges: handle(), filter: handle(), index: handle(), properties: handle() };
   const version = reader.u32();
   if (version !== sstableFormatVersion) throw new DecodeError(`unknown format version ${version}`);
   if (reader.u32() !== fingerprint) throw new DecodeError('the footer does not match its checksum');
@@ -117,13 +126,15 @@ export function encodeProperties(writer: ByteWriter, properties: TableProperties
     .varint(properties.entries)
     .varint(properties.keys)
     .varint(properties.tombstones)
+    .varint(properties.rangeTombstones)
     .varint(properties.rawBytes)
     .varint(properties.dataBytes)
     .varint(properties.storedBytes)
     .bytes(properties.smallestKey)
-    .bytes(properties.largestKey)
+    .bytes(properties.endKey)
     .varint(properties.smallestVersion)
-    .varint(properties.largestVersion);
+    .varint(properties.largestVersion)
+    .varint(properties.largestEntryVersion);
 }
 
 export function decodeProperties(reader: ByteReader): TableProperties {
@@ -131,18 +142,20 @@ export function decodeProperties(reader: ByteReader): TableProperties {
     entries: reader.varint(),
     keys: reader.varint(),
     tombstones: reader.varint(),
+    rangeTombstones: reader.varint(),
     rawBytes: reader.varint(),
     dataBytes: reader.varint(),
     storedBytes: reader.varint(),
     smallestKey: copyBytes(reader.bytes()),
-    largestKey: copyBytes(reader.bytes()),
+    endKey: copyBytes(reader.bytes()),
     smallestVersion: Timestamp(reader.varint()),
     largestVersion: Timestamp(reader.varint()),
+    largestEntryVersion: Timestamp(reader.varint()),
   };
 }
 
 export function equalProperties(a: TableProperties, b: TableProperties): boolean {
-  return equalCounts(a, b) && equalBytes(a.smallestKey, b.smallestKey) && equalBytes(a.largestKey, b.largestKey);
+  return equalCounts(a, b) && equalBytes(a.smallestKey, b.smallestKey) && equalBytes(a.endKey, b.endKey);
 }
 
 /** Whether the table with these properties can be the one that a manifest means. */
@@ -151,7 +164,7 @@ export function isTableOf(metadata: TableMetadata, properties: TableProperties):
   return (
     equalCounts(metadata, properties) &&
     compareBytes(properties.smallestKey, metadata.smallestKey) <= 0 &&
-    compareBytes(metadata.largestKey, properties.largestKey) <= 0
+    compareBytes(metadata.endKey, properties.endKey) <= 0
   );
 }
 
@@ -160,10 +173,12 @@ function equalCounts(a: TableProperties, b: TableProperties): boolean {
     a.entries === b.entries &&
     a.keys === b.keys &&
     a.tombstones === b.tombstones &&
+    a.rangeTombstones === b.rangeTombstones &&
     a.rawBytes === b.rawBytes &&
     a.dataBytes === b.dataBytes &&
     a.storedBytes === b.storedBytes &&
     a.smallestVersion === b.smallestVersion &&
-    a.largestVersion === b.largestVersion
+    a.largestVersion === b.largestVersion &&
+    a.largestEntryVersion === b.largestEntryVersion
   );
 }

@@ -1,4 +1,4 @@
-import { compareBytes, keySuccessor } from '../../base/bytes.js';
+import { compareBytes } from '../../base/bytes.js';
 import { assert, defined } from '../../base/assert.js';
 import type { Timestamp } from '../../base/ids.js';
 import type { Kind } from '../entry.js';
@@ -49,6 +49,7 @@ export class SstableIterator implements EntryIterator {
   }
 
   async start(): Promise<void> {
+    if (this.#table.metadata.entries === 0) return;
     const { lower, upper } = this.#bounds;
     const footer = await this.#table.footer();
     const contents = await this.#table.block(footer.index);
@@ -140,10 +141,9 @@ export class SstableIterator implements EntryIterator {
 }
 
 /** The bounds without what the tree does not have of the table. */
-function within({ lower, upper }: KeyBounds, { smallestKey, largestKey }: TableMetadata): KeyBounds {
-  const end = keySuccessor(largestKey);
+function within({ lower, upper }: KeyBounds, { smallestKey, endKey }: TableMetadata): KeyBounds {
   return {
     lower: compareBytes(lower, smallestKey) < 0 ? smallestKey : lower,
-    upper: upper === undefined || compareBytes(upper, end) > 0 ? end : upper,
+    upper: upper === undefined || compareBytes(upper, endKey) > 0 ? endKey : upper,
   };
 }

@@ -6,6 +6,8 @@ import type { MaybePromise } from '../../base/promises.js';
 import { DiskError, type Disk, type DiskFile } from '../../env/disk.js';
 import type { BlockCachePartition } from '../block-cache.js';
 import type { Found } from '../entry.js';
+import { decodeRangeBlock } from '../range/range-block.js';
+import { clipFragments, countVersions, noFragments, type RangeFragments } from '../range/range-tombstones.js';
 import { BlockSearch } from './block-search.js';
 import { bloomMayContain } from './bloom-filter.js';
 import { decompressBlock } from './compression.js';
@@ -38,6 +40,8 @@ export class SstableReader {
   readonly #reading = new Map<number, Promise<Uint8Array>>();
   #readingFooter: Promise<Footer> | undefined;
   #footer: Footer | undefined;
+  #readingRanges: Promise<RangeFragments> | undefined;
+  #ranges: RangeFragments | undefined;
   #closed = false;
   #skippedEntries = 0;
 
@@ -146,12 +150,34 @@ export class SstableReader {
     });
   }
 
+  /** The range tombstones of what the tree has of the table; read once, and kept. */
+  rangeTombstones(): MaybePromise<RangeFragments> {
+    if (this.metadata.rangeTombstones === 0) return noFragments;
+    return this.#ranges ?? (this.#readingRanges ??= this.#readRanges());
+  }
+
+  async #readRanges(): Promise<RangeFragments> {
+    try {
+      const { ranges } = await this.footer();
+      const block = await this.readBlock(ranges, false);
+      const fragments = this.decode(ranges.offset, () => decodeRangeBlock(block));
+      const { rangeTombstones, smallestKey, endKey, trimmed } = this.metadata;
+      if (countVersions(fragments) !== rangeTombstones) {
+        throw this.corruption(ranges.offset, `the manifest says that there are ${rangeTombstones} range tombstones`);
+      }
+      return (this.#ranges = trimmed ? clipFragments(fragments, { lower: smallestKey, upper: endKey }) : fragments);
+    } catch (error) {
+      this.#readingRanges = undefined;
+      throw error;
+    }
+  }
+
   /**
-   * The newest version of `key` at or below `at`. At once when what is needed is in memory, or may be read at once.
+   * The newest version of `key` at or below `at`, of the entries alone: not of range tombstones. At once when what is needed is in memory, or may be read at once.
    * @param hash bloomHash of `key`
    */
   get(key: Uint8Array, hash: number, at: number): MaybePromise<Found | undefined> {
-    if (this.metadata.trimmed && !this.#has(key)) return undefined;
+    if (this.metadata.entries === 0 || (this.metadata.trimmed && !this.#has(key))) return undefined;
     const footer = this.#footer;
     if (footer === undefined) return this.footer().then((read) => this.#getFromFilter(read, key, hash, at));
     return this.#getFromFilter(footer, key, hash, at);
@@ -159,8 +185,8 @@ export class SstableReader {
 
   /** Whether the tree has this part of the table. */
   #has(key: Uint8Array): boolean {
-    const { smallestKey, largestKey } = this.metadata;
-    return compareBytes(smallestKey, key) <= 0 && compareBytes(key, largestKey) <= 0;
+    const { smallestKey, endKey } = this.metadata;
+    return compareBytes(smallestKey, key) <= 0 && compareBytes(key, endKey) < 0;
   }
 
   #getFromFilter(footer: Footer, key: Uint8Array, hash: number, at: number): MaybePromise<Found | undefined> {
@@ -201,7 +227,7 @@ export class SstableReader {
    * costs, so that merges for their sake stay in proportion, also where they turn out to be in vain.
    */
   get isSkippedThrough(): boolean {
-    return this.#skippedEntries >= this.metadata.entries;
+    return this.#skippedEntries > 0 && this.#skippedEntries >= this.metadata.entries;
   }
 
   #passedInVain(): undefined {
@@ -252,6 +278,8 @@ export class SstableReader {
     this.#cache.clear();
     this.#readingFooter = undefined;
     this.#footer = undefined;
+    this.#readingRanges = undefined;
+    this.#ranges = undefined;
     await this.#file.close();
   }
 }

@@ -1,11 +1,13 @@
 import { assert } from '../../base/assert.js';
-import { copyBytes, emptyBytes } from '../../base/bytes.js';
+import { compareBytes, copyBytes, emptyBytes, keySuccessor } from '../../base/bytes.js';
 import { maskedCrc32 } from '../../base/checksum.js';
 import { ByteWriter } from '../../base/coding.js';
 import { Timestamp } from '../../base/ids.js';
 import type { Disk, DiskFile } from '../../env/disk.js';
 import { byteOfKind, kindDelete, kindPut, type Kind } from '../entry.js';
 import type { Pending } from '../iterator/entry-iterator.js';
+import { encodedBytes, encodeRangeBlock } from '../range/range-block.js';
+import { countVersions, type RangeFragment } from '../range/range-tombstones.js';
 import { BlockWriter } from './block-writer.js';
 import { bloomHash, buildBloomFilter } from './bloom-filter.js';
 import { compressBlock, type Compression } from './compression.js';
@@ -17,6 +19,7 @@ import {
   type TableMetadata,
   type TableProperties,
 } from './sstable-format.js';
+import { rangeOf, type KeyRange } from '../version/levels.js';
 
 /** Written at a time: large enough for the disk, small enough to encode without holding up the event loop. */
 const writeBytes = 256 * 1024;
@@ -43,6 +46,8 @@ export class SstableWriter {
   readonly #block = new BlockWriter();
   readonly #index = new BlockWriter();
   readonly #hashes: number[] = [];
+  readonly #ranges: RangeFragment[] = [];
+  #rangeBytes = 0;
   /** Finished blocks that are not written yet, and where in the file they will be. */
   #buffer = new ByteWriter();
   #bufferOffset = 0;
@@ -59,7 +64,8 @@ export class SstableWriter {
   #lastKey = emptyBytes;
   #lastVersion = 0;
   #smallestVersion = Number.MAX_SAFE_INTEGER;
-  #largestVersion = 0;
+  #largestEntryVersion = 0;
+  #largestRangeVersion = 0;
 
   static async create(disk: Disk, path: string, number: number, options: SstableWriterOptions): Promise<SstableWriter> {
     return new SstableWriter(disk, await disk.open(path, 'create'), number, options);
@@ -78,10 +84,10 @@ export class SstableWriter {
 
   /** Size that the data has so far. */
   get bytes(): number {
-    return this.#bufferOffset + this.#buffer.length + (this.#block.empty ? 0 : this.#block.length);
+    return this.#bufferOffset + this.#buffer.length + (this.#block.empty ? 0 : this.#block.length) + this.#rangeBytes;
   }
 
-  /** Key of the last entry. */
+  /** Key of the last entry; empty while there is none. */
   get lastKey(): Uint8Array {
     return this.#lastKey;
   }
@@ -102,11 +108,23 @@ export class SstableWriter {
     this.#lastKey = key;
     this.#lastVersion = version;
     if (version < this.#smallestVersion) this.#smallestVersion = version;
-    if (version > this.#largestVersion) this.#largestVersion = version;
+    if (version > this.#largestEntryVersion) this.#largestEntryVersion = version;
 
     if (this.#block.length < this.#options.blockBytes) return undefined;
     this.#finishDataBlock();
     return this.#buffer.length < writeBytes ? undefined : this.#writeBuffer();
+  }
+
+  /** Adds the range tombstones that come next in order, whatever entries there are. Their keys must never change. */
+  addRange(fragment: RangeFragment): void {
+    const last = this.#ranges.at(-1);
+    assert(compareBytes(fragment.lower, fragment.upper) < 0, 'a range must not be empty');
+    assert(last === undefined || compareBytes(last.upper, fragment.lower) <= 0, 'ranges must come in order');
+    this.#ranges.push(fragment);
+    this.#rangeBytes += encodedBytes(fragment);
+    const { versions } = fragment;
+    this.#smallestVersion = Math.min(this.#smallestVersion, versions[versions.length - 1]);
+    this.#largestRangeVersion = Math.max(this.#largestRangeVersion, versions[0]);
   }
 
   #finishDataBlock(): void {
@@ -125,6 +143,10 @@ export class SstableWriter {
     return { offset, length: stored.length, checksum: maskedCrc32(stored) };
   }
 
+  #noBlock(): BlockHandle {
+    return { offset: this.#bufferOffset + this.#buffer.length, length: 0, checksum: 0 };
+  }
+
   /** Resolves when the buffer is being written, and the one before it has been: the next blocks are made meanwhile. */
   async #writeBuffer(): Promise<void> {
     await this.#writing;
@@ -140,25 +162,30 @@ export class SstableWriter {
 
   /** Writes what is left and syncs the file. The name is durable once the caller has synced the folder. */
   async finish(): Promise<TableMetadata> {
-    assert(this.#entries > 0, 'a table has at least one entry');
+    assert(this.#entries > 0 || this.#ranges.length > 0, 'a table has at least one entry or range tombstone');
     if (!this.#block.empty) this.#finishDataBlock();
     const properties: TableProperties = {
       entries: this.#entries,
       keys: this.#hashes.length,
       tombstones: this.#tombstones,
+      rangeTombstones: countVersions(this.#ranges),
       rawBytes: this.#rawBytes,
       dataBytes: this.#dataBytes,
       storedBytes: this.#storedBytes,
-      smallestKey: copyBytes(this.#smallestKey),
-      largestKey: copyBytes(this.#lastKey),
+      ...this.#range(),
       smallestVersion: Timestamp(this.#smallestVersion),
-      largestVersion: Timestamp(this.#largestVersion),
+      largestVersion: Timestamp(Math.max(this.#largestEntryVersion, this.#largestRangeVersion)),
+      largestEntryVersion: Timestamp(this.#largestEntryVersion),
     };
-    const filter = this.#appendBlock(buildBloomFilter(this.#hashes, this.#options.bloomBitsPerKey));
-    const index = this.#appendBlock(this.#index.finish());
+    const ranges = this.#ranges.length === 0 ? this.#noBlock() : this.#appendBlock(encodeRangeBlock(this.#ranges));
+    const hasEntries = this.#entries > 0;
+    const filter = hasEntries
+      ? this.#appendBlock(buildBloomFilter(this.#hashes, this.#options.bloomBitsPerKey))
+      : this.#noBlock();
+    const index = hasEntries ? this.#appendBlock(this.#index.finish()) : this.#noBlock();
     const encoded = new ByteWriter();
     encodeProperties(encoded, properties);
-    const footer = encodeFooter({ filter, index, properties: this.#appendBlock(encoded.view()) });
+    const footer = encodeFooter({ ranges, filter, index, properties: this.#appendBlock(encoded.view()) });
     this.#buffer.raw(footer.bytes);
     await this.#writeBuffer();
     await this.#writing;
@@ -171,6 +198,14 @@ export class SstableWriter {
       fingerprint: footer.fingerprint,
       trimmed: false,
     };
+  }
+
+  /** Of entries and range tombstones together. */
+  #range(): KeyRange {
+    const entries = { smallestKey: this.#smallestKey, endKey: keySuccessor(this.#lastKey) };
+    const ranges = this.#ranges.map(({ lower, upper }) => ({ smallestKey: lower, endKey: upper }));
+    const { smallestKey, endKey } = rangeOf(this.#entries === 0 ? ranges : [entries, ...ranges]);
+    return { smallestKey: copyBytes(smallestKey), endKey: copyBytes(endKey) };
   }
 
   /** Closes and removes the file. Never rejects: what stays behind is collected when the tree is opened. */

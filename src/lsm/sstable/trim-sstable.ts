@@ -1,21 +1,27 @@
-import { equalBytes } from '../../base/bytes.js';
+import { copyBytes, equalBytes, keySuccessor } from '../../base/bytes.js';
 import type { KeyBounds } from '../iterator/entry-iterator.js';
+import { clipFragments } from '../range/range-tombstones.js';
+import { rangeOf, type KeyRange } from '../version/levels.js';
 import { SstableIterator } from './sstable-iterator.js';
 import type { TableMetadata } from './sstable-format.js';
 import type { SstableReader } from './sstable-reader.js';
 
 /**
  * The table as a tree with these bounds has it: whole, trimmed to the keys within them, or not at all. Reads at most the
- * blocks at the bounds.
+ * blocks at the bounds, and the range tombstones.
  */
 export async function trimSstable(table: SstableReader, bounds: KeyBounds): Promise<TableMetadata | undefined> {
+  const ranges = clipFragments(await table.rangeTombstones(), bounds);
   const first = new SstableIterator(table, bounds, false);
   await first.start();
-  if (!first.valid) return undefined;
   const last = new SstableIterator(table, bounds, true);
   await last.start();
-  const [smallestKey, largestKey] = [first.key, last.key];
+  const parts = ranges.map(({ lower, upper }): KeyRange => ({ smallestKey: lower, endKey: upper }));
+  if (first.valid) parts.push({ smallestKey: first.key, endKey: keySuccessor(last.key) });
+  if (parts.length === 0) return undefined;
+  const { smallestKey, endKey } = rangeOf(parts);
   const { metadata } = table;
-  const isWhole = equalBytes(smallestKey, metadata.smallestKey) && equalBytes(largestKey, metadata.largestKey);
-  return isWhole ? metadata : { ...metadata, smallestKey, largestKey, trimmed: true };
+  const isWhole = equalBytes(smallestKey, metadata.smallestKey) && equalBytes(endKey, metadata.endKey);
+  if (isWhole) return metadata;
+  return { ...metadata, smallestKey: copyBytes(smallestKey), endKey: copyBytes(endKey), trimmed: true };
 }

@@ -1,34 +1,41 @@
-import { equalBytes } from '../../base/bytes.js';
+import { equalBytes, keySuccessor } from '../../base/bytes.js';
 import { DecodeError } from '../../base/coding.js';
 import { Timestamp, timestampMax } from '../../base/ids.js';
 import { compareEntries } from '../entry.js';
+import { decodeRangeBlock } from '../range/range-block.js';
+import { countVersions, noFragments, type RangeFragments } from '../range/range-tombstones.js';
+import { rangeOf, type KeyRange } from '../version/levels.js';
 import { BlockCursor } from './block-cursor.js';
 import { bloomHash, bloomMayContain } from './bloom-filter.js';
 import { decodeBlockHandle, equalProperties, footerBytes, isTableOf, type TableProperties } from './sstable-format.js';
 import type { SstableReader } from './sstable-reader.js';
 
 /**
- * Reads every byte of a table from the file and checks that its parts agree: checksums, order, index, filter and
- * properties, and that the blocks fill the file without gaps. Rejects with the first CorruptionError.
+ * Reads every byte of a table from the file and checks that its parts agree: checksums, order, index, filter,
+ * range tombstones and properties, and that the blocks fill the file without gaps. Rejects with the first CorruptionError.
  */
 export async function verifySstable(table: SstableReader): Promise<void> {
   const footer = await table.footer();
   const properties = await table.readProperties();
-  const filter = await table.readBlock(footer.filter, false);
-  const index = await table.readBlock(footer.index, false);
   const summary = new TableSummary();
   /** Where the block is that is being looked at. */
   let offset = 0;
   try {
-    const handles = new BlockCursor(index);
-    for (handles.toFirst(); handles.valid; handles.next()) {
-      const handle = decodeBlockHandle(handles.value);
-      if (handle.offset !== offset) throw new DecodeError('the index leaves out bytes');
-      summary.addBlock(await table.readBlock(handle, false), handle.length, filter);
-      if (!summary.endsWith(handles)) throw new DecodeError('the index disagrees about the last entry of a block');
-      offset += handle.length;
+    if (properties.entries > 0) {
+      const filter = await table.readBlock(footer.filter, false);
+      const handles = new BlockCursor(await table.readBlock(footer.index, false));
+      for (handles.toFirst(); handles.valid; handles.next()) {
+        const handle = decodeBlockHandle(handles.value);
+        if (handle.offset !== offset) throw new DecodeError('the index leaves out bytes');
+        summary.addBlock(await table.readBlock(handle, false), handle.length, filter);
+        if (!summary.endsWith(handles)) throw new DecodeError('the index disagrees about the last entry of a block');
+        offset += handle.length;
+      }
     }
-    for (const handle of [footer.filter, footer.index, footer.properties]) {
+    if (properties.rangeTombstones > 0) {
+      summary.addRanges(decodeRangeBlock(await table.readBlock(footer.ranges, false)));
+    }
+    for (const handle of [footer.ranges, footer.filter, footer.index, footer.properties]) {
       if (handle.offset !== offset) throw new DecodeError('blocks do not follow each other');
       offset += handle.length;
     }
@@ -45,27 +52,34 @@ class TableSummary {
   #entries = 0;
   #keys = 0;
   #tombstones = 0;
+  #ranges = noFragments;
   #rawBytes = 0;
   #dataBytes = 0;
   #storedBytes = 0;
   #smallestVersion = timestampMax;
   #largestVersion = Timestamp(0);
+  #largestEntryVersion = Timestamp(0);
   #first: Uint8Array | undefined;
   #last: { readonly key: Uint8Array; readonly version: Timestamp } | undefined;
 
   get properties(): TableProperties {
-    if (this.#first === undefined || this.#last === undefined) throw new DecodeError('a table without entries');
+    const parts = this.#ranges.map(({ lower, upper }): KeyRange => ({ smallestKey: lower, endKey: upper }));
+    if (this.#first !== undefined && this.#last !== undefined) {
+      parts.push({ smallestKey: this.#first, endKey: keySuccessor(this.#last.key) });
+    }
+    if (parts.length === 0) throw new DecodeError('a table with nothing in it');
     return {
       entries: this.#entries,
       keys: this.#keys,
       tombstones: this.#tombstones,
+      rangeTombstones: countVersions(this.#ranges),
       rawBytes: this.#rawBytes,
       dataBytes: this.#dataBytes,
       storedBytes: this.#storedBytes,
-      smallestKey: this.#first,
-      largestKey: this.#last.key,
+      ...rangeOf(parts),
       smallestVersion: this.#smallestVersion,
       largestVersion: this.#largestVersion,
+      largestEntryVersion: this.#largestEntryVersion,
     };
   }
 
@@ -88,10 +102,20 @@ class TableSummary {
     this.#entries++;
     if (kind === 'delete') this.#tombstones++;
     this.#rawBytes += key.length + value.length;
-    if (version < this.#smallestVersion) this.#smallestVersion = version;
-    if (version > this.#largestVersion) this.#largestVersion = version;
+    if (version > this.#largestEntryVersion) this.#largestEntryVersion = version;
+    this.#addVersion(version);
     this.#first ??= key;
     this.#last = { key, version };
+  }
+
+  addRanges(fragments: RangeFragments): void {
+    this.#ranges = fragments;
+    for (const version of fragments.flatMap(({ versions }) => versions)) this.#addVersion(version);
+  }
+
+  #addVersion(version: Timestamp): void {
+    if (version < this.#smallestVersion) this.#smallestVersion = version;
+    if (version > this.#largestVersion) this.#largestVersion = version;
   }
 
   endsWith({ key, version }: BlockCursor): boolean {

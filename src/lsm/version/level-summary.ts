@@ -10,6 +10,7 @@ export interface LevelSummary {
   /** Distinct user keys of each table. */
   readonly keys: number;
   readonly tombstones: number;
+  readonly rangeTombstones: number;
   /** Of keys and values, as they were given. */
   readonly rawBytes: number;
   /** Of data blocks before compression. */
@@ -30,6 +31,7 @@ export function summarizeLevels(levels: Levels): readonly LevelSummary[] {
       entries: sum(({ entries }) => entries),
       keys: sum(({ keys }) => keys),
       tombstones: sum(({ tombstones }) => tombstones),
+      rangeTombstones: sum(({ rangeTombstones }) => rangeTombstones),
       rawBytes: sum(({ rawBytes }) => rawBytes),
       dataBytes: sum(({ dataBytes }) => dataBytes),
       storedBytes: sum(({ storedBytes }) => storedBytes),

@@ -3,7 +3,7 @@
  *
  * Invariants, asserted whenever levels change:
  * - Level 0 is newest first, that is, by descending number. Its tables may overlap.
- * - Tables of a level from 1 on are in ascending order of keys and share no user key.
+ * - Tables of a level from 1 on are in ascending order of keys and share no user key, range tombstones included.
  */
 import { assert, AssertionError } from '../../base/assert.js';
 import { compareBytes, printable } from '../../base/bytes.js';
@@ -14,8 +14,8 @@ export type Levels = readonly (readonly TableMetadata[])[];
 
 export interface KeyRange {
   readonly smallestKey: Uint8Array;
-  /** Included. */
-  readonly largestKey: Uint8Array;
+  /** The first key beyond. */
+  readonly endKey: Uint8Array;
 }
 
 export const emptyLevels: Levels = Array.from({ length: levelCount }, () => []);
@@ -43,14 +43,14 @@ export function checkLevels(levels: Levels): void {
     tables.forEach((table, i) => {
       assert(!numbers.has(table.number), `table ${table.number} is there twice`);
       numbers.add(table.number);
-      assert(compareBytes(table.smallestKey, table.largestKey) <= 0, `table ${table.number} ends before it starts`);
+      assert(compareBytes(table.smallestKey, table.endKey) < 0, `table ${table.number} ends before it starts`);
       if (i === 0) return;
       const before = tables[i - 1];
       if (level === 0) {
         assert(before.number > table.number, 'level 0 is newest first');
         return;
       }
-      if (compareBytes(before.largestKey, table.smallestKey) < 0) return;
+      if (compareBytes(before.endKey, table.smallestKey) <= 0) return;
       const place = printable(table.smallestKey);
       throw new AssertionError(`tables ${before.number} and ${table.number} of level ${level} overlap at ${place}`);
     });
@@ -58,18 +58,18 @@ export function checkLevels(levels: Levels): void {
 }
 
 export function overlaps(a: KeyRange, b: KeyRange): boolean {
-  return compareBytes(a.smallestKey, b.largestKey) <= 0 && compareBytes(b.smallestKey, a.largestKey) <= 0;
+  return compareBytes(a.smallestKey, b.endKey) < 0 && compareBytes(b.smallestKey, a.endKey) < 0;
 }
 
-/** The range from the smallest to the largest key of all of them; there must be one. */
+/** The range that has all of them; there must be one. */
 export function rangeOf(tables: readonly KeyRange[]): KeyRange {
   assert(tables.length > 0, 'the range of no table');
-  let { smallestKey, largestKey } = tables[0];
+  let { smallestKey, endKey } = tables[0];
   for (const table of tables) {
     if (compareBytes(table.smallestKey, smallestKey) < 0) smallestKey = table.smallestKey;
-    if (compareBytes(table.largestKey, largestKey) > 0) largestKey = table.largestKey;
+    if (compareBytes(table.endKey, endKey) > 0) endKey = table.endKey;
   }
-  return { smallestKey, largestKey };
+  return { smallestKey, endKey };
 }
 
 export function totalBytes(tables: readonly TableMetadata[]): number {
@@ -78,7 +78,7 @@ export function totalBytes(tables: readonly TableMetadata[]): number {
   return bytes;
 }
 
-/** No entry of the tables has a larger version; 0 without tables. */
+/** No entry and no range tombstone of the tables has a larger version; 0 without tables. */
 export function largestVersionOf(levels: Levels): number {
   return levels.flat().reduce((largest, table) => Math.max(largest, table.largestVersion), 0);
 }

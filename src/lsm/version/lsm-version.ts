@@ -108,12 +108,12 @@ export class LsmVersion {
   #candidates(key: Uint8Array): SstableReader[] {
     const candidates: SstableReader[] = [];
     for (const { reader } of this.#tables[0]) {
-      const { smallestKey, largestKey } = reader.metadata;
-      if (compareBytes(smallestKey, key) <= 0 && compareBytes(key, largestKey) <= 0) candidates.push(reader);
+      const { smallestKey, endKey } = reader.metadata;
+      if (compareBytes(smallestKey, key) <= 0 && compareBytes(key, endKey) < 0) candidates.push(reader);
     }
     for (let level = 1; level < this.#tables.length; level++) {
       const tables = this.#tables[level];
-      const at = firstEndingAtOrAfter(tables, key);
+      const at = firstEndingAfter(tables, key);
       if (at < tables.length && compareBytes(tables[at].reader.metadata.smallestKey, key) <= 0) {
         candidates.push(tables[at].reader);
       }
@@ -142,12 +142,12 @@ function newer(best: Found | undefined, later: Found | undefined): Found | undef
   return best === undefined || (later !== undefined && later.version > best.version) ? later : best;
 }
 
-function firstEndingAtOrAfter(tables: readonly SharedTable[], key: Uint8Array): number {
+function firstEndingAfter(tables: readonly SharedTable[], key: Uint8Array): number {
   let low = 0;
   let high = tables.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (compareBytes(tables[middle].reader.metadata.largestKey, key) < 0) low = middle + 1;
+    if (compareBytes(tables[middle].reader.metadata.endKey, key) <= 0) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -155,7 +155,6 @@ function firstEndingAtOrAfter(tables: readonly SharedTable[], key: Uint8Array): 
 
 function isInBounds({ metadata }: SstableReader, { lower, upper }: KeyBounds): boolean {
   return (
-    compareBytes(metadata.largestKey, lower) >= 0 &&
-    (upper === undefined || compareBytes(metadata.smallestKey, upper) < 0)
+    compareBytes(metadata.endKey, lower) > 0 && (upper === undefined || compareBytes(metadata.smallestKey, upper) < 0)
   );
 }

@@ -6,6 +6,7 @@ import { Prng } from '../../../src/base/prng.js';
 import { deferred, type Deferred } from '../../../src/base/promises.js';
 import type { Disk } from '../../../src/env/disk.js';
 import { compareEntries, type Kind } from '../../../src/lsm/entry.js';
+import type { RangeFragments } from '../../../src/lsm/range/range-tombstones.js';
 import { bloomHash } from '../../../src/lsm/sstable/bloom-filter.js';
 import type { Compression } from '../../../src/lsm/sstable/compression.js';
 import { SstableIterator } from '../../../src/lsm/sstable/sstable-iterator.js';
@@ -30,10 +31,12 @@ async function writeTable(
   blockBytes: number,
   cacheBytesMax = 1 << 20,
   compression: Compression = 'none',
+  ranges: RangeFragments = [],
 ): Promise<SstableReader> {
   const options = { blockBytes, bloomBitsPerKey: 10, compression };
   const writer = await SstableWriter.create(disk, '000007.sst', 7, options);
   for (const { key, version, kind, value } of entries) await writer.add(key, version, kind, value);
+  for (const fragment of ranges) writer.addRange(fragment);
   return new SstableReader('000007.sst', await writer.finish(), jobResources(disk, cacheBytesMax)());
 }
 
@@ -133,8 +136,8 @@ describe('an SSTable', () => {
       ],
       4096,
     );
-    const { smallestKey, largestKey, ...numbers } = reader.metadata;
-    expect([text(smallestKey), text(largestKey)]).toEqual(['a', 'b']);
+    const { smallestKey, endKey, ...numbers } = reader.metadata;
+    expect([text(smallestKey), text(endKey)]).toEqual(['a', 'b\0']);
     expect(numbers).toMatchObject({
       number: 7,
       entries: 3,
@@ -145,8 +148,10 @@ describe('an SSTable', () => {
       storedBytes: 28,
       smallestVersion: 4,
       largestVersion: 30,
+      largestEntryVersion: 30,
+      rangeTombstones: 0,
     });
-    expect(reader.metadata).toMatchObject({ ...(await reader.readProperties()), smallestKey, largestKey });
+    expect(reader.metadata).toMatchObject({ ...(await reader.readProperties()), smallestKey, endKey });
   });
 
   it('has this form, byte for byte', async () => {
@@ -159,6 +164,9 @@ describe('an SSTable', () => {
         { key: utf8('apply'), version: 1, kind: 'put', value: utf8('!') },
       ],
       4096,
+      0,
+      'none',
+      [{ lower: utf8('b'), upper: utf8('cc'), versions: [400, 7].map(Timestamp) }],
     );
     const hex = toHex(disk.content('000007.sst'));
     await expect(`${(hex.match(/.{1,64}/g) ?? []).join('\n')}\n`).toMatchFileSnapshot('golden/sstable.hex');

@@ -59,7 +59,7 @@ describe('ranges', () => {
   it('reach from the smallest to the largest key', () => {
     expect(rangeOf([table('1:c-d'), table('2:a-b'), table('3:b-b')])).toEqual({
       smallestKey: utf8('a'),
-      largestKey: utf8('d'),
+      endKey: utf8('d\0'),
     });
   });
 });
