@@ -7,9 +7,9 @@ import type { Disk } from './disk.js';
 export interface Background {
   /**
    * Runs the job; rejects with what it threw (errors lose their class when they cross threads: `code`, `message`,
-   * and the fields of DiskError and CorruptionError are kept). At most a fixed number run at a time, and one more if it is
-   * urgent; the rest wait, however many: the caller sees to it that few do. A tree has one urgent job at a time, and one
-   * that is not.
+   * and the fields of DiskError and CorruptionError are kept). At most a fixed number run at a time, and one more that is
+   * urgent; the rest wait, as `nextJob` says, however many: the caller sees to it that few do. A tree has one urgent job
+   * at a time, and one that is not.
    */
   run<Input, Output>(job: Job<Input>, signal?: AbortSignal): Promise<Output>;
 }
@@ -17,7 +17,7 @@ export interface Background {
 export interface Job<Input> {
   readonly type: string;
   readonly input: Input;
-  /** Waits for other urgent jobs only. Default false. */
+  /** Waits for other urgent jobs only, or for one that has waited for them. Default false. */
   readonly isUrgent?: boolean;
 }
 

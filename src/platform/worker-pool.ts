@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { assert } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
 import type { Background, Job } from '../env/background.js';
+import { nextJob } from '../env/job-order.js';
 import { decodeError } from './worker-errors.js';
 import type { WorkerReply, WorkerRequest } from './worker-messages.js';
 
@@ -9,8 +10,8 @@ export interface WorkerPoolOptions {
   /** The module that each worker runs; it calls `serveJobs`. */
   readonly entry: URL;
   /**
-   * Threads, and so jobs that run at a time, besides one for an urgent job when all are busy. Each is started when it
-   * is first needed.
+   * Threads, and so jobs that run at a time, besides one that only urgent jobs need. Each is started when it is first
+   * needed.
    */
   readonly size: number;
   /** Structured-cloneable; what the entry finds as `workerData`. */
@@ -30,7 +31,7 @@ interface PendingJob {
 }
 
 /**
- * Background work in worker threads, one job a thread at a time; the rest wait in the order in which they came.
+ * Background work in worker threads, one job a thread at a time; the rest wait as {@link nextJob} has them.
  * No job is refused, since none could be left undone; those who ask bound how many wait (see {@link Background}).
  * A thread that crashes rejects its job and is replaced; threads without a job do not keep the process alive. Closing
  * cancels what runs and refuses what waits.
@@ -74,12 +75,15 @@ export class WorkerPool implements Background, AsyncDisposable {
   }
 
   #assign(): void {
-    while (this.#waiting.length > 0) {
-      const busy = this.#threads.size - this.#idle.length;
-      const urgent = this.#waiting.findIndex(({ job }) => job.isUrgent === true);
-      // An urgent job goes first, and may take the thread beyond `size`.
-      if (busy >= this.#options.size + (urgent >= 0 ? 1 : 0)) return;
-      const [pending] = this.#waiting.splice(Math.max(urgent, 0), 1);
+    for (;;) {
+      const running = [...this.#threads].flatMap(({ job }) => (job === undefined ? [] : [job]));
+      const next = nextJob(
+        this.#waiting.map(({ job }) => job),
+        running,
+        this.#options.size,
+      );
+      if (next === undefined) return;
+      const [pending] = this.#waiting.splice(next, 1);
       (this.#idle.pop() ?? this.#startThread()).begin(pending);
     }
   }
@@ -147,6 +151,11 @@ class PoolThread {
       this.#onIdle?.();
       events.onDeath(pending, new Error(`a worker thread died with exit code ${code}`, { cause: this.#failure }));
     });
+  }
+
+  /** That it runs; undefined while it is idle. */
+  get job(): Job<unknown> | undefined {
+    return this.#pending?.job;
   }
 
   begin(pending: PendingJob): void {

@@ -2,6 +2,7 @@ import { defined } from '../base/assert.js';
 import type { Prng } from '../base/prng.js';
 import type { Background, Job, JobTable } from '../env/background.js';
 import type { Disk } from '../env/disk.js';
+import { nextJob } from '../env/job-order.js';
 import type { SimProcess } from './process.js';
 import type { Scheduler } from './scheduler.js';
 
@@ -31,7 +32,7 @@ interface WaitingJob {
 export class SimBackground implements Background {
   readonly #options: SimBackgroundOptions;
   readonly #waiting: WaitingJob[] = [];
-  #running = 0;
+  readonly #running = new Set<WaitingJob>();
 
   constructor(options: SimBackgroundOptions) {
     this.#options = options;
@@ -50,26 +51,30 @@ export class SimBackground implements Background {
         signal?.throwIfAborted();
         return structuredClone(await handler(input, disk, signal ?? new AbortController().signal));
       };
-      const begin = (): void => {
-        void work()
-          .then(resolve, reject)
-          .finally(() => {
-            this.#running--;
-            this.#beginNext();
-          });
+      const waiting: WaitingJob = {
+        type: job.type,
+        isUrgent: job.isUrgent === true,
+        begin: () => {
+          void work()
+            .then(resolve, reject)
+            .finally(() => {
+              this.#running.delete(waiting);
+              this.#beginNext();
+            });
+        },
       };
-      this.#waiting.push({ type: job.type, isUrgent: job.isUrgent === true, begin });
+      this.#waiting.push(waiting);
       this.#beginNext();
     });
   }
 
   #beginNext(): void {
     const { scheduler, process, random, size = 1, delayMs: [minMs, maxMs] = [0.1, 20] } = this.#options;
-    while (this.#waiting.length > 0) {
-      const urgent = this.#waiting.findIndex(({ isUrgent }) => isUrgent);
-      if (this.#running >= size + (urgent >= 0 ? 1 : 0)) return;
-      const [job] = this.#waiting.splice(Math.max(urgent, 0), 1);
-      this.#running++;
+    for (;;) {
+      const next = nextJob(this.#waiting, [...this.#running], size);
+      if (next === undefined) return;
+      const [job] = this.#waiting.splice(next, 1);
+      this.#running.add(job);
       const delayMs = minMs + (maxMs - minMs) * random.float();
       scheduler.schedule(delayMs, `${process.name} job ${job.type}`, () => process.enter(job.begin));
     }

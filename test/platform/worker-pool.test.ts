@@ -137,6 +137,15 @@ describe('WorkerPool', () => {
     await ordinary;
   });
 
+  test('has a thread for a job that is not urgent while urgent ones run', async () => {
+    const pool = newPool(1);
+    const stop = new AbortController();
+    const flush = pool.run({ ...job('untilCancelled'), isUrgent: true }, stop.signal);
+    expect(await pool.run(job('double', 1))).toBe(2);
+    stop.abort();
+    await expect(flush).rejects.toThrow('cancelled');
+  });
+
   test('closing refuses what waits, cancels what runs, and ends what does not listen', async () => {
     const pool = newPool(2);
     expect(await pool.run(job('double', 1))).toBe(2);
