@@ -5,6 +5,8 @@
  */
 import { emptyBytes } from '../base/bytes.js';
 import { LogIndex, type ReplicaId } from '../base/ids.js';
+import { type ChangeRefusal, Changes } from './changes.js';
+import { type Configuration, isVoter } from './config.js';
 import { hasQuorum, quorumReached } from './quorum.js';
 import type { ReadRounds } from './read-index.js';
 import { type LeaderContext, Replication } from './replication.js';
@@ -21,6 +23,7 @@ interface Transfer {
 
 export class Leader {
   readonly replication: Replication;
+  readonly changes: Changes;
   readonly #context: LeaderContext;
   readonly #reads: ReadRounds;
   readonly #uncommitted: UncommittedProposals;
@@ -35,6 +38,7 @@ export class Leader {
     this.replication = new Replication(context);
     const nextIndex = LogIndex(context.log.lastIndex + 1);
     this.#uncommitted = new UncommittedProposals(nextIndex, context.options.uncommittedBytesMax);
+    this.changes = new Changes(context, this.replication, nextIndex);
     this.append(emptyBytes);
   }
 
@@ -60,12 +64,34 @@ export class Leader {
     return index;
   }
 
+  /** Appends the entry of a change, whatever its size: there is only one at a time. Returns why not where it does not. */
+  appendChange(next: Configuration, data: Uint8Array): LogIndex | ChangeRefusal {
+    const refusal = this.changes.refusal(next);
+    if (refusal !== undefined) return refusal;
+    const index = this.append(data);
+    this.changes.proposed(index);
+    return index;
+  }
+
+  /** The configuration has changed. With fewer voters more may be committed. */
+  reconfigure(): void {
+    this.replication.reconfigure();
+    if (this.#transfer !== undefined && !this.#mayTakeOver(this.#transfer.to)) this.#transfer = undefined;
+    this.advance();
+    this.#confirmReads();
+  }
+
+  #mayTakeOver(replica: ReplicaId): boolean {
+    return isVoter(this.#context.membership.configuration, replica);
+  }
+
   /** Returns false when it is time to step down: no quorum was heard of for an election timeout (CheckQuorum). */
   tick(): boolean {
-    const { configuration } = this.#context;
+    const { configuration } = this.#context.membership;
     const { self, electionTicksMin, heartbeatTicks } = this.#context.options;
     const { followers } = this.replication;
     this.replication.tick();
+    this.changes.tick();
     if (this.#transfer !== undefined && ++this.#transfer.ticks >= electionTicksMin) this.#transfer = undefined;
     if (++this.#quorumCheckTicks >= electionTicksMin) {
       this.#quorumCheckTicks = 0;
@@ -107,7 +133,7 @@ export class Leader {
   }
 
   #confirmReads(): void {
-    const { configuration } = this.#context;
+    const { configuration } = this.#context.membership;
     const { self } = this.#context.options;
     const { followers } = this.replication;
     const confirmed = quorumReached(configuration, (replica) =>
@@ -124,7 +150,7 @@ export class Leader {
 
   transferTo(to: ReplicaId): boolean {
     const progress = this.replication.followers.get(to);
-    if (progress === undefined || progress.stateType === 'needsSnapshot') return false;
+    if (progress === undefined || progress.stateType === 'needsSnapshot' || !this.#mayTakeOver(to)) return false;
     if (this.#transfer?.to !== to) this.#transfer = { to, ticks: 0, told: false };
     return true;
   }
@@ -140,7 +166,12 @@ export class Leader {
 
   /** Whether {@link send} has something to do. */
   get due(): boolean {
-    return this.#reads.due || this.replication.due || this.#transferDue() !== undefined;
+    return this.#reads.due || this.replication.due || this.#transferDue() !== undefined || this.leaveJointDue;
+  }
+
+  /** Whether the host is to propose that the joint configuration is left. */
+  get leaveJointDue(): boolean {
+    return this.#transfer === undefined && this.changes.leaveDue;
   }
 
   #transferDue(): Transfer | undefined {

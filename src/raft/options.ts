@@ -2,12 +2,13 @@
 import { assert } from '../base/assert.js';
 import type { LogIndex, ReplicaId } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
+import type { Configuration } from './config.js';
 import type { HardState, LogView } from './types.js';
 
 export interface RaftOptions {
   readonly self: ReplicaId;
-  /** All voters of the group, `self` among them. */
-  readonly voters: readonly ReplicaId[];
+  /** As of `appliedIndex`. `self` need not belong to it: it may have to be told yet, or have been removed. */
+  readonly configuration: Configuration;
   /** As it was made durable last; all zero for a new replica. */
   readonly hardState: HardState;
   /** Everything in it is durable when the core starts. */
@@ -29,7 +30,6 @@ export interface RaftOptions {
 }
 
 export function checkOptions(options: RaftOptions): void {
-  assert(options.voters.includes(options.self), `replica ${options.self} is not a voter of its group`);
   assert(options.heartbeatTicks >= 1, 'heartbeatTicks must be at least 1');
   assert(options.heartbeatTicks < options.electionTicksMin, 'heartbeatTicks must be below electionTicksMin');
   assert(options.electionTicksMin <= options.electionTicksMax, 'electionTicksMin must not exceed electionTicksMax');

@@ -2,7 +2,7 @@
 import type { RaftMessage } from './types.js';
 
 export class Outbox {
-  readonly #afterSyncMax: number;
+  #afterSyncMax: number;
   #atOnce: RaftMessage[] = [];
   #afterSync: RaftMessage[] = [];
 
@@ -12,6 +12,11 @@ export class Outbox {
    */
   constructor(afterSyncMax: number) {
     this.#afterSyncMax = afterSyncMax;
+  }
+
+  /** See the constructor. */
+  set afterSyncMax(messages: number) {
+    this.#afterSyncMax = messages;
   }
 
   get hasAtOnce(): boolean {

@@ -1,17 +1,28 @@
-/** Quorum arithmetic: the only place that knows how many are enough. */
+/** Quorum arithmetic: the only place that knows how many are enough. A joint configuration needs enough of both its halves. */
 import type { ReplicaId } from '../base/ids.js';
-import type { Configuration } from './config.js';
+import { type Configuration, isJoint } from './config.js';
 
 /** Whether those of whom `holds` is true are a quorum. */
 export function hasQuorum(configuration: Configuration, holds: (replica: ReplicaId) => boolean): boolean {
-  let holding = 0;
-  for (const voter of configuration.voters) if (holds(voter)) holding++;
-  return holding * 2 > configuration.voters.length;
+  const { voters, votersOutgoing } = configuration;
+  return hasMajority(voters, holds) && (!isJoint(configuration) || hasMajority(votersOutgoing, holds));
 }
 
-/** The largest value that a quorum has reached, where `reached` tells how far each replica is. */
+function hasMajority(voters: readonly ReplicaId[], holds: (replica: ReplicaId) => boolean): boolean {
+  let holding = 0;
+  for (const voter of voters) if (holds(voter)) holding++;
+  return holding * 2 > voters.length;
+}
+
+/** The largest value that a quorum has reached, where `reached` tells how far each replica is; 0 where nobody votes. */
 export function quorumReached(configuration: Configuration, reached: (replica: ReplicaId) => number): number {
-  const values = configuration.voters.map(reached).sort((a, b) => a - b);
+  const incoming = majorityReached(configuration.voters, reached);
+  return isJoint(configuration) ? Math.min(incoming, majorityReached(configuration.votersOutgoing, reached)) : incoming;
+}
+
+function majorityReached(voters: readonly ReplicaId[], reached: (replica: ReplicaId) => number): number {
+  if (voters.length === 0) return 0;
+  const values = voters.map(reached).sort((a, b) => a - b);
   return values[Math.ceil(values.length / 2) - 1];
 }
 

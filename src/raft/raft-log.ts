@@ -5,7 +5,8 @@
  * Invariants:
  * - indexes are consecutive; the unstable part begins right after `stableIndex` and shadows what the view has there;
  * - `stableIndex <= handedOver <= lastIndex`, where `handedOver` is the last index that a `Ready` carried;
- * - `commitIndex` never goes back, never passes `lastIndex`, and no entry up to it is ever replaced.
+ * - `commitIndex` never goes back, never passes `lastIndex`, and no entry up to it is ever replaced;
+ * - `appliedIndex <= applicableIndex <= commitIndex`.
  */
 import { assert, defined } from '../base/assert.js';
 import { LogIndex, type Term } from '../base/ids.js';
@@ -18,9 +19,14 @@ export class RaftLog {
   #stableIndex: LogIndex;
   #handedOver: LogIndex;
   #commitIndex: LogIndex;
+  #appliedIndex: LogIndex;
 
-  /** @param view all of it durable, as after a restart. */
-  constructor(view: LogView, commitIndex: LogIndex) {
+  /**
+   * @param view all of it durable, as after a restart.
+   * @param recordedCommit as the hard state says; what is applied is committed too.
+   */
+  constructor(view: LogView, recordedCommit: LogIndex, appliedIndex: LogIndex) {
+    const commitIndex = recordedCommit > appliedIndex ? recordedCommit : appliedIndex;
     assert(view.lastIndex >= view.firstIndex - 1, 'the log ends before it begins');
     assert(view.term(LogIndex(view.firstIndex - 1)) !== undefined, 'the term before the first entry is unknown');
     assert(commitIndex <= view.lastIndex, `committed up to ${commitIndex}, but the log ends at ${view.lastIndex}`);
@@ -29,6 +35,7 @@ export class RaftLog {
     this.#stableIndex = view.lastIndex;
     this.#handedOver = view.lastIndex;
     this.#commitIndex = commitIndex;
+    this.#appliedIndex = appliedIndex;
   }
 
   get firstIndex(): LogIndex {
@@ -52,12 +59,19 @@ export class RaftLog {
     return this.#commitIndex;
   }
 
-  /**
-   * Committed and durable here. Nothing beyond is applied or recorded as committed, so that after a crash the log
-   * reaches at least as far as the state machine and the hard state say.
-   */
+  /** Committed and durable here. Nothing beyond is applied: after a crash the log reaches as far as the state machine. */
   get applicableIndex(): LogIndex {
     return this.#commitIndex < this.#stableIndex ? this.#commitIndex : this.#stableIndex;
+  }
+
+  /** The state machine has everything up to here. */
+  get appliedIndex(): LogIndex {
+    return this.#appliedIndex;
+  }
+
+  /** Whether all that is known to be committed is applied, and so the configuration that this replica knows the newest. */
+  get isAllApplied(): boolean {
+    return this.#appliedIndex === this.#commitIndex;
   }
 
   get hasEntriesToHandOver(): boolean {
@@ -140,6 +154,12 @@ export class RaftLog {
     if (index <= this.#commitIndex) return;
     assert(index <= this.lastIndex, `commit index ${index} is beyond the last entry ${this.lastIndex}`);
     this.#commitIndex = index;
+  }
+
+  appliedTo(index: LogIndex): void {
+    assert(index >= this.#appliedIndex, 'the applied index goes back');
+    assert(index <= this.applicableIndex, `entry ${index} was applied before it was committed and durable`);
+    this.#appliedIndex = index;
   }
 
   /** The entries that no `Ready` carried yet; from now on the view has them. */

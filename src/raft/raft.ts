@@ -8,66 +8,64 @@
  * - a leader counts itself only with what is durable in its own log;
  * - nothing is applied here that is not committed and durable here.
  */
-import { assert, defined, unreachable } from '../base/assert.js';
+import { defined } from '../base/assert.js';
 import type { LogIndex, ReplicaId, Term } from '../base/ids.js';
-import { type Configuration, createConfiguration, isMember } from './config.js';
-import { takeAppend } from './follower.js';
+import type { ChangeRefusal } from './changes.js';
+import type { Configuration } from './config.js';
 import { Handover } from './handover.js';
+import { Inbox } from './inbox.js';
 import type { Leader } from './leader.js';
+import { Membership } from './membership.js';
 import { checkOptions, type RaftOptions } from './options.js';
 import { Outbox } from './outbox.js';
 import { RaftLog } from './raft-log.js';
 import { ReadRounds } from './read-index.js';
 import { Roles } from './roles.js';
 import { type RaftStatus, statusOf } from './status.js';
-import type {
-  AppendRequest,
-  Entry,
-  HardState,
-  Heartbeat,
-  RaftMessage,
-  Ready,
-  Role,
-  SoftState,
-  SyncPoint,
-} from './types.js';
+import type { Entry, HardState, RaftMessage, Ready, Role, SoftState, SyncPoint } from './types.js';
 
 export type ProposeResult =
   | { readonly type: 'accepted'; readonly index: LogIndex; readonly term: Term }
   | { readonly type: 'refused'; readonly reason: 'notLeader' | 'transferring' | 'overloaded' };
+
+export type ChangeResult =
+  | { readonly type: 'accepted'; readonly index: LogIndex; readonly term: Term }
+  | { readonly type: 'refused'; readonly reason: 'notLeader' | 'transferring' | ChangeRefusal };
 
 export type ReadResult =
   | { readonly type: 'accepted'; readonly round: number }
   | { readonly type: 'refused'; readonly reason: 'notLeader' | 'notReady' };
 
 export class Raft {
-  readonly #self: ReplicaId;
-  readonly #configuration: Configuration;
+  readonly #options: RaftOptions;
+  readonly #membership: Membership;
   readonly #log: RaftLog;
   readonly #outbox: Outbox;
   readonly #reads: ReadRounds;
   readonly #roles: Roles;
+  readonly #inbox: Inbox;
   readonly #handover: Handover;
-  #appliedIndex: LogIndex;
   /** What the last `Ready` allowed to apply; at the start what is applied already. */
   #applicableTaken: LogIndex;
 
   constructor(options: RaftOptions) {
     checkOptions(options);
-    const { self, voters, hardState, log, appliedIndex, appendsInFlightMax } = options;
-    this.#self = self;
-    this.#configuration = createConfiguration(voters);
-    this.#log = new RaftLog(log, hardState.commit > appliedIndex ? hardState.commit : appliedIndex);
-    this.#outbox = new Outbox(appendsInFlightMax * voters.length);
+    const { self, configuration, hardState, log, appliedIndex, appendsInFlightMax } = options;
+    this.#options = options;
+    this.#membership = new Membership(self, configuration);
+    this.#log = new RaftLog(log, hardState.commit, appliedIndex);
+    this.#outbox = new Outbox(this.#answersMax);
     this.#reads = new ReadRounds(appendsInFlightMax);
-    this.#roles = new Roles(options, this.#configuration, {
-      log: this.#log,
-      outbox: this.#outbox,
-      reads: this.#reads,
-    });
+    const parts = { membership: this.#membership, log: this.#log, outbox: this.#outbox };
+    this.#roles = new Roles(options, { ...parts, reads: this.#reads });
+    this.#inbox = new Inbox({ ...parts, roles: this.#roles });
     this.#handover = new Handover(this.hardState, this.softState);
-    this.#appliedIndex = appliedIndex;
     this.#applicableTaken = appliedIndex;
+  }
+
+  /** Answers that wait for a sync: as many as others send without waiting for them. */
+  get #answersMax(): number {
+    return this.#options.appendsInFlightMax * (this.#membership.otherMembers.length + 1);
   }
 
   get role(): Role {
@@ -103,20 +101,28 @@ export class Raft {
   }
 
   get appliedIndex(): LogIndex {
-    return this.#appliedIndex;
+    return this.#log.appliedIndex;
+  }
+
+  /** As of the last applied entry. */
+  get configuration(): Configuration {
+    return this.#membership.configuration;
   }
 
   get softState(): SoftState {
     return this.#roles.softState;
   }
 
-  /** What a host that starts now would have to remember. */
+  /**
+   * What a host that starts now would have to remember. The commit index may be ahead of what is durable: the entries
+   * up to it are handed over before it or with it. So whoever has an append durable has its commit index too.
+   */
   get hardState(): HardState {
-    return { term: this.#roles.term, vote: this.#roles.vote, commit: this.#log.applicableIndex };
+    return { term: this.#roles.term, vote: this.#roles.vote, commit: this.#log.commitIndex };
   }
 
   status(): RaftStatus {
-    return statusOf(this.#self, this.#roles, this.#log, this.#appliedIndex);
+    return statusOf(this.#membership, this.#roles, this.#log);
   }
 
   // Time
@@ -149,6 +155,19 @@ export class Raft {
     return { type: 'accepted', index: leader.append(data), term: this.term };
   }
 
+  /**
+   * Proposes the entry of a change: `data` is what makes every host call {@link applyConfiguration} with `next`, which
+   * follows the configuration that acts now (`config-change.ts`). One change at a time, none while handing over.
+   */
+  proposeConfiguration(next: Configuration, data: Uint8Array): ChangeResult {
+    const leader = this.#leadership;
+    if (leader === undefined) return { type: 'refused', reason: 'notLeader' };
+    if (leader.transferTarget !== undefined) return { type: 'refused', reason: 'transferring' };
+    const index = leader.appendChange(next, data);
+    if (typeof index === 'string') return { type: 'refused', reason: index };
+    return { type: 'accepted', index, term: this.term };
+  }
+
   /** A linearizable read may use the state at the index of the `ReadState` of this round or a later one. */
   requestRead(): ReadResult {
     const leader = this.#leadership;
@@ -179,89 +198,28 @@ export class Raft {
     this.#roles.suspect(replica);
   }
 
-  /** The host's state machine has everything up to `index`. */
+  /** The host's state machine has everything up to `index`. Entries that change the configuration are told apart. */
   applied(index: LogIndex): void {
-    assert(index >= this.#appliedIndex, 'the applied index goes back');
-    assert(index <= this.#log.applicableIndex, `entry ${index} was applied before it was committed and durable`);
-    this.#appliedIndex = index;
+    this.#log.appliedTo(index);
+    this.#roles.onApplied();
+  }
+
+  /** The host has applied the entry at `index`, which changes the configuration: it acts from now on. */
+  applyConfiguration(index: LogIndex, configuration: Configuration): void {
+    this.#log.appliedTo(index);
+    this.#membership.change(configuration);
+    this.#outbox.afterSyncMax = this.#answersMax;
+    this.#roles.reconfigure();
+    this.#roles.onApplied();
   }
 
   get #leadership(): Leader | undefined {
     return this.#roles.state.type === 'leader' ? this.#roles.state.leader : undefined;
   }
 
-  // Messages of the peers
-
-  /**
-   * Messages of replicas that do not belong to the group have no effect. Of the others only those that a correct peer
-   * can have sent may come here: see `messageFault`.
-   */
+  /** Only what a correct peer can have sent may come here: see `messageFault`. */
   step(message: RaftMessage): void {
-    assert(message.to === this.#self, `a message to replica ${message.to} reached ${this.#self}`);
-    if (message.from === this.#self || !isMember(this.#configuration, message.from)) return;
-    if (message.term > this.term && !this.#roles.takeHigherTerm(message)) return;
-    if (message.term < this.term) {
-      this.#answerLowerTerm(message);
-      return;
-    }
-    switch (message.type) {
-      case 'preVoteRequest':
-      case 'voteRequest':
-        this.#roles.onVoteRequest(message);
-        break;
-      case 'preVoteResponse':
-      case 'voteResponse':
-        this.#roles.onVoteResponse(message);
-        break;
-      case 'appendRequest':
-        this.#onAppendRequest(message);
-        break;
-      case 'heartbeat':
-        this.#onHeartbeat(message);
-        break;
-      case 'appendResponse':
-        this.#leadership?.onAppendResponse(message);
-        break;
-      case 'heartbeatResponse':
-        this.#leadership?.onHeartbeatResponse(message);
-        break;
-      case 'timeoutNow':
-        this.#roles.onTimeoutNow(message);
-        break;
-      default:
-        unreachable(message);
-    }
-  }
-
-  /**
-   * Most messages of a lower term are late and mean nothing. But a leader or pre-candidate that is behind must learn
-   * the term: with PreVote and CheckQuorum nothing else would tell it, and it might be the only one that can win.
-   */
-  #answerLowerTerm(message: RaftMessage): void {
-    if (message.type === 'appendRequest' || message.type === 'heartbeat') this.#answerHeartbeat(message.from, 0);
-    else if (message.type === 'preVoteRequest') this.#roles.answerVote(message, false);
-  }
-
-  #onAppendRequest(request: AppendRequest): void {
-    this.#roles.hearLeader(request.from);
-    const answer = takeAppend(this.#log, request);
-    this.#outbox.sendAfterSync({
-      type: 'appendResponse',
-      from: this.#self,
-      to: request.from,
-      term: this.term,
-      ...answer,
-    });
-  }
-
-  #onHeartbeat(heartbeat: Heartbeat): void {
-    this.#roles.hearLeader(heartbeat.from);
-    this.#log.commitTo(heartbeat.commit);
-    this.#answerHeartbeat(heartbeat.from, heartbeat.readRound);
-  }
-
-  #answerHeartbeat(to: ReplicaId, readRound: number): void {
-    this.#outbox.send({ type: 'heartbeatResponse', from: this.#self, to, term: this.term, readRound, probe: 0 });
+    this.#inbox.step(message);
   }
 
   // What the host has to do
@@ -280,7 +238,8 @@ export class Raft {
   }
 
   takeReady(): Ready {
-    const logReads = this.#leadership?.send() ?? [];
+    const leader = this.#leadership;
+    const logReads = leader?.send() ?? [];
     const entries = this.#log.handOver();
     const { lastIndex, lastTerm, applicableIndex } = this.#log;
     const { sequence, ...handed } = this.#handover.hand(this.hardState, this.softState, entries.length > 0);
@@ -295,6 +254,7 @@ export class Raft {
       syncPoint: { term: this.term, lastIndex, lastTerm, sequence },
       commitIndex: applicableIndex,
       logReads,
+      leaveJoint: leader?.leaveJointDue === true ? leader.changes.askToLeave() : undefined,
     };
   }
 

@@ -1,7 +1,7 @@
 /** A leader's side of replication: which append goes to whom, and what the answers say about the followers' logs. */
 import { assert } from '../base/assert.js';
 import { LogIndex, type ReplicaId, type Term } from '../base/ids.js';
-import { type Configuration, peersOf } from './config.js';
+import type { Membership } from './membership.js';
 import type { RaftOptions } from './options.js';
 import type { Outbox } from './outbox.js';
 import { Progress } from './progress.js';
@@ -13,7 +13,7 @@ import type { AppendResponse, Entry, LogRead } from './types.js';
 export interface LeaderContext {
   readonly options: RaftOptions;
   readonly term: Term;
-  readonly configuration: Configuration;
+  readonly membership: Membership;
   readonly log: RaftLog;
   readonly outbox: Outbox;
 }
@@ -24,10 +24,17 @@ export class Replication {
 
   constructor(context: LeaderContext) {
     this.#context = context;
-    const { self, appendsInFlightMax } = context.options;
-    const nextIndex = LogIndex(context.log.lastIndex + 1);
-    for (const peer of peersOf(context.configuration, self)) {
-      this.#followers.set(peer, new Progress(nextIndex, appendsInFlightMax));
+    this.reconfigure();
+  }
+
+  /** The configuration has changed: who is new is looked at from the end of the log on, who is gone is forgotten. */
+  reconfigure(): void {
+    const { membership, options, log } = this.#context;
+    const members = membership.otherMembers;
+    for (const follower of this.#followers.keys()) if (!members.includes(follower)) this.#followers.delete(follower);
+    for (const member of members) {
+      if (this.#followers.has(member)) continue;
+      this.#followers.set(member, new Progress(LogIndex(log.lastIndex + 1), options.appendsInFlightMax));
     }
   }
 
@@ -127,8 +134,8 @@ export class Replication {
 
   /** Commits what a quorum has, if it is of this term: older entries commit with it only (figure 8 of the paper). */
   commit(): void {
-    const { options, term, configuration, log } = this.#context;
-    const reached = quorumReached(configuration, (replica) =>
+    const { options, term, membership, log } = this.#context;
+    const reached = quorumReached(membership.configuration, (replica) =>
       replica === options.self ? log.stableIndex : (this.#followers.get(replica)?.matchIndex ?? 0),
     );
     const index = LogIndex(reached);

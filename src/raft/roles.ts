@@ -7,9 +7,9 @@
  */
 import { assert } from '../base/assert.js';
 import { type ReplicaId, Term } from '../base/ids.js';
-import { type Configuration, peersOf } from './config.js';
 import { ElectionTimer, grantsVote, ignoresElection, type VoterState } from './election.js';
 import { Leader } from './leader.js';
+import type { Membership } from './membership.js';
 import type { RaftOptions } from './options.js';
 import type { Outbox } from './outbox.js';
 import { electionResult } from './quorum.js';
@@ -22,9 +22,16 @@ export type RoleState =
   | { readonly type: 'preCandidate' | 'candidate'; readonly votes: Map<ReplicaId, boolean> }
   | { readonly type: 'leader'; readonly leader: Leader };
 
+export interface RolesParts {
+  readonly membership: Membership;
+  readonly log: RaftLog;
+  readonly outbox: Outbox;
+  readonly reads: ReadRounds;
+}
+
 export class Roles {
   readonly #options: RaftOptions;
-  readonly #configuration: Configuration;
+  readonly #membership: Membership;
   readonly #log: RaftLog;
   readonly #outbox: Outbox;
   readonly #reads: ReadRounds;
@@ -36,14 +43,12 @@ export class Roles {
   #leader: ReplicaId | 0 = 0;
   #state: RoleState = { type: 'follower' };
   #isRetired = false;
+  /** The leader has asked this replica to take over, and it will as soon as it has applied all. */
+  #takesOver = false;
 
-  constructor(
-    options: RaftOptions,
-    configuration: Configuration,
-    { log, outbox, reads }: { readonly log: RaftLog; readonly outbox: Outbox; readonly reads: ReadRounds },
-  ) {
+  constructor(options: RaftOptions, { membership, log, outbox, reads }: RolesParts) {
     this.#options = options;
-    this.#configuration = configuration;
+    this.#membership = membership;
     this.#log = log;
     this.#outbox = outbox;
     this.#reads = reads;
@@ -78,8 +83,29 @@ export class Roles {
     }
   }
 
+  /** No effect before the replica can tell whether it belongs to the group: see {@link #mayCampaign}. */
   campaign(): void {
-    if (this.#state.type !== 'leader' && !this.#isRetired) this.#becomePreCandidate();
+    if (this.#state.type !== 'leader' && this.#mayCampaign) this.#becomePreCandidate();
+  }
+
+  /**
+   * A candidate counts votes by the configuration that it knows. Of what is committed a newer one may be part, so all
+   * must be applied first: then nobody can be elected by a configuration two changes away.
+   */
+  get #mayCampaign(): boolean {
+    return !this.#isRetired && this.#membership.mayLead && this.#log.isAllApplied;
+  }
+
+  /** The state machine has applied more, and so perhaps a new configuration. */
+  onApplied(): void {
+    if (this.#takesOver && this.#mayCampaign) this.#becomeCandidate({ transfer: true });
+  }
+
+  /** The configuration has changed. A leader that does not belong to it any more has done what it could. */
+  reconfigure(): void {
+    if (this.#state.type === 'follower') return;
+    if (!this.#membership.mayLead) this.#becomeFollower(this.#term, 0);
+    else if (this.#state.type === 'leader') this.#state.leader.reconfigure();
   }
 
   /** See `Raft.retire`. */
@@ -167,7 +193,7 @@ export class Roles {
   #countVote(voter: ReplicaId, granted: boolean): void {
     assert(this.#state.type === 'preCandidate' || this.#state.type === 'candidate', 'a vote outside of an election');
     if (!this.#state.votes.has(voter)) this.#state.votes.set(voter, granted);
-    switch (electionResult(this.#configuration, this.#state.votes)) {
+    switch (electionResult(this.#membership.configuration, this.#state.votes)) {
       case 'won':
         if (this.#state.type === 'preCandidate') this.#becomeCandidate({ transfer: false });
         else this.#becomeLeader();
@@ -183,7 +209,8 @@ export class Roles {
   /** The leader hands over. PreVote would only take time: the leader knows that this replica can win. */
   onTimeoutNow(message: TimeoutNow): void {
     if (this.#isRetired || this.#state.type !== 'follower' || this.#leader !== message.from) return;
-    this.#becomeCandidate({ transfer: true });
+    this.#takesOver = true;
+    this.onApplied();
   }
 
   // Changes of role
@@ -196,6 +223,7 @@ export class Roles {
       this.#vote = 0;
     }
     this.#leader = leader;
+    this.#takesOver = false;
     this.#state = { type: 'follower' };
     this.#electionTimer.redraw();
   }
@@ -204,9 +232,10 @@ export class Roles {
   #becomePreCandidate(): void {
     assert(this.#state.type !== 'leader', 'a leader campaigns');
     this.#leader = 0;
+    this.#takesOver = false;
     this.#state = { type: 'preCandidate', votes: new Map() };
     this.#electionTimer.redraw();
-    for (const to of peersOf(this.#configuration, this.#options.self)) {
+    for (const to of this.#membership.otherVoters) {
       this.#outbox.send(this.#voteRequest('preVoteRequest', to, Term(this.#term + 1)));
     }
     this.#countVote(this.#options.self, true);
@@ -221,9 +250,10 @@ export class Roles {
     this.#term = Term(this.#term + 1);
     this.#vote = this.#options.self;
     this.#leader = 0;
+    this.#takesOver = false;
     this.#state = { type: 'candidate', votes: new Map() };
     this.#electionTimer.redraw();
-    for (const to of peersOf(this.#configuration, this.#options.self)) {
+    for (const to of this.#membership.otherVoters) {
       this.#outbox.sendAfterSync({ ...this.#voteRequest('voteRequest', to, this.#term), transfer });
     }
   }
@@ -235,7 +265,7 @@ export class Roles {
     const context = {
       options: this.#options,
       term: this.#term,
-      configuration: this.#configuration,
+      membership: this.#membership,
       log: this.#log,
       outbox: this.#outbox,
     };

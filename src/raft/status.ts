@@ -1,5 +1,7 @@
 /** What operators see of a replica's Raft state. Plain data. */
 import type { LogIndex, ReplicaId } from '../base/ids.js';
+import type { Configuration } from './config.js';
+import type { Membership } from './membership.js';
 import type { ProgressState } from './progress.js';
 import type { RaftLog } from './raft-log.js';
 import type { Roles } from './roles.js';
@@ -17,6 +19,7 @@ export interface RaftStatus extends SoftState {
   readonly appliedIndex: LogIndex;
   /** 0 when no leadership transfer is under way. */
   readonly transferTarget: ReplicaId | 0;
+  readonly configuration: Configuration;
   /** By a leader about the others; empty elsewhere. */
   readonly followers: readonly FollowerStatus[];
 }
@@ -33,7 +36,7 @@ interface FollowerStatus {
   readonly isAlive: boolean;
 }
 
-export function statusOf(self: ReplicaId, roles: Roles, log: RaftLog, appliedIndex: LogIndex): RaftStatus {
+export function statusOf({ self, configuration }: Membership, roles: Roles, log: RaftLog): RaftStatus {
   const leader = roles.state.type === 'leader' ? roles.state.leader : undefined;
   const followers = [...(leader?.replication.followers ?? [])].map(([replica, progress]) => ({
     replica,
@@ -44,7 +47,7 @@ export function statusOf(self: ReplicaId, roles: Roles, log: RaftLog, appliedInd
     active: progress.active,
     isAlive: progress.isAlive,
   }));
-  const { firstIndex, lastIndex, stableIndex, commitIndex } = log;
+  const { firstIndex, lastIndex, stableIndex, commitIndex, appliedIndex } = log;
   return {
     self,
     ...roles.softState,
@@ -55,6 +58,7 @@ export function statusOf(self: ReplicaId, roles: Roles, log: RaftLog, appliedInd
     commitIndex,
     appliedIndex,
     transferTarget: leader?.transferTarget ?? 0,
+    configuration,
     followers,
   };
 }

@@ -1,5 +1,6 @@
 /** What the Raft core takes and gives: entries, hard state, messages, `Ready`. All plain data. */
 import type { LogIndex, ReplicaId, Term } from '../base/ids.js';
+import type { Configuration } from './config.js';
 
 /** One entry of a group's log. `data` is opaque to Raft; empty is the no-op that a new leader proposes. */
 export interface Entry {
@@ -161,6 +162,8 @@ export interface Ready {
   /** Reads of this and earlier rounds that are not answered by a ReadState will not be: leadership was lost. */
   readonly readsLost: boolean;
   readonly logReads: readonly LogRead[];
+  /** By a leader: to be proposed, since the joint configuration that acts is to be left. Asked again every tick. */
+  readonly leaveJoint: Configuration | undefined;
   /** Set when it changed. */
   readonly softState: SoftState | undefined;
 }

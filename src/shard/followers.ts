@@ -1,15 +1,15 @@
 /** What the core of a leader knows of its followers, as decisions need it. Pure; of other replicas nothing is known. */
 import { LogIndex } from '../base/ids.js';
 import type { NodeId, ReplicaId } from '../base/ids.js';
+import { isCaughtUp } from '../raft/caught-up.js';
 import type { RaftStatus } from '../raft/status.js';
 import { nodeOf } from './descriptor.js';
 import type { ShardDescriptor } from './descriptor.js';
 
-/** Whether `replica` is alive and lacks at most `entriesMax` of what is committed. */
-export function isCaughtUp(status: RaftStatus, replica: ReplicaId, entriesMax: number): boolean {
+/** Whether `replica` is a caught up follower: see `isCaughtUp`. */
+export function isFollowerCaughtUp(status: RaftStatus, replica: ReplicaId, entriesMax: number): boolean {
   const follower = status.followers.find((candidate) => candidate.replica === replica);
-  if (follower?.isAlive !== true || follower.state !== 'replicate') return false;
-  return status.commitIndex - follower.matchIndex <= entriesMax;
+  return follower !== undefined && isCaughtUp(follower, status.commitIndex, entriesMax);
 }
 
 /** The entries up to here are applied on the leader and stored by every voter. */

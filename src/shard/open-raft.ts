@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.js';
 import type { ReplicaId } from '../base/ids.js';
+import { createConfiguration } from '../raft/config.js';
 import { Raft } from '../raft/raft.js';
 import type { ReplicaParts } from './replica-host.js';
 
@@ -9,7 +10,7 @@ export function openRaft({ host, descriptor, log, machine }: ReplicaParts, self:
   assert(machine.appliedIndex <= log.lastIndex, `shard ${shard} has applied entries that its log does not have`);
   return new Raft({
     self,
-    voters: replicas.map(({ replica }) => replica),
+    configuration: createConfiguration({ voters: replicas.map(({ replica }) => replica) }),
     hardState: log.hardState,
     log,
     appliedIndex: machine.appliedIndex,

@@ -20,7 +20,7 @@ import { ApplyLoop } from './apply-loop.js';
 import { nodeOf, replicaOn } from './descriptor.js';
 import type { ShardDescriptor } from './descriptor.js';
 import { effectOf } from './entry-effect.js';
-import { isCaughtUp } from './followers.js';
+import { isFollowerCaughtUp } from './followers.js';
 import { Freshness } from './freshness.js';
 import { Leadership } from './leadership.js';
 import { LogPrefix } from './log-prefix.js';
@@ -165,7 +165,8 @@ export class Replica {
   }
 
   step(message: RaftMessage): void {
-    if (message.to !== this.replicaId) return;
+    // Members do not change yet: whom the shard does not have, nobody has.
+    if (message.to !== this.replicaId || nodeOf(this.#descriptor, message.from) === undefined) return;
     this.#raft.step(message);
     if (message.type === 'heartbeat' && message.term === this.#raft.term) {
       this.#freshness.heard(message, this.appliedIndex);
@@ -236,7 +237,7 @@ export class Replica {
   /** By the leader: whether the replica on `node` is alive, and lacks no more than what may be on its way to it. */
   isCaughtUp(node: NodeId): boolean {
     const replica = replicaOn(this.#descriptor, node);
-    return replica !== undefined && isCaughtUp(this.status(), replica, this.#host.limits.appendsInFlightMax);
+    return replica !== undefined && isFollowerCaughtUp(this.status(), replica, this.#host.limits.appendsInFlightMax);
   }
 
   status(): RaftStatus {

@@ -6,6 +6,7 @@ import { assert, defined } from '../../src/base/assert.js';
 import { equalBytes, utf8 } from '../../src/base/bytes.js';
 import { LogIndex, ReplicaId, type Term } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
+import { createConfiguration } from '../../src/raft/config.js';
 import { messageFault } from '../../src/raft/message-fault.js';
 import type { Entry, RaftMessage, Ready } from '../../src/raft/types.js';
 import { type ReplicaSettings, type Surroundings, TestReplica } from './replica.js';
@@ -61,7 +62,7 @@ export class Chaos implements Surroundings {
     this.#random = new Prng(seed);
     const voters = Array.from({ length: size }, (_, i) => ReplicaId(i + 1));
     const settings: ReplicaSettings = {
-      voters,
+      configuration: createConfiguration({ voters }),
       electionTicksMin: 10,
       electionTicksMax,
       heartbeatTicks: 2,

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LogIndex, ReplicaId, Term } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
+import { createConfiguration } from '../../src/raft/config.js';
 import { messageFault, type MessageReceiver, termAdvanceMax } from '../../src/raft/message-fault.js';
 import type {
   AppendRequest,
@@ -234,7 +235,7 @@ test('whatever passes breaks no assertion of the core', () => {
   const nothing = (): void => undefined;
   const surroundings = { send: nothing, onReady: nothing, onSynced: nothing, onApplied: nothing };
   const settings = {
-    voters: [self, peer, other],
+    configuration: createConfiguration({ voters: [self, peer, other] }),
     electionTicksMin: 10,
     electionTicksMax: 20,
     heartbeatTicks: 2,

@@ -1,24 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ReplicaId } from '../../src/base/ids.js';
-import { type Configuration, createConfiguration } from '../../src/raft/config.js';
+import type { ReplicaId } from '../../src/base/ids.js';
+import { type Configuration, isJoint } from '../../src/raft/config.js';
 import { electionResult, hasQuorum, quorumReached } from '../../src/raft/quorum.js';
+import { anyConfiguration, membersOf, quorumsOf } from './naive-quorum.js';
 
-/** The obvious way: a quorum is a subset of more than half; look at all of them. */
-function quorumsOf({ voters }: Configuration): ReplicaId[][] {
-  const subsets: ReplicaId[][] = [];
-  for (let bits = 0; bits < 2 ** voters.length; bits++) {
-    const subset = voters.filter((_, i) => (bits >> i) % 2 === 1);
-    if (subset.length > voters.length - subset.length) subsets.push(subset);
-  }
-  return subsets;
-}
-
-/** One value for each of 1 … 7 voters. */
+/** A configuration, and one value for each of its members. */
 function group<T>(value: fc.Arbitrary<T>): fc.Arbitrary<{ configuration: Configuration; values: Map<ReplicaId, T> }> {
-  return fc.array(value, { minLength: 1, maxLength: 7 }).map((list) => {
-    const values = new Map(list.map((item, i) => [ReplicaId(i + 1), item]));
-    return { configuration: createConfiguration([...values.keys()]), values };
+  return anyConfiguration.chain((configuration) => {
+    const members = membersOf(configuration);
+    return fc
+      .array(value, { minLength: members.length, maxLength: members.length })
+      .map((list) => ({ configuration, values: new Map(members.map((member, i) => [member, list[i]])) }));
   });
 }
 
@@ -55,9 +48,21 @@ describe('quorum', () => {
     );
   });
 
-  test('a configuration is ascending and has each voter once', () => {
-    expect(createConfiguration([3, 1, 2].map(ReplicaId)).voters).toEqual([1, 2, 3]);
-    expect(() => createConfiguration([1, 1].map(ReplicaId))).toThrow('twice');
-    expect(() => createConfiguration([])).toThrow('needs a voter');
+  test('joint configurations are among what is drawn, and need both halves', () => {
+    const drawn = fc.sample(anyConfiguration, 200);
+    expect(drawn.filter(isJoint).length).toBeGreaterThan(20);
+    for (const { voters, votersOutgoing, ...rest } of drawn.filter(isJoint)) {
+      const configuration = { voters, votersOutgoing, ...rest };
+      const onlyOutside = (list: readonly ReplicaId[]): boolean =>
+        hasQuorum(configuration, (replica) => !list.includes(replica));
+      expect(onlyOutside(voters) || onlyOutside(votersOutgoing)).toBe(false);
+    }
+  });
+
+  test('where nobody votes there is no quorum', () => {
+    const nobody = { voters: [], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
+    expect(hasQuorum(nobody, () => true)).toBe(false);
+    expect(quorumReached(nobody, () => 7)).toBe(0);
+    expect(electionResult(nobody, new Map())).toBe('lost');
   });
 });

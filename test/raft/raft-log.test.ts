@@ -13,7 +13,7 @@ function entry(index: number, term: number, bytes = 1): Entry {
 function logOf(...terms: number[]): { view: TestLog; log: RaftLog } {
   const view = new TestLog();
   view.write(terms.map((term, i) => entry(i + 1, term)));
-  return { view, log: new RaftLog(view, LogIndex(0)) };
+  return { view, log: new RaftLog(view, LogIndex(0), LogIndex(0)) };
 }
 
 describe('raft log', () => {
@@ -84,7 +84,7 @@ describe('raft log', () => {
   });
 
   test('refuses to start on a log that misses what is known to be committed', () => {
-    expect(() => new RaftLog(new TestLog(), LogIndex(1))).toThrow('the log ends at 0');
+    expect(() => new RaftLog(new TestLog(), LogIndex(1), LogIndex(0))).toThrow('the log ends at 0');
   });
 
   test.each([

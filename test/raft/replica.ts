@@ -2,9 +2,11 @@
 import { assert, defined } from '../../src/base/assert.js';
 import { LogIndex, type ReplicaId, Term } from '../../src/base/ids.js';
 import type { Prng } from '../../src/base/prng.js';
+import type { Configuration } from '../../src/raft/config.js';
 import type { RaftOptions } from '../../src/raft/options.js';
 import { Raft } from '../../src/raft/raft.js';
 import type { Entry, HardState, LogRead, LogView, RaftMessage, Ready } from '../../src/raft/types.js';
+import { decodeConfiguration, encodeConfiguration } from './configuration-text.js';
 
 /** A log in memory. `memoryFrom` is where entries begin to be readable without a read from disk. */
 export class TestLog implements LogView {
@@ -84,11 +86,19 @@ export interface Surroundings {
 
 export type ReplicaSettings = Omit<RaftOptions, 'self' | 'hardState' | 'log' | 'appliedIndex' | 'random'>;
 
+interface Durable {
+  hardState: HardState;
+  log: TestLog;
+  /** Of the state machine, with the configuration as of then. */
+  appliedIndex: LogIndex;
+  configuration: Configuration;
+}
+
 export class TestReplica {
   readonly id: ReplicaId;
   raft: Raft;
   /** What survives a crash. */
-  readonly durable = { hardState: newHardState, log: new TestLog(), appliedIndex: LogIndex(0) };
+  readonly durable: Durable;
   /** What the core reads: durable or on its way. */
   log = new TestLog();
   /** Handed over and not durable, oldest first. */
@@ -106,6 +116,8 @@ export class TestReplica {
     this.#settings = settings;
     this.#random = random;
     this.#surroundings = surroundings;
+    const { configuration } = settings;
+    this.durable = { hardState: newHardState, log: new TestLog(), appliedIndex: LogIndex(0), configuration };
     this.raft = this.#start();
   }
 
@@ -116,6 +128,7 @@ export class TestReplica {
       hardState: this.durable.hardState,
       log: this.log,
       appliedIndex: this.durable.appliedIndex,
+      configuration: this.durable.configuration,
       random: this.#random,
     });
   }
@@ -134,6 +147,7 @@ export class TestReplica {
       for (const message of ready.messages) this.#surroundings.send(message);
       this.logReads.push(...ready.logReads);
       this.#apply(ready.commitIndex);
+      if (ready.leaveJoint !== undefined) this.change(ready.leaveJoint);
       // Void, whatever is under way: a host may report it at once.
       if (!ready.mustSync) {
         assert(ready.messagesAfterSync.length === 0, 'a message waits for a sync that will not come');
@@ -148,9 +162,16 @@ export class TestReplica {
     while (this.#appliedIndex < commitIndex) {
       const index = LogIndex(this.#appliedIndex + 1);
       this.#appliedIndex = index;
-      this.#surroundings.onApplied(this, defined(this.log.at(index), `entry ${index}`));
+      const entry = defined(this.log.at(index), `entry ${index}`);
+      this.#surroundings.onApplied(this, entry);
+      const configuration = decodeConfiguration(entry.data);
+      if (configuration !== undefined) this.raft.applyConfiguration(index, configuration);
     }
     this.raft.applied(this.#appliedIndex);
+  }
+
+  change(next: Configuration): ReturnType<Raft['proposeConfiguration']> {
+    return this.raft.proposeConfiguration(next, encodeConfiguration(next));
   }
 
   /** The oldest sync under way finishes. Returns false when there is none. The caller then runs the replica. */
@@ -178,6 +199,7 @@ export class TestReplica {
   /** The state machine's own storage has all that is applied. */
   flush(): void {
     this.durable.appliedIndex = this.#appliedIndex;
+    this.durable.configuration = this.raft.configuration;
   }
 
   /** Drops entries that the state machine has. */

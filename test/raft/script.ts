@@ -6,6 +6,8 @@
  *   nodes N                    replicas 1 … N; the election timeout of each is electionTicksMin + ID ticks
  *   leader ID                  campaigns, and everything is delivered; only the outcome is shown
  *   tick ID[,ID…] [COUNT]      campaign ID            propose ID TEXT …       read ID
+ *   change ID VOTERS [learners IDS] [stay]            the next configuration on the way there; leave ID, a joint one
+ *   join ID                    a replica that knows of nobody
  *   transfer ID TO             unreachable ID PEER    status [ID …]           log ID             retire ID
  *   deliver [FROM>TO …]        everything until it is quiet, or what is in flight on these links
  *   drop FROM>TO …             what is in flight there
@@ -21,8 +23,12 @@ import { assert, defined } from '../../src/base/assert.js';
 import { utf8 } from '../../src/base/bytes.js';
 import { LogIndex, ReplicaId } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
+import { type Configuration, createConfiguration } from '../../src/raft/config.js';
+import { changedConfiguration, leftJoint } from '../../src/raft/config-change.js';
 import { messageFault } from '../../src/raft/message-fault.js';
 import type { Entry, RaftMessage, Ready } from '../../src/raft/types.js';
+import type { ChangeResult, ProposeResult } from '../../src/raft/raft.js';
+import { replicasOf, showConfiguration } from './configuration-text.js';
 import { type ReplicaSettings, type Surroundings, TestReplica } from './replica.js';
 import { showEntries, showEntry, showHardState, showMessage, showSoftState, showStatus } from './show.js';
 
@@ -101,6 +107,9 @@ class ScriptRunner implements Surroundings {
       case 'nodes':
         this.#createReplicas(Number(words[0]));
         return;
+      case 'join':
+        this.#createReplica(ReplicaId(Number(words[0])), createConfiguration({}));
+        return;
       case 'leader':
         this.#muted = true;
         this.#runOn(this.#replica(words[0]), 'campaign', []);
@@ -170,8 +179,7 @@ class ScriptRunner implements Surroundings {
         break;
       case 'propose':
         for (const word of words) {
-          const result = raft.propose(utf8(word));
-          if (result.type === 'refused') this.#say(`refused: ${result.reason}`);
+          this.#sayRefusal(raft.propose(utf8(word)));
         }
         break;
       case 'read': {
@@ -181,6 +189,16 @@ class ScriptRunner implements Surroundings {
       }
       case 'transfer':
         if (!raft.transferLeadership(ReplicaId(Number(words[0])))) this.#say('refused');
+        break;
+      case 'change': {
+        const [voters, ...more] = words;
+        const learners = more[0] === 'learners' ? replicasOf(more[1]) : [];
+        const members = { voters: replicasOf(voters), learners };
+        this.#sayRefusal(replica.change(changedConfiguration(raft.configuration, members, !more.includes('stay'))));
+        break;
+      }
+      case 'leave':
+        this.#sayRefusal(replica.change(leftJoint(raft.configuration)));
         break;
       case 'retire':
         raft.retire();
@@ -220,10 +238,18 @@ class ScriptRunner implements Surroundings {
     replica.run();
   }
 
+  #sayRefusal(result: ProposeResult | ChangeResult): void {
+    if (result.type === 'refused') this.#say(`refused: ${result.reason}`);
+  }
+
   #createReplicas(count: number): void {
     const voters = Array.from({ length: count }, (_, i) => ReplicaId(i + 1));
-    const settings = { ...this.#settings, voters } as unknown as ReplicaSettings;
-    for (const id of voters) this.#replicas.set(id, new TestReplica(id, settings, new ScriptedDraws(id), this));
+    for (const id of voters) this.#createReplica(id, createConfiguration({ voters }));
+  }
+
+  #createReplica(id: ReplicaId, configuration: Configuration): void {
+    const settings = { ...this.#settings, configuration } as unknown as ReplicaSettings;
+    this.#replicas.set(id, new TestReplica(id, settings, new ScriptedDraws(id), this));
   }
 
   #takeInFlight(link: string): RaftMessage[] {
@@ -267,6 +293,7 @@ class ScriptRunner implements Surroundings {
     const sync = ready.mustSync ? '' : ' (no sync)';
     if (writes.length > 0) this.#say(`${id} writes ${writes.join(' and ')}${sync}`);
     for (const { round, index } of ready.readStates) this.#say(`${id} answers reads up to round ${round} at ${index}`);
+    if (ready.leaveJoint !== undefined) this.#say(`${id} is to leave with ${showConfiguration(ready.leaveJoint)}`);
     if (ready.readsLost) this.#say(`${id} answers no more reads`);
     for (const { to, from } of ready.logReads) this.#say(`${id} asks its disk for entries from ${from}, for ${to}`);
   }

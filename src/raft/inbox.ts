@@ -1,0 +1,123 @@
+/**
+ * Messages of the other replicas: which are looked at, and by whom.
+ *
+ * Requests are taken whoever sends them: a group may have grown since this replica last heard of a change, and a
+ * candidate that it does not know may need its vote (pitfall 14). Answers count only if they come from members.
+ */
+import { assert, unreachable } from '../base/assert.js';
+import type { ReplicaId } from '../base/ids.js';
+import { takeAppend } from './follower.js';
+import type { Membership } from './membership.js';
+import type { Outbox } from './outbox.js';
+import type { RaftLog } from './raft-log.js';
+import type { Roles } from './roles.js';
+import type { AppendRequest, Heartbeat, RaftMessage } from './types.js';
+
+export interface InboxParts {
+  readonly membership: Membership;
+  readonly log: RaftLog;
+  readonly outbox: Outbox;
+  readonly roles: Roles;
+}
+
+export class Inbox {
+  readonly #membership: Membership;
+  readonly #log: RaftLog;
+  readonly #outbox: Outbox;
+  readonly #roles: Roles;
+
+  constructor({ membership, log, outbox, roles }: InboxParts) {
+    this.#membership = membership;
+    this.#log = log;
+    this.#outbox = outbox;
+    this.#roles = roles;
+  }
+
+  step(message: RaftMessage): void {
+    const { self } = this.#membership;
+    assert(message.to === self, `a message to replica ${message.to} reached ${self}`);
+    if (message.from === self || !this.#isHeard(message)) return;
+    const { term } = this.#roles;
+    if (message.term > term && !this.#roles.takeHigherTerm(message)) return;
+    if (message.term < term) this.#answerLowerTerm(message);
+    else this.#take(message);
+  }
+
+  #isHeard(message: RaftMessage): boolean {
+    switch (message.type) {
+      case 'preVoteRequest':
+      case 'voteRequest':
+      case 'appendRequest':
+      case 'heartbeat':
+      case 'timeoutNow':
+        return true;
+      case 'preVoteResponse':
+      case 'voteResponse':
+      case 'appendResponse':
+      case 'heartbeatResponse':
+        return this.#membership.has(message.from);
+      default:
+        return unreachable(message);
+    }
+  }
+
+  #take(message: RaftMessage): void {
+    const leader = this.#roles.state.type === 'leader' ? this.#roles.state.leader : undefined;
+    switch (message.type) {
+      case 'preVoteRequest':
+      case 'voteRequest':
+        this.#roles.onVoteRequest(message);
+        break;
+      case 'preVoteResponse':
+      case 'voteResponse':
+        this.#roles.onVoteResponse(message);
+        break;
+      case 'appendRequest':
+        this.#onAppendRequest(message);
+        break;
+      case 'heartbeat':
+        this.#onHeartbeat(message);
+        break;
+      case 'appendResponse':
+        leader?.onAppendResponse(message);
+        break;
+      case 'heartbeatResponse':
+        leader?.onHeartbeatResponse(message);
+        break;
+      case 'timeoutNow':
+        this.#roles.onTimeoutNow(message);
+        break;
+      default:
+        unreachable(message);
+    }
+  }
+
+  /**
+   * Most messages of a lower term are late and mean nothing. But a leader or pre-candidate that is behind must learn
+   * the term: with PreVote and CheckQuorum nothing else would tell it, and it might be the only one that can win.
+   */
+  #answerLowerTerm(message: RaftMessage): void {
+    if (message.type === 'appendRequest' || message.type === 'heartbeat') this.#answerHeartbeat(message.from, 0);
+    else if (message.type === 'preVoteRequest') this.#roles.answerVote(message, false);
+  }
+
+  #onAppendRequest(request: AppendRequest): void {
+    this.#roles.hearLeader(request.from);
+    const answer = takeAppend(this.#log, request);
+    const { self } = this.#membership;
+    const { term } = this.#roles;
+    this.#outbox.sendAfterSync({ type: 'appendResponse', from: self, to: request.from, term, ...answer });
+  }
+
+  #onHeartbeat(heartbeat: Heartbeat): void {
+    this.#roles.hearLeader(heartbeat.from);
+    this.#log.commitTo(heartbeat.commit);
+    this.#answerHeartbeat(heartbeat.from, heartbeat.readRound);
+  }
+
+  #answerHeartbeat(to: ReplicaId, readRound: number): void {
+    const { self } = this.#membership;
+    const { term } = this.#roles;
+    this.#outbox.send({ type: 'heartbeatResponse', from: self, to, term, readRound, probe: 0 });
+  }
+}

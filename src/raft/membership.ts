@@ -1,0 +1,41 @@
+/**
+ * The configuration that acts on this replica: as of the last entry that it has applied. A change that is in the log
+ * and not applied has no effect yet, so there is nothing to take back when its entry is replaced.
+ */
+import type { ReplicaId } from '../base/ids.js';
+import { type Configuration, isMember, isVoter, otherMembers, otherVoters } from './config.js';
+
+export class Membership {
+  readonly self: ReplicaId;
+  #configuration: Configuration;
+
+  constructor(self: ReplicaId, configuration: Configuration) {
+    this.self = self;
+    this.#configuration = configuration;
+  }
+
+  get configuration(): Configuration {
+    return this.#configuration;
+  }
+
+  /** Whether this replica may campaign and lead. */
+  get mayLead(): boolean {
+    return isVoter(this.#configuration, this.self);
+  }
+
+  has(replica: ReplicaId): boolean {
+    return isMember(this.#configuration, replica);
+  }
+
+  get otherVoters(): readonly ReplicaId[] {
+    return otherVoters(this.#configuration, this.self);
+  }
+
+  get otherMembers(): readonly ReplicaId[] {
+    return otherMembers(this.#configuration, this.self);
+  }
+
+  change(configuration: Configuration): void {
+    this.#configuration = configuration;
+  }
+}
