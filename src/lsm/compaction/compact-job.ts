@@ -3,17 +3,17 @@
  * made, in its output. It changes nothing but the files that it creates.
  */
 import { assert } from '../../base/assert.js';
-import { emptyBytes, equalBytes } from '../../base/bytes.js';
+import { equalBytes } from '../../base/bytes.js';
 import type { Disk } from '../../env/disk.js';
-import type { EntryIterator } from '../iterator/entry-iterator.js';
-import { LevelIterator } from '../iterator/level-iterator.js';
+import type { Kind } from '../entry.js';
+import type { EntryIterator, Pending } from '../iterator/entry-iterator.js';
 import { MergingIterator } from '../iterator/merging-iterator.js';
-import { SstableIterator } from '../sstable/sstable-iterator.js';
 import { SstableReader } from '../sstable/sstable-reader.js';
 import { jobResources } from '../sstable/sstable-resources.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
 import { SstableWriter, type SstableWriterOptions } from '../sstable/sstable-writer.js';
 import { tableFileName } from '../version/file-names.js';
+import { InputRun } from './input-run.js';
 import { Retention, type RetentionOptions } from './retention.js';
 
 export const compactJobType = 'lsm.compact';
@@ -48,9 +48,11 @@ export async function compactTables(input: CompactInput, disk: Disk, signal: Abo
       return new SstableReader(path, table, resources());
     }),
   );
+  const sources = runs.map((tables) => new InputRun(tables, disk));
   const outputs = new Outputs(input, disk);
   try {
-    const counts = await merge(runs, outputs, new Retention(input), signal);
+    const counts = await merge(new MergingIterator(sources, false), outputs, new Retention(input), signal);
+    await checkCounts(runs.flat(), counts.entriesRead);
     const tables = await outputs.finish();
     if (tables.length > 0) await disk.syncDirectory(input.directory);
     return { tables, ...counts };
@@ -58,23 +60,17 @@ export async function compactTables(input: CompactInput, disk: Disk, signal: Abo
     await outputs.abandon();
     throw error;
   } finally {
+    await Promise.all(sources.map((source) => source.close()));
     await Promise.all(runs.flat().map((reader) => reader.close()));
   }
 }
 
 async function merge(
-  runs: readonly (readonly SstableReader[])[],
+  entries: EntryIterator,
   outputs: Outputs,
   retention: Retention,
   signal: AbortSignal,
 ): Promise<{ entriesRead: number; entriesDropped: number }> {
-  const everything = { lower: emptyBytes, upper: undefined };
-  const sources = runs.map((tables): EntryIterator =>
-    tables.length === 1
-      ? new SstableIterator(tables[0], everything, false)
-      : new LevelIterator(tables, everything, false),
-  );
-  const entries = new MergingIterator(sources, false);
   let entriesRead = 0;
   let entriesDropped = 0;
   await entries.start();
@@ -93,22 +89,25 @@ async function merge(
       signal.throwIfAborted();
     }
   }
-  // Every block was checked against its checksum; a block that the index forgot would show here, in whole tables.
-  for (const reader of runs.flat()) {
+  return { entriesRead, entriesDropped };
+}
+
+/** Every block was checked against its checksum; a block that the index forgot would show here, in whole tables. */
+async function checkCounts(readers: readonly SstableReader[], entriesRead: number): Promise<void> {
+  for (const reader of readers) {
     const properties = await reader.readProperties();
     if (properties.entries !== reader.metadata.entries) {
       throw reader.corruption(0, `it has ${properties.entries} entries, the manifest says ${reader.metadata.entries}`);
     }
   }
-  const expected = runs.flat().reduce((sum, { metadata }) => sum + metadata.entries, 0);
-  const isExact = runs.flat().every(({ metadata }) => !metadata.trimmed);
+  const expected = readers.reduce((sum, { metadata }) => sum + metadata.entries, 0);
+  const isExact = readers.every(({ metadata }) => !metadata.trimmed);
   if (isExact ? entriesRead !== expected : entriesRead > expected) {
-    throw runs[0][0].corruption(
+    throw readers[0].corruption(
       0,
       `merging it with others read ${entriesRead} entries, of which there are ${expected}`,
     );
   }
-  return { entriesRead, entriesDropped };
 }
 
 /** The new tables, one after the other. All versions of a user key go into one. */
@@ -124,10 +123,10 @@ class Outputs {
     this.#disk = disk;
   }
 
-  add(...entry: Parameters<SstableWriter['add']>): Promise<void> | undefined {
+  add(key: Uint8Array, version: number, kind: Kind, value: Uint8Array): Pending {
     const writer = this.#writer;
-    if (writer === undefined || this.#isFull(writer, entry[0])) return this.#addToNew(...entry);
-    return writer.add(...entry);
+    if (writer === undefined || this.#isFull(writer, key)) return this.#addToNew(key, version, kind, value);
+    return writer.add(key, version, kind, value);
   }
 
   #isFull(writer: SstableWriter, nextKey: Uint8Array): boolean {
