@@ -16,10 +16,7 @@ export interface TreeOptions {
   readonly blockBytes: number;
   /** Bits of bloom filter for each user key of a table. Default 10, of which about 1.2 % false positives follow. */
   readonly bloomBitsPerKey: number;
-  /**
-   * Tables that are written to this level or a deeper one are compressed. Default 2: what lives for a short time only
-   * is not worth it. 0 for all, 7 for none.
-   */
+  /** Tables that are written to this level or a deeper one are compressed. Default 0, all of them; 7 for none. */
   readonly compressionLevelMin: number;
   /**
    * Compaction starts a new table of the last level at the next user key when one has reached this many bytes; on levels
@@ -30,7 +27,7 @@ export interface TreeOptions {
   readonly level0TablesCompact: number;
   /** With this many tables in level 0 writes stall. Default 12. */
   readonly level0TablesStall: number;
-  /** The largest target of the first level in use below level 0. Default 64 MiB. */
+  /** The largest target of the first level in use below level 0. Default 32 MiB: about what it gets from level 0 at a time. */
   readonly levelBytesBase: number;
   /** The target of each level is this many times that of the one above it. Default 10. */
   readonly levelBytesMultiplier: number;
@@ -46,11 +43,11 @@ const defaultTreeOptions: TreeOptions = {
   sealedMemtablesMax: defaultLimits.sealedMemtablesMax,
   blockBytes: 8 * kib,
   bloomBitsPerKey: 10,
-  compressionLevelMin: 2,
+  compressionLevelMin: 0,
   sstableBytesTarget: 8 * mib,
   level0TablesCompact: 4,
   level0TablesStall: 12,
-  levelBytesBase: 64 * mib,
+  levelBytesBase: 32 * mib,
   levelBytesMultiplier: 10,
   manifestBytesMax: 256 * kib,
   noSpaceRetryMsMin: 100,

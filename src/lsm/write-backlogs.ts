@@ -44,13 +44,14 @@ const nearEnd = 0.999;
 export function writeBacklogs(behind: WorkBehind, options: TreeOptions): readonly Backlog[] {
   const { activeBytes, sealedCount, budget, flushRate, level0Rate, lastLevelRate } = behind;
   const { level0Tables, largestLevelBytes: largest, unmergedBytes } = behind.levelSizes;
-  const { memtableBytesMax, sealedMemtablesMax, level0TablesCompact, level0TablesStall } = options;
+  const { memtableBytesMax, sealedMemtablesMax, level0TablesCompact, level0TablesStall, levelBytesMultiplier } =
+    options;
   // The active memtable counts as far as it is filled: what writes add shows at once, not a table at a time.
   const memtables = sealedCount + Math.min(0.99, activeBytes / memtableBytesMax);
   // Memtables make level 0 press, but do not stop writes before they are there.
   const level0Coming = Math.min(level0Tables + memtables, nearEnd * level0TablesStall);
-  // What levels above the last have by their targets, and level 0 when it is due, does not count.
-  const spaceSlowFrom = Math.max(2 * level0TablesCompact * memtableBytesMax, largest / 8);
+  // By their targets, levels above the largest have a ninth of it; a tree that is small may have level 0 besides.
+  const spaceSlowFrom = Math.max(level0TablesCompact * memtableBytesMax, largest / 8);
   const spaceStopAt = 2 * spaceSlowFrom;
   return [
     {
@@ -73,7 +74,8 @@ export function writeBacklogs(behind: WorkBehind, options: TreeOptions): readonl
       used: Math.min(unmergedBytes, nearEnd * spaceStopAt),
       slowFrom: spaceSlowFrom,
       stopAt: spaceStopAt,
-      drainBytesPerMs: lastLevelRate,
+      // Until it was measured a guess: what gets there is merged with that many times as much.
+      drainBytesPerMs: lastLevelRate ?? (flushRate && flushRate / levelBytesMultiplier),
     },
   ];
 }

@@ -37,11 +37,12 @@ describe('writeBacklogs', () => {
     ['level 0 half way', sizes(10), 0.1],
     ['level 0 and a memtable', { ...sizes(9), sealedCount: 1 }, 0.1],
     ['level 0 at its end', sizes(12), 'stop'],
-    ['twice what level 0 may take, before anything is merged', sizes(0, 800), 0],
-    ['half as much again', sizes(0, 1200), 0.05],
+    ['what level 0 takes, before anything is merged', sizes(0, 400), 0],
+    ['half as much again', sizes(0, 600), 0.05],
     ['an eighth of the largest level', sizes(0, 1250, 10_000), 0],
     ['half as much again, of a large tree', sizes(0, 1875, 10_000), 0.05],
-    ['before anything got to the last level', { ...sizes(0, 1200), lastLevelRate: undefined }, 0],
+    ['before anything got to the last level', { ...sizes(0, 600), lastLevelRate: undefined }, 0.1],
+    ['before anything was flushed', { ...sizes(0, 600), lastLevelRate: undefined, flushRate: undefined }, 0],
   ])('%s', (_, behind, expected) => {
     const decided = delay(behind);
     if (typeof expected === 'number' && typeof decided === 'number') expect(decided).toBeCloseTo(expected, 9);
