@@ -57,6 +57,8 @@ export interface Limits {
   readonly memtableBytesMax: number;
   /** Sealed memtables of one tree; more, and writes wait. */
   readonly sealedMemtablesMax: number;
+  /** Bytes that the compactions of one node write in a second, on average; flushes go first, and count. */
+  readonly compactionBytesPerSecondMax: number;
   /** Files of SSTables that one node holds open. */
   readonly openTablesMax: number;
   /** Cached SSTable blocks of one node. */
@@ -95,6 +97,7 @@ export const defaultLimits: Limits = {
   nodeMemtableBytesMax: 128 * mib,
   memtableBytesMax: 16 * mib,
   sealedMemtablesMax: 4,
+  compactionBytesPerSecondMax: 10 * 1024 * mib,
   openTablesMax: 1000,
   blockCacheBytesMax: 128 * mib,
   rowCacheBytesMax: 32 * mib,

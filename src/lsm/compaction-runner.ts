@@ -83,16 +83,18 @@ export class CompactionRunner {
   }
 
   async #compact(decision: CompactDecision): Promise<void> {
-    const { versions, resources, space } = this.#context;
+    const { versions, resources, space, closing } = this.#context;
     const startMs = resources.clock.monotonicMs();
+    const { level, outputLevel, upper, lower } = decision;
+    const readBytes = totalBytes(upper) + totalBytes(lower);
+    await resources.compactionThrottle?.admit(readBytes, closing);
     const output = await space.run('compaction', () => this.#merge(decision));
     await applyEdit(this.#context, editOfMerge(decision, output));
-    const { level, outputLevel, upper, lower } = decision;
+    const writtenBytes = totalBytes(output.tables);
+    resources.compactionThrottle?.giveBack(readBytes - writtenBytes);
     const tookMs = resources.clock.monotonicMs() - startMs;
     this.#level0Rate.add(level === 0 ? rawBytes(upper) : 0, tookMs);
     this.#lastLevelRate.add(outputLevel === lastLevel ? rawBytes(upper) : 0, tookMs);
-    const readBytes = totalBytes(upper) + totalBytes(lower);
-    const writtenBytes = totalBytes(output.tables);
     this.#stats.compactions++;
     this.#stats.compactionReadBytes += readBytes;
     this.#stats.compactionWrittenBytes += writtenBytes;

@@ -53,13 +53,15 @@ export class FlushRunner {
     await applyEdit(this.#context, { removed: [], added, appliedIndex: memtable.appliedIndex });
     memtables.dropOldestSealed(memtable);
     this.#rate.add(memtable.bytes, resources.clock.monotonicMs() - startMs);
+    const bytes = table?.bytes ?? 0;
+    resources.compactionThrottle?.charge(bytes);
     this.#stats.flushes++;
-    this.#stats.flushedBytes += table?.bytes ?? 0;
+    this.#stats.flushedBytes += bytes;
     resources.logger.debug('memtable flushed', {
       directory: versions.directory,
       appliedIndex: memtable.appliedIndex,
       table: table?.number,
-      bytes: table?.bytes,
+      bytes,
     });
     this.#onFlushed(memtable.appliedIndex);
   }

@@ -1,5 +1,6 @@
 import type { Clock } from '../env/clock.js';
-import { isNoSpace, TreeClosedError } from './background-errors.js';
+import { isNoSpace } from './background-errors.js';
+import { pause } from './pause.js';
 
 export interface SpaceRetryOptions {
   readonly clock: Clock;
@@ -31,7 +32,7 @@ export class SpaceRetry {
    * tree is closed.
    */
   async run<T>(what: string, attempt: () => Promise<T>): Promise<T> {
-    const { pauseMsMin, pauseMsMax, closing, onWait } = this.#options;
+    const { clock, pauseMsMin, pauseMsMax, closing, onWait } = this.#options;
     let isWaiting = false;
     try {
       for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(2 * pauseMs, pauseMsMax)) {
@@ -44,26 +45,10 @@ export class SpaceRetry {
         if (!isWaiting) this.#waiting++;
         isWaiting = true;
         onWait(what, pauseMs);
-        await this.#pause(pauseMs);
+        await pause(clock, pauseMs, closing);
       }
     } finally {
       if (isWaiting) this.#waiting--;
     }
-  }
-
-  async #pause(ms: number): Promise<void> {
-    const { clock, closing } = this.#options;
-    closing.throwIfAborted();
-    await new Promise<void>((resolve, reject) => {
-      const onAbort = (): void => {
-        timer.cancel();
-        reject(new TreeClosedError('the tree was closed'));
-      };
-      const timer = clock.after(ms, () => {
-        closing.removeEventListener('abort', onAbort);
-        resolve();
-      });
-      closing.addEventListener('abort', onAbort, { once: true });
-    });
   }
 }

@@ -9,6 +9,7 @@ import { TreeClosedError } from './background-errors.js';
 import type { BlockCache } from './block-cache.js';
 import { allKeys, writeCheckpoint } from './checkpoint.js';
 import { backlogBytes } from './compaction/picker.js';
+import type { CompactionThrottle } from './compaction-throttle.js';
 import type { Found } from './entry.js';
 import { checkForeignTables, linkTables } from './ingest.js';
 import type { EntryIterator, KeyBounds } from './iterator/entry-iterator.js';
@@ -42,6 +43,8 @@ export interface TreeResources {
   readonly openFiles: OpenFiles;
   readonly rowCache: RowCache;
   readonly memtableBudget: MemtableBudget;
+  /** Undefined for no limit. */
+  readonly compactionThrottle?: CompactionThrottle | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Disposed of when the tree is closed. */

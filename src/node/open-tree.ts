@@ -5,6 +5,7 @@
 import { defaultLimits } from '../base/limits.js';
 import { silentLogger, type Logger } from '../env/logger.js';
 import { BlockCache } from '../lsm/block-cache.js';
+import { CompactionThrottle } from '../lsm/compaction-throttle.js';
 import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
 import { RowCache } from '../lsm/row-cache.js';
 import { OpenFiles } from '../lsm/sstable/open-files.js';
@@ -36,8 +37,10 @@ export interface OpenTreeOptions extends Partial<TreeOptions> {
   readonly memtablesBytesMax?: number;
   /** Tables that are open at a time. */
   readonly openTablesMax?: number;
-  /** Threads for flushes and compactions, started when they are first needed. Default 1. */
+  /** Threads for compactions, besides one for flushes; started when they are first needed. Default 1. */
   readonly backgroundThreads?: number;
+  /** What compactions write in a second, on average. Default: no limit. */
+  readonly compactionBytesPerSecondMax?: number;
   /** Default: says nothing. */
   readonly logger?: Logger;
 }
@@ -56,6 +59,7 @@ export async function openTree(directory: string, options: OpenTreeOptions = {})
     memtablesBytesMax = defaultLimits.nodeMemtableBytesMax,
     openTablesMax = defaultLimits.openTablesMax,
     backgroundThreads = 1,
+    compactionBytesPerSecondMax,
     logger = silentLogger,
     ...treeOptions
   } = options;
@@ -72,6 +76,7 @@ export async function openTree(directory: string, options: OpenTreeOptions = {})
     },
   };
   try {
+    const clock = new SystemClock();
     const resources: TreeResources = {
       disk,
       background,
@@ -79,8 +84,12 @@ export async function openTree(directory: string, options: OpenTreeOptions = {})
       openFiles: new OpenFiles(openTablesMax),
       rowCache: new RowCache(rowCacheBytesMax),
       memtableBudget: new MemtableBudget({ bytesMax: memtablesBytesMax, writeBytesMax }),
+      compactionThrottle:
+        compactionBytesPerSecondMax === undefined
+          ? undefined
+          : new CompactionThrottle({ bytesPerSecondMax: compactionBytesPerSecondMax, clock }),
       logger,
-      clock: new SystemClock(),
+      clock,
       owned,
     };
     const exists = await Tree.exists(directory, disk);

@@ -18,7 +18,7 @@ export interface NodeOptions {
   readonly requestTimeoutMsMax: number;
   /** Milliseconds that a stopping node gives to requests under way. Default 5000. */
   readonly drainMsMax: number;
-  /** Threads for compaction, besides one that flushes when all are busy. Default 1. */
+  /** Threads for compaction, besides one for flushes. Default 1. */
   readonly backgroundThreads: number;
   readonly limits: Limits;
 }

@@ -7,6 +7,7 @@ import type { ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Env } from '../env/env.js';
 import { BlockCache } from '../lsm/block-cache.js';
+import { CompactionThrottle } from '../lsm/compaction-throttle.js';
 import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
 import { RowCache } from '../lsm/row-cache.js';
 import { OpenFiles } from '../lsm/sstable/open-files.js';
@@ -51,6 +52,10 @@ export class ShardFolders {
       memtableBudget: new MemtableBudget({
         bytesMax: limits.nodeMemtableBytesMax,
         writeBytesMax: memtableBytesPerEntryByte * limits.entryBytesMax + memtableStepBytes,
+      }),
+      compactionThrottle: new CompactionThrottle({
+        bytesPerSecondMax: limits.compactionBytesPerSecondMax,
+        clock: env.clock,
       }),
       logger: env.logger,
       clock: env.clock,
