@@ -80,13 +80,19 @@ export async function readWholeFile(disk: Disk, path: string): Promise<Uint8Arra
   }
 }
 
-/** Creates the folder and its missing parents, and makes their names durable. No effect on one that is there. */
+/** Creates the folder and its missing parents, and makes their names durable. What is there stays as it is. */
 export async function makeDurableDirectory(disk: Disk, path: string): Promise<void> {
-  const created = [path];
-  while (!(await disk.exists(parentOf(created[0])))) created.unshift(parentOf(created[0]));
+  const missing: string[] = [];
+  for (let folder = path; !(await disk.exists(folder)); folder = parentOf(folder)) missing.unshift(folder);
   await disk.makeDirectory(path);
-  // Also where the folder was there: a crash may have come between its making and this.
-  for (const folder of created) await disk.syncDirectory(parentOf(folder));
+  try {
+    // Also where the folder was there: a crash may have come between its making and this.
+    for (const folder of missing.length === 0 ? [path] : missing) await disk.syncDirectory(parentOf(folder));
+  } catch (error) {
+    // A disk forgets what it failed to write, and the next sync succeeds: whoever saw the folder would take it for durable.
+    if (missing.length > 0) await disk.removeTree(missing[0]).catch(() => undefined);
+    throw error;
+  }
 }
 
 function parentOf(path: string): string {

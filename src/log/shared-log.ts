@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.js';
 import type { ShardId } from '../base/ids.js';
-import { DiskError, type Disk } from '../env/disk.js';
+import { DiskError, makeDurableDirectory, type Disk } from '../env/disk.js';
 import type { Logger } from '../env/logger.js';
 import type { Entry, HardState } from '../raft/types.js';
 import { BatchWriter } from './batch-writer.js';
@@ -77,8 +77,7 @@ export class SharedLog {
    */
   static async open(options: SharedLogOptions): Promise<SharedLog> {
     const { disk, directory, segmentBytesMax } = options;
-    await disk.makeDirectory(directory);
-    await disk.syncDirectory(parentOf(directory));
+    await makeDurableDirectory(disk, directory);
     const meter = new CacheMeter();
     const recovered = await recover({ disk, directory, meter, logger: options.logger });
     try {
@@ -274,10 +273,4 @@ export class SharedLog {
   #writerFailed(error: Error): void {
     for (const callback of this.#failureCallbacks) callback(error);
   }
-}
-
-function parentOf(directory: string): string {
-  const slash = directory.replace(/\/+$/, '').lastIndexOf('/');
-  if (slash < 0) return '.';
-  return slash === 0 ? '/' : directory.slice(0, slash);
 }

@@ -4,7 +4,7 @@ import { DiskError, makeDurableDirectory, type Disk } from '../env/disk.js';
 import type { KeyBounds } from './iterator/entry-iterator.js';
 import { trimSstable } from './sstable/trim-sstable.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
-import { tableFileName } from './version/file-names.js';
+import { currentFileName, tableFileName } from './version/file-names.js';
 import type { LsmVersion } from './version/lsm-version.js';
 import { ManifestWriter } from './version/manifest-writer.js';
 
@@ -40,9 +40,19 @@ async function write(disk: Disk, directory: string, content: CheckpointContent):
     const levels = await linkTables(disk, directory, content);
     await writeManifest(disk, directory, levels, content.appliedIndex);
   } catch (error) {
-    await disk.removeTree(directory).catch(() => undefined);
+    await remove(disk, directory).catch(() => undefined);
     throw error;
   }
+}
+
+/** The root first: a crash on the way must not leave a tree that misses tables. */
+async function remove(disk: Disk, directory: string): Promise<void> {
+  const root = `${directory}/${currentFileName}`;
+  if (await disk.exists(root)) {
+    await disk.remove(root);
+    await disk.syncDirectory(directory);
+  }
+  await disk.removeTree(directory);
 }
 
 async function linkTables(

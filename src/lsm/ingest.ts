@@ -49,11 +49,11 @@ async function syncFile(disk: Disk, path: string): Promise<void> {
   }
 }
 
-/** Gives the files their names in the tree's folder, durably. On failure the names are removed again. */
+/** Gives the files their names in the tree's folder, not durably yet. On failure the names are removed again. */
 export async function linkTables(
   disk: Disk,
   tables: readonly CheckedTable[],
-  versions: Pick<VersionSet, 'directory' | 'takeFileNumbers' | 'tablePath'>,
+  versions: Pick<VersionSet, 'takeFileNumbers' | 'tablePath'>,
 ): Promise<TableMetadata[]> {
   const firstNumber = versions.takeFileNumbers(tables.length);
   const linked: TableMetadata[] = [];
@@ -63,7 +63,6 @@ export async function linkTables(
       await disk.link(path, versions.tablePath(number));
       linked.push({ ...metadata, number });
     }
-    await disk.syncDirectory(versions.directory);
     return linked;
   } catch (error) {
     for (const { number } of linked) await disk.remove(versions.tablePath(number)).catch(() => undefined);

@@ -157,6 +157,7 @@ export class Maintenance {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     const { resources, versions } = this.#context;
+    versions.refuseEdits(error);
     resources.logger.error('the tree has failed', { directory: versions.directory, error: error.message });
     this.#gate.shut(error);
     this.#events.onFailed(error);
@@ -191,9 +192,10 @@ export class Maintenance {
     );
   }
 
-  /** Makes an edit that is neither a flush nor a compaction. If that fails, the tree has failed. */
+  /** Makes the names of the tables that are added durable, then the edit. If that fails, the tree has failed. */
   async adopt(edit: VersionEdit): Promise<void> {
-    const adopted = applyEdit(this.#context, edit);
+    const { resources, versions } = this.#context;
+    const adopted = resources.disk.syncDirectory(versions.directory).then(() => applyEdit(this.#context, edit));
     await this.#guard(adopted);
     await adopted;
     this.wake();

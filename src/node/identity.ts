@@ -1,5 +1,5 @@
 /**
- * Who a data directory belongs to: the file IDENTITY, written once, before anything else, and checked at every start.
+ * Who a data directory belongs to: the file IDENTITY, written before anything else, checked and written anew at every start.
  * A node that finds another cluster's or node's data stops instead of mixing them.
  */
 import { crc32 } from '../base/checksum.js';
@@ -60,6 +60,9 @@ export async function openIdentity(
         `this is node ${expected.nodeId} of cluster ${expected.clusterId}`,
     );
   }
+  // What is seen may be what a start left whose sync failed, and the power can still take it away: it is written anew
+  // before anybody relies on it.
+  await replaceFile(disk, directory, fileName, encode(identity));
   return identity;
 }
 

@@ -23,7 +23,7 @@ const memtableBytesPerEntryByte = 8;
 const memtableStepBytes = 2 * 1024 * 1024;
 
 export interface ShardFoldersOptions {
-  readonly env: Env;
+  readonly env: Pick<Env, 'background' | 'clock' | 'disk' | 'logger'>;
   /** The node's data directory. */
   readonly directory: string;
   readonly limits: Limits;
@@ -88,7 +88,13 @@ export class ShardFolders {
     await StateMachine.create(tree, encodeDescriptor(descriptor), this.#machineOptions());
     await tree.close();
     await disk.rename(aside, path);
-    await disk.syncDirectory(this.#folder);
+    try {
+      await disk.syncDirectory(this.#folder);
+    } catch (error) {
+      // Seen after a restart it would be taken for durable, and no later sync would make it so.
+      await disk.rename(path, aside).catch(() => undefined);
+      throw error;
+    }
   }
 
   /** Throws CorruptionError. */

@@ -12,6 +12,7 @@ import type { NodeId, ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
 import type { Clock } from '../env/clock.js';
+import { makeDurableDirectory } from '../env/disk.js';
 import type { Env } from '../env/env.js';
 import type { Logger } from '../env/logger.js';
 import { SharedLog } from '../log/shared-log.js';
@@ -87,8 +88,7 @@ export class ShardHost implements ReplicaHost {
   /** Opens the log and every replica of the directory. Throws CorruptionError where something is damaged. */
   static async open(options: ShardHostOptions): Promise<ShardHost> {
     const { env, directory, limits } = options;
-    await env.disk.makeDirectory(`${directory}/shards`);
-    await env.disk.syncDirectory(directory);
+    await makeDurableDirectory(env.disk, `${directory}/shards`);
     const isNew = (await env.disk.list(`${directory}/shards`)).length === 0;
     if (!isNew && !(await env.disk.exists(`${directory}/log`))) {
       throw new CorruptionError(`${directory}/log`, 0, 'the folder is missing, though there are shards');

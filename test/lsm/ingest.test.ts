@@ -160,15 +160,19 @@ describe('ingested tables', () => {
   });
 
   it('leave no names when they cannot be linked', async () => {
-    const path = await foreignTable(disk, 'elsewhere/one', [['a', 9, 'new']]);
+    const paths = [
+      await foreignTable(disk, 'elsewhere/one', [['a', 9, 'new']]),
+      await foreignTable(disk, 'elsewhere/two', [['b', 9, 'new']]),
+    ];
     const before = disk.paths();
-    disk.fault = (operation, at) => (operation === 'syncDirectory' && at === treeDirectory ? 'io' : undefined);
-    await expect(tree.ingest([path], LogIndex(9))).rejects.toMatchObject({ code: 'io' });
+    let links = 0;
+    disk.fault = (operation) => (operation === 'link' && ++links === 2 ? 'noSpace' : undefined);
+    await expect(tree.ingest(paths, LogIndex(9))).rejects.toMatchObject({ code: 'noSpace' });
     disk.fault = undefined;
     expect(disk.paths()).toEqual(before);
     expect(tree.failure).toBeUndefined();
-    await tree.ingest([path], LogIndex(9));
-    expect(await scan(tree)).toHaveLength(1);
+    await tree.ingest(paths, LogIndex(9));
+    expect(await scan(tree)).toHaveLength(2);
     await tree.close();
   });
 

@@ -31,9 +31,3 @@ export function parseFileName(name: string): TreeFile {
   if (table !== null) return { type: 'table', number: Number(table[1]) };
   return { type: 'foreign' };
 }
-
-export function parentFolder(path: string): string {
-  const slash = path.lastIndexOf('/');
-  if (slash < 0) return '.';
-  return slash === 0 ? '/' : path.slice(0, slash);
-}

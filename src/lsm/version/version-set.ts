@@ -1,14 +1,15 @@
 import { assert } from '../../base/assert.js';
 import { CorruptionError } from '../../base/errors.js';
 import { LogIndex } from '../../base/ids.js';
-import type { Disk } from '../../env/disk.js';
+import { makeDurableDirectory, type Disk } from '../../env/disk.js';
 import type { Logger } from '../../env/logger.js';
+import { isNoSpace } from '../background-errors.js';
 import type { BlockCache } from '../block-cache.js';
 import type { OpenFiles } from '../sstable/open-files.js';
 import { SstableReader } from '../sstable/sstable-reader.js';
 import { newReadCounters, type ReadCounters } from '../sstable/sstable-resources.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
-import { currentFileName, manifestFileName, parentFolder, parseFileName, tableFileName } from './file-names.js';
+import { currentFileName, manifestFileName, parseFileName, tableFileName } from './file-names.js';
 import { applyEdit, emptyLevels, type Levels } from './levels.js';
 import { LsmVersion, type SharedTable } from './lsm-version.js';
 import { readManifest, type Manifest } from './manifest-reader.js';
@@ -43,6 +44,8 @@ export class VersionSet {
   /** Edits queue behind each other. */
   #lastEdit: Promise<unknown> = Promise.resolve();
   readonly #removals = new Set<Promise<void>>();
+  /** Why no edit is made any more. */
+  #failure: Error | undefined;
   #closed = false;
 
   static async create(
@@ -51,8 +54,7 @@ export class VersionSet {
     resources: VersionSetResources,
   ): Promise<VersionSet> {
     const { disk } = resources;
-    await disk.makeDirectory(directory);
-    await disk.syncDirectory(parentFolder(directory));
+    await makeDurableDirectory(disk, directory);
     await clearUnfinishedCreation(disk, directory);
     const versions = new VersionSet(directory, manifestBytesMax, resources, undefined);
     await versions.apply({ removed: [], added: [] });
@@ -117,7 +119,8 @@ export class VersionSet {
 
   /**
    * Makes the edit durable, then current. Files that it adds are durable already, names too. If it rejects, the edit
-   * has not happened, yet a crash may show it: the files of both sides must stay until an edit has succeeded.
+   * has not happened, yet a crash may show it: the files of both sides must stay until an edit has succeeded. Only after
+   * one that failed for want of space another may be tried.
    */
   apply(edit: VersionEdit): Promise<void> {
     const done = this.#lastEdit.then(() => this.#apply(edit));
@@ -127,6 +130,28 @@ export class VersionSet {
 
   async #apply(edit: VersionEdit): Promise<void> {
     assert(!this.#closed, 'an edit of a closed tree');
+    this.#throwIfFailed();
+    try {
+      await this.#makeDurable(edit);
+    } catch (error) {
+      if (!isNoSpace(error)) this.refuseEdits(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    }
+  }
+
+  /**
+   * Nothing is said to be durable any more, also not what is under way: a sync of the folder has failed, perhaps, and
+   * it may have been for names of other work, too, whose own sync then succeeds all the same.
+   */
+  refuseEdits(reason: Error): void {
+    this.#failure ??= reason;
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #makeDurable(edit: VersionEdit): Promise<void> {
     const levels = applyEdit(this.#current.levels, edit);
     const appliedIndex = edit.appliedIndex ?? this.#appliedIndex;
     assert(appliedIndex >= this.#appliedIndex, `applied index ${appliedIndex} after ${this.#appliedIndex}`);
@@ -140,6 +165,7 @@ export class VersionSet {
         return number;
       },
     );
+    this.#throwIfFailed();
 
     const previous = this.#current;
     this.#appliedIndex = appliedIndex;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AssertionError } from '../../../src/base/assert.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { applyEdit, checkLevels, overlaps, rangeOf } from '../../../src/lsm/version/levels.js';
-import { manifestFileName, parentFolder, parseFileName, tableFileName } from '../../../src/lsm/version/file-names.js';
+import { manifestFileName, parseFileName, tableFileName } from '../../../src/lsm/version/file-names.js';
 import { levels, table } from '../tables.js';
 
 describe('applyEdit', () => {
@@ -74,13 +74,5 @@ describe('file names', () => {
     for (const name of ['7.sst', '000007.sst.bak', 'manifest-7', 'x000007.sst', 'LOCK']) {
       expect(parseFileName(name)).toEqual({ type: 'foreign' });
     }
-  });
-
-  it.each([
-    ['data/tree', 'data'],
-    ['/tree', '/'],
-    ['tree', '.'],
-  ])('the folder of %s is %s', (path, folder) => {
-    expect(parentFolder(path)).toBe(folder);
   });
 });
