@@ -71,10 +71,9 @@ export function otherVoters({ voters, votersOutgoing }: Configuration, self: Rep
   return ascending([...new Set([...voters, ...votersOutgoing])]).filter((replica) => replica !== self);
 }
 
-/** Whom a leader replicates to: all members but `self`. */
-export function otherMembers(configuration: Configuration, self: ReplicaId): readonly ReplicaId[] {
-  const { voters, votersOutgoing, learners } = configuration;
-  return ascending([...new Set([...voters, ...votersOutgoing, ...learners])]).filter((replica) => replica !== self);
+/** All that belong to the group, ascending. */
+export function membersOf({ voters, votersOutgoing, learners }: Configuration): readonly ReplicaId[] {
+  return ascending([...new Set([...voters, ...votersOutgoing, ...learners])]);
 }
 
 export function equalConfigurations(a: Configuration, b: Configuration): boolean {

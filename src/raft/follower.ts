@@ -18,7 +18,8 @@ export function takeAppend(log: RaftLog, request: AppendRequest): AppendAnswer {
   return accepted(matchIndex);
 }
 
-function accepted(matchIndex: LogIndex): AppendAnswer {
+/** The log is as the leader's up to `matchIndex`. */
+export function accepted(matchIndex: LogIndex): AppendAnswer {
   return { logIndex: matchIndex, rejected: false, hintIndex: LogIndex(0), hintTerm: Term(0) };
 }
 

@@ -6,17 +6,19 @@
  */
 import { assert, unreachable } from '../base/assert.js';
 import type { ReplicaId } from '../base/ids.js';
-import { takeAppend } from './follower.js';
+import { accepted, type AppendAnswer, takeAppend } from './follower.js';
+import { type Installation, judgeSnapshot } from './install.js';
 import type { Membership } from './membership.js';
 import type { Outbox } from './outbox.js';
 import type { RaftLog } from './raft-log.js';
 import type { Roles } from './roles.js';
-import type { AppendRequest, Heartbeat, RaftMessage } from './types.js';
+import type { AppendRequest, Heartbeat, RaftMessage, SnapshotRequest } from './types.js';
 
 export interface InboxParts {
   readonly membership: Membership;
   readonly log: RaftLog;
   readonly outbox: Outbox;
+  readonly installation: Installation;
   readonly roles: Roles;
 }
 
@@ -24,12 +26,14 @@ export class Inbox {
   readonly #membership: Membership;
   readonly #log: RaftLog;
   readonly #outbox: Outbox;
+  readonly #installation: Installation;
   readonly #roles: Roles;
 
-  constructor({ membership, log, outbox, roles }: InboxParts) {
+  constructor({ membership, log, outbox, installation, roles }: InboxParts) {
     this.#membership = membership;
     this.#log = log;
     this.#outbox = outbox;
+    this.#installation = installation;
     this.#roles = roles;
   }
 
@@ -49,6 +53,7 @@ export class Inbox {
       case 'voteRequest':
       case 'appendRequest':
       case 'heartbeat':
+      case 'snapshotRequest':
       case 'timeoutNow':
         return true;
       case 'preVoteResponse':
@@ -78,6 +83,9 @@ export class Inbox {
       case 'heartbeat':
         this.#onHeartbeat(message);
         break;
+      case 'snapshotRequest':
+        this.#onSnapshotRequest(message);
+        break;
       case 'appendResponse':
         leader?.onAppendResponse(message);
         break;
@@ -97,16 +105,56 @@ export class Inbox {
    * the term: with PreVote and CheckQuorum nothing else would tell it, and it might be the only one that can win.
    */
   #answerLowerTerm(message: RaftMessage): void {
-    if (message.type === 'appendRequest' || message.type === 'heartbeat') this.#answerHeartbeat(message.from, 0);
-    else if (message.type === 'preVoteRequest') this.#roles.answerVote(message, false);
+    switch (message.type) {
+      case 'appendRequest':
+      case 'heartbeat':
+      case 'snapshotRequest':
+        this.#answerHeartbeat(message.from, 0);
+        break;
+      case 'preVoteRequest':
+        this.#roles.answerVote(message, false);
+        break;
+      default:
+        break;
+    }
   }
 
   #onAppendRequest(request: AppendRequest): void {
     this.#roles.hearLeader(request.from);
-    const answer = takeAppend(this.#log, request);
+    if (!this.#installation.isUnderWay) this.#answerAppend(request.from, takeAppend(this.#log, request));
+  }
+
+  #onSnapshotRequest(request: SnapshotRequest): void {
+    this.#roles.hearLeader(request.from);
+    if (this.#installation.isUnderWay) return;
+    const { from, snapshot } = request;
+    switch (judgeSnapshot(this.#log, snapshot)) {
+      case 'known':
+        this.#answerAppend(from, accepted(this.#log.commitIndex));
+        break;
+      case 'matches':
+        this.#log.commitTo(snapshot.index);
+        this.#answerAppend(from, accepted(snapshot.index));
+        break;
+      case 'install':
+        this.#installation.begin(request);
+        break;
+    }
+  }
+
+  /** The host has put the snapshot in place. */
+  snapshotInstalled(): void {
+    const { from, snapshot } = this.#installation.end();
+    this.#log.restored(snapshot.index, snapshot.term);
+    this.#membership.change(snapshot.configuration);
+    this.#roles.reconfigure();
+    this.#answerAppend(from, accepted(snapshot.index));
+  }
+
+  #answerAppend(to: ReplicaId, answer: AppendAnswer): void {
     const { self } = this.#membership;
     const { term } = this.#roles;
-    this.#outbox.sendAfterSync({ type: 'appendResponse', from: self, to: request.from, term, ...answer });
+    this.#outbox.sendAfterSync({ type: 'appendResponse', from: self, to, term, ...answer });
   }
 
   #onHeartbeat(heartbeat: Heartbeat): void {

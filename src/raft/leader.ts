@@ -150,7 +150,7 @@ export class Leader {
 
   transferTo(to: ReplicaId): boolean {
     const progress = this.replication.followers.get(to);
-    if (progress === undefined || progress.stateType === 'needsSnapshot' || !this.#mayTakeOver(to)) return false;
+    if (progress === undefined || progress.stateType === 'snapshot' || !this.#mayTakeOver(to)) return false;
     if (this.#transfer?.to !== to) this.#transfer = { to, ticks: 0, told: false };
     return true;
   }

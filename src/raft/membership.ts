@@ -3,7 +3,7 @@
  * and not applied has no effect yet, so there is nothing to take back when its entry is replaced.
  */
 import type { ReplicaId } from '../base/ids.js';
-import { type Configuration, isMember, isVoter, otherMembers, otherVoters } from './config.js';
+import { type Configuration, isMember, isVoter, membersOf, otherVoters } from './config.js';
 
 export class Membership {
   readonly self: ReplicaId;
@@ -27,12 +27,14 @@ export class Membership {
     return isMember(this.#configuration, replica);
   }
 
+  /** Whom a candidate asks. */
   get otherVoters(): readonly ReplicaId[] {
     return otherVoters(this.#configuration, this.self);
   }
 
+  /** Whom a leader replicates to. */
   get otherMembers(): readonly ReplicaId[] {
-    return otherMembers(this.#configuration, this.self);
+    return membersOf(this.#configuration).filter((replica) => replica !== this.self);
   }
 
   change(configuration: Configuration): void {

@@ -8,7 +8,7 @@
  */
 import { unreachable } from '../base/assert.js';
 import type { LogIndex, ReplicaId, Term } from '../base/ids.js';
-import type { AppendRequest, AppendResponse, Heartbeat, RaftMessage, Role } from './types.js';
+import type { AppendRequest, AppendResponse, Heartbeat, RaftMessage, Role, SnapshotRequest } from './types.js';
 
 /** What a message is compared with. A `Raft` is one. */
 export interface MessageReceiver {
@@ -49,6 +49,9 @@ function faultAlone(message: RaftMessage): string | undefined {
     case 'heartbeat':
       if (message.leaderCommit === 0 || message.commit <= message.leaderCommit) return undefined;
       return `a heartbeat with commit index ${message.commit} of a leader that has committed up to ${message.leaderCommit}`;
+    case 'snapshotRequest':
+      if (message.snapshot.term <= message.term) return undefined;
+      return `a snapshot of term ${message.snapshot.term} from a leader of term ${message.term}`;
     case 'preVoteResponse':
     case 'voteResponse':
     case 'heartbeatResponse':
@@ -79,7 +82,14 @@ function faultHere(message: RaftMessage, receiver: MessageReceiver): string | un
   }
   switch (message.type) {
     case 'appendRequest':
-      return leaderFault(message, receiver) ?? appendFault(message, receiver);
+      return (
+        leaderFault(message, receiver) ?? matchFault(message.prevLogIndex, message.prevLogTerm, 'an append', receiver)
+      );
+    case 'snapshotRequest':
+      return (
+        leaderFault(message, receiver) ??
+        matchFault(message.snapshot.index, message.snapshot.term, 'a snapshot', receiver)
+      );
     case 'heartbeat':
       if (message.commit > receiver.lastIndex) {
         return `a heartbeat with commit index ${message.commit}, when what was acknowledged ends at ${receiver.lastIndex}`;
@@ -106,18 +116,21 @@ function leadsIn(term: Term, receiver: MessageReceiver): boolean {
 }
 
 /** One term has one leader. */
-function leaderFault({ from, term }: AppendRequest | Heartbeat, receiver: MessageReceiver): string | undefined {
+function leaderFault(
+  { from, term }: AppendRequest | Heartbeat | SnapshotRequest,
+  receiver: MessageReceiver,
+): string | undefined {
   const { leader } = receiver;
   if (term !== receiver.term || leader === 0 || leader === from) return undefined;
   return `replica ${from} leads in term ${term}, which replica ${leader} leads`;
 }
 
 /** Every later leader has what is committed here, so the terms of its log do not fall below it from there on. */
-function appendFault({ prevLogIndex, prevLogTerm }: AppendRequest, receiver: MessageReceiver): string | undefined {
+function matchFault(index: LogIndex, term: Term, what: string, receiver: MessageReceiver): string | undefined {
   const { commitIndex, commitTerm } = receiver;
-  const agrees = prevLogIndex === commitIndex ? prevLogTerm === commitTerm : prevLogTerm >= commitTerm;
-  if (prevLogIndex < commitIndex || agrees) return undefined;
-  return `an append after entry ${prevLogIndex} of term ${prevLogTerm}, when entry ${commitIndex} of term ${commitTerm} is committed`;
+  const agrees = index === commitIndex ? term === commitTerm : term >= commitTerm;
+  if (index < commitIndex || agrees) return undefined;
+  return `${what} after entry ${index} of term ${term}, when entry ${commitIndex} of term ${commitTerm} is committed`;
 }
 
 function answerFault({ logIndex, rejected, term }: AppendResponse, receiver: MessageReceiver): string | undefined {

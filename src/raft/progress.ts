@@ -3,7 +3,7 @@
  *
  * - `probe`: where the logs match is a guess; one append at a time, then wait for an answer or a sign of life.
  * - `replicate`: they match; appends are pipelined, up to a window of unanswered ones.
- * - `needsSnapshot`: the follower needs entries that the leader's log no longer has; nothing is sent.
+ * - `snapshot`: the follower needs entries that the leader's log no longer has; nothing is sent but, by the host, a snapshot.
  *
  * Invariants: `matchIndex < nextIndex`; `matchIndex` never goes back (in one leadership); the window holds ascending
  * indexes below `nextIndex`.
@@ -14,7 +14,7 @@ import { LogIndex } from '../base/ids.js';
 export type ProgressState =
   | { readonly type: 'probe'; waiting: boolean }
   | { readonly type: 'replicate'; readonly window: LogIndex[]; lossCheckDue: boolean }
-  | { readonly type: 'needsSnapshot' };
+  | { readonly type: 'snapshot'; isAsked: boolean };
 
 /**
  * What to send now. `entries`: from `nextIndex` on. `empty`: an append without entries, which carries the commit index
@@ -31,6 +31,8 @@ export class Progress {
   #commitSent = LogIndex(0);
   /** Since when the host reads entries from its disk for this follower. */
   #logRead: { readonly from: LogIndex; ticks: number } | undefined;
+  /** The snapshot that is on its way to the follower, or was delivered and is not acknowledged; 0 is none. */
+  #pinnedIndex = LogIndex(0);
   /** The newest ReadIndex round that the follower answered. */
   #readRound = 0;
   /** The probe of the follower's newest answer. */
@@ -56,6 +58,11 @@ export class Progress {
 
   get stateType(): ProgressState['type'] {
     return this.#state.type;
+  }
+
+  /** The follower will go on after this snapshot: entries after it must stay in the log. 0 when there is none. */
+  get pinnedIndex(): LogIndex {
+    return this.#pinnedIndex;
   }
 
   /** Unanswered appends with entries. */
@@ -85,7 +92,7 @@ export class Progress {
         if (this.#state.lossCheckDue) return 'empty';
         // The next append or the next acknowledgement takes the commit index along.
         return commitDue && this.#state.window.length === 0 ? 'empty' : 'nothing';
-      case 'needsSnapshot':
+      case 'snapshot':
         return 'nothing';
     }
   }
@@ -107,13 +114,18 @@ export class Progress {
     }
   }
 
-  /** The follower acknowledged everything up to `index`. Returns whether that was news. */
-  accepted(index: LogIndex): boolean {
-    if (index < this.#matchIndex) return false;
-    const news = index > this.#matchIndex;
+  /** The follower acknowledged everything up to `index`. The leader's log begins at `firstIndex`. */
+  accepted(index: LogIndex, firstIndex: LogIndex): void {
+    if (index < this.#matchIndex) return;
     this.#matchIndex = index;
     if (this.#nextIndex <= index) this.#nextIndex = LogIndex(index + 1);
+    if (this.#pinnedIndex <= index) this.#pinnedIndex = LogIndex(0);
     switch (this.#state.type) {
+      case 'snapshot':
+        if (index + 1 < firstIndex) break;
+        this.becomeProbe();
+        this.#state = { type: 'replicate', window: [], lossCheckDue: false };
+        break;
       case 'probe':
         this.#nextIndex = LogIndex(index + 1);
         this.#logRead = undefined;
@@ -127,11 +139,7 @@ export class Progress {
         if (this.#logRead !== undefined && this.#logRead.from !== this.#nextIndex) this.#logRead = undefined;
         break;
       }
-      case 'needsSnapshot':
-        if (news) this.becomeProbe();
-        break;
     }
-    return news;
   }
 
   /**
@@ -174,9 +182,34 @@ export class Progress {
     this.#logRead = undefined;
   }
 
-  becomeNeedsSnapshot(): void {
-    this.#state = { type: 'needsSnapshot' };
+  becomeSnapshot(): void {
+    this.#state = { type: 'snapshot', isAsked: false };
     this.#logRead = undefined;
+  }
+
+  /** Whether the host has to be asked for a snapshot. */
+  get isSnapshotDue(): boolean {
+    return this.#state.type === 'snapshot' && !this.#state.isAsked;
+  }
+
+  snapshotAsked(): void {
+    assert(this.#state.type === 'snapshot', 'a snapshot for a follower that needs none');
+    this.#state.isAsked = true;
+  }
+
+  /** A snapshot as of `index` begins to be sent. Returns false when the follower does not need it (any more). */
+  snapshotBegun(index: LogIndex): boolean {
+    if (this.#state.type !== 'snapshot' || index <= this.#matchIndex) return false;
+    this.#pinnedIndex = index;
+    return true;
+  }
+
+  /** All of it was delivered, or it will not be. What follows waits for an answer or a sign of life. */
+  snapshotEnded(delivered: boolean): void {
+    if (this.#state.type !== 'snapshot') return;
+    if (!delivered) this.#pinnedIndex = LogIndex(0);
+    this.becomeProbe(LogIndex(Math.max(this.#pinnedIndex, this.#matchIndex) + 1));
+    this.#state = { type: 'probe', waiting: true };
   }
 
   /** The host was asked to read entries from `nextIndex` on; nothing is sent meanwhile. */

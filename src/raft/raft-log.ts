@@ -162,6 +162,18 @@ export class RaftLog {
     this.#appliedIndex = index;
   }
 
+  /** The host has put a snapshot as of `index` in place: the view begins after it, and all that was here is gone. */
+  restored(index: LogIndex, term: Term): void {
+    assert(index > this.#commitIndex, 'a snapshot takes committed entries back');
+    const isEmpty = this.#view.firstIndex === index + 1 && this.#view.lastIndex === index;
+    assert(isEmpty && this.#view.term(index) === term, `the log does not begin after the snapshot of entry ${index}`);
+    this.#unstable = [];
+    this.#stableIndex = index;
+    this.#handedOver = index;
+    this.#commitIndex = index;
+    this.#appliedIndex = index;
+  }
+
   /** The entries that no `Ready` carried yet; from now on the view has them. */
   handOver(): readonly Entry[] {
     const entries = this.#unstable.slice(this.#handedOver - this.#stableIndex);

@@ -14,6 +14,7 @@ import type { ChangeRefusal } from './changes.js';
 import type { Configuration } from './config.js';
 import { Handover } from './handover.js';
 import { Inbox } from './inbox.js';
+import { Installation } from './install.js';
 import type { Leader } from './leader.js';
 import { Membership } from './membership.js';
 import { checkOptions, type RaftOptions } from './options.js';
@@ -22,7 +23,17 @@ import { RaftLog } from './raft-log.js';
 import { ReadRounds } from './read-index.js';
 import { Roles } from './roles.js';
 import { type RaftStatus, statusOf } from './status.js';
-import type { Entry, HardState, RaftMessage, Ready, Role, SoftState, SyncPoint } from './types.js';
+import type {
+  Entry,
+  HardState,
+  RaftSnapshot,
+  SnapshotRequest,
+  RaftMessage,
+  Ready,
+  Role,
+  SoftState,
+  SyncPoint,
+} from './types.js';
 
 export type ProposeResult =
   | { readonly type: 'accepted'; readonly index: LogIndex; readonly term: Term }
@@ -41,6 +52,7 @@ export class Raft {
   readonly #membership: Membership;
   readonly #log: RaftLog;
   readonly #outbox: Outbox;
+  readonly #installation = new Installation();
   readonly #reads: ReadRounds;
   readonly #roles: Roles;
   readonly #inbox: Inbox;
@@ -56,7 +68,12 @@ export class Raft {
     this.#log = new RaftLog(log, hardState.commit, appliedIndex);
     this.#outbox = new Outbox(this.#answersMax);
     this.#reads = new ReadRounds(appendsInFlightMax);
-    const parts = { membership: this.#membership, log: this.#log, outbox: this.#outbox };
+    const parts = {
+      membership: this.#membership,
+      log: this.#log,
+      outbox: this.#outbox,
+      installation: this.#installation,
+    };
     this.#roles = new Roles(options, { ...parts, reads: this.#reads });
     this.#inbox = new Inbox({ ...parts, roles: this.#roles });
     this.#handover = new Handover(this.hardState, this.softState);
@@ -213,6 +230,34 @@ export class Raft {
     this.#roles.onApplied();
   }
 
+  // Raft snapshots
+
+  /**
+   * The host has a snapshot that it may send to one of `Ready.snapshotsWanted`. Returns the message that goes with the
+   * data, or undefined when the follower does not need it any more, or needs another. Until {@link snapshotEnded},
+   * `status().followers` has the index after which the log must be kept.
+   */
+  beginSnapshot(to: ReplicaId, snapshot: RaftSnapshot): SnapshotRequest | undefined {
+    return this.#leadership?.replication.beginSnapshot(to, snapshot);
+  }
+
+  /** The snapshot for `to` was delivered, or could not be. Where the follower still lacks entries, it is wanted again. */
+  snapshotEnded(to: ReplicaId, outcome: 'delivered' | 'failed'): void {
+    this.#leadership?.replication.snapshotEnded(to, outcome === 'delivered');
+  }
+
+  /** `Ready.snapshot` is in place, durably: the state machine has its state, and the log begins after it. */
+  snapshotInstalled(): void {
+    this.#inbox.snapshotInstalled();
+    this.#applicableTaken = this.#log.appliedIndex;
+    this.#outbox.afterSyncMax = this.#answersMax;
+  }
+
+  /** `Ready.snapshot` could not be put in place: the replica goes on with what it has. */
+  snapshotAbandoned(): void {
+    this.#installation.end();
+  }
+
   get #leadership(): Leader | undefined {
     return this.#roles.state.type === 'leader' ? this.#roles.state.leader : undefined;
   }
@@ -232,19 +277,25 @@ export class Raft {
       this.#reads.hasNews ||
       (this.#outbox.hasAfterSync && this.#handover.settled) ||
       this.#handover.isNews(this.hardState, this.softState) ||
-      this.#applicableTaken < this.#log.applicableIndex ||
+      this.#installation.isDue ||
+      this.#applicableTaken < this.#applicableIndex ||
       (this.#leadership?.due ?? false)
     );
+  }
+
+  /** What may be applied; nothing more while a snapshot is put in place. */
+  get #applicableIndex(): LogIndex {
+    return this.#installation.isUnderWay ? this.#applicableTaken : this.#log.applicableIndex;
   }
 
   takeReady(): Ready {
     const leader = this.#leadership;
     const logReads = leader?.send() ?? [];
     const entries = this.#log.handOver();
-    const { lastIndex, lastTerm, applicableIndex } = this.#log;
+    const { lastIndex, lastTerm } = this.#log;
     const { sequence, ...handed } = this.#handover.hand(this.hardState, this.softState, entries.length > 0);
     if (this.#handover.settled) this.#outbox.release();
-    this.#applicableTaken = applicableIndex;
+    this.#applicableTaken = this.#applicableIndex;
     return {
       ...handed,
       ...this.#reads.takeNews(),
@@ -252,8 +303,10 @@ export class Raft {
       messages: this.#outbox.takeAtOnce(),
       messagesAfterSync: handed.mustSync ? this.#outbox.takeAfterSync() : [],
       syncPoint: { term: this.term, lastIndex, lastTerm, sequence },
-      commitIndex: applicableIndex,
+      commitIndex: this.#applicableTaken,
       logReads,
+      snapshotsWanted: leader?.replication.takeSnapshotsWanted() ?? [],
+      snapshot: this.#installation.handOver(),
       leaveJoint: leader?.leaveJointDue === true ? leader.changes.askToLeave() : undefined,
     };
   }

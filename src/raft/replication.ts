@@ -1,13 +1,14 @@
 /** A leader's side of replication: which append goes to whom, and what the answers say about the followers' logs. */
 import { assert } from '../base/assert.js';
 import { LogIndex, type ReplicaId, type Term } from '../base/ids.js';
+import { isMember } from './config.js';
 import type { Membership } from './membership.js';
 import type { RaftOptions } from './options.js';
 import type { Outbox } from './outbox.js';
 import { Progress } from './progress.js';
 import { quorumReached } from './quorum.js';
 import type { RaftLog } from './raft-log.js';
-import type { AppendResponse, Entry, LogRead } from './types.js';
+import type { AppendResponse, Entry, LogRead, RaftSnapshot, SnapshotRequest } from './types.js';
 
 /** What a leader works with; constant for one leadership. */
 export interface LeaderContext {
@@ -46,7 +47,7 @@ export class Replication {
   get due(): boolean {
     const { lastIndex, commitIndex } = this.#context.log;
     for (const progress of this.#followers.values()) {
-      if (progress.nextAppend(lastIndex, commitIndex) !== 'nothing') return true;
+      if (progress.isSnapshotDue || progress.nextAppend(lastIndex, commitIndex) !== 'nothing') return true;
     }
     return false;
   }
@@ -71,7 +72,7 @@ export class Replication {
     const { appendBytesMax } = this.#context.options;
     const from = progress.nextIndex;
     if (from < log.firstIndex) {
-      progress.becomeNeedsSnapshot();
+      progress.becomeSnapshot();
       return undefined;
     }
     const entries = next === 'entries' ? log.entriesFrom(from, appendBytesMax) : [];
@@ -118,6 +119,36 @@ export class Replication {
     this.#sendAppend(follower, progress, entries);
   }
 
+  /** Who needs a snapshot, each until its snapshot begins and ends; then again. */
+  takeSnapshotsWanted(): readonly ReplicaId[] {
+    const wanted: ReplicaId[] = [];
+    for (const [follower, progress] of this.#followers) {
+      if (!progress.isSnapshotDue) continue;
+      progress.snapshotAsked();
+      wanted.push(follower);
+    }
+    return wanted;
+  }
+
+  /** See `Raft.beginSnapshot`. */
+  beginSnapshot(to: ReplicaId, snapshot: RaftSnapshot): SnapshotRequest | undefined {
+    const { options, term, log } = this.#context;
+    assert(snapshot.index <= log.commitIndex, `a snapshot of entry ${snapshot.index}, which is not committed`);
+    // A follower that the snapshot does not know would not know that it belongs to the group; nor may it be too old.
+    const isUseful = isMember(snapshot.configuration, to) && snapshot.index + 1 >= log.firstIndex;
+    const progress = this.#followers.get(to);
+    if (progress === undefined) return undefined;
+    if (!isUseful) progress.snapshotEnded(false);
+    else if (progress.snapshotBegun(snapshot.index)) {
+      return { type: 'snapshotRequest', from: options.self, to, term, snapshot };
+    }
+    return undefined;
+  }
+
+  snapshotEnded(to: ReplicaId, delivered: boolean): void {
+    this.#followers.get(to)?.snapshotEnded(delivered);
+  }
+
   onAppendResponse(message: AppendResponse): void {
     const progress = this.#followers.get(message.from);
     if (progress === undefined) return;
@@ -129,7 +160,7 @@ export class Replication {
       return;
     }
     assert(message.logIndex <= log.lastIndex, `replica ${message.from} acknowledged an entry that was never sent`);
-    progress.accepted(message.logIndex);
+    progress.accepted(message.logIndex, log.firstIndex);
   }
 
   /** Commits what a quorum has, if it is of this term: older entries commit with it only (figure 8 of the paper). */

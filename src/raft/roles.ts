@@ -8,6 +8,7 @@
 import { assert } from '../base/assert.js';
 import { type ReplicaId, Term } from '../base/ids.js';
 import { ElectionTimer, grantsVote, ignoresElection, type VoterState } from './election.js';
+import type { Installation } from './install.js';
 import { Leader } from './leader.js';
 import type { Membership } from './membership.js';
 import type { RaftOptions } from './options.js';
@@ -26,6 +27,7 @@ export interface RolesParts {
   readonly membership: Membership;
   readonly log: RaftLog;
   readonly outbox: Outbox;
+  readonly installation: Installation;
   readonly reads: ReadRounds;
 }
 
@@ -34,6 +36,7 @@ export class Roles {
   readonly #membership: Membership;
   readonly #log: RaftLog;
   readonly #outbox: Outbox;
+  readonly #installation: Installation;
   readonly #reads: ReadRounds;
   /** Not used by a leader. */
   readonly #electionTimer: ElectionTimer;
@@ -46,11 +49,12 @@ export class Roles {
   /** The leader has asked this replica to take over, and it will as soon as it has applied all. */
   #takesOver = false;
 
-  constructor(options: RaftOptions, { membership, log, outbox, reads }: RolesParts) {
+  constructor(options: RaftOptions, { membership, log, outbox, installation, reads }: RolesParts) {
     this.#options = options;
     this.#membership = membership;
     this.#log = log;
     this.#outbox = outbox;
+    this.#installation = installation;
     this.#reads = reads;
     this.#electionTimer = new ElectionTimer(options.electionTicksMin, options.electionTicksMax, options.random);
     this.#term = options.hardState.term;
@@ -93,7 +97,8 @@ export class Roles {
    * must be applied first: then nobody can be elected by a configuration two changes away.
    */
   get #mayCampaign(): boolean {
-    return !this.#isRetired && this.#membership.mayLead && this.#log.isAllApplied;
+    const isCurrent = this.#log.isAllApplied && !this.#installation.isUnderWay;
+    return !this.#isRetired && this.#membership.mayLead && isCurrent;
   }
 
   /** The state machine has applied more, and so perhaps a new configuration. */
@@ -130,6 +135,7 @@ export class Roles {
         return true;
       case 'appendRequest':
       case 'heartbeat':
+      case 'snapshotRequest':
         this.#becomeFollower(message.term, message.from);
         return true;
       default:

@@ -30,6 +30,8 @@ interface FollowerStatus {
   readonly matchIndex: LogIndex;
   readonly nextIndex: LogIndex;
   readonly appendsInFlight: number;
+  /** The snapshot after which the follower will go on: entries after it must stay in the log. 0 when there is none. */
+  readonly pinnedIndex: LogIndex;
   /** Heard of since the last quorum check. */
   readonly active: boolean;
   /** Heard of since the quorum check before the last. */
@@ -44,6 +46,7 @@ export function statusOf({ self, configuration }: Membership, roles: Roles, log:
     matchIndex: progress.matchIndex,
     nextIndex: progress.nextIndex,
     appendsInFlight: progress.appendsInFlight,
+    pinnedIndex: progress.pinnedIndex,
     active: progress.active,
     isAlive: progress.isAlive,
   }));

@@ -83,8 +83,29 @@ export interface TimeoutNow extends Addressed {
   readonly type: 'timeoutNow';
 }
 
+/** Names a Raft snapshot: the state machine after the entry at `index`. The host has the data. */
+export interface RaftSnapshot {
+  readonly index: LogIndex;
+  readonly term: Term;
+  /** As of `index`. */
+  readonly configuration: Configuration;
+}
+
+/** Goes with the data of the snapshot, and is stepped when all of that has arrived. Answered like an append. */
+export interface SnapshotRequest extends Addressed {
+  readonly type: 'snapshotRequest';
+  readonly snapshot: RaftSnapshot;
+}
+
 export type RaftMessage =
-  VoteRequest | VoteResponse | AppendRequest | AppendResponse | Heartbeat | HeartbeatResponse | TimeoutNow;
+  | VoteRequest
+  | VoteResponse
+  | AppendRequest
+  | AppendResponse
+  | Heartbeat
+  | HeartbeatResponse
+  | SnapshotRequest
+  | TimeoutNow;
 
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
 
@@ -162,6 +183,13 @@ export interface Ready {
   /** Reads of this and earlier rounds that are not answered by a ReadState will not be: leadership was lost. */
   readonly readsLost: boolean;
   readonly logReads: readonly LogRead[];
+  /** By a leader: who needs what the log no longer has. `Raft.beginSnapshot` when the host has a snapshot to send. */
+  readonly snapshotsWanted: readonly ReplicaId[];
+  /**
+   * To be put in place of state machine and log, at once and durably, the log beginning after it; then
+   * `snapshotInstalled`. From now until then the host applies nothing.
+   */
+  readonly snapshot: RaftSnapshot | undefined;
   /** By a leader: to be proposed, since the joint configuration that acts is to be left. Asked again every tick. */
   readonly leaveJoint: Configuration | undefined;
   /** Set when it changed. */

@@ -13,6 +13,7 @@ import type {
   VoteRequest,
   VoteResponse,
 } from '../raft/types.js';
+import { readSnapshot, writeSnapshot } from './configuration-codec.js';
 import { decodeReplicaId, decodeShardId, required } from './decode-ids.js';
 import type { RaftFrame, ShardMessage } from './peer-messages.js';
 import type { WireReader } from './wire-reader.js';
@@ -29,6 +30,7 @@ const messageField: Readonly<Record<RaftMessage['type'], number>> = {
   heartbeat: 11,
   heartbeatResponse: 12,
   timeoutNow: 13,
+  snapshotRequest: 14,
 };
 
 /** A message as its own part of the wire has it, until sender, receiver and term are known. */
@@ -111,6 +113,9 @@ function readShardMessage(reader: WireReader): ShardMessage {
         reader.skip();
         body = { type: 'timeoutNow' };
         break;
+      case 14:
+        body = { type: 'snapshotRequest', snapshot: readSnapshot(reader.message()) };
+        break;
       default:
         reader.skip();
     }
@@ -152,6 +157,9 @@ function writeBody(writer: WireWriter, message: RaftMessage): void {
     case 'heartbeatResponse':
       writer.uint(1, message.readRound);
       writer.uint(2, message.probe);
+      return;
+    case 'snapshotRequest':
+      writeSnapshot(writer, message.snapshot);
       return;
     case 'timeoutNow':
       return;

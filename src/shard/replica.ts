@@ -161,6 +161,7 @@ export class Replica {
     // It may be of a replica that was removed, or for one that was here before: then it has no effect.
     if (sender === undefined || message.to !== this.replicaId) return undefined;
     if (sender !== node) return `a message of replica ${message.from}, which is on node ${sender}`;
+    if (message.type === 'snapshotRequest') return 'a Raft snapshot without its data';
     return messageFault(message, this.#raft);
   }
 

@@ -251,6 +251,10 @@ export class Chaos implements Surroundings {
     if (ready.readsLost) this.counts.lostReads += pending.splice(0).length;
   }
 
+  onSnapshotWanted(): void {
+    // Nobody lags so far.
+  }
+
   onSynced(): void {
     // Seen by the checks below, in what is durable.
   }

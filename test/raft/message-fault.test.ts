@@ -12,6 +12,7 @@ import type {
   RaftMessage,
   VoteRequest,
 } from '../../src/raft/types.js';
+import { anyConfiguration } from './naive-quorum.js';
 import { TestReplica } from './replica.js';
 
 const [self, peer, other] = [1, 2, 3].map(ReplicaId);
@@ -64,6 +65,11 @@ function vote(type: VoteRequest['type'], term: number, lastLogTerm: number): Vot
   return { type, ...address, term: Term(term), ...log, transfer: false };
 }
 
+function snapshot(index: number, term: number): RaftMessage {
+  const configuration = createConfiguration({ voters: [self, peer, other] });
+  return { type: 'snapshotRequest', ...address, snapshot: { index: LogIndex(index), term: Term(term), configuration } };
+}
+
 function confirmation(readRound: number, term = 5): RaftMessage {
   return { type: 'heartbeatResponse', ...address, term: Term(term), readRound, probe: 0 };
 }
@@ -100,6 +106,9 @@ describe('no correct peer sends', () => {
     ['a heartbeat that commits what is not here', heartbeat(11), follower, 'ends at 10'],
     ['the same in a later term', heartbeat(11, 0, 6), follower, 'ends at 10'],
     ['a heartbeat that commits more than its leader', heartbeat(9, 8), follower, 'has committed up to 8'],
+    ['a snapshot of a later term than its leader', snapshot(12, 6), follower, 'from a leader of term 5'],
+    ['a snapshot that takes back what is committed', snapshot(12, 2), follower, 'is committed'],
+    ['a snapshot of a second leader', snapshot(12, 5), { ...follower, leader: other }, 'which replica 3 leads'],
     ['an acknowledgement of what was never sent', answer(11), leader, "leader's log ends at 10"],
     ['a rejection of what was never sent', rejection(11, 3), leader, "leader's log ends at 10"],
     ['a rejection with a hint beyond it', rejection(9, 10), leader, 'hint 10 beyond it'],
@@ -118,6 +127,8 @@ describe('a correct peer can send', () => {
     ['one of a new leader', append(8, 3, [4, 6], 6), { ...follower, leader: other }],
     ['one to the leader of an earlier term', append(10, 5, [6], 6), leader],
     ['the first append', append(0, 0, [1], 5), follower],
+    ['a snapshot', snapshot(12, 5), follower],
+    ['an old snapshot', snapshot(2, 1), follower],
     ['a late append of an earlier leader', append(9, 2, [3], 4), { ...follower, leader: other }],
     ['a late heartbeat that commits what was replaced since', heartbeat(11, 0, 4), follower],
     ['a heartbeat of a leader that has committed nothing in its term', heartbeat(8, 0), follower],
@@ -185,6 +196,11 @@ const anyMessage: fc.Arbitrary<RaftMessage> = fc.oneof(
     readRound: number,
   }),
   fc.record({ type: fc.constant('heartbeatResponse' as const), ...anyAddress, readRound: number, probe: number }),
+  fc.record({
+    type: fc.constant('snapshotRequest' as const),
+    ...anyAddress,
+    snapshot: fc.record({ index: index.filter((value) => value > 0), term, configuration: anyConfiguration }),
+  }),
   fc.record({ type: fc.constant('timeoutNow' as const), ...anyAddress }),
 );
 /** `current`: of the receiver's term. `inOrder`: the entries follow each other. Both at random would hardly happen. */
@@ -233,7 +249,13 @@ function dropLog(replica: TestReplica): void {
 test('whatever passes breaks no assertion of the core', () => {
   let [passed, refused] = [0, 0];
   const nothing = (): void => undefined;
-  const surroundings = { send: nothing, onReady: nothing, onSynced: nothing, onApplied: nothing };
+  const surroundings = {
+    send: nothing,
+    onReady: nothing,
+    onSynced: nothing,
+    onApplied: nothing,
+    onSnapshotWanted: nothing,
+  };
   const settings = {
     configuration: createConfiguration({ voters: [self, peer, other] }),
     electionTicksMin: 10,

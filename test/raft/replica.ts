@@ -5,7 +5,7 @@ import type { Prng } from '../../src/base/prng.js';
 import type { Configuration } from '../../src/raft/config.js';
 import type { RaftOptions } from '../../src/raft/options.js';
 import { Raft } from '../../src/raft/raft.js';
-import type { Entry, HardState, LogRead, LogView, RaftMessage, Ready } from '../../src/raft/types.js';
+import type { Entry, HardState, LogRead, LogView, RaftMessage, RaftSnapshot, Ready } from '../../src/raft/types.js';
 import { decodeConfiguration, encodeConfiguration } from './configuration-text.js';
 
 /** A log in memory. `memoryFrom` is where entries begin to be readable without a read from disk. */
@@ -64,6 +64,14 @@ export class TestLog implements LogView {
     this.firstIndex = LogIndex(index + 1);
   }
 
+  /** The log begins after `index`, and is empty. */
+  reset(index: LogIndex, term: Term): void {
+    this.#termBefore = term;
+    this.#entries = [];
+    this.firstIndex = LogIndex(index + 1);
+    this.memoryFrom = this.firstIndex;
+  }
+
   copy(): TestLog {
     const copy = new TestLog();
     copy.firstIndex = this.firstIndex;
@@ -82,6 +90,8 @@ export interface Surroundings {
   onReady(replica: TestReplica, ready: Ready): void;
   onSynced(replica: TestReplica, ready: Ready): void;
   onApplied(replica: TestReplica, entry: Entry): void;
+  /** By a leader's host: `to` is to get a snapshot. */
+  onSnapshotWanted(replica: TestReplica, to: ReplicaId): void;
 }
 
 export type ReplicaSettings = Omit<RaftOptions, 'self' | 'hardState' | 'log' | 'appliedIndex' | 'random'>;
@@ -106,6 +116,8 @@ export class TestReplica {
   /** With false, `syncNext` finishes syncs; otherwise each finishes at once. */
   syncsHeld = false;
   logReads: LogRead[] = [];
+  /** Handed over to be put in place. */
+  installing: RaftSnapshot | undefined;
   #appliedIndex = LogIndex(0);
   readonly #settings: ReplicaSettings;
   readonly #random: Prng;
@@ -147,6 +159,12 @@ export class TestReplica {
       for (const message of ready.messages) this.#surroundings.send(message);
       this.logReads.push(...ready.logReads);
       this.#apply(ready.commitIndex);
+      for (const to of ready.snapshotsWanted) this.#surroundings.onSnapshotWanted(this, to);
+      if (ready.snapshot !== undefined) {
+        assert(this.installing === undefined, 'two snapshots are to be put in place at one time');
+        this.installing = ready.snapshot;
+      }
+      if (!this.syncsHeld) this.install();
       if (ready.leaveJoint !== undefined) this.change(ready.leaveJoint);
       // Void, whatever is under way: a host may report it at once.
       if (!ready.mustSync) {
@@ -168,6 +186,30 @@ export class TestReplica {
       if (configuration !== undefined) this.raft.applyConfiguration(index, configuration);
     }
     this.raft.applied(this.#appliedIndex);
+  }
+
+  /** Puts a snapshot in place, after the writes before it: data, log and configuration at once. False when there is none. */
+  install(): boolean {
+    const snapshot = this.installing;
+    if (snapshot === undefined) return false;
+    while (this.syncNext());
+    this.#persist(this.writes.length);
+    const { index, term, configuration } = snapshot;
+    this.log.reset(index, term);
+    this.durable.log.reset(index, term);
+    this.#appliedIndex = index;
+    this.durable.appliedIndex = index;
+    this.durable.configuration = configuration;
+    this.installing = undefined;
+    this.raft.snapshotInstalled();
+    return true;
+  }
+
+  /** What a snapshot of the state machine as it is now would be called. */
+  get snapshot(): RaftSnapshot {
+    const index = this.#appliedIndex;
+    const term = defined(this.log.term(index), `the term of entry ${index}`);
+    return { index, term, configuration: this.raft.configuration };
   }
 
   change(next: Configuration): ReturnType<Raft['proposeConfiguration']> {
@@ -222,6 +264,7 @@ export class TestReplica {
     this.#persist(Math.min(kept, this.writes.length));
     this.writes = [];
     this.logReads = [];
+    this.installing = undefined;
     this.log = this.durable.log.copy();
     this.#appliedIndex = this.durable.appliedIndex;
     this.raft = this.#start();

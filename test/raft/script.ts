@@ -7,6 +7,8 @@
  *   leader ID                  campaigns, and everything is delivered; only the outcome is shown
  *   tick ID[,ID…] [COUNT]      campaign ID            propose ID TEXT …       read ID
  *   change ID VOTERS [learners IDS] [stay]            the next configuration on the way there; leave ID, a joint one
+ *   snapshot ID TO             begins to send one, which arrives as one message; delivered ID TO;  failed ID TO
+ *   install ID                 what a replica whose syncs are held was to install;  abandon ID
  *   join ID                    a replica that knows of nobody
  *   transfer ID TO             unreachable ID PEER    status [ID …]           log ID             retire ID
  *   deliver [FROM>TO …]        everything until it is quiet, or what is in flight on these links
@@ -200,6 +202,23 @@ class ScriptRunner implements Surroundings {
       case 'leave':
         this.#sayRefusal(replica.change(leftJoint(raft.configuration)));
         break;
+      case 'snapshot': {
+        const message = raft.beginSnapshot(ReplicaId(Number(words[0])), replica.snapshot);
+        if (message === undefined) this.#say('not needed');
+        else this.send(message);
+        break;
+      }
+      case 'delivered':
+      case 'failed':
+        raft.snapshotEnded(ReplicaId(Number(words[0])), command);
+        break;
+      case 'install':
+        if (!replica.install()) this.#say('nothing to install');
+        break;
+      case 'abandon':
+        replica.installing = undefined;
+        raft.snapshotAbandoned();
+        break;
       case 'retire':
         raft.retire();
         break;
@@ -217,6 +236,7 @@ class ScriptRunner implements Surroundings {
         return;
       case 'release':
         replica.syncsHeld = false;
+        replica.install();
         while (replica.syncNext());
         break;
       case 'restart':
@@ -293,9 +313,14 @@ class ScriptRunner implements Surroundings {
     const sync = ready.mustSync ? '' : ' (no sync)';
     if (writes.length > 0) this.#say(`${id} writes ${writes.join(' and ')}${sync}`);
     for (const { round, index } of ready.readStates) this.#say(`${id} answers reads up to round ${round} at ${index}`);
+    if (ready.snapshot !== undefined) this.#say(`${id} is to install ${ready.snapshot.index}/t${ready.snapshot.term}`);
     if (ready.leaveJoint !== undefined) this.#say(`${id} is to leave with ${showConfiguration(ready.leaveJoint)}`);
     if (ready.readsLost) this.#say(`${id} answers no more reads`);
     for (const { to, from } of ready.logReads) this.#say(`${id} asks its disk for entries from ${from}, for ${to}`);
+  }
+
+  onSnapshotWanted({ id }: TestReplica, to: ReplicaId): void {
+    this.#say(`${id} is to send a snapshot to ${to}`);
   }
 
   onSynced({ id, syncsHeld }: TestReplica, ready: Ready): void {

@@ -1,6 +1,7 @@
 /** Readable one-line forms of what the core says, for traces. */
 import { fromUtf8 } from '../../src/base/bytes.js';
 import type { Entry, HardState, RaftMessage, SoftState } from '../../src/raft/types.js';
+import { showConfiguration } from './configuration-text.js';
 import type { RaftStatus } from '../../src/raft/status.js';
 
 export function showEntry(entry: Entry): string {
@@ -42,6 +43,10 @@ function showBody(message: RaftMessage): string {
       return ` commit ${message.commit} of ${message.leaderCommit}${message.readRound === 0 ? '' : ` round ${message.readRound}`}`;
     case 'heartbeatResponse':
       return message.readRound === 0 ? '' : ` round ${message.readRound}`;
+    case 'snapshotRequest': {
+      const { index, term, configuration } = message.snapshot;
+      return ` ${index}/t${term} ${showConfiguration(configuration)}`;
+    }
     case 'timeoutNow':
       return '';
   }
@@ -53,8 +58,8 @@ export function showStatus(status: RaftStatus): string[] {
   return [
     `${self} is ${showSoftState(status)}${transfer}: log ${firstIndex}..${lastIndex}, durable ${stableIndex}, committed ${commitIndex}, applied ${appliedIndex}`,
     ...status.followers.map(
-      ({ replica, state, matchIndex, nextIndex, appendsInFlight, active }) =>
-        `  ${replica}: ${state} match ${matchIndex} next ${nextIndex} in flight ${appendsInFlight}${active ? '' : ' silent'}`,
+      ({ replica, state, matchIndex, nextIndex, appendsInFlight, pinnedIndex, active }) =>
+        `  ${replica}: ${state} match ${matchIndex} next ${nextIndex} in flight ${appendsInFlight}${pinnedIndex === 0 ? '' : ` pinned ${pinnedIndex}`}${active ? '' : ' silent'}`,
     ),
   ];
 }

@@ -8,6 +8,7 @@ import type { ScanRecord } from '../../src/rpc/backend.js';
 import { allErrorCodes } from '../../src/rpc/enums.js';
 import { timestampsPerRequestMax } from '../../src/rpc/peer-messages.js';
 import type { LocalReplicaStatus, PeerFrame, PeerRequest, PeerResponse } from '../../src/rpc/peer-messages.js';
+import { anyConfiguration } from '../raft/naive-quorum.js';
 
 /** Objects with the usual prototype, as decoders make them. */
 function record<T>(model: { [Key in keyof T]: fc.Arbitrary<T[Key]> }): fc.Arbitrary<T> {
@@ -119,6 +120,11 @@ const raftMessage: fc.Arbitrary<RaftMessage> = fc.oneof(
     readRound: u53,
   }),
   record({ type: fc.constant('heartbeatResponse' as const), ...address, readRound: u53, probe: u53 }),
+  record({
+    type: fc.constant('snapshotRequest' as const),
+    ...address,
+    snapshot: record({ index: logIndex, term, configuration: anyConfiguration }),
+  }),
   record({ type: fc.constant('timeoutNow' as const), ...address }),
 );
 

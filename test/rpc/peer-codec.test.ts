@@ -41,6 +41,26 @@ const goldens: readonly PeerFrame[] = [
           commit: LogIndex(1),
         },
       },
+      {
+        shard: ShardId(3),
+        message: {
+          type: 'snapshotRequest',
+          from: ReplicaId(1),
+          to: ReplicaId(5),
+          term: Term(7),
+          snapshot: {
+            index: LogIndex(9),
+            term: Term(6),
+            configuration: {
+              voters: [1, 4].map(ReplicaId),
+              votersOutgoing: [1, 2].map(ReplicaId),
+              learners: [5].map(ReplicaId),
+              learnersNext: [2].map(ReplicaId),
+              autoLeave: true,
+            },
+          },
+        },
+      },
       { shard: ShardId(9), message: { type: 'timeoutNow', from: ReplicaId(4), to: ReplicaId(5), term: Term(300) } },
     ],
   },
@@ -134,6 +154,35 @@ describe('peer codec', () => {
     ['node id 0', { hello: { cluster_id: 'c', protocol_min: 1, protocol_max: 1 } }],
     ['protocol versions upside down', { hello: { node_id: 1, protocol_min: 2, protocol_max: 1 } }],
     ['replica id 0', { raft: { messages: [{ shard: 1, from: 0, to: 1, timeout_now: {} }] } }],
+    ['a Raft snapshot without configuration', { raft: { messages: [{ from: 1, to: 1, snapshot_request: {} }] } }],
+    [
+      'a configuration with a learner that votes',
+      {
+        raft: {
+          messages: [
+            {
+              from: 1,
+              to: 1,
+              snapshot_request: { configuration: { members: [{ replica: 1, voter: true, learner: true }] } },
+            },
+          ],
+        },
+      },
+    ],
+    [
+      'a configuration whose members do not ascend',
+      {
+        raft: {
+          messages: [
+            {
+              from: 1,
+              to: 1,
+              snapshot_request: { configuration: { members: [2, 1].map((replica) => ({ replica, voter: true })) } },
+            },
+          ],
+        },
+      },
+    ],
     ['a Raft message without body', { raft: { messages: [{ shard: 1, from: 1, to: 1 }] } }],
     [
       'entries with a gap',

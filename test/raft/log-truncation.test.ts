@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { LogIndex, ReplicaId, Term } from '../../src/base/ids.js';
+import { createConfiguration } from '../../src/raft/config.js';
+import { droppableIndex } from '../../src/raft/log-truncation.js';
+import type { RaftStatus } from '../../src/raft/status.js';
+
+type Follower = RaftStatus['followers'][number];
+
+function follower(matchIndex: number, changes: Partial<Follower> = {}): Follower {
+  return {
+    replica: ReplicaId(2),
+    state: 'replicate',
+    matchIndex: LogIndex(matchIndex),
+    nextIndex: LogIndex(matchIndex + 1),
+    appendsInFlight: 0,
+    pinnedIndex: LogIndex(0),
+    active: true,
+    isAlive: true,
+    ...changes,
+  };
+}
+
+function leader(followers: readonly Follower[]): RaftStatus {
+  return {
+    self: ReplicaId(1),
+    role: 'leader',
+    term: Term(1),
+    leader: ReplicaId(1),
+    vote: ReplicaId(1),
+    firstIndex: LogIndex(1),
+    lastIndex: LogIndex(1000),
+    stableIndex: LogIndex(1000),
+    commitIndex: LogIndex(1000),
+    appliedIndex: LogIndex(990),
+    transferTarget: 0,
+    configuration: createConfiguration({ voters: [1, 2, 3].map(ReplicaId) }),
+    followers,
+  };
+}
+
+describe('a leader drops entries', () => {
+  test.each<[string, readonly Follower[], number]>([
+    ['up to what it has applied', [follower(1000)], 990],
+    ['up to what its slowest follower has', [follower(1000), follower(950)], 950],
+    ['without waiting for one that lags too far', [follower(1000), follower(100)], 990],
+    ['without waiting for one that needs a snapshot', [follower(1000), follower(950, { state: 'snapshot' })], 990],
+    [
+      'up to a snapshot that is on its way',
+      [follower(1000), follower(100, { state: 'snapshot', pinnedIndex: LogIndex(700) })],
+      700,
+    ],
+    [
+      'up to one that was delivered and is not acknowledged',
+      [follower(1000), follower(100, { state: 'probe', pinnedIndex: LogIndex(700) })],
+      700,
+    ],
+  ])('%s', (_what, followers, upTo) => {
+    expect(droppableIndex(leader(followers), 100)).toBe(upTo);
+  });
+});
