@@ -8,8 +8,10 @@ import { cpuMicrosPerCall } from './cpu-time.js';
 const blockBytes = 8192;
 const blockCount = 20_000;
 
+type GetsAndKeeps = Pick<BlockCachePartition, 'get' | 'wants' | 'insert'>;
+
 /** The least recently used go first: a Map keeps the order. */
-class LruCache implements Pick<BlockCachePartition, 'get' | 'insert'> {
+class LruCache implements GetsAndKeeps {
   readonly #blocks = new Map<number, Uint8Array>();
   readonly #bytesMax: number;
   #bytes = 0;
@@ -24,6 +26,10 @@ class LruCache implements Pick<BlockCachePartition, 'get' | 'insert'> {
     this.#blocks.delete(offset);
     this.#blocks.set(offset, block);
     return block;
+  }
+
+  wants(): boolean {
+    return true;
   }
 
   insert(offset: number, block: Uint8Array): void {
@@ -65,12 +71,12 @@ const patterns: Readonly<Record<string, (random: Prng) => () => number>> = {
   'uniform gets': (random) => () => random.int(0, blockCount - 1),
 };
 
-function hitRate(cache: Pick<BlockCachePartition, 'get' | 'insert'>, next: () => number, reads: number): number {
+function hitRate(cache: GetsAndKeeps, next: () => number, reads: number): number {
   let hits = 0;
   for (let n = 0; n < 2 * reads; n++) {
     const offset = next();
     if (cache.get(offset) !== undefined) hits += n < reads ? 0 : 1;
-    else cache.insert(offset, new Uint8Array(blockBytes));
+    else if (cache.wants(offset, blockBytes)) cache.insert(offset, new Uint8Array(blockBytes));
   }
   return Math.round((1000 * hits) / reads) / 10;
 }

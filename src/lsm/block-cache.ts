@@ -1,30 +1,28 @@
 import { assert } from '../base/assert.js';
 import { emptyBytes } from '../base/bytes.js';
 
-/** What a block costs in memory besides its bytes: its array, its place in a queue and in the map of its table. */
+/** What a block costs in memory besides its bytes: its array, its place in the queue and in the map of its table. */
 const overheadBytes = 400;
-/** What is kept of a block that was evicted soon. */
+/** What it costs to remember a block without its bytes. */
 const ghostBytes = 160;
-/** Part of the cache in which new blocks have to prove themselves. */
-const newShare = 0.1;
 /** Further uses of a block are not counted. */
 const usesMax = 3;
 
 /**
- * Blocks of SSTables in memory, for all trees of a node. Evicts as S3-FIFO does (Yang and others, "FIFO queues are all
- * you need for cache eviction", 2023): new blocks wait in a small queue; those that were used again there go on to the main
- * queue, the others leave and are remembered for a while, and go straight to the main queue if they come back. So a scan of
- * everything pushes out only the small queue. A hit moves nothing.
+ * Blocks of SSTables in memory, for all trees of a node. When it is full, a block has to be read twice before it is kept: the
+ * first time it is only remembered, among as many as there are blocks. So a scan of everything, and gets that do not
+ * repeat themselves, push out nothing and take no memory. Who has been there the longest leaves first, and is spared as
+ * many times as it was used since, up to three (CLOCK with counts). A hit moves nothing.
  *
- * Each table has a partition of its own, by offset, which it drops as a whole.
+ * Each table has a partition of its own, by offset, which it drops as a whole. Why:
+ * docs/decisions/2026-11-21-lsm-block-cache.md.
  */
 export class BlockCache {
   readonly #bytesMax: number;
   #hits = 0;
   #misses = 0;
-  readonly #new = new Queue();
-  readonly #main = new Queue();
-  /** Without their bytes; the newest of them as many as there are blocks. */
+  readonly #blocks = new Queue();
+  /** Blocks that were read once, without their bytes; the newest of them, about as many as there are blocks. */
   readonly #ghosts = new Queue();
 
   /** @param bytesMax 0 to keep nothing. */
@@ -35,7 +33,7 @@ export class BlockCache {
 
   /** Bytes that the cache takes, with what it needs besides the blocks. Never above the maximum. */
   get bytes(): number {
-    return this.#new.bytes + this.#main.bytes + this.#ghosts.bytes;
+    return this.#blocks.bytes + this.#ghosts.bytes;
   }
 
   get hits(): number {
@@ -47,19 +45,20 @@ export class BlockCache {
   }
 
   partition(): BlockCachePartition {
-    const blocks = new Map<number, CachedBlock>();
+    const ofTable = new Map<number, CachedBlock>();
     return {
-      get: (offset) => this.#get(blocks, offset),
-      insert: (offset, block) => this.#insert(blocks, offset, block),
+      get: (offset) => this.#get(ofTable, offset),
+      wants: (offset, bytes) => this.#wants(ofTable, offset, bytes),
+      insert: (offset, block) => this.#insert(ofTable, offset, block),
       clear: () => {
-        for (const cached of blocks.values()) cached.queue.remove(cached);
-        blocks.clear();
+        for (const cached of ofTable.values()) cached.queue.remove(cached);
+        ofTable.clear();
       },
     };
   }
 
-  #get(blocks: Map<number, CachedBlock>, offset: number): Uint8Array | undefined {
-    const cached = blocks.get(offset);
+  #get(ofTable: Map<number, CachedBlock>, offset: number): Uint8Array | undefined {
+    const cached = ofTable.get(offset);
     if (cached === undefined || cached.queue === this.#ghosts) {
       this.#misses++;
       return undefined;
@@ -69,58 +68,63 @@ export class BlockCache {
     return cached.block;
   }
 
-  #insert(blocks: Map<number, CachedBlock>, offset: number, block: Uint8Array): void {
+  #wants(ofTable: Map<number, CachedBlock>, offset: number, blockBytes: number): boolean {
+    const bytes = blockBytes + overheadBytes;
+    if (bytes > this.#bytesMax) return false;
+    if (this.bytes + bytes <= this.#bytesMax || ofTable.has(offset)) return true;
+    // In place of another one: to be remembered must not cost a block.
+    if (this.#ghosts.length >= this.#blocks.length && this.#ghosts.length > 0) this.#forget(this.#ghosts.oldest);
+    this.#add(new CachedBlock(ofTable, offset, emptyBytes, ghostBytes, this.#ghosts));
+    return false;
+  }
+
+  #insert(ofTable: Map<number, CachedBlock>, offset: number, block: Uint8Array): void {
     // A view keeps all of its memory alive.
     const bytes = block.buffer.byteLength + overheadBytes;
     if (bytes > this.#bytesMax) return;
-    const older = blocks.get(offset);
-    const queue = older === undefined || older.queue === this.#new ? this.#new : this.#main;
-    older?.queue.remove(older);
-    while (this.bytes + bytes > this.#bytesMax) this.#evict();
-    const cached = new CachedBlock(blocks, offset, block, bytes, queue);
-    blocks.set(offset, cached);
-    queue.add(cached);
+    const older = ofTable.get(offset);
+    if (older !== undefined) this.#forget(older);
+    this.#add(new CachedBlock(ofTable, offset, block, bytes, this.#blocks));
   }
 
-  /** Frees some memory. Every call takes a block, a use, or a ghost away, so that it ends. */
+  /** Makes room before, so that the new one is not what has to leave. */
+  #add(cached: CachedBlock): void {
+    while (this.bytes + cached.bytes > this.#bytesMax) this.#evict();
+    cached.ofTable.set(cached.offset, cached);
+    cached.queue.add(cached);
+  }
+
+  /** Frees some memory. Every call takes a use, a block or a ghost away, so that it ends. */
   #evict(): void {
-    if (this.#ghosts.length > this.#new.length + this.#main.length) this.#forget(this.#ghosts.oldest);
-    else if (this.#main.length === 0 || this.#new.bytes > this.#bytesMax * newShare) this.#evictNew(this.#new.oldest);
-    else this.#evictMain(this.#main.oldest);
-  }
-
-  #evictNew(cached: CachedBlock): void {
-    this.#new.remove(cached);
-    if (cached.uses > 0) {
-      cached.uses = 0;
-      this.#main.add(cached);
+    if (this.#ghosts.length > this.#blocks.length) {
+      this.#forget(this.#ghosts.oldest);
       return;
     }
-    cached.block = emptyBytes;
-    cached.bytes = ghostBytes;
-    this.#ghosts.add(cached);
-  }
-
-  #evictMain(cached: CachedBlock): void {
-    if (cached.uses === 0) {
-      this.#forget(cached);
+    const { oldest } = this.#blocks;
+    if (oldest.uses === 0) {
+      this.#forget(oldest);
       return;
     }
-    cached.uses--;
-    this.#main.remove(cached);
-    this.#main.add(cached);
+    oldest.uses--;
+    this.#blocks.remove(oldest);
+    this.#blocks.add(oldest);
   }
 
   #forget(cached: CachedBlock): void {
     cached.queue.remove(cached);
-    cached.blocks.delete(cached.offset);
+    cached.ofTable.delete(cached.offset);
   }
 }
 
 /** The cached blocks of one table, by their offset in the file. */
 export interface BlockCachePartition {
   get(offset: number): Uint8Array | undefined;
-  /** `block` must never change. */
+  /**
+   * Whether a block that had to be read, of so many bytes in memory, is worth keeping: there is room, or it was asked for not
+   * long ago. If not, that is remembered.
+   */
+  wants(offset: number, bytes: number): boolean;
+  /** Keeps the block, at the cost of others. It must never change. */
   insert(offset: number, block: Uint8Array): void;
   clear(): void;
 }
@@ -137,7 +141,6 @@ class Queue {
   }
 
   add(cached: CachedBlock): void {
-    cached.queue = this;
     cached.next = this.#ends.next;
     cached.previous = this.#ends;
     this.#ends.next.previous = cached;
@@ -155,19 +158,19 @@ class Queue {
 }
 
 class CachedBlock {
-  readonly blocks: Map<number, CachedBlock>;
+  readonly ofTable: Map<number, CachedBlock>;
   readonly offset: number;
   /** Empty in the queue of ghosts. */
-  block: Uint8Array;
-  bytes: number;
-  queue: Queue;
-  /** Since it came into its queue. */
+  readonly block: Uint8Array;
+  readonly bytes: number;
+  readonly queue: Queue;
+  /** Since it was spared last. */
   uses = 0;
   next: CachedBlock = this;
   previous: CachedBlock = this;
 
-  constructor(blocks: Map<number, CachedBlock>, offset: number, block: Uint8Array, bytes: number, queue: Queue) {
-    this.blocks = blocks;
+  constructor(ofTable: Map<number, CachedBlock>, offset: number, block: Uint8Array, bytes: number, queue: Queue) {
+    this.ofTable = ofTable;
     this.offset = offset;
     this.block = block;
     this.bytes = bytes;

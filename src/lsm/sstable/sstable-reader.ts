@@ -11,6 +11,7 @@ import { clipFragments, countVersions, noFragments, type RangeFragments } from '
 import { BlockSearch } from './block-search.js';
 import { bloomMayContain } from './bloom-filter.js';
 import { decompressBlock } from './compression.js';
+import { lentBytes, owned } from './lent-bytes.js';
 import type { FileSlot } from './open-files.js';
 import {
   decodeBlockHandle,
@@ -91,8 +92,17 @@ export class SstableReader {
 
   /** The contents of a block; there already when it is cached, or the disk may be read at once. */
   block(handle: BlockHandle): MaybePromise<Uint8Array> {
-    const { offset } = handle;
-    return this.#cache.get(offset) ?? this.#reading.get(offset) ?? this.#readBlockNow(handle) ?? this.#readOnce(handle);
+    const block = this.#lentBlock(handle);
+    return block instanceof Promise ? block : owned(block);
+  }
+
+  /** As {@link block}, but to be used before anything else is read: see lentBytes. */
+  #lentBlock(handle: BlockHandle): MaybePromise<Uint8Array> {
+    return this.#cache.get(handle.offset) ?? this.#readBlock(handle);
+  }
+
+  #readBlock(handle: BlockHandle): MaybePromise<Uint8Array> {
+    return this.#reading.get(handle.offset) ?? this.#readBlockNow(handle) ?? this.#readOnce(handle);
   }
 
   #readOnce(handle: BlockHandle): Promise<Uint8Array> {
@@ -106,9 +116,9 @@ export class SstableReader {
     const file = this.#file.useNow();
     if (file === undefined) return undefined;
     try {
-      const stored = new Uint8Array(this.#lengthOf(handle));
+      const stored = lentBytes(this.#lengthOf(handle));
       const got = file.readNow(stored, handle.offset);
-      return got === undefined ? undefined : this.#checkedBlock(handle, stored, got, true);
+      return got === undefined ? undefined : this.#keep(handle, this.#checkedBlock(handle, stored, got));
     } catch (error) {
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it was thrown
       return Promise.reject(error);
@@ -119,7 +129,8 @@ export class SstableReader {
   async readBlock(handle: BlockHandle, keep: boolean): Promise<Uint8Array> {
     const stored = new Uint8Array(this.#lengthOf(handle));
     const got = await this.#file.use((file) => file.read(stored, handle.offset));
-    return this.#checkedBlock(handle, stored, got, keep);
+    const contents = this.#checkedBlock(handle, stored, got);
+    return keep ? this.#keep(handle, contents) : contents;
   }
 
   /** Of a block that ends within the file. */
@@ -129,14 +140,20 @@ export class SstableReader {
   }
 
   /** @param got how many of the stored bytes could be read */
-  #checkedBlock({ offset, checksum }: BlockHandle, stored: Uint8Array, got: number, keep: boolean): Uint8Array {
+  #checkedBlock({ offset, checksum }: BlockHandle, stored: Uint8Array, got: number): Uint8Array {
     if (got !== stored.length) throw this.corruption(offset + got, `it ends after ${got} of ${stored.length} bytes`);
     this.#counters.blocksRead++;
     this.#counters.blockBytesRead += stored.length;
     if (maskedCrc32(stored) !== checksum) throw this.corruption(offset, 'a block does not match its checksum');
-    const contents = this.decode(offset, () => decompressBlock(stored));
-    if (keep && !this.#closed) this.#cache.insert(offset, contents);
-    return contents;
+    return this.decode(offset, () => decompressBlock(stored));
+  }
+
+  /** The same contents, which are the cache's from now on if it wants them. */
+  #keep({ offset }: BlockHandle, contents: Uint8Array): Uint8Array {
+    if (this.#closed || !this.#cache.wants(offset, contents.length)) return contents;
+    const kept = owned(contents);
+    this.#cache.insert(offset, kept);
+    return kept;
   }
 
   async readProperties(): Promise<TableProperties> {
@@ -190,7 +207,7 @@ export class SstableReader {
   }
 
   #getFromFilter(footer: Footer, key: Uint8Array, hash: number, at: number): MaybePromise<Found | undefined> {
-    const filter = this.block(footer.filter);
+    const filter = this.#lentBlock(footer.filter);
     if (filter instanceof Promise) return filter.then((read) => this.#getFiltered(footer, read, key, hash, at));
     return this.#getFiltered(footer, filter, key, hash, at);
   }
@@ -203,7 +220,7 @@ export class SstableReader {
     at: number,
   ): MaybePromise<Found | undefined> {
     if (!this.#filterPasses(footer, filter, hash)) return undefined;
-    const index = this.block(footer.index);
+    const index = this.#lentBlock(footer.index);
     if (index instanceof Promise) return index.then((read) => this.#getIndexed(footer, read, key, at));
     return this.#getIndexed(footer, index, key, at);
   }
@@ -211,9 +228,12 @@ export class SstableReader {
   #getIndexed(footer: Footer, index: Uint8Array, key: Uint8Array, at: number): MaybePromise<Found | undefined> {
     const handle = this.#findHandle(footer, index, key, at);
     if (handle === undefined) return this.#passedInVain();
-    const block = this.block(handle);
+    const cached = this.#cache.get(handle.offset);
+    if (cached !== undefined) return this.#findEntry(handle, cached, key, at);
+    const block = this.#readBlock(handle);
     if (block instanceof Promise) return block.then((read) => this.#findEntry(handle, read, key, at));
-    return this.#findEntry(handle, block, key, at);
+    const found = this.#findEntry(handle, block, key, at);
+    return found === undefined ? undefined : { ...found, value: owned(found.value) };
   }
 
   /** An iterator passed over one of the entries, which gave nothing to its reader. */
