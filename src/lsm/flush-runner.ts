@@ -76,6 +76,7 @@ export class FlushRunner {
       safePoint: this.#context.safePoint(),
       buffers: memtable.entries.buffers,
       references: memtable.index.references(),
+      ranges: memtable.ranges.fragments,
     };
     return resources.background.run({ type: flushJobType, input, isUrgent: true }, closing);
   }

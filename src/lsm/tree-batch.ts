@@ -1,13 +1,16 @@
-import { emptyBytes } from '../base/bytes.js';
+import { assert } from '../base/assert.js';
+import { compareBytes, emptyBytes } from '../base/bytes.js';
 import type { Timestamp } from '../base/ids.js';
 import type { Entry } from './entry.js';
+import type { RangeTombstone } from './range/range-tombstones.js';
 
 /**
- * Entries that a tree takes as one: all of them or none survive a crash. The batch and the bytes that it was given
+ * Entries and range tombstones that a tree takes as one: all of them or none survive a crash. The batch and the bytes that it was given
  * belong to the tree once it is written.
  */
 export class TreeBatch implements Iterable<Entry> {
   readonly #entries: Entry[] = [];
+  readonly #rangeTombstones: RangeTombstone[] = [];
   #bytes = 0;
 
   put(key: Uint8Array, version: Timestamp, value: Uint8Array): this {
@@ -18,23 +21,40 @@ export class TreeBatch implements Iterable<Entry> {
     return this.#add({ key, version, kind: 'delete', value: emptyBytes });
   }
 
+  /**
+   * Deletes from `version` on every key from `lower` up to but without `upper`: what these keys have of versions below it,
+   * written before or after this, reads at `version` or above it do not see. What is written at `version` itself they do.
+   * `lower` must be below `upper`.
+   */
+  deleteRange(lower: Uint8Array, upper: Uint8Array, version: Timestamp): this {
+    assert(compareBytes(lower, upper) < 0, 'a range to delete must not be empty, nor end before it starts');
+    this.#rangeTombstones.push({ lower, upper, version });
+    this.#bytes += lower.length + upper.length;
+    return this;
+  }
+
   #add(entry: Entry): this {
     this.#entries.push(entry);
     this.#bytes += entry.key.length + entry.value.length;
     return this;
   }
 
-  /** Number of entries. */
+  /** Number of entries and range tombstones. */
   get count(): number {
-    return this.#entries.length;
+    return this.#entries.length + this.#rangeTombstones.length;
   }
 
-  /** Bytes of all keys and values. */
+  /** In the order in which they were added. */
+  get rangeTombstones(): readonly RangeTombstone[] {
+    return this.#rangeTombstones;
+  }
+
+  /** Bytes of all keys and values, bounds of ranges included. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** In the order in which they were added. */
+  /** The entries in the order in which they were added. */
   [Symbol.iterator](): Iterator<Entry> {
     return this.#entries[Symbol.iterator]();
   }

@@ -1,19 +1,15 @@
 import { assert } from '../base/assert.js';
 import type { LogIndex, Timestamp } from '../base/ids.js';
 import { deferred, type Deferred, type MaybePromise } from '../base/promises.js';
-import type { Background } from '../env/background.js';
-import type { Clock } from '../env/clock.js';
 import type { Disk } from '../env/disk.js';
-import type { Logger } from '../env/logger.js';
 import { TreeClosedError } from './background-errors.js';
-import type { BlockCache } from './block-cache.js';
 import { allKeys, writeCheckpoint } from './checkpoint.js';
 import { backlogBytes } from './compaction/picker.js';
-import type { CompactionThrottle } from './compaction-throttle.js';
 import type { Found } from './entry.js';
 import { checkForeignTables, linkTables } from './ingest.js';
 import type { EntryIterator, KeyBounds } from './iterator/entry-iterator.js';
 import { MergingIterator } from './iterator/merging-iterator.js';
+import { RangeFilter } from './iterator/range-filter.js';
 import {
   ForwardTreeIterator,
   ReverseTreeIterator,
@@ -24,32 +20,17 @@ import { Maintenance } from './maintenance.js';
 import type { BudgetMember, MemtableBudget } from './memtable/memtable-budget.js';
 import { MemtableQueue } from './memtable/memtable-queue.js';
 import { treeMetrics, treeStats, type TreeMetrics, type TreeStats } from './metrics.js';
-import type { RowCache, RowCachePartition } from './row-cache.js';
-import type { OpenFiles } from './sstable/open-files.js';
+import type { RowCachePartition } from './row-cache.js';
 import { verifySstable } from './sstable/verify-sstable.js';
 import { TreeBatch } from './tree-batch.js';
 import { treeOptions, type TreeOptions } from './tree-options.js';
+import type { TreeResources } from './tree-resources.js';
 import { currentFileName } from './version/file-names.js';
 import { summarizeLevels } from './version/level-summary.js';
 import { largestVersionOf } from './version/levels.js';
 import { VersionSet } from './version/version-set.js';
 
-/** What a tree has of the outside world; all but the logger and what it owns is shared by the trees of a node. */
-export interface TreeResources {
-  readonly disk: Disk;
-  /** Must know the jobs of `lsmJobs`. */
-  readonly background: Background;
-  readonly blockCache: BlockCache;
-  readonly openFiles: OpenFiles;
-  readonly rowCache: RowCache;
-  readonly memtableBudget: MemtableBudget;
-  /** Undefined for no limit. */
-  readonly compactionThrottle?: CompactionThrottle | undefined;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  /** Disposed of when the tree is closed. */
-  readonly owned?: AsyncDisposable;
-}
+export type { TreeResources } from './tree-resources.js';
 
 export interface IteratorOptions extends KeyBounds {
   /** Versions above this one are not seen. */
@@ -157,6 +138,10 @@ export class Tree {
       this.#rows.remove(key);
       if (version > this.#largestVersion) this.#largestVersion = version;
     }
+    for (const { version } of batch.rangeTombstones) {
+      this.#rows.clear();
+      if (version > this.#largestVersion) this.#largestVersion = version;
+    }
     this.#maintenance.wrote(batch.bytes);
     if (this.#memtables.active.bytes >= this.#options.memtableBytesMax) this.#seal();
   }
@@ -169,7 +154,10 @@ export class Tree {
     return this.#maintenance.stall;
   }
 
-  /** The newest version of `key` at or below `at`. A deleted key is found, as kind `delete`, while its tombstone lives. */
+  /**
+   * The newest version of `key` at or below `at`. A deleted key is found, as kind `delete`, while its tombstone lives, and
+   * so is every key of a range that was deleted, with the version of that.
+   */
   get(key: Uint8Array, at: Timestamp): MaybePromise<Found | undefined> {
     assert(!this.#closed, 'a read from a closed tree');
     // Ingested tables come into sight without naming their keys.
@@ -177,7 +165,7 @@ export class Tree {
     const row = rows?.get(key, at);
     if (row !== undefined) return row;
     const written = this.#memtables.get(key, at);
-    const found = this.#versions.current.get(key, at, written);
+    const found = this.#versions.current.get(key, at, written, this.#memtables.hiddenBelow(key, at));
     // What had to be read first is not hot yet; the next get finds it in the block cache, and in the same turn.
     const isHot = found !== undefined && found !== written && !(found instanceof Promise);
     if (isHot && at >= this.#largestVersion) rows?.offer(key, found);
@@ -202,18 +190,24 @@ export class Tree {
 
   /** Each key with its newest version at or below `at`, deleted keys left out, as the tree is now. Must be closed. */
   openIterator({ at, reverse, ...bounds }: IteratorOptions): TreeIterator {
-    const { entries, release } = this.#pinnedEntries(bounds, reverse);
+    const { entries, release } = this.#pinnedEntries(bounds, reverse, at);
     return reverse ? new ReverseTreeIterator(entries, at, release) : new ForwardTreeIterator(entries, at, release);
   }
 
-  /** All versions, tombstones too, by key and from the newest to the oldest, as the tree is now. Must be closed. */
+  /**
+   * All versions, tombstones too, by key and from the newest to the oldest, as the tree is now; also those that a range
+   * tombstone hides. Must be closed.
+   */
   openVersionIterator(bounds: KeyBounds): VersionIterator {
-    const { entries, release } = this.#pinnedEntries(bounds, false);
+    const { entries, release } = this.#pinnedEntries(bounds, false, undefined);
     return new VersionIterator(entries, release);
   }
 
-  /** A read view: the memtables as they are now, and the current version, whose tables stay until it is released. */
-  #pinnedEntries(bounds: KeyBounds, reverse: boolean): { entries: EntryIterator; release: () => void } {
+  /**
+   * A read view: the memtables as they are now, and the current version, whose tables stay until it is released.
+   * @param at leaves out what range tombstones hide from reads at this version
+   */
+  #pinnedEntries(bounds: KeyBounds, reverse: boolean, at?: Timestamp): { entries: EntryIterator; release: () => void } {
     assert(!this.#closed, 'a read from a closed tree');
     const version = this.#versions.current;
     const sources = [...this.#memtables.iterators(bounds, reverse), ...version.iterators(bounds, reverse)];
@@ -222,7 +216,10 @@ export class Tree {
       version.release();
       this.#maintenance.wakeIfSkipped();
     };
-    return { entries: new MergingIterator(sources, reverse), release };
+    const merged = new MergingIterator(sources, reverse);
+    if (at === undefined) return { entries: merged, release };
+    const ranges = [...this.#memtables.rangeSources(), ...version.rangeSources(bounds)];
+    return { entries: ranges.length === 0 ? merged : new RangeFilter(merged, ranges, { at, reverse }), release };
   }
 
   /** Of the last batch that was written. */

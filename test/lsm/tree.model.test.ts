@@ -21,6 +21,14 @@ interface ModelEntry {
   readonly value: string;
 }
 
+/** A deleted range. */
+interface ModelRange {
+  readonly lower: string;
+  readonly upper: string;
+  readonly version: number;
+  readonly kind: 'deleteRange';
+}
+
 interface ScanBounds {
   readonly lower: string;
   readonly upper: string | undefined;
@@ -30,28 +38,32 @@ interface ScanBounds {
 
 /** All batches in the order of writing; batch i has applied index i + 1. */
 class Model {
-  readonly batches: ModelEntry[][] = [];
+  readonly batches: (ModelEntry | ModelRange)[][] = [];
 
   newest(key: string, at: number): ModelEntry | undefined {
     let best: ModelEntry | undefined;
+    let hiddenBelow = 0;
     for (const entry of this.batches.flat()) {
-      if (entry.key === key && entry.version <= at && (best === undefined || entry.version >= best.version))
+      if (entry.version > at) continue;
+      if (entry.kind === 'deleteRange') {
+        if (entry.lower <= key && key < entry.upper) hiddenBelow = Math.max(hiddenBelow, entry.version);
+      } else if (entry.key === key && (best === undefined || entry.version >= best.version)) {
         best = entry;
+      }
     }
-    return best;
+    if (hiddenBelow <= (best?.version ?? 0)) return best;
+    return { key, version: hiddenBelow, kind: 'delete', value: '' };
   }
 
   scan({ lower, upper, at, reverse }: ScanBounds): ShownRecord[] {
-    const newest = new Map<string, ModelEntry>();
-    for (const entry of this.batches.flat()) {
-      if (entry.key < lower || (upper !== undefined && entry.key >= upper) || entry.version > at) continue;
-      const best = newest.get(entry.key);
-      if (best === undefined || entry.version >= best.version) newest.set(entry.key, entry);
-    }
-    const records = [...newest.values()]
-      .filter(({ kind }) => kind === 'put')
-      .sort((a, b) => (a.key < b.key ? -1 : 1))
-      .map(({ key, version, value }) => ({ key, version, value }));
+    const keys = new Set(this.batches.flat().flatMap((entry) => (entry.kind === 'put' ? [entry.key] : [])));
+    const records = [...keys]
+      .filter((key) => key >= lower && (upper === undefined || key < upper))
+      .sort()
+      .flatMap((key) => {
+        const entry = this.newest(key, at);
+        return entry?.kind === 'put' ? [{ key, version: entry.version, value: entry.value }] : [];
+      });
     return reverse ? records.reverse() : records;
   }
 }
@@ -85,7 +97,7 @@ class ModelTest {
   #tree: Tree | undefined;
   #version = 1;
   #safePoint = 0;
-  readonly done = { gets: 0, scans: 0, records: 0, reopened: 0, compactions: 0 };
+  readonly done = { gets: 0, scans: 0, records: 0, ranges: 0, reopened: 0, compactions: 0 };
 
   constructor(seed: number) {
     this.#random = new Prng(seed);
@@ -134,12 +146,19 @@ class ModelTest {
 
   async #write(): Promise<void> {
     const random = this.#random;
-    const batch: ModelEntry[] = [];
+    const batch: (ModelEntry | ModelRange)[] = [];
     for (let left = random.int(0, 6); left > 0; left--) {
+      const [a, b] = [this.#someKey(), this.#someKey()];
+      const isRange = random.chance(0.05) && a !== b;
       const kind = random.chance(0.25) ? 'delete' : 'put';
       // Mostly newer than all before; sometimes the same version again, or an older one.
       if (random.chance(0.8)) this.#version += random.int(1, 3);
       const version = random.chance(0.9) ? this.#version : random.int(this.#safePoint + 1, this.#version);
+      if (isRange) {
+        this.done.ranges++;
+        batch.push({ lower: a < b ? a : b, upper: a < b ? b : a, version, kind: 'deleteRange' });
+        continue;
+      }
       const value =
         kind === 'put' ? text(random.bytes(random.chance(0.05) ? random.int(0, 2000) : random.int(0, 30))) : '';
       batch.push({ key: random.pick(this.#keys), version, kind, value });
@@ -151,9 +170,11 @@ class ModelTest {
 
   #apply(appliedIndex: number): void {
     const batch = new TreeBatch();
-    for (const { key, version, kind, value } of this.#model.batches[appliedIndex - 1]) {
-      if (kind === 'put') batch.put(bytesOf(key), Timestamp(version), bytesOf(value));
-      else batch.delete(bytesOf(key), Timestamp(version));
+    for (const entry of this.#model.batches[appliedIndex - 1]) {
+      const version = Timestamp(entry.version);
+      if (entry.kind === 'deleteRange') batch.deleteRange(bytesOf(entry.lower), bytesOf(entry.upper), version);
+      else if (entry.kind === 'put') batch.put(bytesOf(entry.key), version, bytesOf(entry.value));
+      else batch.delete(bytesOf(entry.key), version);
     }
     this.#opened.write(batch, LogIndex(appliedIndex));
   }
@@ -291,6 +312,7 @@ describe('a tree against a list of all that was written', () => {
     await test.run(600);
     expect(test.done.gets).toBeGreaterThan(50);
     expect(test.done.records).toBeGreaterThan(50);
+    expect(test.done.ranges).toBeGreaterThan(10);
     expect(test.done.compactions).toBeGreaterThan(0);
   });
 });

@@ -75,6 +75,10 @@ export class InputRun implements EntryIterator {
     return cursor.valid && this.#isInTree(cursor) ? undefined : this.#nextBlock();
   }
 
+  advanceHidden(): Pending {
+    return this.advance();
+  }
+
   /** Not counted: nobody reads for an answer. */
   noteSkipped(): void {}
 

@@ -1,11 +1,14 @@
 import { equalBytes } from '../../base/bytes.js';
+import type { Timestamp } from '../../base/ids.js';
 import type { Kind } from '../entry.js';
+import { RangeCover } from '../range/range-cover.js';
+import { newestAt, withVersions, type RangeFragment, type RangeFragments } from '../range/range-tombstones.js';
 
 export interface RetentionOptions {
   /** No read is made at a version below this one. */
   readonly safePoint: number;
   /**
-   * Tombstones up to this version may be dropped: they are below the safe point, and nothing older of the same keys can
+   * Tombstones, of ranges too, up to this version may be dropped: they are below the safe point, and nothing older of the same keys can
    * be outside of what is merged. -1 to keep them all.
    */
   readonly tombstoneDropVersionMax: number;
@@ -16,21 +19,42 @@ export interface RetentionOptions {
  * drops
  * - an entry written again with the same version,
  * - an entry that a newer one at or below the safe point replaced: no read can see it,
+ * - an entry that a range tombstone at or below the safe point hides,
  * - such a newest entry itself if it is a tombstone with nothing below it to hide.
  */
 export class Retention {
   readonly #options: RetentionOptions;
+  readonly #ranges: RangeFragments;
+  readonly #cover: RangeCover;
   #key: Uint8Array | undefined;
   #lastVersion = 0;
   /** An entry of this key at or below the safe point was seen: all further ones are replaced. */
   #replaced = false;
 
-  constructor(options: RetentionOptions) {
+  /** @param ranges of all that is merged */
+  constructor(options: RetentionOptions, ranges: RangeFragments) {
     this.#options = options;
+    this.#ranges = ranges;
+    this.#cover = new RangeCover([ranges], options.safePoint);
+  }
+
+  /** The range tombstones that outlive the merge: dropped is what an entry in their place would be. */
+  get ranges(): RangeFragments {
+    return withVersions(this.#ranges, (fragment) => this.#keptVersions(fragment));
+  }
+
+  #keptVersions(fragment: RangeFragment): readonly Timestamp[] {
+    const { safePoint, tombstoneDropVersionMax } = this.#options;
+    // The newest one that all reads see hides whatever the older ones hide.
+    const newest = newestAt(fragment, safePoint);
+    return fragment.versions.filter(
+      (version) => version > safePoint || (version === newest && version > tombstoneDropVersionMax),
+    );
   }
 
   /** `key` must never change. */
   keeps(key: Uint8Array, version: number, kind: Kind): boolean {
+    if (this.#ranges.length > 0 && version < this.#cover.hiddenBelow(key)) return false;
     if (this.#key === undefined || !equalBytes(this.#key, key)) {
       this.#key = key;
       this.#replaced = false;

@@ -25,6 +25,11 @@ export interface EntryIterator {
   start(): Pending;
   /** Goes to the next one. Only while `valid`. */
   advance(): Pending;
+  /**
+   * Goes on from an entry that a range tombstone hides, as {@link advance} does or further. All entries of a version below
+   * `below` are hidden, of the keys from here up to but without `end`; descending, down to `end`. Only such are left out.
+   */
+  advanceHidden(end: Uint8Array, below: number): Pending;
   /** The entry gave nothing to a reader: its table counts that, for the picker of compactions. Only while `valid`. */
   noteSkipped(): void;
 }

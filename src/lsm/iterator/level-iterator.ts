@@ -1,4 +1,5 @@
 import { assert, defined } from '../../base/assert.js';
+import { compareBytes } from '../../base/bytes.js';
 import type { Timestamp } from '../../base/ids.js';
 import type { Kind } from '../entry.js';
 import { SstableIterator } from '../sstable/sstable-iterator.js';
@@ -54,6 +55,22 @@ export class LevelIterator implements EntryIterator {
     assert(this.valid, 'an iterator that is on no entry cannot advance');
     const pending = this.#entry.advance();
     return pending === undefined ? this.#settle() : pending.then(this.#settle);
+  }
+
+  advanceHidden(end: Uint8Array, below: number): Pending {
+    assert(this.valid, 'an iterator that is on no entry cannot advance');
+    while (this.#next >= 0 && this.#next < this.#tables.length && this.#isNextHidden(end, below)) {
+      this.#next += this.#reverse ? -1 : 1;
+    }
+    const pending = this.#entry.advanceHidden(end, below);
+    return pending === undefined ? this.#settle() : pending.then(this.#settle);
+  }
+
+  /** Whether all of the next table is before `end`, and below `below`: see {@link advanceHidden}. */
+  #isNextHidden(end: Uint8Array, below: number): boolean {
+    const { smallestKey, endKey, largestEntryVersion } = this.#tables[this.#next].metadata;
+    const isBeforeEnd = this.#reverse ? compareBytes(smallestKey, end) >= 0 : compareBytes(endKey, end) <= 0;
+    return largestEntryVersion < below && isBeforeEnd;
   }
 
   noteSkipped(): void {

@@ -75,6 +75,13 @@ export class MergingIterator implements EntryIterator {
     return undefined;
   }
 
+  advanceHidden(end: Uint8Array, below: number): Pending {
+    const pending = this.#top.advanceHidden(end, below);
+    if (pending !== undefined) return pending.then(this.#replay);
+    this.#replay();
+    return undefined;
+  }
+
   noteSkipped(): void {
     this.#top.noteSkipped();
   }

@@ -4,10 +4,12 @@
  */
 import type { Disk } from '../../env/disk.js';
 import { Retention } from '../compaction/retention.js';
+import type { RangeFragments } from '../range/range-tombstones.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
 import { SstableWriter, type SstableWriterOptions } from '../sstable/sstable-writer.js';
 import { tableFileName } from '../version/file-names.js';
 import { EntryArena } from './entry-arena.js';
+import { realignedFrom } from './realign.js';
 
 export const flushJobType = 'lsm.flush';
 
@@ -19,8 +21,10 @@ export interface FlushInput extends SstableWriterOptions {
   readonly safePoint: number;
   /** See EntryArena.buffers. */
   readonly buffers: readonly SharedArrayBuffer[];
-  /** Of all entries, in order; there is one at least. */
+  /** Of all entries, in order. */
   readonly references: Int32Array;
+  /** If there is none of them, there is an entry at least. */
+  readonly ranges: RangeFragments;
 }
 
 /** The table is durable when this resolves, name too. On failure nothing is left behind, as far as the disk allows. */
@@ -29,17 +33,18 @@ export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortS
   const writer = await SstableWriter.create(disk, `${directory}/${tableFileName(number)}`, number, input);
   try {
     const entries = EntryArena.of(input.buffers);
-    const retention = new Retention({ safePoint, tombstoneDropVersionMax: -1 });
+    const retention = new Retention({ safePoint, tombstoneDropVersionMax: -1 }, input.ranges);
     for (const reference of references) {
       const key = entries.keyOf(reference);
       const version = entries.versionOf(reference);
       const kind = entries.kindOf(reference);
       if (!retention.keeps(key, version, kind)) continue;
-      const pending = writer.add(key, version, kind, entries.valueOf(reference));
+      const pending = writer.add(key, version, kind, realignedFrom(entries.valueOf(reference)));
       if (pending === undefined) continue;
       await pending;
       signal.throwIfAborted();
     }
+    for (const fragment of retention.ranges) writer.addRange(fragment);
     const table = await writer.finish();
     await disk.syncDirectory(directory);
     return table;

@@ -59,6 +59,13 @@ export class MemtableIterator implements EntryIterator {
     this.#settle(this.#step(isMoved ? index.placeOf(this.#reference) : this.#place));
   }
 
+  advanceHidden(end: Uint8Array, below: number): undefined {
+    const { index, largestEntryVersion } = this.#memtable;
+    if (largestEntryVersion >= below) this.advance();
+    else if (this.#reverse) this.#settle(index.seekBefore(end, Number.MAX_SAFE_INTEGER));
+    else this.#settle(index.seek(end, Number.MAX_SAFE_INTEGER));
+  }
+
   /** Not counted: a memtable is bounded, and lives for a short time. */
   noteSkipped(): void {}
 

@@ -2,6 +2,8 @@ import { assert } from '../../base/assert.js';
 import type { LogIndex, Timestamp } from '../../base/ids.js';
 import type { Found } from '../entry.js';
 import type { KeyBounds } from '../iterator/entry-iterator.js';
+import type { RangeSource } from '../iterator/range-filter.js';
+import { hiddenBelow } from '../range/range-tombstones.js';
 import type { TreeBatch } from '../tree-batch.js';
 import { Memtable } from './memtable.js';
 import type { MemtableBudget } from './memtable-budget.js';
@@ -74,7 +76,7 @@ export class MemtableQueue {
     this.#budget.add(-this.#active.memoryBytes, -sealedBytes);
   }
 
-  /** The newest version of `key` at or below `at` in any of them. */
+  /** The newest version of `key` at or below `at` in any of them, of the entries alone. */
   get(key: Uint8Array, at: Timestamp): Found | undefined {
     let best = this.#active.get(key, at);
     for (let i = this.#sealed.length - 1; i >= 0; i--) {
@@ -86,10 +88,28 @@ export class MemtableQueue {
     return best;
   }
 
+  /** Entries of `key` of versions below this one are hidden from reads at `at` by range tombstones in any of them. */
+  hiddenBelow(key: Uint8Array, at: Timestamp): number {
+    let below = hiddenIn(this.#active, key, at);
+    for (const memtable of this.#sealed) below = Math.max(below, hiddenIn(memtable, key, at));
+    return below;
+  }
+
+  /** The range tombstones that are written until now, of each memtable that has some. */
+  rangeSources(): RangeSource[] {
+    return [this.#active, ...this.#sealed]
+      .filter(({ ranges }) => ranges.count > 0)
+      .map(({ ranges: { fragments } }) => ({ rangeTombstones: () => fragments }));
+  }
+
   /** One for each, newest first; they see what is written until now. */
   iterators(bounds: KeyBounds, reverse: boolean): MemtableIterator[] {
     return [this.#active, ...this.#sealed.toReversed()].map(
       (memtable) => new MemtableIterator(memtable, bounds, reverse),
     );
   }
+}
+
+function hiddenIn({ ranges }: Memtable, key: Uint8Array, at: Timestamp): number {
+  return ranges.count === 0 ? 0 : hiddenBelow(ranges.fragments, key, at);
 }

@@ -1,6 +1,7 @@
 /**
- * The newest writes, in order, in memory: entries in an arena, and an index of references to them. Nothing of it is an
- * object of its own to the garbage collector (docs/decisions/2026-11-21-memtable-structure.md).
+ * The newest writes, in order, in memory: entries in an arena, and an index of references to them; range tombstones
+ * beside them. No entry is an object of its own to the garbage collector
+ * (docs/decisions/2026-11-21-memtable-structure.md).
  *
  * Invariants:
  * - Entries are only added, and their references grow. A reader that remembers `lastReference` and passes over higher
@@ -14,6 +15,7 @@ import type { Found, Kind } from '../entry.js';
 import type { TreeBatch } from '../tree-batch.js';
 import { EntryArena } from './entry-arena.js';
 import { EntryIndex, noPlace } from './entry-index.js';
+import { MemtableRanges } from './memtable-ranges.js';
 
 /** What an entry takes besides key and value: its header, and its share of a node that is two thirds full. */
 const entryOverheadBytes = 28;
@@ -21,11 +23,13 @@ const entryOverheadBytes = 28;
 export class Memtable {
   readonly entries = new EntryArena();
   readonly index = new EntryIndex(this.entries);
+  readonly ranges = new MemtableRanges();
   #count = 0;
   #bytes = 0;
   #lastReference = 0;
   #smallestVersion = Number.MAX_SAFE_INTEGER;
   #largestVersion = 0;
+  #largestEntryVersion = 0;
   readonly #startIndex: LogIndex;
   #appliedIndex: LogIndex;
 
@@ -40,19 +44,19 @@ export class Memtable {
     return this.#appliedIndex > this.#startIndex;
   }
 
-  /** Number of entries. */
+  /** Number of entries and range tombstones. */
   get count(): number {
-    return this.#count;
+    return this.#count + this.ranges.count;
   }
 
-  /** Of its entries, with what each costs besides key and value. */
+  /** Of its entries and range tombstones, with what each costs besides key and value. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes + this.ranges.bytes;
   }
 
   /** What it has allocated: more than `bytes`, since it grows in steps. */
   get memoryBytes(): number {
-    return this.entries.memoryBytes + this.index.memoryBytes;
+    return this.entries.memoryBytes + this.index.memoryBytes + this.ranges.bytes;
   }
 
   /** Of the entry that was written last; 0 while it is empty. */
@@ -60,7 +64,7 @@ export class Memtable {
     return this.#lastReference;
   }
 
-  /** 2^53 - 1 while it is empty. */
+  /** Of entries and range tombstones; 2^53 - 1 while it is empty. */
   get smallestVersion(): number {
     return this.#smallestVersion;
   }
@@ -68,6 +72,11 @@ export class Memtable {
   /** 0 while it is empty. */
   get largestVersion(): number {
     return this.#largestVersion;
+  }
+
+  /** Of entries alone; 0 while there is none. */
+  get largestEntryVersion(): number {
+    return this.#largestEntryVersion;
   }
 
   /** Of the last batch in it, or before it. */
@@ -78,6 +87,10 @@ export class Memtable {
   write(batch: TreeBatch, appliedIndex: LogIndex): void {
     if (appliedIndex <= this.#appliedIndex) assert(false, `applied index ${appliedIndex} after ${this.#appliedIndex}`);
     for (const { key, version, kind, value } of batch) this.#insert(key, version, kind, value);
+    for (const tombstone of batch.rangeTombstones) {
+      this.ranges.add(tombstone);
+      this.#noteVersion(tombstone.version);
+    }
     this.#appliedIndex = appliedIndex;
   }
 
@@ -87,11 +100,16 @@ export class Memtable {
     this.#lastReference = reference;
     this.#count++;
     this.#bytes += key.length + value.length + entryOverheadBytes;
+    if (version > this.#largestEntryVersion) this.#largestEntryVersion = version;
+    this.#noteVersion(version);
+  }
+
+  #noteVersion(version: number): void {
     if (version < this.#smallestVersion) this.#smallestVersion = version;
     if (version > this.#largestVersion) this.#largestVersion = version;
   }
 
-  /** The newest version of `key` at or below `at`. */
+  /** The newest version of `key` at or below `at`, of the entries alone: not of range tombstones. */
   get(key: Uint8Array, at: Timestamp): Found | undefined {
     if (at < this.#smallestVersion) return undefined;
     const place = this.index.seek(key, at);

@@ -114,6 +114,19 @@ function equalVersions(a: RangeFragment, b: RangeFragment): boolean {
   return a.versions.length === b.versions.length && a.versions.every((version, i) => version === b.versions[i]);
 }
 
+/** With other versions of each fragment; those without a version are left out. */
+export function withVersions(
+  fragments: RangeFragments,
+  versionsOf: (fragment: RangeFragment) => readonly Timestamp[],
+): RangeFragments {
+  const kept = new FragmentList();
+  for (const fragment of fragments) {
+    const versions = versionsOf(fragment);
+    if (versions.length > 0) kept.push({ ...fragment, versions });
+  }
+  return kept.fragments;
+}
+
 /** What they cover of the keys within the bounds. */
 export function clipFragments(fragments: RangeFragments, { lower, upper }: KeyBounds): RangeFragments {
   const clipped: RangeFragment[] = [];

@@ -10,7 +10,8 @@ import type { SstableReader } from './sstable-reader.js';
 /** Walks over one table: a cursor in the index, and one in the data block that it points to. */
 export class SstableIterator implements EntryIterator {
   readonly #table: SstableReader;
-  readonly #bounds: KeyBounds;
+  /** Without what was left out as hidden. */
+  #bounds: KeyBounds;
   readonly #reverse: boolean;
   #index: BlockCursor | undefined;
   #indexOffset = 0;
@@ -85,6 +86,13 @@ export class SstableIterator implements EntryIterator {
     if (!cursor.valid) return this.#nextBlock();
     this.#valid = this.#inBounds();
     return undefined;
+  }
+
+  advanceHidden(end: Uint8Array, below: number): Pending {
+    if (this.#table.metadata.largestEntryVersion >= below) return this.advance();
+    this.#valid = false;
+    this.#bounds = this.#reverse ? { ...this.#bounds, upper: end } : { ...this.#bounds, lower: end };
+    return this.start();
   }
 
   noteSkipped(): void {

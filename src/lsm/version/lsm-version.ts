@@ -1,9 +1,11 @@
 import { assert } from '../../base/assert.js';
-import { compareBytes } from '../../base/bytes.js';
+import { compareBytes, emptyBytes } from '../../base/bytes.js';
+import { Timestamp } from '../../base/ids.js';
 import type { MaybePromise } from '../../base/promises.js';
 import type { Found } from '../entry.js';
 import type { EntryIterator, KeyBounds } from '../iterator/entry-iterator.js';
 import { LevelIterator } from '../iterator/level-iterator.js';
+import { hiddenBelow } from '../range/range-tombstones.js';
 import { bloomHash } from '../sstable/bloom-filter.js';
 import { SstableIterator } from '../sstable/sstable-iterator.js';
 import type { SstableReader } from '../sstable/sstable-reader.js';
@@ -24,6 +26,8 @@ export class LsmVersion {
   readonly levels: Levels;
   /** The same as `levels`, with readers. */
   readonly #tables: readonly (readonly SharedTable[])[];
+  /** Those that have range tombstones. */
+  readonly #rangeTables: readonly SstableReader[];
   readonly #onObsolete: (table: SharedTable) => void;
   #references = 1;
 
@@ -32,7 +36,12 @@ export class LsmVersion {
     this.levels = levels;
     this.#tables = tables;
     this.#onObsolete = onObsolete;
-    for (const table of this.tables()) table.references++;
+    const rangeTables: SstableReader[] = [];
+    for (const table of this.tables()) {
+      table.references++;
+      if (table.reader.metadata.rangeTombstones > 0) rangeTables.push(table.reader);
+    }
+    this.#rangeTables = rangeTables;
   }
 
   *tables(): Generator<SharedTable> {
@@ -65,40 +74,52 @@ export class LsmVersion {
   }
 
   /**
-   * The newest version of `key` at or below `at`, in the tables or, if that is newer still, `best`. Tables that cannot
+   * The newest version of `key` at or below `at`, in the tables or, if that is newer still, `best`. Of versions below
+   * `below` a range tombstone is known that hides them; if it hides all, it is what is found. Tables that cannot
    * have a newer one are not touched: usually the first hit ends the search, but nothing here relies on versions of a
    * key being written in their order.
    */
-  get(key: Uint8Array, at: number, best: Found | undefined): MaybePromise<Found | undefined> {
+  get(key: Uint8Array, at: number, best: Found | undefined, below: number): MaybePromise<Found | undefined> {
     const candidates = this.#candidates(key);
-    if (candidates.length === 0) return best;
+    if (candidates.length === 0) return visible(best, below);
     const hash = bloomHash(key);
     for (let i = 0; i < candidates.length; i++) {
-      if (!canHaveNewer(candidates[i], at, best)) continue;
-      const found = candidates[i].get(key, hash, at);
-      if (found instanceof Promise) return this.#getReading(found, candidates, i + 1, key, hash, at, best);
+      const table = candidates[i];
+      if (!canMatter(table, at, best, below)) continue;
+      if (table.metadata.rangeTombstones > 0) {
+        const ranges = table.rangeTombstones();
+        if (ranges instanceof Promise)
+          return this.#getReading(undefined, candidates, i, { key, hash, at }, best, below);
+        below = Math.max(below, hiddenBelow(ranges, key, at));
+      }
+      const found = table.get(key, hash, at);
+      if (found instanceof Promise) return this.#getReading(found, candidates, i + 1, { key, hash, at }, best, below);
       best = newer(best, found);
     }
-    return best;
+    return visible(best, below);
   }
 
   /** The rest of {@link get}, from the first table on that had to be read. */
   async #getReading(
-    pending: Promise<Found | undefined>,
+    pending: Promise<Found | undefined> | undefined,
     candidates: readonly SstableReader[],
     from: number,
-    key: Uint8Array,
-    hash: number,
-    at: number,
+    { key, hash, at }: { readonly key: Uint8Array; readonly hash: number; readonly at: number },
     best: Found | undefined,
+    below: number,
   ): Promise<Found | undefined> {
     this.retain();
     try {
-      best = newer(best, await pending);
+      if (pending !== undefined) best = newer(best, await pending);
       for (let i = from; i < candidates.length; i++) {
-        if (canHaveNewer(candidates[i], at, best)) best = newer(best, await candidates[i].get(key, hash, at));
+        const table = candidates[i];
+        if (!canMatter(table, at, best, below)) continue;
+        if (table.metadata.rangeTombstones > 0) {
+          below = Math.max(below, hiddenBelow(await table.rangeTombstones(), key, at));
+        }
+        best = newer(best, await table.get(key, hash, at));
       }
-      return best;
+      return visible(best, below);
     } finally {
       this.release();
     }
@@ -121,6 +142,11 @@ export class LsmVersion {
     return candidates;
   }
 
+  /** The tables within the bounds that have range tombstones. */
+  rangeSources(bounds: KeyBounds): readonly SstableReader[] {
+    return this.#rangeTables.filter((reader) => isInBounds(reader, bounds));
+  }
+
   /** One source for each table of level 0 and for each other level that has tables within the bounds, newest first. */
   iterators(bounds: KeyBounds, reverse: boolean): EntryIterator[] {
     const sources: EntryIterator[] = [];
@@ -133,8 +159,16 @@ export class LsmVersion {
   }
 }
 
-function canHaveNewer({ metadata }: SstableReader, at: number, best: Found | undefined): boolean {
-  return metadata.smallestVersion <= at && (best === undefined || metadata.largestVersion > best.version);
+/** Whether the table can have a version, or a range tombstone, that is not hidden and newer than `best`. */
+function canMatter({ metadata }: SstableReader, at: number, best: Found | undefined, below: number): boolean {
+  const { smallestVersion, largestVersion } = metadata;
+  return smallestVersion <= at && largestVersion >= below && (best === undefined || largestVersion > best.version);
+}
+
+/** `best` unless it is hidden: then a deletion as old as the range tombstone. */
+function visible(best: Found | undefined, below: number): Found | undefined {
+  if (below === 0 || (best !== undefined && best.version >= below)) return best;
+  return { version: Timestamp(below), kind: 'delete', value: emptyBytes };
 }
 
 /** `later` was read from an older source: of equals the first one stays. */

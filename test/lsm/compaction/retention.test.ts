@@ -4,7 +4,7 @@ import { Retention } from '../../../src/lsm/compaction/retention.js';
 
 /** Entries as `key version`, with `!` for a tombstone; gives those that stay. */
 function keep(safePoint: number, tombstoneDropVersionMax: number, entries: string): string {
-  const retention = new Retention({ safePoint, tombstoneDropVersionMax });
+  const retention = new Retention({ safePoint, tombstoneDropVersionMax }, []);
   return entries
     .split(', ')
     .filter((entry) => {

@@ -45,6 +45,10 @@ class ListIterator implements EntryIterator {
     return this.advance();
   }
 
+  advanceHidden(): Pending {
+    return this.advance();
+  }
+
   advance(): Pending {
     if (this.#random.chance(0.3)) return Promise.resolve().then(() => void this.#at++);
     this.#at++;

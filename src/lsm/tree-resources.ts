@@ -1,0 +1,26 @@
+import type { Background } from '../env/background.js';
+import type { Clock } from '../env/clock.js';
+import type { Disk } from '../env/disk.js';
+import type { Logger } from '../env/logger.js';
+import type { BlockCache } from './block-cache.js';
+import type { CompactionThrottle } from './compaction-throttle.js';
+import type { MemtableBudget } from './memtable/memtable-budget.js';
+import type { RowCache } from './row-cache.js';
+import type { OpenFiles } from './sstable/open-files.js';
+
+/** What a tree has of the outside world; all but the logger and what it owns is shared by the trees of a node. */
+export interface TreeResources {
+  readonly disk: Disk;
+  /** Must know the jobs of `lsmJobs`. */
+  readonly background: Background;
+  readonly blockCache: BlockCache;
+  readonly openFiles: OpenFiles;
+  readonly rowCache: RowCache;
+  readonly memtableBudget: MemtableBudget;
+  /** Undefined for no limit. */
+  readonly compactionThrottle?: CompactionThrottle | undefined;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Disposed of when the tree is closed. */
+  readonly owned?: AsyncDisposable;
+}
