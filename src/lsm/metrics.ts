@@ -5,6 +5,7 @@ import type { OpenFiles } from './sstable/open-files.js';
 import type { ReadCounters } from './sstable/sstable-resources.js';
 import type { LevelSummary } from './version/level-summary.js';
 import { totalBytes, type Levels } from './version/levels.js';
+import type { WaitClass } from './wait-histogram.js';
 
 /**
  * What an operator or a benchmark looks for; plain data. Counts and sums are since the tree was opened, and only grow;
@@ -24,6 +25,8 @@ export interface TreeMetrics {
     /** Pauses that slowed them down, and how long they were. */
     readonly delays: number;
     readonly delayMs: number;
+    /** Both by their length. */
+    readonly waits: readonly WaitClass[];
     readonly isStalled: boolean;
   };
   readonly compactions: {
@@ -115,6 +118,7 @@ export function treeMetrics(sources: MetricsSources): TreeMetrics {
       stallMs: maintenance.stallMs,
       delays: maintenance.writeDelays,
       delayMs: maintenance.writeDelayMs,
+      waits: maintenance.writeWaits,
       isStalled,
     },
     compactions: {

@@ -1,5 +1,6 @@
 import { deferred, type Deferred } from '../base/promises.js';
 import type { Clock, Timer } from '../env/clock.js';
+import { WaitHistogram, type WaitClass } from './wait-histogram.js';
 import { owedMs, writeDelay, type Backlog } from './write-delay.js';
 
 /** Shorter debts are gathered: timers are no better than this. */
@@ -17,6 +18,8 @@ export interface WriteGateStats {
   /** Times when no write was taken at all, and how long they were, with the one that lasts. */
   readonly stalls: number;
   readonly stallMs: number;
+  /** Both kinds by their length, when they have ended. */
+  readonly writeWaits: readonly WaitClass[];
 }
 
 interface Wait {
@@ -38,6 +41,7 @@ export class WriteGate {
   #timer: Timer | undefined;
   #end: Error | undefined;
   readonly #stats = { writeDelays: 0, writeDelayMs: 0, stalls: 0, stallMs: 0 };
+  readonly #waits = new WaitHistogram();
 
   /** @param mustStop whether one of the backlogs is at its end: asked at every write, it must be cheap */
   constructor(clock: Clock, backlogs: () => readonly Backlog[], mustStop: () => boolean) {
@@ -48,7 +52,7 @@ export class WriteGate {
 
   get stats(): WriteGateStats {
     const stalledMs = this.#wait?.reason === 'stop' ? this.#clock.monotonicMs() - this.#wait.sinceMs : 0;
-    return { ...this.#stats, stallMs: this.#stats.stallMs + stalledMs };
+    return { ...this.#stats, stallMs: this.#stats.stallMs + stalledMs, writeWaits: this.#waits.classes };
   }
 
   get isStopped(): boolean {
@@ -69,17 +73,20 @@ export class WriteGate {
   /** See Tree.writeStall. */
   get stall(): Promise<void> | undefined {
     this.update();
+    if (this.#wait === undefined) {
+      const reason = this.#reason();
+      if (reason !== undefined) this.#begin(reason);
+      if (reason === 'delay') this.#setTimer();
+    }
     return this.#wait?.done.promise;
   }
 
-  /** Backlogs have changed, or time has passed: ends a wait that is over, or begins one. */
+  /** Backlogs have changed, or time has passed: ends a wait that is over. */
   update(): void {
-    const reason = this.#reason();
     const wait = this.#wait;
-    if (this.#end !== undefined) return;
-    if (wait !== undefined && wait.reason !== reason) this.#endWait(wait);
-    if (reason !== undefined && this.#wait === undefined) this.#begin(reason);
-    if (reason === 'delay') this.#setTimer();
+    if (this.#end !== undefined || wait === undefined) return;
+    if (wait.reason !== this.#reason()) this.#endWait(wait);
+    else if (wait.reason === 'delay') this.#setTimer();
   }
 
   #setTimer(): void {
@@ -107,6 +114,7 @@ export class WriteGate {
 
   #endWait({ done, reason, sinceMs }: Wait): void {
     const ms = this.#clock.monotonicMs() - sinceMs;
+    this.#waits.add(ms);
     if (reason === 'delay') {
       this.#stats.writeDelays++;
       this.#stats.writeDelayMs += ms;

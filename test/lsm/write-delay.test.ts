@@ -94,6 +94,10 @@ describe('WriteGate', () => {
     };
   }
 
+  function waitsOf({ stats }: WriteGate): number[][] {
+    return stats.writeWaits.filter(({ count }) => count > 0).map(({ msMax, count }) => [msMax, count]);
+  }
+
   it('lets the writer pay for what it wrote, in pauses that a timer can keep', async () => {
     const { clock, state, gate } = newGate();
     gate.wrote(1000 * kib);
@@ -110,7 +114,8 @@ describe('WriteGate', () => {
     clock.advance(1);
     await stall;
     expect(gate.stall).toBeUndefined();
-    expect(gate.stats).toEqual({ writeDelays: 1, writeDelayMs: 4, stalls: 0, stallMs: 0 });
+    expect(gate.stats).toMatchObject({ writeDelays: 1, writeDelayMs: 4, stalls: 0, stallMs: 0 });
+    expect(waitsOf(gate)).toEqual([[5, 1]]);
     expect(clock.timerCount).toBe(0);
   });
 
@@ -144,6 +149,25 @@ describe('WriteGate', () => {
     await stopped;
     expect(gate.stall).toBeUndefined();
     expect(gate.stats).toMatchObject({ writeDelays: 1, stalls: 1, stallMs: 70 });
+    expect(waitsOf(gate)).toEqual([
+      [1, 1],
+      [100, 1],
+    ]);
+    expect(clock.timerCount).toBe(0);
+  });
+
+  it('counts no time in which nobody wanted to write', () => {
+    const { clock, state, gate } = newGate();
+    state.used = 20;
+    gate.update();
+    clock.advance(5000);
+    state.used = 15;
+    gate.wrote(20 * kib);
+    gate.update();
+    clock.advance(5000);
+    gate.update();
+    expect(gate.stats).toMatchObject({ writeDelays: 0, writeDelayMs: 0, stalls: 0, stallMs: 0 });
+    expect(waitsOf(gate)).toEqual([]);
     expect(clock.timerCount).toBe(0);
   });
 
