@@ -9,6 +9,7 @@
 import { assert } from '../../base/assert.js';
 import { Timestamp } from '../../base/ids.js';
 import { byteOfKind, kindOfByte, type Found, type Kind } from '../entry.js';
+import { realignedTo } from './realign.js';
 
 const chunkBytesMin = 4 * 1024;
 const chunkBytesMax = 1024 * 1024;
@@ -17,6 +18,8 @@ const chunkShift = 17;
 const unitMask = (1 << chunkShift) - 1;
 const chunksMax = 1 << (31 - chunkShift);
 const headerBytes = 16;
+/** So many bytes are copied by a loop as fast as by a call. */
+const loopBytesMax = 32;
 
 /** The same memory as bytes, whole numbers and doubles. */
 interface Chunk {
@@ -58,8 +61,11 @@ export class EntryArena {
     chunk.doubles[unit] = version;
     chunk.words[2 * unit + 2] = key.length * 2 + byteOfKind(kind);
     chunk.words[2 * unit + 3] = value.length;
-    chunk.bytes.set(key, offset + headerBytes);
-    chunk.bytes.set(value, offset + headerBytes + key.length);
+    const keyAt = offset + headerBytes;
+    if (key.length > loopBytesMax) chunk.bytes.set(key, keyAt);
+    else for (let i = 0; i < key.length; i++) chunk.bytes[keyAt + i] = key[i];
+    const valueAt = keyAt + key.length;
+    chunk.bytes.set(realignedTo(value, valueAt), valueAt);
     this.#used = offset + Math.ceil(bytes / unitBytes) * unitBytes;
     return ((this.#chunks.length - 1) << chunkShift) | unit;
   }

@@ -189,9 +189,21 @@ export class EntryIndex {
     return low;
   }
 
+  /** Whether (key, version) comes after all entries and the last leaf has room: entries that come in order need no search. */
+  #appends(key: Uint8Array, version: number): boolean {
+    const leaf = this.#lastLeaf;
+    const count = this.#nodes[leaf + countField];
+    if (count === 0 || count === fanout) return false;
+    return this.#arena.compare(this.#nodes[leaf + referencesAt + count - 1], key, version, 0) < 0;
+  }
+
   /** @param key of the entry */
   insert(reference: number, key: Uint8Array, version: number): void {
     this.#changes++;
+    if (this.#appends(key, version)) {
+      this.#insertAt(this.#lastLeaf, this.#nodes[this.#lastLeaf + countField], reference, key);
+      return;
+    }
     const leaf = this.#descend(key, version);
     const position = this.#lowerBound(leaf, key, version);
     if (this.#nodes[leaf + countField] < fanout) {

@@ -9,6 +9,7 @@ import type { TableMetadata } from '../sstable/sstable-format.js';
 import { SstableWriter, type SstableWriterOptions } from '../sstable/sstable-writer.js';
 import { tableFileName } from '../version/file-names.js';
 import { EntryArena } from './entry-arena.js';
+import { realignedFrom } from './realign.js';
 
 export const flushJobType = 'lsm.flush';
 
@@ -38,7 +39,7 @@ export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortS
       const version = entries.versionOf(reference);
       const kind = entries.kindOf(reference);
       if (!retention.keeps(key, version, kind)) continue;
-      const pending = writer.add(key, version, kind, entries.valueOf(reference));
+      const pending = writer.add(key, version, kind, realignedFrom(entries.valueOf(reference)));
       if (pending === undefined) continue;
       await pending;
       signal.throwIfAborted();
