@@ -3,7 +3,7 @@ import { utf8 } from '../../src/base/bytes.js';
 import { Timestamp } from '../../src/base/ids.js';
 import { backlogBytes } from '../../src/lsm/compaction/picker.js';
 import { Tree } from '../../src/lsm/tree.js';
-import { ManualClock, newDisk, put, remove, settled, treeDirectory, treeResources } from './harness.js';
+import { ManualClock, newDisk, put, remove, scan, settled, treeDirectory, treeResources } from './harness.js';
 import { levels as levelsOf } from './tables.js';
 
 describe('the metrics of a tree', () => {
@@ -41,6 +41,20 @@ describe('the metrics of a tree', () => {
     expect(reads.blockBytesRead).toBeGreaterThan(1000);
     expect(blockCache.hitRate).toBeGreaterThan(0.9);
     expect([openFiles, readAmplification]).toEqual([1, 1]);
+  });
+
+  it('count what scans had to pass over, not what they gave', async () => {
+    await using tree = await Tree.create(treeDirectory, treeResources(newDisk()));
+    for (const [i, key] of ['a', 'b', 'c', 'd'].entries()) put(tree, key, i + 1, 'value');
+    put(tree, 'b', 7, 'newer');
+    remove(tree, 'c', 8);
+    await tree.flush();
+    for (const reverse of [false, true]) {
+      const before = tree.metrics().reads.entriesSkipped;
+      expect(await scan(tree, { reverse })).toHaveLength(3);
+      // The old version of b, and both entries of c: from behind, the older one is only known to be hidden by the newer.
+      expect(tree.metrics().reads.entriesSkipped - before).toBe(reverse ? 2 : 3);
+    }
   });
 
   it('count what writes cost', async () => {

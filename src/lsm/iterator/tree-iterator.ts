@@ -84,14 +84,24 @@ export abstract class TreeIterator extends PinnedIterator<TreeRecord> {
 /** Versions come newest first: the first one that is visible decides, the rest of the key is passed over. */
 export class ForwardTreeIterator extends TreeIterator {
   #decidedKey: Uint8Array | undefined;
+  /** Whether the entry on which `entries` stands was handed out. */
+  #isGiven = false;
 
   protected override find(): MaybePromise<TreeRecord | undefined> {
     const entries = this.entries;
+    if (this.#isGiven) {
+      this.#isGiven = false;
+      const pending = entries.advance();
+      if (pending !== undefined) return pending.then(this.resume);
+    }
     while (entries.valid) {
       if (entries.version <= this.at) {
         if (!this.#isDecided(entries.key)) {
           this.#decidedKey = entries.key;
-          if (entries.kind === 'put') return { key: entries.key, version: entries.version, value: entries.value };
+          if (entries.kind === 'put') {
+            this.#isGiven = true;
+            return { key: entries.key, version: entries.version, value: entries.value };
+          }
         }
         entries.noteSkipped();
       }
