@@ -4,12 +4,16 @@ import type { Prng } from '../base/prng.js';
 import type { RaftLog } from './raft-log.js';
 import type { VoteRequest } from './types.js';
 
+export type ElectionPriority = 'normal' | 'low';
+
 /** Ticks since a leader was heard of or a role began, against a timeout drawn at random so that votes rarely split. */
 export class ElectionTimer {
   readonly #ticksMin: number;
   readonly #ticksMax: number;
   readonly #random: Prng;
   #ticks = 0;
+  /** Waits so much longer than its timeout: those without are all faster. */
+  #deferralTicks = 0;
   #timeoutTicks: number;
 
   constructor(ticksMin: number, ticksMax: number, random: Prng) {
@@ -26,7 +30,12 @@ export class ElectionTimer {
 
   /** Returns whether the timeout has passed. */
   tick(): boolean {
-    return ++this.#ticks >= this.#timeoutTicks;
+    return ++this.#ticks >= this.#timeoutTicks + this.#deferralTicks;
+  }
+
+  /** With low priority others campaign first, as long as there are others who can. */
+  set priority(priority: ElectionPriority) {
+    this.#deferralTicks = priority === 'low' ? this.#ticksMax - this.#ticksMin + 1 : 0;
   }
 
   /** Counts from zero, against the same timeout. */

@@ -22,6 +22,11 @@ export interface InboxParts {
   readonly roles: Roles;
 }
 
+/** Messages by which a group becomes quiet, and which wake nobody. */
+function isAboutQuiet(message: RaftMessage): boolean {
+  return message.type === 'heartbeat' ? message.quiesce : message.type === 'heartbeatResponse' && message.quiet;
+}
+
 export class Inbox {
   readonly #membership: Membership;
   readonly #log: RaftLog;
@@ -41,6 +46,7 @@ export class Inbox {
     const { self } = this.#membership;
     assert(message.to === self, `a message to replica ${message.to} reached ${self}`);
     if (message.from === self || !this.#isHeard(message)) return;
+    if (this.#roles.isQuiet && !isAboutQuiet(message)) this.#roles.wake();
     const { term } = this.#roles;
     if (message.term > term && !this.#roles.takeHigherTerm(message)) return;
     if (message.term < term) this.#answerLowerTerm(message);
@@ -109,7 +115,7 @@ export class Inbox {
       case 'appendRequest':
       case 'heartbeat':
       case 'snapshotRequest':
-        this.#answerHeartbeat(message.from, 0);
+        this.#answerHeartbeat(message.from, 0, false);
         break;
       case 'preVoteRequest':
         this.#roles.answerVote(message, false);
@@ -160,12 +166,14 @@ export class Inbox {
   #onHeartbeat(heartbeat: Heartbeat): void {
     this.#roles.hearLeader(heartbeat.from);
     this.#log.commitTo(heartbeat.commit);
-    this.#answerHeartbeat(heartbeat.from, heartbeat.readRound);
+    const quiet = heartbeat.quiesce && this.#roles.quiesce(heartbeat.leaderCommit);
+    if (!quiet) this.#roles.wake();
+    this.#answerHeartbeat(heartbeat.from, heartbeat.readRound, quiet);
   }
 
-  #answerHeartbeat(to: ReplicaId, readRound: number): void {
+  #answerHeartbeat(to: ReplicaId, readRound: number, quiet: boolean): void {
     const { self } = this.#membership;
     const { term } = this.#roles;
-    this.#outbox.send({ type: 'heartbeatResponse', from: self, to, term, readRound, probe: 0 });
+    this.#outbox.send({ type: 'heartbeatResponse', from: self, to, term, readRound, probe: 0, quiet });
   }
 }

@@ -8,6 +8,8 @@ import { LogIndex, type ReplicaId } from '../base/ids.js';
 import { type ChangeRefusal, Changes } from './changes.js';
 import { type Configuration, isVoter } from './config.js';
 import { hasQuorum, quorumReached } from './quorum.js';
+import { LeaderLease } from './lease.js';
+import { Quiescence } from './quiescence.js';
 import type { ReadRounds } from './read-index.js';
 import { type LeaderContext, Replication } from './replication.js';
 import type { AppendResponse, Entry, HeartbeatResponse, LogRead } from './types.js';
@@ -24,6 +26,8 @@ interface Transfer {
 export class Leader {
   readonly replication: Replication;
   readonly changes: Changes;
+  readonly quiescence: Quiescence;
+  readonly #lease: LeaderLease;
   readonly #context: LeaderContext;
   readonly #reads: ReadRounds;
   readonly #uncommitted: UncommittedProposals;
@@ -38,6 +42,8 @@ export class Leader {
     this.replication = new Replication(context);
     const nextIndex = LogIndex(context.log.lastIndex + 1);
     this.#uncommitted = new UncommittedProposals(nextIndex, context.options.uncommittedBytesMax);
+    this.quiescence = new Quiescence(context, this.replication);
+    this.#lease = new LeaderLease(context.options.lease);
     this.changes = new Changes(context, this.replication, nextIndex);
     this.append(emptyBytes);
   }
@@ -50,6 +56,11 @@ export class Leader {
   get hasCommittedInTerm(): boolean {
     const { log, term } = this.#context;
     return log.term(log.commitIndex) === term;
+  }
+
+  /** Whether nobody else can be elected now, so that what is committed is all that is. */
+  get holdsLease(): boolean {
+    return this.#lease.holds && this.#transfer === undefined && this.hasCommittedInTerm;
   }
 
   admits(dataBytes: number): boolean {
@@ -76,6 +87,7 @@ export class Leader {
   /** The configuration has changed. With fewer voters more may be committed. */
   reconfigure(): void {
     this.replication.reconfigure();
+    this.#lease.forget();
     if (this.#transfer !== undefined && !this.#mayTakeOver(this.#transfer.to)) this.#transfer = undefined;
     this.advance();
     this.#confirmReads();
@@ -92,6 +104,7 @@ export class Leader {
     const { followers } = this.replication;
     this.replication.tick();
     this.changes.tick();
+    this.quiescence.tick();
     if (this.#transfer !== undefined && ++this.#transfer.ticks >= electionTicksMin) this.#transfer = undefined;
     if (++this.#quorumCheckTicks >= electionTicksMin) {
       this.#quorumCheckTicks = 0;
@@ -102,7 +115,8 @@ export class Leader {
     }
     if (++this.#heartbeatTicks >= heartbeatTicks) {
       this.#heartbeatTicks = 0;
-      this.#sendHeartbeats();
+      if (this.#lease.isOn) this.#reads.request();
+      if (!this.#reads.due) this.#sendHeartbeats();
     }
     return true;
   }
@@ -110,12 +124,14 @@ export class Leader {
   #sendHeartbeats(): void {
     const { term, log, outbox } = this.#context;
     const from = this.#context.options.self;
+    const quiesce = this.quiescence.isAsking && this.#transfer === undefined;
     const leaderCommit = this.hasCommittedInTerm ? log.commitIndex : LogIndex(0);
     for (const [to, progress] of this.replication.followers) {
       // Beyond matchIndex the follower may have other entries than these.
       const commit = log.commitIndex < progress.matchIndex ? log.commitIndex : progress.matchIndex;
       const { probe } = progress;
-      outbox.send({ type: 'heartbeat', from, to, term, commit, leaderCommit, probe, readRound: this.#reads.asked });
+      const readRound = this.#reads.asked;
+      outbox.send({ type: 'heartbeat', from, to, term, commit, leaderCommit, probe, readRound, quiesce });
     }
   }
 
@@ -127,8 +143,9 @@ export class Leader {
   onHeartbeatResponse(message: HeartbeatResponse): void {
     const progress = this.replication.followers.get(message.from);
     if (progress === undefined) return;
-    progress.active = true;
+    progress.heard();
     progress.heartbeatAnswered(message.readRound, message.probe);
+    if (message.quiet) this.quiescence.agreed(message.from);
     this.#confirmReads();
   }
 
@@ -139,7 +156,8 @@ export class Leader {
     const confirmed = quorumReached(configuration, (replica) =>
       replica === self ? this.#reads.newest : (followers.get(replica)?.readRound ?? 0),
     );
-    this.#reads.confirm(confirmed);
+    const begunMs = this.#reads.confirm(confirmed);
+    if (begunMs !== undefined) this.#lease.proven(begunMs);
   }
 
   /** This replica's log or a follower's is durable further than before: more may be committed. */
@@ -161,7 +179,17 @@ export class Leader {
 
   peerUnreachable(follower: ReplicaId): void {
     const progress = this.replication.followers.get(follower);
-    if (progress?.stateType === 'replicate') progress.becomeProbe();
+    if (progress === undefined) return;
+    progress.isReachable = false;
+    if (progress.stateType === 'replicate') progress.becomeProbe();
+  }
+
+  /** There is something to do, or to find out. */
+  wake(): void {
+    if (!this.quiescence.wake()) return;
+    // Nobody was heard of while everybody was quiet.
+    this.#quorumCheckTicks = 0;
+    for (const progress of this.replication.followers.values()) progress.active = true;
   }
 
   /** Whether {@link send} has something to do. */
@@ -186,13 +214,14 @@ export class Leader {
     const { options, term, log, outbox } = this.#context;
     const logReads = this.replication.send();
     if (this.#reads.due) {
-      this.#reads.begin(log.commitIndex);
+      this.#reads.begin(log.commitIndex, options.lease?.monotonicMs() ?? 0);
       this.#sendHeartbeats();
       this.#confirmReads(); // without peers this replica is the quorum
     }
     const transfer = this.#transferDue();
     if (transfer !== undefined) {
       transfer.told = true;
+      this.#lease.giveUp();
       outbox.send({ type: 'timeoutNow', from: options.self, to: transfer.to, term });
     }
     return logReads;

@@ -3,6 +3,7 @@ import { assert } from '../base/assert.js';
 import type { LogIndex, ReplicaId } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
 import type { Configuration } from './config.js';
+import type { LeaseOptions } from './lease.js';
 import type { HardState, LogView } from './types.js';
 
 export interface RaftOptions {
@@ -26,6 +27,10 @@ export interface RaftOptions {
   readonly appendsInFlightMax: number;
   /** Bytes of proposals that are not committed and durable here; beyond, proposals are refused. */
   readonly uncommittedBytesMax: number;
+  /** An idle leader lets its group become quiet after so many ticks; 0 is never. Needs a host that watches nodes. */
+  readonly quiesceTicks: number;
+  /** Leader leases; undefined for none. The same for all replicas of the group. */
+  readonly lease: LeaseOptions | undefined;
   readonly random: Prng;
 }
 

@@ -41,6 +41,8 @@ export class Progress {
   /** Heard of since the last quorum check. */
   active = true;
   #wasActive = true;
+  /** Its node can be reached, as far as the host said. */
+  isReachable = true;
 
   constructor(nextIndex: LogIndex, windowMax: number) {
     this.#nextIndex = nextIndex;
@@ -167,6 +169,12 @@ export class Progress {
   /** Heard of since the quorum check before the last: unlike `active` not false for a moment after each check. */
   get isAlive(): boolean {
     return this.active || this.#wasActive;
+  }
+
+  /** The follower has sent something. */
+  heard(): void {
+    this.active = true;
+    this.isReachable = true;
   }
 
   /** The leader has checked its quorum, and listens anew. */

@@ -12,6 +12,7 @@ import { defined } from '../base/assert.js';
 import type { LogIndex, ReplicaId, Term } from '../base/ids.js';
 import type { ChangeRefusal } from './changes.js';
 import type { Configuration } from './config.js';
+import type { ElectionPriority } from './election.js';
 import { Handover } from './handover.js';
 import { Inbox } from './inbox.js';
 import { Installation } from './install.js';
@@ -161,6 +162,16 @@ export class Raft {
     this.#roles.retire();
   }
 
+  /** Whether {@link tick} has no effect, until something happens. */
+  get isQuiet(): boolean {
+    return this.#roles.isQuiet;
+  }
+
+  /** With `low`, others campaign first where they can. `normal` at the start. */
+  setElectionPriority(priority: ElectionPriority): void {
+    this.#roles.setElectionPriority(priority);
+  }
+
   // Requests of the host
 
   /** Keeps `data`, which must not change any more. Being accepted is no promise that the entry will be committed. */
@@ -169,6 +180,7 @@ export class Raft {
     if (leader === undefined) return { type: 'refused', reason: 'notLeader' };
     if (leader.transferTarget !== undefined) return { type: 'refused', reason: 'transferring' };
     if (!leader.admits(data.length)) return { type: 'refused', reason: 'overloaded' };
+    this.#roles.wake();
     return { type: 'accepted', index: leader.append(data), term: this.term };
   }
 
@@ -182,6 +194,7 @@ export class Raft {
     if (leader.transferTarget !== undefined) return { type: 'refused', reason: 'transferring' };
     const index = leader.appendChange(next, data);
     if (typeof index === 'string') return { type: 'refused', reason: index };
+    this.#roles.wake();
     return { type: 'accepted', index, term: this.term };
   }
 
@@ -190,7 +203,20 @@ export class Raft {
     const leader = this.#leadership;
     if (leader === undefined) return { type: 'refused', reason: 'notLeader' };
     if (!leader.hasCommittedInTerm) return { type: 'refused', reason: 'notReady' };
+    this.#roles.wake();
     return { type: 'accepted', round: this.#reads.request() };
+  }
+
+  /**
+   * With a lease: the index whose state, or a later one, may be read now without a round. The read counts only if
+   * {@link holdsLease} is still true when it is done: the process may have stood still between (pitfall 8).
+   */
+  leaseRead(): LogIndex | undefined {
+    return this.holdsLease ? this.commitIndex : undefined;
+  }
+
+  get holdsLease(): boolean {
+    return this.#leadership?.holdsLease ?? false;
   }
 
   /**
@@ -198,6 +224,7 @@ export class Raft {
    * election timeout. Returns whether it started.
    */
   transferLeadership(to: ReplicaId): boolean {
+    this.#roles.wake();
     return this.#leadership?.transferTo(to) ?? false;
   }
 
@@ -207,8 +234,9 @@ export class Raft {
   }
 
   /**
-   * The connection to the peer broke: what was in flight is lost. A follower whose leader it was campaigns soon; where
-   * only the connection is broken, the others still hear the leader and ignore that.
+   * The connection to the peer broke, or its node is held for dead: what was in flight is lost. A follower whose leader
+   * it was campaigns soon, even from its quiet; where only the connection is broken, the others still hear the leader
+   * and ignore that.
    */
   peerUnreachable(replica: ReplicaId): void {
     this.#leadership?.peerUnreachable(replica);

@@ -8,11 +8,16 @@ import { assert } from '../base/assert.js';
 import type { LogIndex } from '../base/ids.js';
 import type { ReadState } from './types.js';
 
+interface Round extends ReadState {
+  /** As it was given to `begin`. */
+  readonly begunMs: number;
+}
+
 export class ReadRounds {
   readonly #unconfirmedMax: number;
   #begun = 0;
   #requested = false;
-  #unconfirmed: ReadState[] = [];
+  #unconfirmed: Round[] = [];
   #confirmed: ReadState[] = [];
   #lost = false;
 
@@ -33,11 +38,11 @@ export class ReadRounds {
   }
 
   /** The round is answered with the state at `commitIndex`, once it is confirmed. */
-  begin(commitIndex: LogIndex): void {
+  begin(commitIndex: LogIndex, begunMs: number): void {
     assert(this.due, 'a round begins that nobody asked for');
     this.#requested = false;
     this.#begun++;
-    this.#unconfirmed.push({ round: this.#begun, index: commitIndex });
+    this.#unconfirmed.push({ round: this.#begun, index: commitIndex, begunMs });
   }
 
   /** The newest round that began. */
@@ -50,11 +55,16 @@ export class ReadRounds {
     return this.#unconfirmed.length > 0 ? this.#begun : 0;
   }
 
-  /** A quorum answered `round` or later ones: this confirms it and all earlier rounds. */
-  confirm(round: number): void {
+  /**
+   * A quorum answered `round` or later ones: this confirms it and all earlier rounds. Returns when the newest of them
+   * began; undefined when there was none.
+   */
+  confirm(round: number): number | undefined {
     let confirmed = 0;
     while (confirmed < this.#unconfirmed.length && this.#unconfirmed[confirmed].round <= round) confirmed++;
-    this.#confirmed.push(...this.#unconfirmed.splice(0, confirmed));
+    const rounds = this.#unconfirmed.splice(0, confirmed);
+    for (const { round, index } of rounds) this.#confirmed.push({ round, index });
+    return rounds.at(-1)?.begunMs;
   }
 
   /** Leadership is lost; a round that was asked for and did not begin keeps its number, which is not given out again. */

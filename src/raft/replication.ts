@@ -152,7 +152,7 @@ export class Replication {
   onAppendResponse(message: AppendResponse): void {
     const progress = this.#followers.get(message.from);
     if (progress === undefined) return;
-    progress.active = true;
+    progress.heard();
     const { log } = this.#context;
     if (message.rejected) {
       const hint = log.lastIndexOfTermAtMost(message.hintIndex, message.hintTerm);

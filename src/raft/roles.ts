@@ -6,10 +6,11 @@
  * - a candidate counts its own vote, and asks others for theirs, only when term, vote and log are durable.
  */
 import { assert } from '../base/assert.js';
-import { type ReplicaId, Term } from '../base/ids.js';
-import { ElectionTimer, grantsVote, ignoresElection, type VoterState } from './election.js';
+import { type LogIndex, type ReplicaId, Term } from '../base/ids.js';
+import { type ElectionPriority, ElectionTimer, grantsVote, ignoresElection, type VoterState } from './election.js';
 import type { Installation } from './install.js';
 import { Leader } from './leader.js';
+import { LeasePromise } from './lease.js';
 import type { Membership } from './membership.js';
 import type { RaftOptions } from './options.js';
 import type { Outbox } from './outbox.js';
@@ -46,6 +47,9 @@ export class Roles {
   #leader: ReplicaId | 0 = 0;
   #state: RoleState = { type: 'follower' };
   #isRetired = false;
+  readonly #promise: LeasePromise;
+  /** A follower that does not expect to hear from its leader. */
+  #isQuiet = false;
   /** The leader has asked this replica to take over, and it will as soon as it has applied all. */
   #takesOver = false;
 
@@ -58,6 +62,9 @@ export class Roles {
     this.#reads = reads;
     this.#electionTimer = new ElectionTimer(options.electionTicksMin, options.electionTicksMax, options.random);
     this.#term = options.hardState.term;
+    this.#promise = new LeasePromise(options.lease === undefined ? 0 : options.electionTicksMin);
+    // It may have answered a leader shortly before it stopped.
+    if (this.#term > 0) this.#promise.renew();
     this.#vote = options.hardState.vote;
     assert(log.lastTerm <= this.#term, 'the log has an entry of a later term than the hard state');
   }
@@ -79,7 +86,31 @@ export class Roles {
     return { role: this.#state.type, term: this.#term, leader: this.#leader };
   }
 
+  /** Nothing is to be done, and nothing expected: ticks have no effect. */
+  get isQuiet(): boolean {
+    return this.#state.type === 'leader' ? this.#state.leader.quiescence.isQuiet : this.#isQuiet;
+  }
+
+  /** Something happens. */
+  wake(): void {
+    if (this.#state.type === 'leader') this.#state.leader.wake();
+    this.#isQuiet = false;
+  }
+
+  /** The leader asks for it, whose log ends at `lastIndex`, all committed. Returns whether this replica is quiet now. */
+  quiesce(lastIndex: LogIndex): boolean {
+    assert(this.#state.type === 'follower', 'only followers are asked to be quiet');
+    this.#isQuiet = this.#log.isAllApplied && this.#log.commitIndex === lastIndex && this.#log.lastIndex === lastIndex;
+    return this.#isQuiet;
+  }
+
+  setElectionPriority(priority: ElectionPriority): void {
+    this.#electionTimer.priority = priority;
+  }
+
   tick(): void {
+    if (this.isQuiet) return;
+    this.#promise.tick();
     if (this.#state.type === 'leader') {
       if (!this.#state.leader.tick()) this.#becomeFollower(this.#term, 0);
     } else if (this.#electionTimer.tick()) {
@@ -89,7 +120,7 @@ export class Roles {
 
   /** No effect before the replica can tell whether it belongs to the group: see {@link #mayCampaign}. */
   campaign(): void {
-    if (this.#state.type !== 'leader' && this.#mayCampaign) this.#becomePreCandidate();
+    if (this.#state.type !== 'leader' && this.#mayCampaign && !this.#promise.holds) this.#becomePreCandidate();
   }
 
   /**
@@ -150,17 +181,21 @@ export class Roles {
     assert(this.#leader === 0 || this.#leader === from, `term ${this.#term} has two leaders`);
     if (this.#state.type !== 'follower' || this.#leader === 0) this.#becomeFollower(this.#term, from);
     this.#electionTimer.restart();
+    this.#promise.renew();
   }
 
   /** The connection to `peer` broke. If it leads: it need not be waited for, nor protected from elections. */
   suspect(peer: ReplicaId): void {
-    if (this.#state.type === 'follower' && this.#leader === peer) this.#electionTimer.suspect();
+    if (this.#state.type !== 'follower' || this.#leader !== peer) return;
+    this.#isQuiet = false;
+    this.#electionTimer.suspect();
   }
 
   // Votes
 
   get #voterState(): VoterState {
-    const hearsLeader = this.#state.type === 'leader' || (this.#leader !== 0 && this.#electionTimer.belowMin);
+    const isHeard = this.#leader !== 0 && this.#electionTimer.belowMin;
+    const hearsLeader = this.#state.type === 'leader' || isHeard || this.#promise.holds;
     return { term: this.#term, vote: this.#vote, leader: this.#leader, hearsLeader };
   }
 
@@ -231,6 +266,7 @@ export class Roles {
     this.#leader = leader;
     this.#takesOver = false;
     this.#state = { type: 'follower' };
+    this.#isQuiet = false;
     this.#electionTimer.redraw();
   }
 

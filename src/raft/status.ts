@@ -20,6 +20,7 @@ export interface RaftStatus extends SoftState {
   /** 0 when no leadership transfer is under way. */
   readonly transferTarget: ReplicaId | 0;
   readonly configuration: Configuration;
+  readonly isQuiet: boolean;
   /** By a leader about the others; empty elsewhere. */
   readonly followers: readonly FollowerStatus[];
 }
@@ -62,6 +63,7 @@ export function statusOf({ self, configuration }: Membership, roles: Roles, log:
     appliedIndex,
     transferTarget: leader?.transferTarget ?? 0,
     configuration,
+    isQuiet: roles.isQuiet,
     followers,
   };
 }

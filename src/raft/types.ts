@@ -69,11 +69,15 @@ export interface Heartbeat extends Addressed {
   readonly probe: number;
   /** The newest ReadIndex round that this heartbeat asks to confirm; 0 is none. */
   readonly readRound: number;
+  /** There is nothing to do: be quiet, if you have all that is committed. */
+  readonly quiesce: boolean;
 }
 
 export interface HeartbeatResponse extends Addressed {
   readonly type: 'heartbeatResponse';
   readonly readRound: number;
+  /** The follower does not expect to hear from its leader: it became quiet, as it was asked. */
+  readonly quiet: boolean;
   /** The leader's next heartbeat gives it back. The core sends 0; the follower's host may put something there. */
   readonly probe: number;
 }

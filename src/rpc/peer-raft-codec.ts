@@ -153,10 +153,12 @@ function writeBody(writer: WireWriter, message: RaftMessage): void {
       writer.uint(2, message.readRound);
       writer.uint(3, message.leaderCommit);
       writer.uint(4, message.probe);
+      writer.bool(5, message.quiesce);
       return;
     case 'heartbeatResponse':
       writer.uint(1, message.readRound);
       writer.uint(2, message.probe);
+      writer.bool(3, message.quiet);
       return;
     case 'snapshotRequest':
       writeSnapshot(writer, message.snapshot);
@@ -261,11 +263,12 @@ function readAppendResponse(reader: WireReader): Unaddressed<AppendResponse> {
 }
 
 function readHeartbeat(reader: WireReader): Unaddressed<Heartbeat> {
-  const [commit, readRound, leaderCommit, probe] = reader.uints(4);
-  return { type: 'heartbeat', commit: LogIndex(commit), leaderCommit: LogIndex(leaderCommit), probe, readRound };
+  const [commit, readRound, leaderCommit, probe, quiesce] = reader.uints(5);
+  const indexes = { commit: LogIndex(commit), leaderCommit: LogIndex(leaderCommit) };
+  return { type: 'heartbeat', ...indexes, probe, readRound, quiesce: quiesce !== 0 };
 }
 
 function readHeartbeatResponse(reader: WireReader): Unaddressed<HeartbeatResponse> {
-  const [readRound, probe] = reader.uints(2);
-  return { type: 'heartbeatResponse', readRound, probe };
+  const [readRound, probe, quiet] = reader.uints(3);
+  return { type: 'heartbeatResponse', readRound, probe, quiet: quiet !== 0 };
 }

@@ -68,6 +68,8 @@ export class Chaos implements Surroundings {
       heartbeatTicks: 2,
       appendBytesMax: this.#random.pick([0, 20, 1000]),
       appendsInFlightMax: this.#random.pick([1, 2, 8]),
+      quiesceTicks: this.#random.pick([0, 3, 30]),
+      lease: undefined,
       uncommittedBytesMax: this.#random.pick([200, 10_000]),
     };
     this.#replicas = voters.map((id) => new TestReplica(id, settings, this.#random.split(`replica ${id}`), this));

@@ -34,6 +34,7 @@ function leader(followers: readonly Follower[]): RaftStatus {
     appliedIndex: LogIndex(990),
     transferTarget: 0,
     configuration: createConfiguration({ voters: [1, 2, 3].map(ReplicaId) }),
+    isQuiet: false,
     followers,
   };
 }

@@ -48,7 +48,7 @@ function append(prevIndex: number, prevTerm: number, terms: readonly number[], t
 
 function heartbeat(commit: number, leaderCommit = 0, term = 5): Heartbeat {
   const indexes = { commit: LogIndex(commit), leaderCommit: LogIndex(leaderCommit) };
-  return { type: 'heartbeat', ...address, term: Term(term), ...indexes, probe: 0, readRound: 0 };
+  return { type: 'heartbeat', ...address, term: Term(term), ...indexes, probe: 0, readRound: 0, quiesce: false };
 }
 
 function answer(logIndex: number, changes: Partial<AppendResponse> = {}): AppendResponse {
@@ -71,7 +71,7 @@ function snapshot(index: number, term: number): RaftMessage {
 }
 
 function confirmation(readRound: number, term = 5): RaftMessage {
-  return { type: 'heartbeatResponse', ...address, term: Term(term), readRound, probe: 0 };
+  return { type: 'heartbeatResponse', ...address, term: Term(term), readRound, probe: 0, quiet: false };
 }
 
 describe('no correct peer sends', () => {
@@ -194,8 +194,15 @@ const anyMessage: fc.Arbitrary<RaftMessage> = fc.oneof(
     leaderCommit: index,
     probe: number,
     readRound: number,
+    quiesce: fc.boolean(),
   }),
-  fc.record({ type: fc.constant('heartbeatResponse' as const), ...anyAddress, readRound: number, probe: number }),
+  fc.record({
+    type: fc.constant('heartbeatResponse' as const),
+    ...anyAddress,
+    readRound: number,
+    probe: number,
+    quiet: fc.boolean(),
+  }),
   fc.record({
     type: fc.constant('snapshotRequest' as const),
     ...anyAddress,
@@ -264,6 +271,8 @@ test('whatever passes breaks no assertion of the core', () => {
     appendBytesMax: 100,
     appendsInFlightMax: 4,
     uncommittedBytesMax: 1000,
+    quiesceTicks: 5,
+    lease: undefined,
   };
   fc.assert(
     fc.property(fc.array(action, { minLength: 1, maxLength: 40 }), fc.integer(), (actions, seed) => {

@@ -30,6 +30,8 @@ class Bench {
       appendBytesMax: 1000,
       appendsInFlightMax: 4,
       uncommittedBytesMax: 1000,
+      quiesceTicks: 0,
+      lease: undefined,
       random: new Prng(1),
       ...options,
     });
@@ -102,7 +104,7 @@ describe('raft', () => {
     bench.lead();
     const stranger = { from: ReplicaId(9), to: self, term: Term(7) };
     const hint = { hintIndex: LogIndex(0), hintTerm: Term(0) };
-    bench.raft.step({ type: 'heartbeatResponse', ...stranger, readRound: 0, probe: 0 });
+    bench.raft.step({ type: 'heartbeatResponse', ...stranger, readRound: 0, probe: 0, quiet: false });
     bench.raft.step({ type: 'appendResponse', ...stranger, logIndex: LogIndex(1), rejected: false, ...hint });
     bench.raft.step({ type: 'preVoteResponse', ...stranger, granted: false });
     bench.raft.step({ type: 'voteResponse', ...stranger, granted: true });
@@ -219,6 +221,7 @@ describe('raft', () => {
       term: Term(term),
       readRound: 1,
       probe: 0,
+      quiet: false,
     });
     expect(bench.raft.requestRead()).toEqual({ type: 'accepted', round: 1 });
     expect(bench.raft.requestRead()).toEqual({ type: 'accepted', round: 1 });
@@ -247,7 +250,14 @@ describe('raft', () => {
       bench.take();
     }
     expect(rounds.map((read) => (read as { round: number }).round)).toEqual([1, 2, 3, 4, 5, 5]);
-    const confirm = { type: 'heartbeatResponse', from: peer, to: self, term: bench.raft.term, probe: 0 } as const;
+    const confirm = {
+      type: 'heartbeatResponse',
+      from: peer,
+      to: self,
+      term: bench.raft.term,
+      probe: 0,
+      quiet: false,
+    } as const;
     bench.raft.step({ ...confirm, readRound: 4 });
     expect(bench.take().readStates.map(({ round }) => round)).toEqual([1, 2, 3, 4]);
     bench.raft.step({ ...confirm, readRound: 5 });

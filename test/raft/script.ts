@@ -10,6 +10,7 @@
  *   snapshot ID TO             begins to send one, which arrives as one message; delivered ID TO;  failed ID TO
  *   install ID                 what a replica whose syncs are held was to install;  abandon ID
  *   join ID                    a replica that knows of nobody
+ *   clock MS                   all clocks go on;  lease ID reads under the lease;  priority ID low|normal
  *   transfer ID TO             unreachable ID PEER    status [ID …]           log ID             retire ID
  *   deliver [FROM>TO …]        everything until it is quiet, or what is in flight on these links
  *   drop FROM>TO …             what is in flight there
@@ -41,6 +42,8 @@ const defaultSettings = {
   appendBytesMax: 1000,
   appendsInFlightMax: 8,
   uncommittedBytesMax: 10_000,
+  quiesceTicks: 0,
+  leaseMs: 0,
 };
 
 const deliveriesMax = 1000;
@@ -72,6 +75,7 @@ class ScriptRunner implements Surroundings {
   #settings: Record<string, number> = { ...defaultSettings };
   #inFlight: RaftMessage[] = [];
   readonly #cut = new Set<string>();
+  #nowMs = 0;
   readonly #delayed = new Set<string>();
   readonly #copies = new Map<string, RaftMessage>();
 
@@ -145,6 +149,9 @@ class ScriptRunner implements Surroundings {
       case 'inject':
         this.#deliver([defined(this.#copies.get(words[0]), words[0])]);
         return;
+      case 'clock':
+        this.#nowMs += Number(words[0]);
+        return;
       case 'cut':
         for (const link of words) this.#cut.add(link);
         return;
@@ -189,6 +196,14 @@ class ScriptRunner implements Surroundings {
         this.#say(result.type === 'refused' ? `refused: ${result.reason}` : `in round ${result.round}`);
         break;
       }
+      case 'lease': {
+        const index = raft.leaseRead();
+        this.#say(index === undefined ? 'no lease' : `may read at ${index}`);
+        break;
+      }
+      case 'priority':
+        raft.setElectionPriority(words[0] === 'low' ? 'low' : 'normal');
+        return;
       case 'transfer':
         if (!raft.transferLeadership(ReplicaId(Number(words[0])))) this.#say('refused');
         break;
@@ -268,7 +283,9 @@ class ScriptRunner implements Surroundings {
   }
 
   #createReplica(id: ReplicaId, configuration: Configuration): void {
-    const settings = { ...this.#settings, configuration } as unknown as ReplicaSettings;
+    const { leaseMs, ...numbers } = this.#settings;
+    const lease = leaseMs === 0 ? undefined : { durationMs: leaseMs, monotonicMs: () => this.#nowMs };
+    const settings = { ...numbers, lease, configuration } as unknown as ReplicaSettings;
     this.#replicas.set(id, new TestReplica(id, settings, new ScriptedDraws(id), this));
   }
 

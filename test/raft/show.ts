@@ -40,9 +40,9 @@ function showBody(message: RaftMessage): string {
       if (!message.rejected) return ` has ${message.logIndex}`;
       return ` rejects ${message.logIndex} hint ${message.hintIndex}/t${message.hintTerm}`;
     case 'heartbeat':
-      return ` commit ${message.commit} of ${message.leaderCommit}${message.readRound === 0 ? '' : ` round ${message.readRound}`}`;
+      return ` commit ${message.commit} of ${message.leaderCommit}${message.readRound === 0 ? '' : ` round ${message.readRound}`}${message.quiesce ? ' quiesce' : ''}`;
     case 'heartbeatResponse':
-      return message.readRound === 0 ? '' : ` round ${message.readRound}`;
+      return `${message.readRound === 0 ? '' : ` round ${message.readRound}`}${message.quiet ? ' quiet' : ''}`;
     case 'snapshotRequest': {
       const { index, term, configuration } = message.snapshot;
       return ` ${index}/t${term} ${showConfiguration(configuration)}`;
@@ -53,10 +53,10 @@ function showBody(message: RaftMessage): string {
 }
 
 export function showStatus(status: RaftStatus): string[] {
-  const { self, firstIndex, lastIndex, stableIndex, commitIndex, appliedIndex } = status;
+  const { self, isQuiet, firstIndex, lastIndex, stableIndex, commitIndex, appliedIndex } = status;
   const transfer = status.transferTarget === 0 ? '' : `, handing over to ${status.transferTarget}`;
   return [
-    `${self} is ${showSoftState(status)}${transfer}: log ${firstIndex}..${lastIndex}, durable ${stableIndex}, committed ${commitIndex}, applied ${appliedIndex}`,
+    `${self} is ${showSoftState(status)}${transfer}: log ${firstIndex}..${lastIndex}, durable ${stableIndex}, committed ${commitIndex}, applied ${appliedIndex}${isQuiet ? ', quiet' : ''}`,
     ...status.followers.map(
       ({ replica, state, matchIndex, nextIndex, appendsInFlight, pinnedIndex, active }) =>
         `  ${replica}: ${state} match ${matchIndex} next ${nextIndex} in flight ${appendsInFlight}${pinnedIndex === 0 ? '' : ` pinned ${pinnedIndex}`}${active ? '' : ' silent'}`,

@@ -118,8 +118,15 @@ const raftMessage: fc.Arbitrary<RaftMessage> = fc.oneof(
     leaderCommit: logIndex,
     probe: u53,
     readRound: u53,
+    quiesce: fc.boolean(),
   }),
-  record({ type: fc.constant('heartbeatResponse' as const), ...address, readRound: u53, probe: u53 }),
+  record({
+    type: fc.constant('heartbeatResponse' as const),
+    ...address,
+    readRound: u53,
+    probe: u53,
+    quiet: fc.boolean(),
+  }),
   record({
     type: fc.constant('snapshotRequest' as const),
     ...address,

@@ -14,6 +14,7 @@ function heartbeat(probe: number, leaderCommit: number): Heartbeat {
     leaderCommit: LogIndex(leaderCommit),
     probe,
     readRound: 0,
+    quiesce: false,
   };
 }
 

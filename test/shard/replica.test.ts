@@ -116,7 +116,7 @@ class Bench {
   depose(): Promise<void> {
     const none = LogIndex(0);
     const term = Term(this.replica.term + 1);
-    const body = { commit: none, leaderCommit: none, probe: 0, readRound: 0 };
+    const body = { commit: none, leaderCommit: none, probe: 0, readRound: 0, quiesce: false };
     return this.step({ type: 'heartbeat', from: three, to: self, term, ...body });
   }
 
