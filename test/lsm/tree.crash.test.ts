@@ -26,13 +26,14 @@ const options: Partial<TreeOptions> = {
 
 const batchCount = 28;
 
-/** Batch i of the workload: a few keys that overwrite and delete those of earlier batches. */
+/** Batch i of the workload: a few keys that overwrite and delete those of earlier batches, and deleted ranges. */
 function writeBatch(tree: Tree, index: number): void {
   const version = Timestamp(index);
   const batch = new TreeBatch()
     .put(utf8(`a${index % 7}`), version, utf8(`value ${index}`))
     .put(utf8(`b${(index * 5) % 23}`), version, utf8('x'.repeat(index % 40)));
   if (index % 3 === 0) batch.delete(utf8(`a${(index + 2) % 7}`), version);
+  if (index % 9 === 4) batch.deleteRange(utf8('b1'), utf8('b15'), version);
   if (index % 6 === 0) tree.setSafePoint(Timestamp(index - 3));
   tree.write(batch, LogIndex(index));
 }
@@ -41,6 +42,8 @@ function writeBatch(tree: Tree, index: number): void {
 function expectedAfter(count: number): ShownRecord[] {
   const values = new Map<string, { version: number; value: string }>();
   for (let index = 1; index <= count; index++) {
+    // The puts of the batch have the same version: they stay.
+    if (index % 9 === 4) for (const key of values.keys()) if (key >= 'b1' && key < 'b15') values.delete(key);
     values.set(`a${index % 7}`, { version: index, value: `value ${index}` });
     values.set(`b${(index * 5) % 23}`, { version: index, value: 'x'.repeat(index % 40) });
     if (index % 3 === 0) values.delete(`a${(index + 2) % 7}`);

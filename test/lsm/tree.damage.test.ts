@@ -29,6 +29,7 @@ beforeAll(async () => {
     const batch = new TreeBatch();
     keys.slice(index, -1).forEach((key, i) => batch.put(utf8(key), Timestamp(index), utf8(`value ${index} ${i}`)));
     batch.delete(utf8(keys[index - 1]), Timestamp(index));
+    if (index === 3) batch.deleteRange(utf8('key-1'), utf8('key-2\0'), Timestamp(3));
     tree.write(batch, LogIndex(index));
     if (index % 2 === 0) await tree.flush();
   }
