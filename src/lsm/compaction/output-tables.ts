@@ -29,9 +29,12 @@ export class OutputTables {
   #nextRange = 0;
   /** What no table has yet of the one that began last. */
   #openRange: RangeFragment | undefined;
-  readonly #finished: TableMetadata[] = [];
+  /** Of all tables that were begun. */
+  readonly #writers: SstableWriter[] = [];
   #writer: SstableWriter | undefined;
-  #created = 0;
+  readonly #finished: TableMetadata[] = [];
+  /** The table before the current one is synced while entries are added: one at a time. */
+  #finishing = Promise.resolve();
 
   /** @param ranges the range tombstones of all of them */
   constructor(options: OutputOptions, ranges: RangeFragments, disk: Disk) {
@@ -52,7 +55,7 @@ export class OutputTables {
   #isFull(writer: SstableWriter, nextKey: Uint8Array): boolean {
     return (
       writer.bytes >= this.#options.sstableBytesTarget &&
-      this.#created < this.#options.outputsMax &&
+      this.#writers.length < this.#options.outputsMax &&
       !equalBytes(writer.lastKey, nextKey)
     );
   }
@@ -91,16 +94,23 @@ export class OutputTables {
   async #writerFor(key: Uint8Array): Promise<SstableWriter> {
     if (this.#writer !== undefined && !this.#isFull(this.#writer, key)) return this.#writer;
     await this.#finishWriter(key);
-    const number = this.#options.firstOutputNumber + this.#created++;
-    assert(this.#created <= this.#options.outputsMax, 'a compaction ran out of numbers for its tables');
-    return (this.#writer = await SstableWriter.create(this.#disk, this.#path(number), number, this.#options));
+    assert(this.#writers.length < this.#options.outputsMax, 'a compaction ran out of numbers for its tables');
+    const number = this.#options.firstOutputNumber + this.#writers.length;
+    const path = `${this.#options.directory}/${tableFileName(number)}`;
+    const writer = await SstableWriter.create(this.#disk, path, number, this.#options);
+    this.#writers.push(writer);
+    return (this.#writer = writer);
   }
 
   /** @param end first key of the next table; undefined when there is none */
   async #finishWriter(end: Uint8Array | undefined): Promise<void> {
-    if (this.#writer === undefined) return;
-    this.#endRange(this.#writer, end);
-    this.#finished.push(await this.#writer.finish());
+    const writer = this.#writer;
+    if (writer === undefined) return;
+    this.#endRange(writer, end);
+    await this.#finishing;
+    this.#finishing = writer.finish().then((table) => void this.#finished.push(table));
+    // Whoever awaits it later learns what went wrong.
+    this.#finishing.catch(() => undefined);
     this.#writer = undefined;
   }
 
@@ -108,16 +118,13 @@ export class OutputTables {
   async finish(): Promise<readonly TableMetadata[]> {
     while (this.#nextRange < this.#ranges.length) await this.#beginRange();
     await this.#finishWriter(undefined);
+    await this.#finishing;
     return this.#finished;
   }
 
   /** Removes them. Never rejects. */
   async abandon(): Promise<void> {
-    await this.#writer?.abandon();
-    for (const { number } of this.#finished) await this.#disk.remove(this.#path(number)).catch(() => undefined);
-  }
-
-  #path(number: number): string {
-    return `${this.#options.directory}/${tableFileName(number)}`;
+    await this.#finishing.catch(() => undefined);
+    for (const writer of this.#writers) await writer.abandon();
   }
 }

@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { compareBytes, utf8 } from '../../../src/base/bytes.js';
 import { CorruptionError } from '../../../src/base/errors.js';
+import { deferred, type Deferred } from '../../../src/base/promises.js';
 import { compactTables, type CompactInput } from '../../../src/lsm/compaction/compact-job.js';
 import { SstableReader } from '../../../src/lsm/sstable/sstable-reader.js';
 import { jobResources } from '../../../src/lsm/sstable/sstable-resources.js';
@@ -100,5 +101,37 @@ describe('the job lsm.compact', () => {
     const { disk, input } = await setUp();
     const runs = [[{ ...input.runs[0][0], entries: 1 }]];
     await expect(compactTables({ ...input, runs }, disk, signal)).rejects.toThrow('the manifest says 1');
+  });
+
+  it('makes the next table while the one before is synced, and leaves nothing behind when that fails', async () => {
+    const { disk, input } = await setUp();
+    const writer = await SstableWriter.create(disk, 'tree/000003.sst', 3, tableOptions);
+    // So large that each is written, and fills a table.
+    for (const key of ['a', 'b', 'c']) await writer.add(utf8(key), 1, 'put', new Uint8Array(300_000));
+    const table = await writer.finish();
+    const before = disk.paths();
+    const syncs: Deferred<void>[] = [];
+    const written: string[] = [];
+    const open = disk.open.bind(disk);
+    vi.spyOn(disk, 'open').mockImplementation(async (path, mode) => {
+      const file = await open(path, mode);
+      const write = file.write.bind(file);
+      vi.spyOn(file, 'sync').mockImplementation(() => {
+        const sync = deferred<void>();
+        syncs.push(sync);
+        return sync.promise;
+      });
+      vi.spyOn(file, 'write').mockImplementation((bytes, offset) => {
+        written.push(path);
+        return write(bytes, offset);
+      });
+      return file;
+    });
+    const outcome = compactTables({ ...input, runs: [[table]] }, disk, signal).catch((error: unknown) => error);
+    await vi.waitUntil(() => written.includes('tree/000021.sst'));
+    expect(syncs).toHaveLength(1);
+    syncs[0].reject(new Error('the sync failed'));
+    expect(await outcome).toMatchObject({ message: 'the sync failed' });
+    expect(disk.paths()).toEqual(before);
   });
 });
