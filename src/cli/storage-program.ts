@@ -21,7 +21,9 @@ export function addStorageCommands(program: Command, done: (status: number) => v
 
   storage
     .command('dump')
-    .description('print all entries of the tables, deletions and old versions too: key, version, kind, value')
+    .description(
+      'print all entries of the tables, deletions and old versions too: key, version, kind, value; before them deleted ranges',
+    )
     .argument('<directory>', directoryHelp)
     .option('--start <k>', 'first key, as the engine has it')
     .option('--end <k>', 'first key after the range')

@@ -4,6 +4,7 @@ import type { Disk } from '../env/disk.js';
 import type { KeyBounds } from './iterator/entry-iterator.js';
 import { MergingIterator } from './iterator/merging-iterator.js';
 import { VersionIterator } from './iterator/tree-iterator.js';
+import { clipFragments, mergeAllFragments, type RangeFragments } from './range/range-tombstones.js';
 import { SstableReader } from './sstable/sstable-reader.js';
 import { jobResources } from './sstable/sstable-resources.js';
 import { verifySstable } from './sstable/verify-sstable.js';
@@ -80,9 +81,18 @@ export class TreeInspection {
     return found;
   }
 
-  /** All entries that the tables have within the bounds, as Tree.openVersionIterator. Must be closed. */
+  /** All entries that the tables have within the bounds, hidden ones too, as Tree.openVersionIterator. Must be closed. */
   entries(bounds: KeyBounds): VersionIterator {
     return new VersionIterator(new MergingIterator(this.#version.iterators(bounds, false), false), () => undefined);
+  }
+
+  /** The range tombstones that the tables have within the bounds, as one list for all of them. */
+  async rangeTombstones(bounds: KeyBounds): Promise<RangeFragments> {
+    const lists: RangeFragments[] = [];
+    for (const reader of this.#version.rangeSources(bounds)) {
+      lists.push(clipFragments(await reader.rangeTombstones(), bounds));
+    }
+    return mergeAllFragments(lists);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

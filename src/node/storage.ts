@@ -7,6 +7,8 @@ import { Tree } from '../lsm/tree.js';
 import { NodeDisk } from '../platform/disk.js';
 import { lockDirectory } from '../platform/directory-lock.js';
 
+export type { RangeTombstone } from '../lsm/range/range-tombstones.js';
+
 /** What storage tools work on. Held until it is disposed. */
 export interface ClosedStorage extends AsyncDisposable {
   /** Folders of trees, in order of their shards. */

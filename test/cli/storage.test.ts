@@ -8,6 +8,9 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { runProgram } from '../../src/cli/program.js';
 import { NodeDisk } from '../../src/platform/disk.js';
 import { lockDirectory } from '../../src/platform/directory-lock.js';
+import { utf8 } from '../../src/base/bytes.js';
+import { LogIndex, Timestamp } from '../../src/base/ids.js';
+import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import { Tree } from '../../src/lsm/tree.js';
 import { put, remove, treeResources } from '../lsm/harness.js';
 
@@ -131,6 +134,24 @@ describe('quorate storage dump', () => {
     expect(stdout).toBe('gone\t8\tdelete\t\nkey\t7\tput\tnew\\n\nkey\t6\tput\told\norder/2\t5\tput\tpaid\n');
   });
 
+  test('prints deleted ranges before them, as far as they are within the bounds', async () => {
+    const tree = join(directory, 'shards/2');
+    {
+      await using opened = await Tree.open(tree, treeResources(new NodeDisk()));
+      const batch = new TreeBatch().deleteRange(utf8('h'), utf8('l'), Timestamp(9));
+      opened.write(batch.deleteRange(utf8('a'), utf8('i'), Timestamp(10)), LogIndex(5));
+      await opened.flush();
+    }
+    const { stdout } = await run('dump', tree, '--start', 'b', '--end', 'key');
+    expect(stdout).toBe(
+      'b\t10\tdeleteRange\th\nh\t10\tdeleteRange\ti\nh\t9\tdeleteRange\ti\ni\t9\tdeleteRange\tkey\ngone\t8\tdelete\t\n',
+    );
+    const limited = await run('dump', tree, '--limit', '1', '--json');
+    expect(JSON.parse(limited.stdout)).toEqual({ tree, key: 'a', version: 10, kind: 'deleteRange', end: 'h' });
+    expect((await run('stats', tree)).stdout).toMatch(/\n *0 +3 +4 +4 +1 +4 +\d+ B /);
+    expect((await run('verify', tree)).stdout).toContain('sound');
+  });
+
   test('prints a part of them, as JSON', async () => {
     const { stdout } = await run('dump', directory, '--start', 'key', '--end', 'order', '--limit', '3', '--json');
     const lines = stdout.trim().split('\n');
@@ -155,14 +176,22 @@ describe('quorate storage stats', () => {
     const { status, stdout } = await run('stats', directory);
     expect(status).toBe(0);
     expect(stdout).toMatch(/shards\/2: log applied up to 4, .*manifest-000001\n/);
-    expect(stdout).toMatch(/\n *0 +2 +4 +4 +1 +\d+ B +\d+ B +\d+ B +\d+ B\n/);
+    expect(stdout).toMatch(/\n *0 +2 +4 +4 +1 +0 +\d+ B +\d+ B +\d+ B +\d+ B\n/);
     expect(stdout).toMatch(/not part of it: .*shards\/10\/000099.sst\n/);
     const { trees } = JSON.parse((await run('stats', directory, '--json')).stdout) as {
       trees: { levels: unknown[] }[];
     };
     expect(trees).toHaveLength(2);
     expect(trees[0].levels).toEqual([
-      expect.objectContaining({ level: 0, tables: 2, entries: 4, keys: 4, tombstones: 1, rawBytes: 28 }),
+      expect.objectContaining({
+        level: 0,
+        tables: 2,
+        entries: 4,
+        keys: 4,
+        tombstones: 1,
+        rangeTombstones: 0,
+        rawBytes: 28,
+      }),
     ]);
   });
 });

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 
 import { CorruptionError } from '../../base/errors.js';
-import { openClosedStorage, type ClosedStorage } from '../../node/storage.js';
+import { openClosedStorage, type ClosedStorage, type RangeTombstone } from '../../node/storage.js';
 import { exitNegative } from '../failure.js';
 import { printJson, printLine, writeOut } from '../output.js';
 import { formatTable, type Column } from '../table.js';
@@ -66,13 +66,19 @@ function damageOf({ file, offset, message }: CorruptionError): Damage {
   return { file, offset, message };
 }
 
-/** Prints every entry that the tables have, deletions and replaced versions too, as the engine orders them. */
+/** Prints the range tombstones and every entry that the tables have, what they hide too, as the engine orders them. */
 export function dump(options: DumpOptions): Promise<number> {
   return withStorage(options, async (storage) => {
     let left = options.limit;
     for (const tree of storage.trees) {
       await using inspection = await storage.open(tree);
-      const entries = inspection.entries({ lower: options.start, upper: options.end });
+      const bounds = { lower: options.start, upper: options.end };
+      const ranges = (await inspection.rangeTombstones(bounds)).flatMap(({ lower, upper, versions }) =>
+        versions.map((version) => ({ lower, upper, version })),
+      );
+      for (const range of ranges.slice(0, left)) await printRange(tree, range, options.json);
+      left = Math.max(0, left - ranges.length);
+      const entries = inspection.entries(bounds);
       for (; left > 0; left--) {
         const entry = await entries.next();
         if (entry === undefined) break;
@@ -87,6 +93,12 @@ export function dump(options: DumpOptions): Promise<number> {
     }
     return 0;
   });
+}
+
+async function printRange(tree: string, { lower, upper, version }: RangeTombstone, json: boolean): Promise<void> {
+  const kind = 'deleteRange';
+  if (json) await printJson({ tree, ...jsonField('key', lower), version, kind, ...jsonField('end', upper) });
+  else await writeOut(`${escapeBytes(lower)}\t${version}\t${kind}\t${escapeBytes(upper)}\n`);
 }
 
 type TreeStats = { readonly tree: string } & Pick<
@@ -111,17 +123,18 @@ export function stats(context: StorageContext): Promise<number> {
 }
 
 const statsColumns: readonly Column[] = [
-  ...['LEVEL', 'TABLES', 'ENTRIES', 'KEYS', 'DELETIONS', 'RAW', 'BLOCKS', 'STORED', 'FILES'].map(right),
+  ...['LEVEL', 'TABLES', 'ENTRIES', 'KEYS', 'DELETIONS', 'RANGES', 'RAW', 'BLOCKS', 'STORED', 'FILES'].map(right),
 ];
 
 function describeTree({ tree, appliedIndex, manifestPath, strayPaths, levels }: TreeStats): string {
   const rows = levels.map(
-    ({ level, tables, entries, keys, tombstones, rawBytes, dataBytes, storedBytes, fileBytes }) => [
+    ({ level, tables, entries, keys, tombstones, rangeTombstones, rawBytes, dataBytes, storedBytes, fileBytes }) => [
       level,
       tables,
       entries,
       keys,
       tombstones,
+      rangeTombstones,
       ...[rawBytes, dataBytes, storedBytes, fileBytes].map(formatBytes),
     ],
   );
