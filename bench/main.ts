@@ -13,6 +13,7 @@ import { blockReads } from './micro/block-reads.js';
 import { bloom } from './micro/bloom.js';
 import { compression } from './micro/compression.js';
 import { keys } from './micro/keys.js';
+import { largeValues } from './micro/large-values.js';
 import { logAppend } from './micro/log-append.js';
 import { memtable } from './micro/memtable.js';
 import { merge } from './micro/merge.js';
@@ -28,6 +29,7 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>
   'block-cache': blockCache,
   'block-reads': blockReads,
   keys,
+  'large-values': largeValues,
   'log-append': logAppend,
   memtable,
   merge,
