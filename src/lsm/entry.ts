@@ -4,6 +4,9 @@
  *
  * Order of entries everywhere (memtable, blocks, iterators): user key ascending by unsigned bytes, version descending,
  * so that the newest version of a key comes first.
+ *
+ * Beside entries there are range tombstones (range/range-tombstones.ts): one of version v hides entries of the keys in its
+ * range of versions strictly below v from reads at v or above. An entry of version v itself stays visible.
  */
 import { compareBytes } from '../base/bytes.js';
 import { DecodeError } from '../base/coding.js';
