@@ -130,6 +130,7 @@ export function withVersions(
 /** What they cover of the keys within the bounds. */
 export function clipFragments(fragments: RangeFragments, { lower, upper }: KeyBounds): RangeFragments {
   const clipped: RangeFragment[] = [];
+  if (upper !== undefined && compareBytes(lower, upper) >= 0) return clipped;
   for (let i = firstEndingAfter(fragments, lower); i < fragments.length; i++) {
     const fragment = fragments[i];
     if (upper !== undefined && compareBytes(fragment.lower, upper) >= 0) break;

@@ -41,6 +41,8 @@ export class VersionSet {
   #current: LsmVersion;
   #appliedIndex: LogIndex;
   #nextFileNumber: number;
+  /** The last edit has failed: which state is on disk is not known. */
+  #isInDoubt = false;
   /** Edits queue behind each other. */
   #lastEdit: Promise<unknown> = Promise.resolve();
   readonly #removals = new Set<Promise<void>>();
@@ -133,7 +135,9 @@ export class VersionSet {
     this.#throwIfFailed();
     try {
       await this.#makeDurable(edit);
+      this.#isInDoubt = false;
     } catch (error) {
+      this.#isInDoubt = true;
       if (!isNoSpace(error)) this.refuseEdits(error instanceof Error ? error : new Error(String(error)));
       throw error;
     }
@@ -255,6 +259,7 @@ export class VersionSet {
   async verify(): Promise<void> {
     const verified = this.#lastEdit.then(async () => {
       const { state } = await readManifest(this.#resources.disk, this.#directory);
+      if (this.#isInDoubt) return;
       const onDisk = state.levels.map((tables) => tables.map(({ number }) => number));
       const current = this.#current.levels.map((tables) => tables.map(({ number }) => number));
       assert(JSON.stringify(onDisk) === JSON.stringify(current), 'the manifest on disk is not that of the tree');
