@@ -15,12 +15,12 @@ export class LevelIterator implements EntryIterator {
   #next: number;
   #current: SstableIterator | undefined;
 
-  /** @param tables in ascending order of keys, whichever the direction */
+  /** @param tables of a level, in ascending order of keys, whichever the direction */
   constructor(tables: readonly SstableReader[], bounds: KeyBounds, reverse: boolean) {
     this.#tables = tables;
     this.#bounds = bounds;
     this.#reverse = reverse;
-    this.#next = reverse ? tables.length - 1 : 0;
+    this.#next = reverse ? lastStartingBefore(tables, bounds.upper) : firstEndingAfter(tables, bounds.lower);
   }
 
   get valid(): boolean {
@@ -59,9 +59,7 @@ export class LevelIterator implements EntryIterator {
 
   advanceHidden(end: Uint8Array, below: number): Pending {
     assert(this.valid, 'an iterator that is on no entry cannot advance');
-    while (this.#next >= 0 && this.#next < this.#tables.length && this.#isNextHidden(end, below)) {
-      this.#next += this.#reverse ? -1 : 1;
-    }
+    while (this.#hasNext && this.#isNextHidden(end, below)) this.#next += this.#reverse ? -1 : 1;
     const pending = this.#entry.advanceHidden(end, below);
     return pending === undefined ? this.#settle() : pending.then(this.#settle);
   }
@@ -77,11 +75,41 @@ export class LevelIterator implements EntryIterator {
     this.#entry.noteSkipped();
   }
 
+  /** Whether there is another table that reaches into the bounds. */
+  get #hasNext(): boolean {
+    if (this.#next < 0 || this.#next >= this.#tables.length) return false;
+    const { smallestKey, endKey } = this.#tables[this.#next].metadata;
+    const { lower, upper } = this.#bounds;
+    if (this.#reverse) return compareBytes(endKey, lower) > 0;
+    return upper === undefined || compareBytes(smallestKey, upper) < 0;
+  }
+
   /** Goes on to the next table that has an entry, unless the current one has. */
   readonly #settle = (): Pending => {
-    if (this.valid || this.#next < 0 || this.#next >= this.#tables.length) return undefined;
-    this.#current = new SstableIterator(this.#tables[this.#next], this.#bounds, this.#reverse);
-    this.#next += this.#reverse ? -1 : 1;
-    return this.#current.start().then(this.#settle);
+    while (!this.valid && this.#hasNext) {
+      this.#current = new SstableIterator(this.#tables[this.#next], this.#bounds, this.#reverse);
+      this.#next += this.#reverse ? -1 : 1;
+      const pending = this.#current.start();
+      if (pending !== undefined) return pending.then(this.#settle);
+    }
+    return undefined;
   };
+}
+
+/** Of tables that do not overlap, in order: position of the one that has `key` or else comes after it. */
+export function firstEndingAfter(tables: readonly SstableReader[], key: Uint8Array): number {
+  let low = 0;
+  let high = tables.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareBytes(tables[middle].metadata.endKey, key) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function lastStartingBefore(tables: readonly SstableReader[], key: Uint8Array | undefined): number {
+  if (key === undefined) return tables.length - 1;
+  const at = firstEndingAfter(tables, key);
+  return at < tables.length && compareBytes(tables[at].metadata.smallestKey, key) < 0 ? at : at - 1;
 }

@@ -2,6 +2,7 @@ import { assert } from '../../base/assert.js';
 import { DecodeError, getU32 } from '../../base/coding.js';
 import { Timestamp } from '../../base/ids.js';
 import { kindOfByte, type Kind } from '../entry.js';
+import { BlockSearch } from './block-search.js';
 
 /**
  * A place in a block, on an entry while `valid`. Every method may throw a {@link DecodeError}: the checksum was right,
@@ -89,17 +90,14 @@ export class BlockCursor {
 
   /** To the first entry at or after (key, version). */
   seek(key: Uint8Array, version: number): void {
-    // The last restart whose entry comes before the target, or the first one.
-    let low = 0;
-    let high = this.#restartCount - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      this.#toRestart(middle);
-      if (this.#compare(key, version) < 0) low = middle;
-      else high = middle - 1;
-    }
-    this.#toRestart(low);
-    while (this.#valid && this.#compare(key, version) < 0) this.next();
+    const { found, offset, shared } = new BlockSearch(this.#block, key, version);
+    this.#valid = false;
+    if (!found) return;
+    // What the entry shares with the one before is a part of `key`, too.
+    this.#reserve(shared);
+    for (let i = 0; i < shared; i++) this.#keyBuffer[i] = key[i];
+    this.#keyLength = shared;
+    this.#decode(offset);
   }
 
   /** To the last entry whose user key comes before `key`. */
@@ -107,17 +105,6 @@ export class BlockCursor {
     this.seek(key, Number.MAX_SAFE_INTEGER);
     if (this.#valid) this.previous();
     else this.toLast();
-  }
-
-  /** < 0 when the current entry comes before (key, version). */
-  #compare(key: Uint8Array, version: number): number {
-    const length = this.#keyLength;
-    const shared = Math.min(length, key.length);
-    for (let i = 0; i < shared; i++) {
-      const difference = this.#keyBuffer[i] - key[i];
-      if (difference !== 0) return difference;
-    }
-    return length === key.length ? version - this.#version : length - key.length;
   }
 
   #restartOffset(restart: number): number {
@@ -143,11 +130,7 @@ export class BlockCursor {
     const kind = kindOfByte(this.#block[keyOffset - 1]);
 
     const keyLength = shared + unshared;
-    if (keyLength > this.#keyBuffer.length) {
-      const grown = new Uint8Array(Math.max(keyLength, this.#keyBuffer.length * 2));
-      grown.set(this.#keyBuffer.subarray(0, shared));
-      this.#keyBuffer = grown;
-    }
+    this.#reserve(keyLength);
     for (let i = 0; i < unshared; i++) this.#keyBuffer[shared + i] = this.#block[keyOffset + i];
 
     this.#keyLength = keyLength;
@@ -158,6 +141,14 @@ export class BlockCursor {
     this.#offset = offset;
     this.#nextOffset = nextOffset;
     this.#valid = true;
+  }
+
+  /** Makes room for a key of that length; keeps the current one. */
+  #reserve(keyLength: number): void {
+    if (keyLength <= this.#keyBuffer.length) return;
+    const grown = new Uint8Array(Math.max(keyLength, this.#keyBuffer.length * 2));
+    grown.set(this.#keyBuffer);
+    this.#keyBuffer = grown;
   }
 
   /** As ByteReader.varint, without an object of its own. */

@@ -4,8 +4,8 @@ import { Timestamp } from '../../base/ids.js';
 import { kindOfByte, type Kind } from '../entry.js';
 
 /**
- * The first entry of a block at or after (key, version): what `BlockCursor.seek` finds, for those who want nothing but
- * that. No key is put together: how much of the sought key the last entry had is enough to compare the next one.
+ * The first entry of a block at or after (key, version). No key is put together: how much of the sought key the last
+ * entry had is enough to compare the next one.
  *
  * Throws a DecodeError on bytes that are not a block, as the cursor does.
  */
@@ -14,6 +14,9 @@ export class BlockSearch {
   found = false;
   /** Whether it is one of the sought key. */
   isOfKey = false;
+  /** Where the entry begins, and how many bytes of its key are left out there: all of them are those of the sought key. */
+  offset = 0;
+  shared = 0;
   version = Timestamp(0);
   kind: Kind = 'put';
   /** A view of the block. */
@@ -83,7 +86,8 @@ export class BlockSearch {
     let matched = 0;
     let lengthBefore = 0;
     for (let offset = from; offset < this.#entriesEnd;) {
-      this.#at = offset;
+      const start = offset;
+      this.#at = start;
       const shared = this.#varint();
       const unshared = this.#varint();
       const valueLength = this.#varint();
@@ -105,6 +109,8 @@ export class BlockSearch {
       if (isOfKey && entryVersion > version) continue;
       this.found = true;
       this.isOfKey = isOfKey;
+      this.offset = start;
+      this.shared = shared;
       this.version = Timestamp(entryVersion);
       this.kind = kindOfByte(block[keyOffset - 1]);
       this.value = block.subarray(valueOffset, offset);

@@ -1,10 +1,11 @@
 import { compareBytes } from '../../base/bytes.js';
 import { assert, defined } from '../../base/assert.js';
 import type { Timestamp } from '../../base/ids.js';
+import type { MaybePromise } from '../../base/promises.js';
 import type { Kind } from '../entry.js';
 import type { EntryIterator, KeyBounds, Pending } from '../iterator/entry-iterator.js';
 import { BlockCursor } from './block-cursor.js';
-import { decodeBlockHandle, type BlockHandle, type TableMetadata } from './sstable-format.js';
+import { decodeBlockHandle, type BlockHandle, type Footer, type TableMetadata } from './sstable-format.js';
 import type { SstableReader } from './sstable-reader.js';
 
 /** Walks over one table: a cursor in the index, and one in the data block that it points to. */
@@ -49,12 +50,25 @@ export class SstableIterator implements EntryIterator {
     return this.#current.value;
   }
 
-  async start(): Promise<void> {
-    if (this.#table.metadata.entries === 0) return;
+  /** What fails is a promise, as if something had to be read. */
+  start(): Pending {
+    if (this.#table.metadata.entries === 0) return undefined;
+    try {
+      return whenThere(this.#table.footer(), this.#enterTable);
+    } catch (error) {
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it was thrown
+      return Promise.reject(error);
+    }
+  }
+
+  readonly #enterTable = ({ index }: Footer): Pending => {
+    this.#indexOffset = index.offset;
+    return whenThere(this.#table.block(index), this.#enterIndex);
+  };
+
+  readonly #enterIndex = (contents: Uint8Array): Pending => {
     const { lower, upper } = this.#bounds;
-    const footer = await this.#table.footer();
-    const contents = await this.#table.block(footer.index);
-    const index = this.#decode(footer.index.offset, () => {
+    const index = this.#decode(this.#indexOffset, () => {
       const cursor = new BlockCursor(contents);
       // The first block that ends at or after the bound. The entry before `upper` is in it or in the one before.
       if (!this.#reverse) cursor.seek(lower, Number.MAX_SAFE_INTEGER);
@@ -66,15 +80,19 @@ export class SstableIterator implements EntryIterator {
       return cursor;
     });
     this.#index = index;
-    this.#indexOffset = footer.index.offset;
-    if (!index.valid) return;
-    this.#enterBlock(await this.#table.block(this.#readHandle(index)), (cursor) => {
+    if (!index.valid) return undefined;
+    return whenThere(this.#table.block(this.#readHandle(index)), this.#enterFirstBlock);
+  };
+
+  readonly #enterFirstBlock = (contents: Uint8Array): Pending => {
+    const { lower, upper } = this.#bounds;
+    this.#enterBlock(contents, (cursor) => {
       if (!this.#reverse) cursor.seek(lower, Number.MAX_SAFE_INTEGER);
       else if (upper === undefined) cursor.toLast();
       else cursor.seekBefore(upper);
     });
-    if (!this.#current.valid) await this.#nextBlock();
-  }
+    return this.#current.valid ? undefined : this.#nextBlock();
+  };
 
   advance(): Pending {
     assert(this.#valid, 'an iterator that is on no entry cannot advance');
@@ -119,17 +137,15 @@ export class SstableIterator implements EntryIterator {
       else index.next();
     });
     if (!index.valid) return undefined;
-    const block = this.#table.block(this.#readHandle(index));
-    if (block instanceof Promise) return block.then(this.#enterNextBlock);
-    this.#enterNextBlock(block);
-    return undefined;
+    return whenThere(this.#table.block(this.#readHandle(index)), this.#enterNextBlock);
   }
 
-  readonly #enterNextBlock = (contents: Uint8Array): void => {
+  readonly #enterNextBlock = (contents: Uint8Array): Pending => {
     this.#enterBlock(contents, (cursor) => {
       if (this.#reverse) cursor.toLast();
       else cursor.toFirst();
     });
+    return undefined;
   };
 
   #enterBlock(contents: Uint8Array, position: (cursor: BlockCursor) => void): void {
@@ -146,6 +162,11 @@ export class SstableIterator implements EntryIterator {
     const key = this.#current.key;
     return this.#reverse ? compareBytes(key, lower) >= 0 : upper === undefined || compareBytes(key, upper) < 0;
   }
+}
+
+/** Goes on at once where nothing has to be waited for. */
+function whenThere<T>(value: MaybePromise<T>, goOn: (value: T) => Pending): Pending {
+  return value instanceof Promise ? value.then(goOn) : goOn(value);
 }
 
 /** The bounds without what the tree does not have of the table. */

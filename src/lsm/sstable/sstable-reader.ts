@@ -66,7 +66,11 @@ export class SstableReader {
   }
 
   /** The footer; read once. */
-  footer(): Promise<Footer> {
+  footer(): MaybePromise<Footer> {
+    return this.#footer ?? this.#readFooterOnce();
+  }
+
+  #readFooterOnce(): Promise<Footer> {
     return (this.#readingFooter ??= this.#readFooter());
   }
 
@@ -195,8 +199,8 @@ export class SstableReader {
    */
   get(key: Uint8Array, hash: number, at: number): MaybePromise<Found | undefined> {
     if (this.metadata.entries === 0 || (this.metadata.trimmed && !this.#has(key))) return undefined;
-    const footer = this.#footer;
-    if (footer === undefined) return this.footer().then((read) => this.#getFromFilter(read, key, hash, at));
+    const footer = this.footer();
+    if (footer instanceof Promise) return footer.then((read) => this.#getFromFilter(read, key, hash, at));
     return this.#getFromFilter(footer, key, hash, at);
   }
 

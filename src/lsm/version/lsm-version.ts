@@ -4,7 +4,7 @@ import { Timestamp } from '../../base/ids.js';
 import type { MaybePromise } from '../../base/promises.js';
 import type { Found } from '../entry.js';
 import type { EntryIterator, KeyBounds } from '../iterator/entry-iterator.js';
-import { LevelIterator } from '../iterator/level-iterator.js';
+import { firstEndingAfter, LevelIterator } from '../iterator/level-iterator.js';
 import { hiddenBelow } from '../range/range-tombstones.js';
 import { bloomHash } from '../sstable/bloom-filter.js';
 import { SstableIterator } from '../sstable/sstable-iterator.js';
@@ -26,6 +26,7 @@ export class LsmVersion {
   readonly levels: Levels;
   /** The same as `levels`, with readers. */
   readonly #tables: readonly (readonly SharedTable[])[];
+  readonly #readers: readonly (readonly SstableReader[])[];
   /** Those that have range tombstones. */
   readonly #rangeTables: readonly SstableReader[];
   readonly #onObsolete: (table: SharedTable) => void;
@@ -35,6 +36,7 @@ export class LsmVersion {
   constructor(levels: Levels, tables: readonly (readonly SharedTable[])[], onObsolete: (table: SharedTable) => void) {
     this.levels = levels;
     this.#tables = tables;
+    this.#readers = tables.map((level) => level.map(({ reader }) => reader));
     this.#onObsolete = onObsolete;
     const rangeTables: SstableReader[] = [];
     for (const table of this.tables()) {
@@ -128,16 +130,14 @@ export class LsmVersion {
   /** Tables whose range has the key, the newest first. */
   #candidates(key: Uint8Array): SstableReader[] {
     const candidates: SstableReader[] = [];
-    for (const { reader } of this.#tables[0]) {
+    for (const reader of this.#readers[0]) {
       const { smallestKey, endKey } = reader.metadata;
       if (compareBytes(smallestKey, key) <= 0 && compareBytes(key, endKey) < 0) candidates.push(reader);
     }
-    for (let level = 1; level < this.#tables.length; level++) {
-      const tables = this.#tables[level];
+    for (let level = 1; level < this.#readers.length; level++) {
+      const tables = this.#readers[level];
       const at = firstEndingAfter(tables, key);
-      if (at < tables.length && compareBytes(tables[at].reader.metadata.smallestKey, key) <= 0) {
-        candidates.push(tables[at].reader);
-      }
+      if (at < tables.length && compareBytes(tables[at].metadata.smallestKey, key) <= 0) candidates.push(tables[at]);
     }
     return candidates;
   }
@@ -147,14 +147,16 @@ export class LsmVersion {
     return this.#rangeTables.filter((reader) => isInBounds(reader, bounds));
   }
 
-  /** One source for each table of level 0 and for each other level that has tables within the bounds, newest first. */
+  /** One source for each table of level 0 within the bounds and for each other level that has tables, newest first. */
   iterators(bounds: KeyBounds, reverse: boolean): EntryIterator[] {
     const sources: EntryIterator[] = [];
-    this.#tables.forEach((tables, level) => {
-      const inBounds = tables.map(({ reader }) => reader).filter((reader) => isInBounds(reader, bounds));
-      if (level === 0) for (const reader of inBounds) sources.push(new SstableIterator(reader, bounds, reverse));
-      else if (inBounds.length > 0) sources.push(new LevelIterator(inBounds, bounds, reverse));
-    });
+    for (const reader of this.#readers[0]) {
+      if (isInBounds(reader, bounds)) sources.push(new SstableIterator(reader, bounds, reverse));
+    }
+    for (let level = 1; level < this.#readers.length; level++) {
+      const tables = this.#readers[level];
+      if (tables.length > 0) sources.push(new LevelIterator(tables, bounds, reverse));
+    }
     return sources;
   }
 }
@@ -174,17 +176,6 @@ function visible(best: Found | undefined, below: number): Found | undefined {
 /** `later` was read from an older source: of equals the first one stays. */
 function newer(best: Found | undefined, later: Found | undefined): Found | undefined {
   return best === undefined || (later !== undefined && later.version > best.version) ? later : best;
-}
-
-function firstEndingAfter(tables: readonly SharedTable[], key: Uint8Array): number {
-  let low = 0;
-  let high = tables.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (compareBytes(tables[middle].reader.metadata.endKey, key) <= 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 function isInBounds({ metadata }: SstableReader, { lower, upper }: KeyBounds): boolean {

@@ -27,22 +27,35 @@ function randomBlock(random: Prng): { block: Uint8Array; keys: Uint8Array[] } {
   return { block: writer.finish().slice(), keys: entries.map(({ key }) => key) };
 }
 
+function entryOf({ key, version, kind, value }: BlockCursor): unknown {
+  return { key, version, kind, value };
+}
+
 describe('a search in a block', () => {
-  it.each([1, 2, 3, 4, 5])('finds what a cursor finds, seed %i', (seed) => {
+  it.each([1, 2, 3, 4, 5])('finds what a walk finds, and leads a cursor there, seed %i', (seed) => {
     const random = new Prng(seed);
     for (let round = 0; round < 60; round++) {
       const { block, keys } = randomBlock(random);
-      const cursor = new BlockCursor(block);
+      const [walk, cursor] = [new BlockCursor(block), new BlockCursor(block)];
       for (let n = 0; n < 40; n++) {
         const key = random.chance(0.6) ? random.pick(keys) : randomKey(random);
         const version = random.pick([0, 1, 2, 3, 4, 5, Number.MAX_SAFE_INTEGER]);
+        walk.toFirst();
+        while (walk.valid && compareEntries(walk.key, walk.version, key, version) < 0) walk.next();
         cursor.seek(key, version);
         const search = new BlockSearch(block, key, version);
-        expect(search.found).toBe(cursor.valid);
-        if (!cursor.valid) continue;
-        const isOfKey = compareBytes(cursor.key, key) === 0;
-        const { version: at, kind, value } = cursor;
-        expect({ ...search }).toEqual({ found: true, isOfKey, version: at, kind, value });
+        expect([search.found, cursor.valid]).toEqual([walk.valid, walk.valid]);
+        if (!walk.valid) continue;
+        const isOfKey = compareBytes(walk.key, key) === 0;
+        const { version: at, kind, value } = walk;
+        expect(search).toMatchObject({ isOfKey, version: at, kind, value });
+        // The next key is built over this one.
+        for (let steps = 0; steps < 3 && walk.valid; steps++) {
+          expect(entryOf(cursor)).toEqual(entryOf(walk));
+          cursor.next();
+          walk.next();
+        }
+        expect(cursor.valid).toBe(walk.valid);
       }
     }
   });
