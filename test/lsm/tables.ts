@@ -4,11 +4,14 @@ import type { TableMetadata } from '../../src/lsm/sstable/sstable-format.js';
 import { checkLevels, type Levels } from '../../src/lsm/version/levels.js';
 import { levelCount } from '../../src/lsm/version/version-edit.js';
 
-/** `7:a-f*30@5!1` is table 7 with keys a to f, 30 bytes, version 5 and 1 tombstone; 10 bytes, version 1, none if not said. */
+/**
+ * `7:a-f*30@5!1~2` is table 7 with keys a to f, 30 bytes, version 5, 1 tombstone and 2 range tombstones; 10 bytes, version 1,
+ * none of both if not said.
+ */
 export function table(text: string): TableMetadata {
-  const match = /^(\d+):(\w+)-(\w+)(?:\*(\d+))?(?:@(\d+))?(?:!(\d+))?$/.exec(text);
+  const match = /^(\d+):(\w+)-(\w+)(?:\*(\d+))?(?:@(\d+))?(?:!(\d+))?(?:~(\d+))?$/.exec(text);
   if (match === null) throw new Error(`not a table: ${text}`);
-  const [, number, smallest, largest, bytes = '10', version = '1', tombstones = '0'] = match;
+  const [, number, smallest, largest, bytes = '10', version = '1', tombstones = '0', ranges = '0'] = match;
   return {
     number: Number(number),
     bytes: Number(bytes),
@@ -17,7 +20,7 @@ export function table(text: string): TableMetadata {
     entries: 1,
     keys: 1,
     tombstones: Number(tombstones),
-    rangeTombstones: 0,
+    rangeTombstones: Number(ranges),
     rawBytes: 2,
     dataBytes: 20,
     storedBytes: 21,

@@ -179,6 +179,26 @@ describe('a deleted range', () => {
 });
 
 describe('compactions of deleted ranges', () => {
+  it('make room without being asked, once nobody reads below', async () => {
+    await using tree = await create(newDisk(), { blockBytes: 200, sstableBytesTarget: 1000 });
+    for (let round = 0; round < 4; round++) {
+      for (let i = round; i < 400; i += 4) put(tree, keyOf(i), 1, 'v'.repeat(20));
+      await tree.flush();
+    }
+    await settled(tree);
+    const before = tree.stats().bytes;
+    deleteRange(tree, keyOf(10), keyOf(400), 5);
+    await settled(tree);
+    expect(tree.stats().bytes).toBeGreaterThanOrEqual(before);
+    tree.setSafePoint(Timestamp(5));
+    // The safe point is looked at when something is written.
+    put(tree, keyOf(400), 6, 'v');
+    await settled(tree);
+    expect(tree.stats().bytes).toBeLessThan(before / 4);
+    expect((await scan(tree)).length).toBe(11);
+    expect(tree.metrics().levels.reduce((sum, level) => sum + level.rangeTombstones, 0)).toBe(0);
+  });
+
   it('leave nothing at the bottom once nobody reads below', async () => {
     await using tree = await create(newDisk(), eager);
     putMany(tree, 100);

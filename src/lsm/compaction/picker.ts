@@ -41,12 +41,13 @@ export const noneSkipped: SkippedTables = { numbers: new Set(), safePoint: 0 };
  * than what has left, since equal entries are told apart by their level. Of another level goes the table that costs the
  * least to merge: the one with the fewest bytes under it for its own size.
  *
- * When no level is over its target, a table goes that has something to drop and that reads had to pass over too often.
+ * When no level is over its target, a table goes that has something to drop and that reads had to pass over too often, or
+ * that deletes ranges.
  */
 export function pickCompaction(levels: Levels, options: PickerOptions, skipped: SkippedTables): CompactionDecision {
   const targets = levelTargets(levels, options);
   const level = mostOverfull(levels, targets, options.level0TablesCompact);
-  if (level === undefined) return pickSkipped(levels, targets, skipped);
+  if (level === undefined) return pickDroppable(levels, targets, skipped);
   const outputLevel = levelBelow(level, levels, targets);
   const below = levels[outputLevel];
   if (level > 0) return decide(level, outputLevel, [cheapestToMerge(levels[level], below)], below);
@@ -68,28 +69,37 @@ function decide(
 }
 
 /**
- * What hides nothing any more goes where there is nothing below: such a table is written again where it is. Any other
- * is merged with what it hides, and what comes out is counted anew.
+ * What hides nothing any more goes where there is nothing below: a table that was passed over is written again where it
+ * is. Any other is merged with what it hides, and what comes out is counted anew. Tables that delete ranges end at the
+ * bottom: there it is not tried again and again.
  */
-function pickSkipped(levels: Levels, targets: LevelTargets, skipped: SkippedTables): CompactionDecision {
-  if (skipped.numbers.size === 0) return { type: 'nothing' };
+function pickDroppable(levels: Levels, targets: LevelTargets, skipped: SkippedTables): CompactionDecision {
   for (const [level, tables] of levels.entries()) {
-    const table = tables.find((one) => skipped.numbers.has(one.number) && canDrop(one, skipped.safePoint));
-    if (table === undefined) continue;
-    const upper = level === 0 ? tables : [table];
-    const below = levels.findIndex((others, i) => i > level && overlapping(others, upper).length > 0);
-    if (below < 0) {
+    for (const table of tables) {
+      const isSkipped = skipped.numbers.has(table.number) && canDrop(table, skipped.safePoint);
+      if (!isSkipped && !deletesRanges(table, skipped.safePoint)) continue;
+      const upper = level === 0 ? tables : [table];
+      const below = levels.findIndex((others, i) => i > level && overlapping(others, upper).length > 0);
+      if (below >= 0) {
+        return { type: 'compact', level, outputLevel: below, upper, lower: overlapping(levels[below], upper) };
+      }
+      if (!isSkipped) continue;
       const outputLevel = level === 0 ? levelBelow(level, levels, targets) : level;
       return { type: 'compact', level, outputLevel, upper, lower: [] };
     }
-    return { type: 'compact', level, outputLevel: below, upper, lower: overlapping(levels[below], upper) };
   }
   return { type: 'nothing' };
 }
 
 /** Whether there are tombstones or several versions of a key, and any of that may be below the safe point. */
-function canDrop({ tombstones, entries, keys, smallestVersion }: TableMetadata, safePoint: number): boolean {
-  return tombstones + entries - keys > 0 && smallestVersion <= safePoint;
+function canDrop(table: TableMetadata, safePoint: number): boolean {
+  const { tombstones, rangeTombstones, entries, keys, smallestVersion } = table;
+  return tombstones + rangeTombstones + entries - keys > 0 && smallestVersion <= safePoint;
+}
+
+/** Whether there are range tombstones, and all of them hide for good: what is under them takes space for nothing. */
+function deletesRanges({ rangeTombstones, largestVersion }: TableMetadata, safePoint: number): boolean {
+  return rangeTombstones > 0 && largestVersion <= safePoint;
 }
 
 function overlapping(tables: readonly TableMetadata[], upper: readonly TableMetadata[]): readonly TableMetadata[] {

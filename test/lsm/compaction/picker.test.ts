@@ -9,8 +9,8 @@ import { levels } from '../tables.js';
 
 const options: PickerOptions = { level0TablesCompact: 2, levelBytesBase: 100, levelBytesMultiplier: 10 };
 
-function pick(lines: string[], skipped: SkippedTables = noneSkipped): string {
-  const decision = pickCompaction(levels(...lines), options, skipped);
+function pick(lines: string[], skipped: SkippedTables = noneSkipped, pickerOptions = options): string {
+  const decision = pickCompaction(levels(...lines), pickerOptions, skipped);
   const numbers = (tables: readonly { number: number }[]): string => tables.map(({ number }) => number).join(' ');
   switch (decision.type) {
     case 'nothing':
@@ -21,6 +21,27 @@ function pick(lines: string[], skipped: SkippedTables = noneSkipped): string {
       return `compact ${numbers(decision.upper)} of ${decision.level} with ${numbers(decision.lower) || 'nothing'} of ${decision.outputLevel}`;
   }
 }
+
+describe('pickCompaction of deleted ranges', () => {
+  it.each([
+    [
+      'that nobody reads below',
+      ['', '', '', '', '', '3:a-z@5~1', '90:a-c*500 91:m-n*500'],
+      'compact 3 of 5 with 90 91 of 6',
+    ],
+    [
+      'of level 0 with all that is there',
+      ['5:x-z@4 3:a-c@5~1', '', '', '', '', '', '90:b-d'],
+      'compact 5 3 of 0 with 90 of 6',
+    ],
+    ['that hide something nowhere', ['', '', '', '', '', '3:a-c@5~1', '90:d-z*1000'], 'nothing'],
+    ['that are at the bottom', ['', '', '', '', '', '', '90:d-z@5~1'], 'nothing'],
+    ['that somebody may read below', ['', '', '', '', '', '3:a-z@51~1', '90:a-c*500 91:m-n*500'], 'nothing'],
+  ])('merges those %s', (_, lines, expected) => {
+    const roomy = { ...options, level0TablesCompact: 9 };
+    expect(pick(lines, { numbers: new Set(), safePoint: 50 }, roomy)).toBe(expected);
+  });
+});
 
 describe('pickCompaction', () => {
   // The last level has 1000: the levels above it may have 100 and 10, and level 4 is the base.
