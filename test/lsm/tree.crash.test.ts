@@ -140,6 +140,8 @@ describe('a tree after power loss', () => {
       while ((await crashAt(operation, keep)) === 'crashed') operation += step;
       expect(operation).toBeGreaterThan(200);
     },
+    // Some seven hundred trees are written and recovered.
+    120_000,
   );
 
   it('is tested through flushes, compactions of two levels and new manifests', async () => {
