@@ -127,6 +127,46 @@ async function crashAt(operation: number, keep: CrashKeeps): Promise<'crashed' |
   return isOver ? 'over' : 'crashed';
 }
 
+/** The power goes at operation `first`, and again at each operation of what follows, until that comes to its end. */
+async function crashTwice(first: number): Promise<number> {
+  for (let again = 1; ; again++) {
+    const disk = newDisk(first * 1000 + again);
+    await disk.makeDirectory('node');
+    await disk.syncDirectory('.');
+    disk.crashAtOperation = disk.operationCount + first;
+    const progress: Progress = { created: false, durable: 0 };
+    await workload(disk, progress).catch(ignoreCrash);
+    disk.crash({ keep: 'random' });
+    const begun = disk.operationCount;
+    disk.crashAtOperation = begun + again;
+    await workloadAgain(disk, progress).catch(ignoreCrash);
+    const isOver = disk.operationCount < begun + again;
+    disk.crash({ keep: 'random' });
+    await recover(disk, progress);
+    if (isOver) return again;
+  }
+}
+
+/** Opens what the crash has left, and makes it durable with all that it lacks. */
+async function workloadAgain(disk: SimDisk, progress: Progress): Promise<void> {
+  const tree = (await Tree.exists(treeDirectory, disk))
+    ? await Tree.open(treeDirectory, treeResources(disk), options)
+    : await Tree.create(treeDirectory, treeResources(disk), options);
+  progress.created = true;
+  progress.durable = tree.durableAppliedIndex;
+  tree.onDurable((index) => (progress.durable = index));
+  for (let index = tree.durableAppliedIndex + 1; index <= batchCount; index++) {
+    await tree.writeStall();
+    writeBatch(tree, index);
+  }
+  await tree.flush();
+  await tree.close();
+}
+
+function ignoreCrash(error: unknown): void {
+  if (!(error instanceof DiskError && error.code === 'crashed')) throw error;
+}
+
 describe('a tree after power loss', () => {
   // Every operation with a random part of what was not synced; a sample of them with the extremes.
   it.each([
@@ -143,6 +183,10 @@ describe('a tree after power loss', () => {
     // Some seven hundred trees are written and recovered.
     120_000,
   );
+
+  it('is a prefix also when the power goes again while it recovers', async () => {
+    for (const first of [9, 97]) expect(await crashTwice(first)).toBeGreaterThan(20);
+  });
 
   it('is tested through flushes, compactions of two levels and new manifests', async () => {
     const disk = newDisk();

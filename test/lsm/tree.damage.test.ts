@@ -6,6 +6,7 @@ import { LogIndex, Timestamp, timestampMax } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import { Tree } from '../../src/lsm/tree.js';
+import { TreeInspection } from '../../src/lsm/tree-inspection.js';
 import type { SimDisk } from '../../src/sim/disk.js';
 import { newDisk, scan, text, treeDirectory, treeResources, type ShownRecord } from './harness.js';
 
@@ -62,8 +63,30 @@ async function corruptionOf(work: Promise<unknown>): Promise<CorruptionError | u
   }
 }
 
-/** Asks everything, then verifies. Checks the answers, if there are any; returns what `verify` or `open` found. */
+/** What `quorate storage verify` finds first. */
+async function inspected(disk: SimDisk): Promise<CorruptionError | undefined> {
+  try {
+    await using inspection = await TreeInspection.open(disk, treeDirectory);
+    return (await inspection.verify()).at(0);
+  } catch (error) {
+    if (error instanceof CorruptionError) return error;
+    throw error;
+  }
+}
+
+/**
+ * Asks everything, then verifies. Checks the answers, if there are any; returns what `verify` or `open` found, which
+ * `storage verify` must find as well.
+ */
 async function examine(disk: SimDisk): Promise<CorruptionError | undefined> {
+  const before = await inspected(disk);
+  const found = await examineOpened(disk);
+  if (found === undefined) expect(before).toBeUndefined();
+  else expect(before).toBeInstanceOf(CorruptionError);
+  return found;
+}
+
+async function examineOpened(disk: SimDisk): Promise<CorruptionError | undefined> {
   let found: CorruptionError | undefined;
   const opening = Tree.open(treeDirectory, treeResources(disk), options);
   found = await corruptionOf(opening);
@@ -169,6 +192,54 @@ describe('a damaged tree', () => {
       const found = await examine(damaged((disk) => disk.overwrite(path, offset + 100, moved)));
       expect(found?.file).toBe(path);
     }
+  });
+
+  it('is found when blocks of equal size have changed places, between tables too', async () => {
+    const tables = tableFiles();
+    for (const path of tables) {
+      for (const other of tables) {
+        const [content, there] = [intact.content(path), intact.content(other)];
+        for (let from = 0; from + 60 <= content.length; from += 20) {
+          const [a, b] = [content.slice(from, from + 60), there.slice(100, 160)];
+          if (Buffer.compare(a, b) === 0 || (path === other && Math.abs(from - 100) < 60)) continue;
+          const disk = damaged((copy) => {
+            copy.overwrite(path, from, b);
+            copy.overwrite(other, 100, a);
+          });
+          const found = await examine(disk);
+          expect([path, other], `${from} of ${path} and 100 of ${other}`).toContain(found?.file);
+        }
+      }
+    }
+  });
+
+  it('is found when part of a file is zeros', async () => {
+    for (const path of files()) {
+      const content = intact.content(path);
+      for (let offset = 0; offset < content.length; offset += 8) {
+        const part = content.subarray(offset, offset + 64);
+        if (part.every((byte) => byte === 0)) continue;
+        const found = await examine(damaged((disk) => disk.overwrite(path, offset, new Uint8Array(part.length))));
+        expect(found?.file, `${path} from ${offset} on`).toBe(path);
+      }
+    }
+  });
+
+  it('is found when a table or a manifest is an older version of itself, or of another', async () => {
+    const older = intact.clone(new Prng(2));
+    const tree = await Tree.open(treeDirectory, treeResources(older), options);
+    await tree.close();
+    // Opened again it has another manifest; the old root names one that is gone, and the new root one that is not there.
+    const [oldRoot, newRoot] = [intact, older].map((disk) => disk.content(`${treeDirectory}/CURRENT`));
+    const [rolledBack, ahead] = [older.clone(new Prng(3)), damaged(() => undefined)];
+    rolledBack.overwrite(`${treeDirectory}/CURRENT`, 0, oldRoot);
+    ahead.overwrite(`${treeDirectory}/CURRENT`, 0, newRoot);
+    for (const disk of [rolledBack, ahead]) expect(await examine(disk)).toBeInstanceOf(CorruptionError);
+    const [first, second] = tableFiles();
+    const copied = damaged(() => undefined);
+    await copied.remove(first);
+    await copied.link(second, first);
+    expect((await examine(copied))?.file).toBe(first);
   });
 
   it('is not compacted: the tree fails instead', async () => {

@@ -1,0 +1,141 @@
+/**
+ * The disk is full at every operation in turn that takes space, of flushes, compactions, manifests, checkpoints and
+ * ingests: for a while, then there is room again. Nothing that was written is lost, what can wait waits, what is refused
+ * has not happened, and no file is left behind.
+ */
+import { describe, expect, it } from 'vitest';
+import { utf8 } from '../../src/base/bytes.js';
+import { LogIndex, Timestamp } from '../../src/base/ids.js';
+import { DiskError, type Disk } from '../../src/env/disk.js';
+import { SstableWriter } from '../../src/lsm/sstable/sstable-writer.js';
+import { TreeBatch } from '../../src/lsm/tree-batch.js';
+import { Tree } from '../../src/lsm/tree.js';
+import type { SimDisk } from '../../src/sim/disk.js';
+import { ManualClock, newDisk, scan, settled, treeDirectory, treeResources, type ShownRecord } from './harness.js';
+
+const options = {
+  memtableBytesMax: 400,
+  blockBytes: 100,
+  sstableBytesTarget: 500,
+  level0TablesCompact: 2,
+  levelBytesBase: 700,
+  levelBytesMultiplier: 2,
+  manifestBytesMax: 1,
+};
+const batchCount = 14;
+/** Attempts that find no space. */
+const refusals = 3;
+
+function recordsOf(index: number): { key: string; value: string }[] {
+  return [index, index + 3, index * 2].map((n) => ({ key: `k${n % 10}`, value: `value ${index}, ${n}` }));
+}
+
+function expected(): ShownRecord[] {
+  const all = new Map<string, ShownRecord>();
+  for (let index = 1; index <= batchCount; index++) {
+    for (const { key, value } of recordsOf(index)) all.set(key, { key, version: index, value });
+  }
+  return [...all.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** Opens, writes, takes in a table, makes a checkpoint; what is refused for want of space is tried again. */
+async function workload(disk: Disk, clock: ManualClock): Promise<Tree> {
+  const tree = await again(() => openTree(disk, clock));
+  for (let index = 1; index <= batchCount; index++) {
+    await inTime(clock, tree.writeStall());
+    if (index === 6) {
+      await again(() => inTime(clock, tree.ingest(['node/foreign.sst'], LogIndex(index))));
+    } else {
+      const batch = new TreeBatch();
+      for (const { key, value } of recordsOf(index)) batch.put(utf8(key), Timestamp(index), utf8(value));
+      tree.write(batch, LogIndex(index));
+    }
+    if (index === 10) await again(() => inTime(clock, tree.checkpoint('node/checkpoint')));
+  }
+  await inTime(clock, settled(tree));
+  return tree;
+}
+
+async function openTree(disk: Disk, clock: ManualClock): Promise<Tree> {
+  const resources = treeResources(disk, { clock });
+  return (await Tree.exists(treeDirectory, disk))
+    ? Tree.open(treeDirectory, resources, options)
+    : Tree.create(treeDirectory, resources, options);
+}
+
+/** Lets time pass until the promise is settled. */
+async function inTime<T>(clock: ManualClock, work: Promise<T> | undefined): Promise<T | undefined> {
+  let isSettled = work === undefined;
+  const settle = (): void => {
+    isSettled = true;
+  };
+  work?.then(settle, settle);
+  while (!isSettled) {
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(1000);
+  }
+  return work;
+}
+
+async function again<T>(attempt: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof DiskError && error.code === 'noSpace')) throw error;
+    }
+  }
+}
+
+async function prepared(): Promise<SimDisk> {
+  const disk = newDisk();
+  await disk.makeDirectory('node');
+  await disk.syncDirectory('.');
+  const writer = await SstableWriter.create(disk, 'node/foreign.sst', 1, {
+    blockBytes: 100,
+    bloomBitsPerKey: 10,
+    compression: 'none',
+  });
+  const records = recordsOf(6).sort((a, b) => (a.key < b.key ? -1 : 1));
+  for (const { key, value } of records) await writer.add(utf8(key), 6, 'put', utf8(value));
+  await writer.finish();
+  return disk;
+}
+
+/** From the operation on, those that take space find none, a few times. */
+async function fullAt(operation: number): Promise<'full' | 'over'> {
+  const disk = await prepared();
+  let count = 0;
+  let left = refusals;
+  disk.fault = (type) => {
+    if (!['write', 'link', 'rename', 'makeDirectory', 'sync'].includes(type)) return undefined;
+    return ++count >= operation && left-- > 0 ? 'noSpace' : undefined;
+  };
+  const clock = new ManualClock();
+  const tree = await workload(disk, clock);
+  expect(tree.failure, `full at operation ${operation}`).toBeUndefined();
+  expect(tree.outOfSpace).toBe(false);
+  expect(tree.durableAppliedIndex).toBe(batchCount);
+  expect(await scan(tree)).toEqual(expected());
+  await tree.verify();
+  await inTime(clock, settled(tree));
+  await tree.close();
+  const tables = tree.stats().levels.reduce((sum, level) => sum + level.tables, 0);
+  expect(await disk.list(treeDirectory), `after operation ${operation}`).toHaveLength(tables + 2);
+  disk.fault = undefined;
+  disk.crash({ keep: 'none' });
+  await using whole = await Tree.open(treeDirectory, treeResources(disk), options);
+  expect(await scan(whole)).toEqual(expected());
+  await using checkpoint = await Tree.open('node/checkpoint', treeResources(disk), options);
+  expect(checkpoint.durableAppliedIndex).toBe(10);
+  await checkpoint.verify();
+  return count < operation ? 'over' : 'full';
+}
+
+describe('a tree on a disk that is full for a while', () => {
+  it('goes on when there is room again, whichever operation found none', async () => {
+    let operation = 1;
+    while ((await fullAt(operation)) === 'full') operation++;
+    expect(operation).toBeGreaterThan(50);
+  });
+});
