@@ -305,6 +305,27 @@ describe('checkpoints and ingested tables', () => {
 });
 
 describe('a scan over a deleted range', () => {
+  it.each([false, true])('passes over tables that are wholly hidden, and no others, reverse %s', async (reverse) => {
+    const options = { ...eager, levelBytesBase: 1 << 20 };
+    await using tree = await create(newDisk(), options);
+    putMany(tree, 2000);
+    await settled(tree);
+    // Two tables get something newer than the range.
+    put(tree, keyOf(700), 9, 'new');
+    put(tree, keyOf(1300), 9, 'new');
+    await settled(tree);
+    expect(tree.stats().levels.filter(({ tables }) => tables > 0)).toHaveLength(1);
+    deleteRange(tree, keyOf(0), keyOf(1999), 5);
+    const before = tree.metrics().reads;
+    const expected = [keyOf(700), keyOf(1300), keyOf(1999)];
+    expect(await keysOf(tree, { reverse })).toBe((reverse ? expected.reverse() : expected).join(' '));
+    const tables = tree.stats().levels.reduce((sum, level) => sum + level.tables, 0);
+    expect(tables).toBeGreaterThan(15);
+    // A table has some 15 blocks. Two are walked over.
+    expect(tree.metrics().reads.blocksRead - before.blocksRead).toBeLessThan(5 * 15);
+    expect(await keysOf(tree, { reverse, at: 4 })).toHaveLength(2000 * 10 - 1);
+  });
+
   it.each([false, true])('searches for its end instead of walking, reverse %s', async (reverse) => {
     await using tree = await create(newDisk(), { ...lazy, memtableBytesMax: 8 << 20 });
     putMany(tree, 5000);

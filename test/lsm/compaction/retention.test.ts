@@ -1,10 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.js';
+import { Timestamp } from '../../../src/base/ids.js';
+import type { RangeFragments } from '../../../src/lsm/range/range-tombstones.js';
 import { Retention } from '../../../src/lsm/compaction/retention.js';
 
 /** Entries as `key version`, with `!` for a tombstone; gives those that stay. */
-function keep(safePoint: number, tombstoneDropVersionMax: number, entries: string): string {
-  const retention = new Retention({ safePoint, tombstoneDropVersionMax }, []);
+function keep(
+  safePoint: number,
+  tombstoneDropVersionMax: number,
+  entries: string,
+  ranges: RangeFragments = [],
+): string {
+  const retention = new Retention({ safePoint, tombstoneDropVersionMax }, ranges);
   return entries
     .split(', ')
     .filter((entry) => {
@@ -13,6 +20,49 @@ function keep(safePoint: number, tombstoneDropVersionMax: number, entries: strin
     })
     .join(', ');
 }
+
+/** `a-c@5,3` is a range from a up to c with two versions. */
+function ranges(text: string): RangeFragments {
+  return text
+    .split(' ')
+    .filter(Boolean)
+    .map((one) => {
+      const [lower, upper, versions] = one.split(/[-@]/);
+      return {
+        lower: utf8(lower),
+        upper: utf8(upper),
+        versions: versions.split(',').map((each) => Timestamp(Number(each))),
+      };
+    });
+}
+
+describe('Retention of deleted ranges', () => {
+  it.each([
+    [
+      'what is above them, at their own version and beside them',
+      8,
+      'b-c@5',
+      'a 4, b 5, bb 6, c 4',
+      'a 4, b 5, bb 6, c 4',
+    ],
+    ['nothing below them', 8, 'b-c@5', 'b 4, b 3!, bb 1', ''],
+    ['what they hide above the safe point', 4, 'b-c@5', 'b 4, b 3, bb 1', 'b 4, bb 1'],
+    ['what only those above the safe point hide', 4, 'b-c@7,3', 'b 6, b 3, b 2', 'b 6, b 3'],
+  ])('keeps %s', (_, safePoint, line, entries, expected) => {
+    expect(keep(safePoint, -1, entries, ranges(line))).toBe(expected);
+  });
+
+  it.each([
+    ['above the safe point', 4, -1, 'a-b@7,5', 'a-b@7,5'],
+    ['the newest one below it', 6, -1, 'a-b@7,5,3', 'a-b@7,5'],
+    ['that one too, but not at the bottom', 6, 6, 'a-b@7,5,3 b-c@5', 'a-b@7'],
+    ['what may hide something above', 6, 4, 'a-b@5,3 b-c@4', 'a-b@5'],
+    ['neighbours that have become alike as one', 6, -1, 'a-b@5,3 b-c@5', 'a-c@5'],
+  ])('keeps of the tombstones %s', (_, safePoint, tombstoneDropVersionMax, line, expected) => {
+    const kept = new Retention({ safePoint, tombstoneDropVersionMax }, ranges(line)).ranges;
+    expect(kept).toEqual(ranges(expected));
+  });
+});
 
 describe('Retention', () => {
   it.each([
