@@ -41,23 +41,18 @@ const keyBytes = 16;
 /** A second with fewer batches than this part of the mean is one without progress. */
 const progressPart = 0.02;
 
-export interface OverwriteLoad {
+interface OverwriteLoad {
   readonly keys: number;
   readonly valueBytes: number;
   readonly seconds: number;
-  readonly treeOptions: Partial<TreeOptions>;
   readonly progress: (text: string) => void;
 }
 
 export async function engineOverwrite(options: SuiteOptions): Promise<Row[]> {
   const { quick, progress, keys = quick ? 1_000_000 : 4_000_000, valueBytes = 256, minutes = quick ? 1 : 10 } = options;
-  return overwriteRows({ keys, valueBytes, seconds: minutes * 60, treeOptions: {}, progress });
-}
-
-export async function overwriteRows(load: OverwriteLoad): Promise<Row[]> {
   const folder = await mkdtemp(join(tmpdir(), 'quorate-bench-'));
   try {
-    return await overwrite(folder, load);
+    return await overwrite(folder, { keys, valueBytes, seconds: minutes * 60, progress });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -78,7 +73,7 @@ async function overwrite(folder: string, load: OverwriteLoad): Promise<Row[]> {
     size: 1,
   });
   const caches = cacheSizes(load);
-  const all = treeOptions({ memtableBytesMax: Math.min(16 * mib, caches.memtables / 8), ...load.treeOptions });
+  const all = treeOptions({ memtableBytesMax: Math.min(16 * mib, caches.memtables / 8) });
   const resources = {
     disk,
     background,
