@@ -184,6 +184,12 @@ export class Leader {
     if (progress.stateType === 'replicate') progress.becomeProbe();
   }
 
+  peerReachable(follower: ReplicaId): void {
+    const progress = this.replication.followers.get(follower);
+    if (progress !== undefined) progress.isReachable = true;
+    this.wake();
+  }
+
   /** There is something to do, or to find out. */
   wake(): void {
     if (!this.quiescence.wake()) return;

@@ -100,10 +100,11 @@ function faultHere(message: RaftMessage, receiver: MessageReceiver): string | un
     case 'heartbeatResponse':
       if (!leadsIn(message.term, receiver) || message.readRound <= receiver.readRound) return undefined;
       return `an answer to read round ${message.readRound}, when the newest is ${receiver.readRound}`;
-    case 'preVoteRequest':
-    case 'voteRequest':
     case 'preVoteResponse':
     case 'voteResponse':
+      return matchFault(message.commit, message.commitTerm, 'a vote', receiver);
+    case 'preVoteRequest':
+    case 'voteRequest':
     case 'timeoutNow':
       return undefined;
     default:

@@ -46,13 +46,22 @@ export class Quiescence {
 
   tick(): void {
     if (this.#context.options.quiesceTicks === 0) return;
-    if (this.#isIdle()) this.#idleTicks++;
-    else this.wake();
+    if (this.#isIdle()) {
+      this.#idleTicks++;
+      this.#becomeQuietIfAllAgree();
+    } else {
+      this.wake();
+    }
   }
 
   agreed(follower: ReplicaId): void {
     if (!this.isAsking) return;
     this.#quietFollowers.add(follower);
+    this.#becomeQuietIfAllAgree();
+  }
+
+  #becomeQuietIfAllAgree(): void {
+    if (!this.isAsking) return;
     for (const [member, progress] of this.#replication.followers) {
       if (progress.isReachable && !this.#quietFollowers.has(member)) return;
     }

@@ -59,6 +59,11 @@ export class RaftLog {
     return this.#commitIndex;
   }
 
+  /** Term of the entry at `commitIndex`. */
+  get commitTerm(): Term {
+    return this.#knownTerm(this.#commitIndex);
+  }
+
   /** Committed and durable here. Nothing beyond is applied: after a crash the log reaches as far as the state machine. */
   get applicableIndex(): LogIndex {
     return this.#commitIndex < this.#stableIndex ? this.#commitIndex : this.#stableIndex;

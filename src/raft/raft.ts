@@ -8,7 +8,6 @@
  * - a leader counts itself only with what is durable in its own log;
  * - nothing is applied here that is not committed and durable here.
  */
-import { defined } from '../base/assert.js';
 import type { LogIndex, ReplicaId, Term } from '../base/ids.js';
 import type { ChangeRefusal } from './changes.js';
 import type { Configuration } from './config.js';
@@ -106,7 +105,7 @@ export class Raft {
 
   /** Term of the entry at `commitIndex`. */
   get commitTerm(): Term {
-    return defined(this.#log.term(this.#log.commitIndex), 'the term of the last committed entry');
+    return this.#log.commitTerm;
   }
 
   get lastIndex(): LogIndex {
@@ -236,11 +235,15 @@ export class Raft {
   /**
    * The connection to the peer broke, or its node is held for dead: what was in flight is lost. A follower whose leader
    * it was campaigns soon, even from its quiet; where only the connection is broken, the others still hear the leader
-   * and ignore that.
+   * and ignore that. Holds until {@link peerReachable}: so long no group becomes quiet for this leader, and one may
+   * become quiet without this follower.
    */
   peerUnreachable(replica: ReplicaId): void {
-    this.#leadership?.peerUnreachable(replica);
     this.#roles.suspect(replica);
+  }
+
+  peerReachable(replica: ReplicaId): void {
+    this.#roles.trust(replica);
   }
 
   /** The host's state machine has everything up to `index`. Entries that change the configuration are told apart. */

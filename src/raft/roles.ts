@@ -50,6 +50,8 @@ export class Roles {
   readonly #promise: LeasePromise;
   /** A follower that does not expect to hear from its leader. */
   #isQuiet = false;
+  /** Whose nodes are held for dead by the host. */
+  readonly #unreachable = new Set<ReplicaId>();
   /** The leader has asked this replica to take over, and it will as soon as it has applied all. */
   #takesOver = false;
 
@@ -100,7 +102,9 @@ export class Roles {
   /** The leader asks for it, whose log ends at `lastIndex`, all committed. Returns whether this replica is quiet now. */
   quiesce(lastIndex: LogIndex): boolean {
     assert(this.#state.type === 'follower', 'only followers are asked to be quiet');
-    this.#isQuiet = this.#log.isAllApplied && this.#log.commitIndex === lastIndex && this.#log.lastIndex === lastIndex;
+    const hasAll = this.#log.isAllApplied && this.#log.commitIndex === lastIndex && this.#log.lastIndex === lastIndex;
+    // What a leader asked for before it died must not have this replica wait for it for ever.
+    this.#isQuiet = hasAll && this.#leader !== 0 && !this.#unreachable.has(this.#leader);
     return this.#isQuiet;
   }
 
@@ -186,9 +190,16 @@ export class Roles {
 
   /** The connection to `peer` broke. If it leads: it need not be waited for, nor protected from elections. */
   suspect(peer: ReplicaId): void {
+    this.#unreachable.add(peer);
+    if (this.#state.type === 'leader') this.#state.leader.peerUnreachable(peer);
     if (this.#state.type !== 'follower' || this.#leader !== peer) return;
     this.#isQuiet = false;
     this.#electionTimer.suspect();
+  }
+
+  /** The connection to `peer` is there again. */
+  trust(peer: ReplicaId): void {
+    if (this.#unreachable.delete(peer) && this.#state.type === 'leader') this.#state.leader.peerReachable(peer);
   }
 
   // Votes
@@ -215,10 +226,22 @@ export class Roles {
       to: request.from,
       term: granted ? request.term : this.#term,
       granted,
+      commit: this.#log.commitIndex,
+      commitTerm: this.#log.commitTerm,
     });
   }
 
+  /**
+   * A candidate that is refused may learn that a change of the configuration is committed, by which it needs other
+   * votes: perhaps not those of a replica that has the better log and no vote any more.
+   */
   onVoteResponse(response: VoteResponse): void {
+    const { granted, commit, commitTerm } = response;
+    if (!granted && commit > this.#log.commitIndex && this.#log.term(commit) === commitTerm) {
+      this.#log.commitTo(commit);
+      if (this.#state.type !== 'leader') this.#becomeFollower(this.#term, this.#leader);
+      return;
+    }
     const awaited = response.type === 'preVoteResponse' ? 'preCandidate' : 'candidate';
     if (this.#state.type !== awaited) return;
     // A late grant may be for an earlier campaign.

@@ -36,6 +36,9 @@ export interface VoteRequest extends Addressed {
 export interface VoteResponse extends Addressed {
   readonly type: 'preVoteResponse' | 'voteResponse';
   readonly granted: boolean;
+  /** What the voter knows to be committed, and the term of that entry: it may be what the candidate's votes depend on. */
+  readonly commit: LogIndex;
+  readonly commitTerm: Term;
 }
 
 export interface AppendRequest extends Addressed {

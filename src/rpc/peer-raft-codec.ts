@@ -135,6 +135,8 @@ function writeBody(writer: WireWriter, message: RaftMessage): void {
     case 'preVoteResponse':
     case 'voteResponse':
       writer.bool(1, message.granted);
+      writer.uint(2, message.commit);
+      writer.uint(3, message.commitTerm);
       return;
     case 'appendRequest':
       writer.uint(1, message.prevLogIndex);
@@ -189,8 +191,8 @@ function readVoteRequest(reader: WireReader, type: VoteRequest['type']): Unaddre
 }
 
 function readVoteResponse(reader: WireReader, type: VoteResponse['type']): Unaddressed<VoteResponse> {
-  const [granted] = reader.uints(1);
-  return { type, granted: granted !== 0 };
+  const [granted, commit, commitTerm] = reader.uints(3);
+  return { type, granted: granted !== 0, commit: LogIndex(commit), commitTerm: Term(commitTerm) };
 }
 
 function readAppendRequest(reader: WireReader): Unaddressed<AppendRequest> {

@@ -13,7 +13,7 @@ describe('random faults', () => {
       const seed = Number(onlySeed ?? i + 1);
       const chaos = new Chaos(seed, sizes[seed % sizes.length]);
       try {
-        chaos.run(1500);
+        chaos.run(3000);
         chaos.heal();
       } catch (error) {
         throw new Error(`seed ${seed}; replay with RAFT_SEED=${seed} npx vitest run test/raft/chaos.test.ts`, {
@@ -28,12 +28,18 @@ describe('random faults', () => {
     if (onlySeed !== undefined) return;
     expect(total.leaders).toBeGreaterThan(seeds * 2);
     expect(total.committed).toBeGreaterThan(seeds * 20);
-    expect(total.replacedEntries).toBeGreaterThan(seeds / 10);
+    expect(total.replacedEntries).toBeGreaterThan(seeds / 5);
     expect(total.answeredReads).toBeGreaterThan(seeds * 5);
     expect(total.lostReads).toBeGreaterThan(seeds / 10);
     expect(total.powerLosses).toBeGreaterThan(seeds);
     expect(total.logReads).toBeGreaterThan(seeds / 10);
     expect(total.transfers).toBeGreaterThan(seeds / 10);
+    expect(total.changes).toBeGreaterThan(seeds);
+    expect(total.jointConfigurations).toBeGreaterThan(seeds / 4);
+    expect(total.replacedChanges).toBeGreaterThan(0);
+    expect(total.installs).toBeGreaterThan(seeds / 4);
+    expect(total.leaseReads).toBeGreaterThan(seeds / 4);
+    expect(total.quiet).toBeGreaterThan(seeds);
     expect(total.lostMessages).toBeGreaterThan(seeds);
   });
 });

@@ -1,31 +1,41 @@
 /**
- * A group of replicas on a network that loses, repeats and reorders, with disks that sync late and lose power: all
- * from one seed. Every step is checked against what Raft promises (figure 3 of the paper) and what Quorate adds.
+ * A group of replicas on a network that loses, repeats and reorders, with disks that sync late and lose power, whose
+ * members change, are sent snapshots, fall quiet and hand over: all from one seed, checked at every step.
  */
 import { assert, defined } from '../../src/base/assert.js';
 import { equalBytes, utf8 } from '../../src/base/bytes.js';
-import { LogIndex, ReplicaId, type Term } from '../../src/base/ids.js';
+import { LogIndex, ReplicaId } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
-import { createConfiguration } from '../../src/raft/config.js';
+import { type Configuration, createConfiguration, isJoint, membersOf } from '../../src/raft/config.js';
+import { changedConfiguration, leftJoint } from '../../src/raft/config-change.js';
+import { droppableIndex } from '../../src/raft/log-truncation.js';
 import { messageFault } from '../../src/raft/message-fault.js';
 import type { Entry, RaftMessage, Ready } from '../../src/raft/types.js';
+import { ChaosChecks } from './chaos-checks.js';
+import { decodeConfiguration } from './configuration-text.js';
 import { type ReplicaSettings, type Surroundings, TestReplica } from './replica.js';
 
-const electionTicksMax = 20;
 const messagesInFlightMax = 200;
 
 /** What happened, so that a test can tell whether its faults had an effect. */
-export interface ChaosCounts {
-  leaders: number;
-  committed: number;
-  replacedEntries: number;
-  answeredReads: number;
-  lostReads: number;
-  powerLosses: number;
-  logReads: number;
-  transfers: number;
-  lostMessages: number;
-}
+const noCounts = {
+  leaders: 0,
+  committed: 0,
+  replacedEntries: 0,
+  answeredReads: 0,
+  lostReads: 0,
+  leaseReads: 0,
+  powerLosses: 0,
+  logReads: 0,
+  transfers: 0,
+  lostMessages: 0,
+  changes: 0,
+  jointConfigurations: 0,
+  replacedChanges: 0,
+  installs: 0,
+  quiet: 0,
+};
+export type ChaosCounts = typeof noCounts;
 
 interface PendingRead {
   readonly round: number;
@@ -33,47 +43,58 @@ interface PendingRead {
   readonly indexMin: LogIndex;
 }
 
+interface Action {
+  readonly weight: number;
+  readonly act: (replica: TestReplica) => void;
+}
+
 export class Chaos implements Surroundings {
-  readonly counts: ChaosCounts = {
-    leaders: 0,
-    committed: 0,
-    replacedEntries: 0,
-    answeredReads: 0,
-    lostReads: 0,
-    powerLosses: 0,
-    logReads: 0,
-    transfers: 0,
-    lostMessages: 0,
-  };
+  readonly counts: ChaosCounts = { ...noCounts };
   readonly #random: Prng;
+  readonly #settings: ReplicaSettings;
+  /** The first voters, and some that know of nobody yet. */
   readonly #replicas: TestReplica[];
+  readonly #checks: ChaosChecks;
+  readonly #actions: readonly Action[];
+  readonly #weightSum: number;
   #inFlight: RaftMessage[] = [];
   readonly #cut = new Set<string>();
-  readonly #leaders = new Map<Term, ReplicaId>();
-  /** Every entry that any replica held for committed, from index 1. */
-  readonly #committed: Entry[] = [];
-  /** How far each replica's commit index was compared with the above. */
-  readonly #comparedTo = new Map<TestReplica, number>();
   readonly #pendingReads = new Map<TestReplica, PendingRead[]>();
+  /** Who is to send a snapshot to whom. */
+  #snapshotsWanted: { readonly from: TestReplica; readonly to: ReplicaId }[] = [];
   #proposals = 0;
+  /** Ticks of all replicas together: no replica's ticks are faster than this clock. */
+  #clockMs = 0;
   #healed = false;
 
   constructor(seed: number, size: number) {
     this.#random = new Prng(seed);
     const voters = Array.from({ length: size }, (_, i) => ReplicaId(i + 1));
-    const settings: ReplicaSettings = {
-      configuration: createConfiguration({ voters }),
-      electionTicksMin: 10,
-      electionTicksMax,
+    const configuration = createConfiguration({ voters });
+    const hasLease = this.#random.chance(0.3);
+    const electionTicksMin = hasLease ? 40 : 10;
+    this.#settings = {
+      configuration,
+      electionTicksMin,
+      electionTicksMax: 2 * electionTicksMin,
       heartbeatTicks: 2,
       appendBytesMax: this.#random.pick([0, 20, 1000]),
       appendsInFlightMax: this.#random.pick([1, 2, 8]),
       quiesceTicks: this.#random.pick([0, 3, 30]),
-      lease: undefined,
+      lease: hasLease ? { durationMs: electionTicksMin - 1, monotonicMs: () => this.#clockMs } : undefined,
       uncommittedBytesMax: this.#random.pick([200, 10_000]),
     };
-    this.#replicas = voters.map((id) => new TestReplica(id, settings, this.#random.split(`replica ${id}`), this));
+    const create = (id: ReplicaId, known: Configuration): TestReplica =>
+      new TestReplica(id, { ...this.#settings, configuration: known }, this.#random.split(`replica ${id}`), this);
+    const spares = [1, 2].map((i) => ReplicaId(size + i));
+    this.#replicas = [
+      ...voters.map((id) => create(id, configuration)),
+      ...spares.map((id) => create(id, createConfiguration({}))),
+    ];
+    this.#checks = new ChaosChecks(this.#replicas, configuration);
     for (const replica of this.#replicas) replica.syncsHeld = true;
+    this.#actions = this.#drawActions();
+    this.#weightSum = this.#actions.reduce((sum, { weight }) => sum + weight, 0);
   }
 
   // Faults
@@ -81,25 +102,50 @@ export class Chaos implements Surroundings {
   run(steps: number): void {
     for (let i = 0; i < steps; i++) {
       this.#step();
-      if (i % 50 === 0) this.#checkLogMatching();
+      if (i % 50 === 0) this.#checks.logMatching();
     }
   }
 
   #step(): void {
-    const replica = this.#random.pick(this.#replicas);
-    const { raft } = replica;
-    const dice = this.#random.float();
-    if (dice < 0.4) this.#deliverOne();
-    else if (dice < 0.56) replica.syncNext();
-    else if (dice < 0.81) raft.tick();
-    else if (dice < 0.92) this.#request();
-    else if (dice < 0.94) this.#answerLogReads(replica);
-    else if (dice < 0.95) this.#maintain(replica);
-    else if (dice < 0.965) this.#repartition();
-    else if (dice < 0.975) raft.campaign();
-    else if (dice < 0.985) raft.peerUnreachable(this.#random.pick(this.#replicas).id);
-    else this.#losePower(replica);
+    const replica = this.#random.pick(this.#replicas.filter(({ raft }) => raft.term > 0 || this.#checks.leaders === 0));
+    let dice = this.#random.float() * this.#weightSum;
+    for (const { weight, act } of this.#actions) {
+      dice -= weight;
+      if (dice >= 0) continue;
+      act(replica);
+      break;
+    }
     this.#after(replica);
+  }
+
+  /** What happens how often; of the rarer things more or less, or nothing, from seed to seed. */
+  #drawActions(): Action[] {
+    const some = (weight: number): number => weight * this.#random.pick([0, 1, 1, 4]);
+    const action = (weight: number, act: Action['act']): Action => ({ weight, act });
+    return [
+      action(40, () => this.#deliverOne()),
+      action(15, (replica) => replica.syncNext()),
+      action(25, (replica) => this.#tick(replica)),
+      action(9, () => this.#request()),
+      action(2, (replica) => this.#answerLogReads(replica)),
+      action(2, (replica) => this.#snapshots(replica)),
+      action(some(1), (replica) => this.#maintain(replica)),
+      action(some(0.5), () => this.#repartition()),
+      action(some(0.5), ({ raft }) => raft.campaign()),
+      action(some(0.3), ({ raft }) => raft.peerUnreachable(this.#random.pick(this.#replicas).id)),
+      action(some(0.3), ({ raft }) => raft.peerReachable(this.#random.pick(this.#replicas).id)),
+      action(some(0.3), ({ raft }) => raft.setElectionPriority(this.#random.pick(['low', 'normal']))),
+      action(some(0.6), () => this.#change()),
+      action(some(0.2), () => this.#transfer()),
+      action(some(0.5), (replica) => this.#losePower(replica)),
+    ];
+  }
+
+  #tick(replica: TestReplica): void {
+    this.#clockMs++;
+    const wasQuiet = replica.raft.isQuiet;
+    replica.raft.tick();
+    if (wasQuiet) this.counts.quiet++;
   }
 
   #deliverOne(): void {
@@ -119,25 +165,60 @@ export class Chaos implements Surroundings {
     this.#after(receiver);
   }
 
+  get #leaders(): TestReplica[] {
+    return this.#replicas.filter(({ raft }) => raft.role === 'leader');
+  }
+
   /** Asks whoever leads, as far as anyone can tell: two may think so. */
   #request(): void {
-    for (const replica of this.#replicas) {
-      if (replica.raft.role !== 'leader') continue;
+    for (const replica of this.#leaders) {
       const dice = this.#random.float();
       if (dice < 0.6) {
         for (let i = this.#random.int(1, 4); i > 0; i--) replica.raft.propose(utf8(`p${++this.#proposals}`));
-      } else if (dice < 0.98) {
-        const read = replica.raft.requestRead();
-        if (read.type === 'accepted') {
-          const pending = this.#pendingReads.get(replica) ?? [];
-          pending.push({ round: read.round, indexMin: LogIndex(this.#committed.length) });
-          this.#pendingReads.set(replica, pending);
-        }
-      } else if (replica.raft.transferLeadership(this.#random.pick(this.#replicas).id)) {
-        this.counts.transfers++;
+      } else {
+        this.#read(replica);
       }
       this.#after(replica);
     }
+  }
+
+  #transfer(): void {
+    for (const replica of this.#leaders) {
+      if (replica.raft.transferLeadership(this.#random.pick(this.#replicas).id)) this.counts.transfers++;
+      this.#after(replica);
+    }
+  }
+
+  #read(replica: TestReplica): void {
+    const leased = replica.raft.leaseRead();
+    if (leased !== undefined) {
+      const { committedIndex } = this.#checks;
+      assert(leased >= committedIndex, `a read at ${leased} under a lease misses what is committed: ${committedIndex}`);
+      this.counts.leaseReads++;
+    }
+    const read = replica.raft.requestRead();
+    if (read.type !== 'accepted') return;
+    const pending = this.#pendingReads.get(replica) ?? [];
+    pending.push({ round: read.round, indexMin: this.#checks.committedIndex });
+    this.#pendingReads.set(replica, pending);
+  }
+
+  /** Whoever leads is asked for the next step on the way to some other members, or out of a joint configuration. */
+  #change(): void {
+    for (const replica of this.#leaders) {
+      const current = replica.raft.configuration;
+      replica.change(isJoint(current) ? leftJoint(current) : this.#nextConfiguration(current));
+      this.#after(replica);
+    }
+  }
+
+  #nextConfiguration(current: Configuration): Configuration {
+    const voters = current.voters.filter(() => this.#random.chance(0.85));
+    for (const learner of current.learners) if (this.#random.chance(0.7)) voters.push(learner);
+    if (voters.length === 0) voters.push(current.voters[0]);
+    const others = this.#replicas.map(({ id }) => id).filter((id) => !voters.includes(id));
+    const learners = others.filter(() => this.#random.chance(0.6));
+    return changedConfiguration(current, { voters, learners }, this.#random.chance(0.8));
   }
 
   #answerLogReads(replica: TestReplica): void {
@@ -145,13 +226,31 @@ export class Chaos implements Surroundings {
     replica.answerLogReads();
   }
 
-  /** The state machine saves, memory is freed, and what every state machine has saved leaves the log. */
+  /** The state machine saves, memory is freed, and what may leave the log does. */
   #maintain(replica: TestReplica): void {
     replica.flush();
     const { firstIndex, lastIndex } = replica.log;
     replica.log.memoryFrom = LogIndex(this.#random.int(firstIndex, lastIndex + 1));
-    const savedByAll = Math.min(...this.#replicas.map(({ durable }) => durable.appliedIndex));
-    if (this.#random.chance(0.3)) replica.dropLogTo(LogIndex(savedByAll));
+    if (replica.installing !== undefined || this.#random.chance(0.5)) return;
+    const droppable = droppableIndex(replica.raft.status(), this.#random.pick([0, 5, 1000]));
+    replica.dropLogTo(LogIndex(Math.min(droppable, replica.durable.appliedIndex)));
+  }
+
+  /** Snapshots begin, end one way or the other, and are put in place. */
+  #snapshots(replica: TestReplica): void {
+    const [wanted] = this.#snapshotsWanted.splice(0, 1);
+    if (wanted !== undefined && wanted.from.appliedIndex > 0) {
+      const { from, to } = wanted;
+      const message = from.raft.beginSnapshot(to, from.snapshot);
+      if (message !== undefined) this.send(message);
+      from.raft.snapshotEnded(to, this.#random.pick(['delivered', 'failed']));
+      this.#after(from);
+    }
+    this.#install(replica);
+  }
+
+  #install(replica: TestReplica): void {
+    if (replica.install()) this.counts.installs++;
   }
 
   #repartition(): void {
@@ -168,59 +267,92 @@ export class Chaos implements Surroundings {
     this.counts.powerLosses++;
     replica.restart(this.#random.int(0, replica.writes.length));
     this.#pendingReads.delete(replica);
-    this.#comparedTo.delete(replica);
+    this.#checks.restarted(replica);
   }
 
   #after(replica: TestReplica): void {
     replica.run();
-    this.#checkCommitted(replica);
+    this.#checks.step(replica);
   }
 
   // Recovery
 
-  /** The network heals and disks sync; within a few election timeouts all must agree, and serve. */
+  /** The network heals and disks sync; within a few election timeouts all members must agree, and serve. */
   heal(): void {
     this.#healed = true;
     this.#cut.clear();
     for (const replica of this.#replicas) {
       replica.syncsHeld = false;
+      for (const { id } of this.#replicas) replica.raft.peerReachable(id);
       while (replica.syncNext()) replica.run();
+      this.#install(replica);
       this.#after(replica);
     }
-    this.#tickUntil('one leads, and all have applied what it proposed', () => {
-      const leader = this.#undisputedLeader();
-      if (leader === undefined) return false;
-      const { lastIndex, term } = leader.raft;
-      const last = leader.log.at(lastIndex);
-      if (last?.term === term && equalBytes(last.data, utf8('last'))) {
-        return this.#replicas.every(({ appliedIndex }) => appliedIndex === lastIndex);
-      }
-      leader.raft.propose(utf8('last'));
-      return false;
-    });
+    this.#tickUntil(
+      'one leads, the way into no configuration stays half done, and all have applied what was proposed last',
+      () => {
+        const leader = this.#undisputedLeader();
+        if (leader === undefined) return false;
+        const { configuration, lastIndex, term } = leader.raft;
+        if (isJoint(configuration)) {
+          if (!configuration.autoLeave) leader.change(leftJoint(configuration));
+          return false;
+        }
+        const last = leader.log.at(lastIndex);
+        if (last?.term === term && equalBytes(last.data, utf8('last'))) {
+          return this.#members(leader).every(({ appliedIndex }) => appliedIndex === lastIndex);
+        }
+        leader.raft.propose(utf8('last'));
+        return false;
+      },
+    );
     const leader = defined(this.#undisputedLeader(), 'the leader');
     const read = leader.raft.requestRead();
     assert(read.type === 'accepted', 'the leader of a healed group refuses a read');
-    this.#pendingReads.set(leader, [{ round: read.round, indexMin: LogIndex(this.#committed.length) }]);
+    this.#pendingReads.set(leader, [{ round: read.round, indexMin: this.#checks.committedIndex }]);
     this.#after(leader);
     this.#tickUntil('the read is answered', () => this.#pendingReads.get(leader)?.length === 0);
-    this.#checkLogMatching();
+    if (this.#settings.quiesceTicks > 0) this.#losesItsQuietLeader();
+    this.#checks.logMatching();
+    this.counts.leaders = this.#checks.leaders;
+    this.counts.committed = this.#checks.committedIndex;
+    this.counts.changes = this.#checks.changes;
   }
 
+  /** When the group is quiet its leader dies, which the others do not notice until their hosts tell them. */
+  #losesItsQuietLeader(): void {
+    this.#tickUntil('the group is quiet', () => {
+      const leader = this.#undisputedLeader();
+      return leader !== undefined && this.#members(leader).every(({ raft }) => raft.isQuiet);
+    });
+    const leader = defined(this.#undisputedLeader(), 'the leader');
+    if (leader.raft.configuration.voters.length < 3) return;
+    for (const { id } of this.#replicas) this.#cut.add(`${leader.id}>${id}`).add(`${id}>${leader.id}`);
+    for (const { raft } of this.#replicas) raft.peerUnreachable(leader.id);
+    this.#tickUntil('another replica leads', () => this.#leaders.some(({ raft }) => raft.term > leader.raft.term));
+  }
+
+  #members(leader: TestReplica): TestReplica[] {
+    return membersOf(leader.raft.configuration).map((id) => this.#replicas[id - 1]);
+  }
+
+  /** The leader of the newest term, if all its members follow it and nothing is under way. */
   #undisputedLeader(): TestReplica | undefined {
-    const leaders = this.#replicas.filter(({ raft }) => raft.role === 'leader' && raft.status().transferTarget === 0);
-    const settled = leaders.length === 1 && this.#replicas.every(({ raft }) => raft.leader === leaders[0].id);
-    return settled ? leaders[0] : undefined;
+    const leader = this.#leaders.sort((a, b) => b.raft.term - a.raft.term).at(0);
+    if (leader === undefined || leader.raft.status().transferTarget !== 0) return undefined;
+    return this.#members(leader).every(({ raft }) => raft.leader === leader.id) ? leader : undefined;
   }
 
   #tickUntil(what: string, holds: () => boolean): void {
     // Some elections, and with the smallest window two ticks for every entry that a follower lacks.
-    const ticksMax = 10 * electionTicksMax + 2 * Math.max(...this.#replicas.map(({ raft }) => raft.lastIndex));
+    const entriesMax = Math.max(...this.#replicas.map(({ raft }) => raft.lastIndex));
+    const ticksMax = 10 * this.#settings.electionTicksMax + 3 * entriesMax;
     for (let ticks = 0; !holds(); ticks++) {
       assert(ticks < ticksMax, `after ${ticks} ticks without faults it is not so that ${what}`);
       for (const replica of this.#replicas) {
-        replica.raft.tick();
+        this.#tick(replica);
         this.#answerLogReads(replica);
+        this.#snapshots(replica);
         this.#after(replica);
       }
       for (const message of this.#inFlight.splice(0)) this.#deliver(message);
@@ -236,92 +368,39 @@ export class Chaos implements Surroundings {
   }
 
   onReady(replica: TestReplica, ready: Ready): void {
-    if (ready.softState?.role === 'leader') this.#checkLeader(replica, ready.softState.term);
+    if (ready.softState?.role === 'leader') this.#checks.leads(replica, ready.softState.term);
     const [first] = ready.entries;
-    if (first !== undefined && first.index <= replica.log.lastIndex) this.counts.replacedEntries++;
+    if (first !== undefined && first.index <= replica.log.lastIndex) this.#countReplaced(replica, first.index);
     const pending = this.#pendingReads.get(replica) ?? [];
     for (const { round, index } of ready.readStates) {
       while (pending.length > 0 && pending[0].round <= round) {
-        assert(
-          index >= pending[0].indexMin,
-          `a read at ${index} misses what was committed up to ${pending[0].indexMin}`,
-        );
-        pending.shift();
+        const { indexMin } = defined(pending.shift(), 'a read');
+        assert(index >= indexMin, `a read at ${index} misses what was committed up to ${indexMin}`);
         this.counts.answeredReads++;
       }
     }
     if (ready.readsLost) this.counts.lostReads += pending.splice(0).length;
   }
 
-  onSnapshotWanted(): void {
-    // Nobody lags so far.
+  #countReplaced(replica: TestReplica, from: LogIndex): void {
+    this.counts.replacedEntries++;
+    for (let i: number = from; i <= replica.log.lastIndex; i++) {
+      const data = replica.log.at(LogIndex(i))?.data;
+      if (data !== undefined && decodeConfiguration(data) !== undefined) this.counts.replacedChanges++;
+    }
   }
 
   onSynced(): void {
-    // Seen by the checks below, in what is durable.
+    // Seen by the checks, in what is durable.
   }
 
-  /** State machine safety: all apply the same entries in the same order. */
+  onSnapshotWanted(from: TestReplica, to: ReplicaId): void {
+    this.#snapshotsWanted.push({ from, to });
+  }
+
   onApplied(replica: TestReplica, entry: Entry): void {
-    const committed = this.#committed[entry.index - 1];
-    // The first to apply does so before `#checkCommitted` has seen the commit index.
-    if (committed !== undefined) assert(equalEntries(committed, entry), `${replica.id} applies another ${entry.index}`);
+    this.#checks.applied(replica, entry);
+    const configuration = decodeConfiguration(entry.data);
+    if (configuration !== undefined && isJoint(configuration)) this.counts.jointConfigurations++;
   }
-
-  // Checks
-
-  /** Election safety: one leader a term. Leader completeness: it has all that was ever committed. */
-  #checkLeader(replica: TestReplica, term: Term): void {
-    const known = this.#leaders.get(term);
-    assert(known === undefined || known === replica.id, `${known} and ${replica.id} lead term ${term}`);
-    if (known === undefined) this.counts.leaders++;
-    this.#leaders.set(term, replica.id);
-    for (const entry of this.#committed) {
-      if (entry.term >= term || entry.index < replica.log.firstIndex) continue;
-      const own = replica.log.at(entry.index);
-      assert(own !== undefined && equalEntries(own, entry), `the leader of term ${term} lacks entry ${entry.index}`);
-    }
-  }
-
-  /** What a replica holds for committed is what others do, and was on a quorum's disks when the first one did. */
-  #checkCommitted(replica: TestReplica): void {
-    const { commitIndex } = replica.raft;
-    let compared = this.#comparedTo.get(replica) ?? 0;
-    while (compared < commitIndex) {
-      const index = LogIndex(++compared);
-      if (index < replica.log.firstIndex) continue;
-      const entry = defined(replica.log.at(index), `committed entry ${index} of ${replica.id}`);
-      if (index <= this.#committed.length) {
-        assert(equalEntries(this.#committed[index - 1], entry), `${replica.id} has another committed entry ${index}`);
-        continue;
-      }
-      const durable = this.#replicas.filter(({ durable: { log } }) => log.term(index) === entry.term);
-      assert(durable.length * 2 > this.#replicas.length, `entry ${index} is committed, but not on a quorum's disks`);
-      this.#committed.push(entry);
-      this.counts.committed++;
-    }
-    this.#comparedTo.set(replica, compared);
-  }
-
-  /** Log matching: where two logs have an entry of one index and term, they are equal up to it. */
-  #checkLogMatching(): void {
-    for (const a of this.#replicas) {
-      for (const b of this.#replicas) {
-        if (a.id >= b.id) continue;
-        let matches = false;
-        for (let i: number = Math.min(a.log.lastIndex, b.log.lastIndex); i > 0; i--) {
-          const [left, right] = [a.log.at(LogIndex(i)), b.log.at(LogIndex(i))];
-          if (left === undefined || right === undefined) break;
-          const equal = left.term === right.term;
-          assert(equal || !matches, `${a.id} and ${b.id} agree after entry ${i} but not on it`);
-          if (equal) assert(equalEntries(left, right), `${a.id} and ${b.id} have different entries ${i}/${left.term}`);
-          matches = equal;
-        }
-      }
-    }
-  }
-}
-
-function equalEntries(a: Entry, b: Entry): boolean {
-  return a.index === b.index && a.term === b.term && equalBytes(a.data, b.data);
 }

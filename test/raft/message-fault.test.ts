@@ -65,6 +65,8 @@ function vote(type: VoteRequest['type'], term: number, lastLogTerm: number): Vot
   return { type, ...address, term: Term(term), ...log, transfer: false };
 }
 
+const unknown = { commit: LogIndex(0), commitTerm: Term(0) };
+
 function snapshot(index: number, term: number): RaftMessage {
   const configuration = createConfiguration({ voters: [self, peer, other] });
   return { type: 'snapshotRequest', ...address, snapshot: { index: LogIndex(index), term: Term(term), configuration } };
@@ -109,6 +111,12 @@ describe('no correct peer sends', () => {
     ['a snapshot of a later term than its leader', snapshot(12, 6), follower, 'from a leader of term 5'],
     ['a snapshot that takes back what is committed', snapshot(12, 2), follower, 'is committed'],
     ['a snapshot of a second leader', snapshot(12, 5), { ...follower, leader: other }, 'which replica 3 leads'],
+    [
+      'a refusal by one that takes back what is committed',
+      { type: 'voteResponse', ...address, granted: false, commit: LogIndex(9), commitTerm: Term(2) },
+      follower,
+      'is committed',
+    ],
     ['an acknowledgement of what was never sent', answer(11), leader, "leader's log ends at 10"],
     ['a rejection of what was never sent', rejection(11, 3), leader, "leader's log ends at 10"],
     ['a rejection with a hint beyond it', rejection(9, 10), leader, 'hint 10 beyond it'],
@@ -141,7 +149,7 @@ describe('a correct peer can send', () => {
     ['a vote of a replica that was away for long', vote('voteRequest', 5_000_000, 5), follower],
     [
       'a late vote for a campaign that was forgotten',
-      { type: 'preVoteResponse', ...address, term: Term(8), granted: true },
+      { type: 'preVoteResponse', ...address, term: Term(8), granted: true, ...unknown },
       follower,
     ],
   ])('%s', (_what, message, receiver) => {
@@ -170,6 +178,8 @@ const anyMessage: fc.Arbitrary<RaftMessage> = fc.oneof(
     type: fc.constantFrom('preVoteResponse' as const, 'voteResponse' as const),
     ...anyAddress,
     granted: fc.boolean(),
+    commit: index,
+    commitTerm: term,
   }),
   fc.record({
     type: fc.constant('appendRequest' as const),
@@ -242,7 +252,7 @@ function prepared({ message, current, inOrder }: Sent, now: Term): RaftMessage {
 function lead({ raft }: TestReplica, run: () => void): void {
   raft.campaign();
   run();
-  const grant = { from: peer, to: self, granted: true };
+  const grant = { from: peer, to: self, granted: true, commit: raft.commitIndex, commitTerm: raft.commitTerm };
   if (raft.role === 'preCandidate') raft.step({ type: 'preVoteResponse', ...grant, term: Term(raft.term + 1) });
   run();
   if (raft.role === 'candidate') raft.step({ type: 'voteResponse', ...grant, term: raft.term });

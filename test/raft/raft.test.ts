@@ -12,6 +12,8 @@ import { newHardState, TestLog } from './replica.js';
 const self = ReplicaId(1);
 const peer = ReplicaId(2);
 
+const unknown = { commit: LogIndex(0), commitTerm: Term(0) };
+
 /** A replica whose `Ready`s are handed to its log, and applied; what is durable is up to the test. */
 class Bench {
   readonly log = new TestLog();
@@ -46,9 +48,16 @@ class Bench {
 
   lead(): void {
     this.raft.campaign();
-    this.raft.step({ type: 'preVoteResponse', from: peer, to: self, term: Term(this.raft.term + 1), granted: true });
+    this.raft.step({
+      type: 'preVoteResponse',
+      from: peer,
+      to: self,
+      term: Term(this.raft.term + 1),
+      granted: true,
+      ...unknown,
+    });
     this.raft.synced(this.take().syncPoint);
-    this.raft.step({ type: 'voteResponse', from: peer, to: self, term: this.raft.term, granted: true });
+    this.raft.step({ type: 'voteResponse', from: peer, to: self, term: this.raft.term, granted: true, ...unknown });
     this.raft.synced(this.take().syncPoint);
     this.acknowledge(this.raft.lastIndex);
     this.take();
@@ -106,8 +115,8 @@ describe('raft', () => {
     const hint = { hintIndex: LogIndex(0), hintTerm: Term(0) };
     bench.raft.step({ type: 'heartbeatResponse', ...stranger, readRound: 0, probe: 0, quiet: false });
     bench.raft.step({ type: 'appendResponse', ...stranger, logIndex: LogIndex(1), rejected: false, ...hint });
-    bench.raft.step({ type: 'preVoteResponse', ...stranger, granted: false });
-    bench.raft.step({ type: 'voteResponse', ...stranger, granted: true });
+    bench.raft.step({ type: 'preVoteResponse', ...stranger, granted: false, ...unknown });
+    bench.raft.step({ type: 'voteResponse', ...stranger, granted: true, ...unknown });
     expect(bench.raft.hasReady()).toBe(false);
     expect(bench.raft.term).toBe(1);
   });
@@ -205,9 +214,9 @@ describe('raft', () => {
   test('a grant for an earlier campaign does not count for the current one', () => {
     const { raft } = new Bench({ hardState: { ...newHardState, term: Term(5) } });
     raft.campaign();
-    raft.step({ type: 'preVoteResponse', from: peer, to: self, term: Term(5), granted: true });
+    raft.step({ type: 'preVoteResponse', from: peer, to: self, term: Term(5), granted: true, ...unknown });
     expect(raft.role).toBe('preCandidate');
-    raft.step({ type: 'preVoteResponse', from: peer, to: self, term: Term(6), granted: true });
+    raft.step({ type: 'preVoteResponse', from: peer, to: self, term: Term(6), granted: true, ...unknown });
     expect(raft.role).toBe('candidate');
   });
 

@@ -11,7 +11,7 @@
  *   install ID                 what a replica whose syncs are held was to install;  abandon ID
  *   join ID                    a replica that knows of nobody
  *   clock MS                   all clocks go on;  lease ID reads under the lease;  priority ID low|normal
- *   transfer ID TO             unreachable ID PEER    status [ID …]           log ID             retire ID
+ *   transfer ID TO             unreachable ID PEER, reachable ID PEER    status [ID …]           log ID             retire ID
  *   deliver [FROM>TO …]        everything until it is quiet, or what is in flight on these links
  *   drop FROM>TO …             what is in flight there
  *   copy FROM>TO NAME          the first message in flight there, for `inject NAME` later
@@ -236,6 +236,9 @@ class ScriptRunner implements Surroundings {
         break;
       case 'retire':
         raft.retire();
+        break;
+      case 'reachable':
+        raft.peerReachable(ReplicaId(Number(words[0])));
         break;
       case 'unreachable':
         raft.peerUnreachable(ReplicaId(Number(words[0])));

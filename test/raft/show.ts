@@ -31,7 +31,7 @@ function showBody(message: RaftMessage): string {
       return ` last ${message.lastLogIndex}/t${message.lastLogTerm}${message.transfer ? ' transfer' : ''}`;
     case 'preVoteResponse':
     case 'voteResponse':
-      return message.granted ? ' granted' : ' refused';
+      return message.granted ? ' granted' : ` refused commit ${message.commit}/t${message.commitTerm}`;
     case 'appendRequest': {
       const { prevLogIndex, prevLogTerm, entries, commit } = message;
       return ` after ${prevLogIndex}/t${prevLogTerm} ${showEntries(entries)} commit ${commit}`;

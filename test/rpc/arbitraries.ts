@@ -92,6 +92,8 @@ const raftMessage: fc.Arbitrary<RaftMessage> = fc.oneof(
     type: fc.constantFrom('preVoteResponse' as const, 'voteResponse' as const),
     ...address,
     granted: fc.boolean(),
+    commit: logIndex,
+    commitTerm: term,
   }),
   fc.nat({ max: 2 ** 31 - 1 }).chain((prevLogIndex) =>
     record({

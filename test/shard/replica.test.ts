@@ -101,7 +101,7 @@ class Bench {
     await this.turn();
     const term = Term(this.replica.term + 1);
     for (const type of ['preVoteResponse', 'voteResponse'] as const) {
-      await this.step({ type, from: two, to: self, term, granted: true });
+      await this.step({ type, from: two, to: self, term, granted: true, commit: LogIndex(0), commitTerm: Term(0) });
     }
     expect(this.replica.isLeader).toBe(true);
   }

@@ -47,7 +47,9 @@ describe('a forged message closes its connection and changes nothing:', () => {
   });
 
   test('a term out of reach', async () => {
-    await forge({ type: 'heartbeatResponse', readRound: 0, probe: 0, quiet: false }, () => ({ term: Term(2 ** 53 - 2) }));
+    await forge({ type: 'heartbeatResponse', readRound: 0, probe: 0, quiet: false }, () => ({
+      term: Term(2 ** 53 - 2),
+    }));
   });
 
   test('an append to the leader of the term', async () => {
@@ -56,6 +58,8 @@ describe('a forged message closes its connection and changes nothing:', () => {
   });
 
   test('a message of a replica on another node', async () => {
-    await forge({ type: 'heartbeatResponse', readRound: 0, probe: 0, quiet: false }, ({ replicaId }) => ({ from: replicaId }));
+    await forge({ type: 'heartbeatResponse', readRound: 0, probe: 0, quiet: false }, ({ replicaId }) => ({
+      from: replicaId,
+    }));
   });
 });
