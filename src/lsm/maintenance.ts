@@ -192,10 +192,9 @@ export class Maintenance {
     );
   }
 
-  /** Makes the names of the tables that are added durable, then the edit. If that fails, the tree has failed. */
+  /** Makes an edit that is neither a flush nor a compaction. If that fails, the tree has failed. */
   async adopt(edit: VersionEdit): Promise<void> {
-    const { resources, versions } = this.#context;
-    const adopted = resources.disk.syncDirectory(versions.directory).then(() => applyEdit(this.#context, edit));
+    const adopted = applyEdit(this.#context, edit);
     await this.#guard(adopted);
     await adopted;
     this.wake();

@@ -7,7 +7,7 @@ import { SstableWriter } from '../../src/lsm/sstable/sstable-writer.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import { Tree } from '../../src/lsm/tree.js';
 import type { CrashKeeps, SimDisk } from '../../src/sim/disk.js';
-import { newDisk, scan, settled, treeDirectory, treeResources, type ShownRecord } from './harness.js';
+import { newDisk, processIsDead, scan, settled, treeDirectory, treeResources, type ShownRecord } from './harness.js';
 
 const options = { memtableBytesMax: 400, blockBytes: 100, level0TablesCompact: 2, manifestBytesMax: 1 };
 /** The batch that is a foreign table. */
@@ -129,6 +129,7 @@ async function crashAt(operation: number, keep: CrashKeeps): Promise<'crashed' |
     if (!(error instanceof DiskError && error.code === 'crashed')) throw error;
   }
   const isOver = disk.operationCount < first + operation;
+  await processIsDead();
   disk.crash({ keep });
   await recover(disk, progress);
   return isOver ? 'over' : 'crashed';

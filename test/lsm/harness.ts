@@ -138,6 +138,11 @@ export function show(entries: readonly ShowableEntry[]): string {
   return entries.map(({ key, version, kind, value }) => `${toHex(key)} ${version} ${kind} ${toHex(value)}`).join('\n');
 }
 
+/** Lets all that is under way on a disk that has crashed find that out: nobody of that process is left to go on. */
+export async function processIsDead(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
 /** Waits until flushes and compactions have nothing left to do. */
 export async function settled(tree: Tree): Promise<void> {
   await tree.flush();

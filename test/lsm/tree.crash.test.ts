@@ -10,7 +10,7 @@ import type { TreeOptions } from '../../src/lsm/tree-options.js';
 import type { TreeStats } from '../../src/lsm/metrics.js';
 import { Tree } from '../../src/lsm/tree.js';
 import type { CrashKeeps, SimDisk } from '../../src/sim/disk.js';
-import { newDisk, scan, settled, treeDirectory, treeResources, type ShownRecord } from './harness.js';
+import { newDisk, processIsDead, scan, settled, treeDirectory, treeResources, type ShownRecord } from './harness.js';
 
 const options: Partial<TreeOptions> = {
   memtableBytesMax: 500,
@@ -122,6 +122,7 @@ async function crashAt(operation: number, keep: CrashKeeps): Promise<'crashed' |
     if (!(error instanceof DiskError && error.code === 'crashed')) throw error;
   }
   const isOver = disk.operationCount < operation;
+  await processIsDead();
   disk.crash({ keep });
   await recover(disk, progress);
   return isOver ? 'over' : 'crashed';
@@ -136,11 +137,13 @@ async function crashTwice(first: number): Promise<number> {
     disk.crashAtOperation = disk.operationCount + first;
     const progress: Progress = { created: false, durable: 0 };
     await workload(disk, progress).catch(ignoreCrash);
+    await processIsDead();
     disk.crash({ keep: 'random' });
     const begun = disk.operationCount;
     disk.crashAtOperation = begun + again;
     await workloadAgain(disk, progress).catch(ignoreCrash);
     const isOver = disk.operationCount < begun + again;
+    await processIsDead();
     disk.crash({ keep: 'random' });
     await recover(disk, progress);
     if (isOver) return again;

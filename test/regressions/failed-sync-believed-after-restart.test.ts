@@ -186,6 +186,33 @@ describe('nothing becomes durable in the folder of a tree after a sync of it has
     await versions.close();
   });
 
+  // A flush was said to be durable right after the sync that a compaction had made for the same folder failed, and before
+  // that was known: seed 20182 of the simulator of the engine.
+  test('no work beside it, since one sync is made at a time', async () => {
+    const disk = await diskWithNode();
+    const sync = disk.syncDirectory.bind(disk);
+    let underWay = 0;
+    let most = 0;
+    disk.syncDirectory = async (path) => {
+      if (path === treeDirectory) most = Math.max(most, ++underWay);
+      await new Promise((resolve) => setImmediate(resolve));
+      await sync(path);
+      if (path === treeDirectory) underWay--;
+    };
+    const tree = await Tree.create(treeDirectory, treeResources(disk), {
+      memtableBytesMax: 200,
+      level0TablesCompact: 1,
+    });
+    for (let index = 1; index <= 60; index++) {
+      await tree.writeStall();
+      put(tree, `k${index % 9}`, index, 'some value');
+    }
+    await tree.flush();
+    expect(tree.stats().compactions).toBeGreaterThan(2);
+    expect(most).toBe(1);
+    await tree.close();
+  });
+
   test('no flush, when it was that of an ingest', async () => {
     const disk = await diskWithNode();
     const tree = await Tree.create(treeDirectory, treeResources(disk));

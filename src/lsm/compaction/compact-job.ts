@@ -23,7 +23,7 @@ export interface CompactInput extends RetentionOptions, OutputOptions {
 }
 
 export interface CompactOutput {
-  /** In order of keys; durable, names too. */
+  /** In order of keys; durable, but for their names. */
   readonly tables: readonly TableMetadata[];
   readonly entriesRead: number;
   readonly entriesDropped: number;
@@ -51,7 +51,6 @@ export async function compactTables(input: CompactInput, disk: Disk, signal: Abo
     const counts = await merge(new MergingIterator(sources, false), outputs, retention, signal);
     await checkCounts(runs.flat(), counts.entriesRead);
     const tables = await outputs.finish();
-    if (tables.length > 0) await disk.syncDirectory(input.directory);
     return { tables, ...counts };
   } catch (error) {
     await outputs?.abandon();

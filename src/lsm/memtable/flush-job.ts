@@ -27,7 +27,7 @@ export interface FlushInput extends SstableWriterOptions {
   readonly ranges: RangeFragments;
 }
 
-/** The table is durable when this resolves, name too. On failure nothing is left behind, as far as the disk allows. */
+/** The table is durable when this resolves, but for its name. On failure nothing is left behind, as far as the disk allows. */
 export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortSignal): Promise<TableMetadata> {
   const { directory, number, safePoint, references } = input;
   const writer = await SstableWriter.create(disk, `${directory}/${tableFileName(number)}`, number, input);
@@ -45,9 +45,7 @@ export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortS
       signal.throwIfAborted();
     }
     for (const fragment of retention.ranges) writer.addRange(fragment);
-    const table = await writer.finish();
-    await disk.syncDirectory(directory);
-    return table;
+    return await writer.finish();
   } catch (error) {
     await writer.abandon();
     throw error;

@@ -1,7 +1,7 @@
 import { assert } from '../../base/assert.js';
 import { CorruptionError } from '../../base/errors.js';
 import { LogIndex } from '../../base/ids.js';
-import { makeDurableDirectory, type Disk } from '../../env/disk.js';
+import { DiskError, makeDurableDirectory, type Disk } from '../../env/disk.js';
 import type { Logger } from '../../env/logger.js';
 import { isNoSpace } from '../background-errors.js';
 import type { BlockCache } from '../block-cache.js';
@@ -120,7 +120,7 @@ export class VersionSet {
   }
 
   /**
-   * Makes the edit durable, then current. Files that it adds are durable already, names too. If it rejects, the edit
+   * Makes the edit durable, then current. Files that it adds are durable already, but for their names. If it rejects, the edit
    * has not happened, yet a crash may show it: the files of both sides must stay until an edit has succeeded. Only after
    * one that failed for want of space another may be tried.
    */
@@ -143,10 +143,7 @@ export class VersionSet {
     }
   }
 
-  /**
-   * Nothing is said to be durable any more, also not what is under way: a sync of the folder has failed, perhaps, and
-   * it may have been for names of other work, too, whose own sync then succeeds all the same.
-   */
+  /** Nothing is said to be durable any more, also not what is under way. */
   refuseEdits(reason: Error): void {
     this.#failure ??= reason;
   }
@@ -155,11 +152,26 @@ export class VersionSet {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
+  /**
+   * The folder is synced by edits alone, one after the other: a sync that fails is for the names of all work under way,
+   * and a later one succeeds all the same, without them. So whatever the reason, no edit may follow.
+   */
+  async #syncNames({ added, removed }: VersionEdit): Promise<void> {
+    const moved = new Set(removed.map(({ number }) => number));
+    if (added.every(({ table }) => moved.has(table.number))) return;
+    try {
+      await this.#resources.disk.syncDirectory(this.#directory);
+    } catch (error) {
+      throw isNoSpace(error) ? new DiskError('io', this.#directory, 'syncDirectory', error) : error;
+    }
+  }
+
   async #makeDurable(edit: VersionEdit): Promise<void> {
     const levels = applyEdit(this.#current.levels, edit);
     const appliedIndex = edit.appliedIndex ?? this.#appliedIndex;
     assert(appliedIndex >= this.#appliedIndex, `applied index ${appliedIndex} after ${this.#appliedIndex}`);
     const rest = { appliedIndex, nextFileNumber: this.#nextFileNumber };
+    await this.#syncNames(edit);
     const manifestNumber = await this.#manifest.append(
       { removed: edit.removed, added: edit.added, ...rest },
       { levels, ...rest },
