@@ -313,15 +313,18 @@ class EngineRun {
       const tree = await Tree.open(directory, machine.start(drawCacheSizes(random)), drawTreeOptions(random));
       await this.#session.compare(tree);
       await tree.verify();
-      throw new Disagreement(`the tree was opened and verified after ${damage}`);
+      // A merge may have replaced the table without need of the damaged part: of its filter, say.
+      const { compactions } = tree.stats();
+      requireThat(compactions > 0, `the tree was opened and verified after ${damage}`);
     };
     const asked = ask();
     machine.start(drawCacheSizes(random));
     const outcome = await machine.complete(asked, patienceMs);
+    machine.stop('all');
+    if (outcome.type === 'done') return;
     if (outcome.type !== 'failed') throw new Disagreement(`no answer after ${damage}: ${outcome.type}`);
     if (outcome.error instanceof Disagreement) outcome.error.message += ` (after ${damage})`;
     corruptionIn(directory, outcome.error);
-    machine.stop('all');
   }
 }
 
