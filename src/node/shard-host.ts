@@ -23,6 +23,7 @@ import type { ShardDescriptor } from '../shard/descriptor.js';
 import { Replica } from '../shard/replica.js';
 import type { LogRecords, ReplicaHost, ReplicaTiming, Scheduled } from '../shard/replica-host.js';
 import type { HostedShard } from './hosted-shard.js';
+import { logFault } from './log-fits-tree.js';
 import { LogKeeper } from './log-keeper.js';
 import { ProtocolError } from './peers/protocol-error.js';
 import { ShardFolders } from './shard-folders.js';
@@ -149,9 +150,9 @@ export class ShardHost implements ReplicaHost {
     const { descriptor, machine, tree } = await this.#folders.open(path);
     const log = this.#log.group(descriptor.shard);
     if (log.lastIndex < initialIndex) log.truncatePrefix(initialIndex, Term(0));
-    if (tree.durableAppliedIndex > log.lastIndex) {
-      const reason = `the log ends at ${log.lastIndex}, though the tree has applied entry ${tree.durableAppliedIndex}`;
-      throw new CorruptionError(`${this.#options.directory}/log`, 0, `shard ${descriptor.shard}: ${reason}`);
+    const fault = logFault(log, tree.durableAppliedIndex);
+    if (fault !== undefined) {
+      throw new CorruptionError(`${this.#options.directory}/log`, 0, `shard ${descriptor.shard}: ${fault}`);
     }
     tree.onFailure((error) => this.fail(error));
     const replica = new Replica({ host: this, descriptor, log, machine, tree });
