@@ -131,12 +131,14 @@ export class Chaos implements Surroundings {
       action(2, (replica) => this.#snapshots(replica)),
       action(some(1), (replica) => this.#maintain(replica)),
       action(some(0.5), () => this.#repartition()),
+      action(some(0.5), () => this.#strandLeader()),
+      action(some(0.3), () => this.#passTime()),
       action(some(0.5), ({ raft }) => raft.campaign()),
       action(some(0.3), ({ raft }) => raft.peerUnreachable(this.#random.pick(this.#replicas).id)),
       action(some(0.3), ({ raft }) => raft.peerReachable(this.#random.pick(this.#replicas).id)),
       action(some(0.3), ({ raft }) => raft.setElectionPriority(this.#random.pick(['low', 'normal']))),
-      action(some(0.6), () => this.#change()),
-      action(some(0.2), () => this.#transfer()),
+      action(some(0.8), () => this.#change()),
+      action(some(0.3), () => this.#transfer()),
       action(some(0.5), (replica) => this.#losePower(replica)),
     ];
   }
@@ -260,6 +262,32 @@ export class Chaos implements Surroundings {
     const density = this.#random.float();
     for (const a of this.#replicas) {
       for (const b of this.#replicas) if (this.#random.chance(density)) this.#cut.add(`${a.id}>${b.id}`);
+    }
+  }
+
+  /** A leader cannot send, or not hear, or neither; and the others are told, or wait. */
+  #strandLeader(): void {
+    if (this.#leaders.length === 0) return;
+    const leader = this.#random.pick(this.#leaders);
+    const direction = this.#random.pick(['out', 'in', 'both']);
+    const isKnown = this.#random.chance(0.7);
+    this.#cut.clear();
+    for (const other of this.#replicas) {
+      if (direction !== 'in') this.#cut.add(`${leader.id}>${other.id}`);
+      if (direction !== 'out') this.#cut.add(`${other.id}>${leader.id}`);
+      if (!isKnown || other === leader) continue;
+      other.raft.peerUnreachable(leader.id);
+      this.#after(other);
+    }
+  }
+
+  /** Nothing arrives for a while. */
+  #passTime(): void {
+    for (let ticks = this.#random.int(1, this.#settings.electionTicksMin); ticks > 0; ticks--) {
+      for (const replica of this.#replicas) {
+        this.#tick(replica);
+        this.#after(replica);
+      }
     }
   }
 

@@ -1,0 +1,155 @@
+/**
+ * The bug zoo of the core: each bug breaks one rule, by a change to one line of a copy of the sources. So the product
+ * has no switches, and a bug whose line is gone is noticed. Rules that the core has no part in (atomic batches of state,
+ * replica ids that are never reused, request ids) are broken elsewhere. Late reports of syncs (pitfall 20) need an order of
+ * events that neither chaos nor a script brings about: see raft.test.ts.
+ */
+export interface Bug {
+  /** What the broken core does. */
+  readonly name: string;
+  readonly file: string;
+  /** Stands in the file once. */
+  readonly line: string;
+  readonly broken: string;
+  /** Chaos within so many seeds; or, where that takes too long, the golden script that was written for it. */
+  readonly foundBy:
+    { readonly type: 'chaos'; readonly seedsMax: number } | { readonly type: 'script'; readonly name: string };
+}
+
+export const bugs: readonly Bug[] = [
+  {
+    name: 'commits entries of earlier terms by counting (pitfall 1)',
+    file: 'replication.ts',
+    line: 'if (index > log.commitIndex && log.term(index) === term) log.commitTo(index);',
+    broken: 'if (index > log.commitIndex) log.commitTo(index);',
+    foundBy: { type: 'chaos', seedsMax: 400 },
+  },
+  {
+    name: 'lets a delayed, shorter append truncate the log (pitfall 2)',
+    file: 'raft-log.ts',
+    line: 'if (this.term(entries[i].index) === entries[i].term) continue;',
+    broken: '',
+    foundBy: { type: 'chaos', seedsMax: 20 },
+  },
+  {
+    name: 'votes before the vote is synced (pitfall 3)',
+    file: 'roles.ts',
+    line: `this.#outbox.sendAfterSync({
+      type: request.type === 'preVoteRequest'`,
+    broken: `this.#outbox.send({
+      type: request.type === 'preVoteRequest'`,
+    foundBy: { type: 'script', name: 'vote-after-sync' },
+  },
+  {
+    name: 'acknowledges entries before they are synced (pitfall 3)',
+    file: 'inbox.ts',
+    line: "this.#outbox.sendAfterSync({ type: 'appendResponse'",
+    broken: "this.#outbox.send({ type: 'appendResponse'",
+    foundBy: { type: 'chaos', seedsMax: 10 },
+  },
+  {
+    name: 'counts itself before its own sync (pitfall 4)',
+    file: 'replication.ts',
+    line: 'replica === options.self ? log.stableIndex :',
+    broken: 'replica === options.self ? log.lastIndex :',
+    foundBy: { type: 'chaos', seedsMax: 10 },
+  },
+  {
+    name: 'answers reads before it has committed in its term (pitfall 6)',
+    file: 'raft.ts',
+    line: "if (!leader.hasCommittedInTerm) return { type: 'refused', reason: 'notReady' };",
+    broken: '',
+    foundBy: { type: 'chaos', seedsMax: 30 },
+  },
+  {
+    name: 'takes any answer for one to the newest round of reads (pitfall 7)',
+    file: 'leader.ts',
+    line: 'progress.heartbeatAnswered(message.readRound, message.probe);',
+    broken: 'progress.heartbeatAnswered(this.#reads.newest, message.probe);',
+    foundBy: { type: 'script', name: 'read-index-fresh-rounds' },
+  },
+  {
+    name: 'counts a lease from the answers, not from the question (pitfall 8)',
+    file: 'leader.ts',
+    line: 'if (begunMs !== undefined) this.#lease.proven(begunMs);',
+    broken: 'if (begunMs !== undefined) this.#lease.proven(this.#context.options.lease?.monotonicMs() ?? 0);',
+    foundBy: { type: 'script', name: 'lease' },
+  },
+  {
+    name: 'forgets in a restart that it protects a leader (pitfall 8)',
+    file: 'roles.ts',
+    line: 'if (this.#term > 0) this.#promise.renew();',
+    broken: '',
+    foundBy: { type: 'script', name: 'lease-voters-keep-promise' },
+  },
+  {
+    name: 'keeps its lease when it hands over (pitfall 9)',
+    file: 'leader.ts',
+    line: 'this.#lease.giveUp();',
+    broken: '',
+    foundBy: { type: 'script', name: 'lease-transfer-late' },
+  },
+  {
+    name: 'does not tell who is behind what the term is (pitfall 10)',
+    file: 'inbox.ts',
+    line: 'if (message.term < term) this.#answerLowerTerm(message);',
+    broken: 'if (message.term < term) return;',
+    foundBy: { type: 'chaos', seedsMax: 300 },
+  },
+  {
+    name: 'changes the configuration before the change before is applied (pitfall 12)',
+    file: 'changes.ts',
+    line: "if (this.isPending) return 'changePending';",
+    broken: '',
+    foundBy: { type: 'chaos', seedsMax: 20 },
+  },
+  {
+    name: 'changes the configuration before it has applied an entry of its term (pitfall 12)',
+    file: 'changes.ts',
+    line: 'this.#lastIndex = firstIndex;',
+    broken: 'this.#lastIndex = context.log.appliedIndex;',
+    foundBy: { type: 'chaos', seedsMax: 20 },
+  },
+  {
+    name: 'campaigns by a configuration that is known to be old',
+    file: 'roles.ts',
+    line: 'const isCurrent = this.#log.isAllApplied &&',
+    broken: 'const isCurrent =',
+    foundBy: { type: 'script', name: 'change-unapplied-no-campaign' },
+  },
+  {
+    name: 'asks one half of a joint configuration only',
+    file: 'quorum.ts',
+    line: 'return hasMajority(voters, holds) && (!isJoint(configuration) || hasMajority(votersOutgoing, holds));',
+    broken: 'return hasMajority(voters, holds);',
+    foundBy: { type: 'script', name: 'joint-election' },
+  },
+  {
+    name: 'leaves a joint configuration behind (pitfall 15)',
+    file: 'changes.ts',
+    line: 'return isJoint(configuration) && configuration.autoLeave',
+    broken: 'return false && configuration.autoLeave',
+    foundBy: { type: 'chaos', seedsMax: 100 },
+  },
+  {
+    name: 'gives no hint of what is committed to those whom it refuses its vote',
+    file: 'roles.ts',
+    line: 'if (!granted && commit >',
+    broken: 'if (!granted && Infinity < commit && commit >',
+    foundBy: { type: 'chaos', seedsMax: 400 },
+  },
+  {
+    name: 'appends to the log while a snapshot takes its place (pitfall 19)',
+    file: 'inbox.ts',
+    line: 'if (!this.#installation.isUnderWay) this.#answerAppend(request.from, takeAppend(this.#log, request));',
+    broken: 'this.#answerAppend(request.from, takeAppend(this.#log, request));',
+    foundBy: { type: 'chaos', seedsMax: 400 },
+  },
+  {
+    name: 'falls asleep for a leader whose node is dead (pitfall 30)',
+    file: 'roles.ts',
+    line: 'this.#isQuiet = hasAll && this.#leader !== 0 && !this.#unreachable.has(this.#leader);',
+    broken: 'this.#isQuiet = hasAll;',
+    foundBy: { type: 'chaos', seedsMax: 300 },
+  },
+];
