@@ -5,6 +5,7 @@ import type { MaybePromise } from '../../base/promises.js';
 import type { Kind } from '../entry.js';
 import type { EntryIterator, KeyBounds, Pending } from '../iterator/entry-iterator.js';
 import { BlockCursor } from './block-cursor.js';
+import { ReadAhead } from './read-ahead.js';
 import { decodeBlockHandle, type BlockHandle, type Footer, type TableMetadata } from './sstable-format.js';
 import type { SstableReader } from './sstable-reader.js';
 
@@ -18,6 +19,8 @@ export class SstableIterator implements EntryIterator {
   #indexOffset = 0;
   #handle: BlockHandle | undefined;
   #cursor: BlockCursor | undefined;
+  /** For the blocks after the first. */
+  #readAhead: ReadAhead | undefined;
   #valid = false;
 
   constructor(table: SstableReader, bounds: KeyBounds, reverse: boolean) {
@@ -137,7 +140,8 @@ export class SstableIterator implements EntryIterator {
       else index.next();
     });
     if (!index.valid) return undefined;
-    return whenThere(this.#table.block(this.#readHandle(index)), this.#enterNextBlock);
+    this.#readAhead ??= new ReadAhead(this.#table, this.#reverse);
+    return whenThere(this.#readAhead.block(this.#readHandle(index)), this.#enterNextBlock);
   }
 
   readonly #enterNextBlock = (contents: Uint8Array): Pending => {

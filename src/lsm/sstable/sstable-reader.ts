@@ -96,8 +96,23 @@ export class SstableReader {
 
   /** The contents of a block; there already when it is cached, or the disk may be read at once. */
   block(handle: BlockHandle): MaybePromise<Uint8Array> {
-    const block = this.#lentBlock(handle);
+    return this.cachedBlock(handle) ?? this.uncachedBlock(handle);
+  }
+
+  cachedBlock(handle: BlockHandle): Uint8Array | undefined {
+    return this.#cache.get(handle.offset);
+  }
+
+  /** As {@link block}, of one that is not cached. */
+  uncachedBlock(handle: BlockHandle): MaybePromise<Uint8Array> {
+    const block = this.#readBlock(handle);
     return block instanceof Promise ? block : owned(block);
+  }
+
+  /** The contents of a block that was read with others. @param stored its bytes in the file; not kept */
+  blockOf(handle: BlockHandle, stored: Uint8Array): Uint8Array {
+    const contents = this.#checkedBlock(handle, stored, stored.length);
+    return this.#keep(handle, contents.buffer === stored.buffer ? new Uint8Array(contents) : contents);
   }
 
   /** As {@link block}, but to be used before anything else is read: see lentBytes. */
@@ -115,13 +130,21 @@ export class SstableReader {
     return reading;
   }
 
+  /** See DiskFile.readNow; undefined also where the file is not open. */
+  readNow(target: Uint8Array, offset: number): number | undefined {
+    return this.#file.useNow()?.readNow(target, offset);
+  }
+
+  /** See DiskFile.read. What is read is not checked: see {@link blockOf}. */
+  read(target: Uint8Array, offset: number): Promise<number> {
+    return this.#file.use((file) => file.read(target, offset));
+  }
+
   /** Undefined where the file is not open, or must be waited for. What fails is a promise, as if it had been. */
   #readBlockNow(handle: BlockHandle): MaybePromise<Uint8Array> | undefined {
-    const file = this.#file.useNow();
-    if (file === undefined) return undefined;
     try {
-      const stored = lentBytes(this.#lengthOf(handle));
-      const got = file.readNow(stored, handle.offset);
+      const stored = lentBytes(this.lengthOf(handle));
+      const got = this.readNow(stored, handle.offset);
       return got === undefined ? undefined : this.#keep(handle, this.#checkedBlock(handle, stored, got));
     } catch (error) {
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it was thrown
@@ -131,21 +154,21 @@ export class SstableReader {
 
   /** The contents of a block, from the file. */
   async readBlock(handle: BlockHandle, keep: boolean): Promise<Uint8Array> {
-    const stored = new Uint8Array(this.#lengthOf(handle));
-    const got = await this.#file.use((file) => file.read(stored, handle.offset));
+    const stored = new Uint8Array(this.lengthOf(handle));
+    const got = await this.read(stored, handle.offset);
     const contents = this.#checkedBlock(handle, stored, got);
     return keep ? this.#keep(handle, contents) : contents;
   }
 
   /** Of a block that ends within the file. */
-  #lengthOf({ offset, length }: BlockHandle): number {
+  lengthOf({ offset, length }: BlockHandle): number {
     if (offset + length > this.metadata.bytes) throw this.corruption(0, 'a block outside of the file');
     return length;
   }
 
   /** @param got how many of the stored bytes could be read */
-  #checkedBlock({ offset, checksum }: BlockHandle, stored: Uint8Array, got: number): Uint8Array {
-    if (got !== stored.length) throw this.corruption(offset + got, `it ends after ${got} of ${stored.length} bytes`);
+  #checkedBlock({ offset, length, checksum }: BlockHandle, stored: Uint8Array, got: number): Uint8Array {
+    if (got !== length) throw this.corruption(offset + got, `it ends after ${got} of ${length} bytes`);
     this.#counters.blocksRead++;
     this.#counters.blockBytesRead += stored.length;
     if (maskedCrc32(stored) !== checksum) throw this.corruption(offset, 'a block does not match its checksum');
