@@ -10,7 +10,14 @@ import { runScript } from './script.js';
 
 const root = join(import.meta.dirname, '../..');
 const testdata = join(import.meta.dirname, 'testdata');
-const support = ['chaos.ts', 'chaos-checks.ts', 'configuration-text.ts', 'naive-quorum.ts', 'replica.ts'];
+const support = [
+  'chaos.ts',
+  'chaos-checks.ts',
+  'chaos-draws.ts',
+  'configuration-text.ts',
+  'naive-quorum.ts',
+  'replica.ts',
+];
 support.push('script.ts', 'show.ts');
 
 interface Broken {

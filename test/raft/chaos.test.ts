@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { Chaos, type ChaosCounts } from './chaos.js';
+import { Chaos } from './chaos.js';
+import type { ChaosCounts } from './chaos-draws.js';
 import { runSeed } from './chaos-seed.js';
 
 /** `RAFT_SEED` replays one seed, `RAFT_SEEDS` sets how many run. */

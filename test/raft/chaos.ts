@@ -7,35 +7,16 @@ import { equalBytes, utf8 } from '../../src/base/bytes.js';
 import { LogIndex, ReplicaId } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
 import { type Configuration, createConfiguration, isJoint, membersOf } from '../../src/raft/config.js';
-import { changedConfiguration, leftJoint } from '../../src/raft/config-change.js';
+import { leftJoint } from '../../src/raft/config-change.js';
 import { droppableIndex } from '../../src/raft/log-truncation.js';
 import { messageFault } from '../../src/raft/message-fault.js';
 import type { Entry, RaftMessage, Ready } from '../../src/raft/types.js';
 import { ChaosChecks } from './chaos-checks.js';
+import { type ChaosCounts, drawConfiguration, drawSettings, noCounts } from './chaos-draws.js';
 import { decodeConfiguration } from './configuration-text.js';
 import { type ReplicaSettings, type Surroundings, TestReplica } from './replica.js';
 
 const messagesInFlightMax = 200;
-
-/** What happened, so that a test can tell whether its faults had an effect. */
-const noCounts = {
-  leaders: 0,
-  committed: 0,
-  replacedEntries: 0,
-  answeredReads: 0,
-  lostReads: 0,
-  leaseReads: 0,
-  powerLosses: 0,
-  logReads: 0,
-  transfers: 0,
-  lostMessages: 0,
-  changes: 0,
-  jointConfigurations: 0,
-  replacedChanges: 0,
-  installs: 0,
-  quiet: 0,
-};
-export type ChaosCounts = typeof noCounts;
 
 interface PendingRead {
   readonly round: number;
@@ -71,19 +52,7 @@ export class Chaos implements Surroundings {
     this.#random = new Prng(seed);
     const voters = Array.from({ length: size }, (_, i) => ReplicaId(i + 1));
     const configuration = createConfiguration({ voters });
-    const hasLease = this.#random.chance(0.3);
-    const electionTicksMin = hasLease ? 40 : 10;
-    this.#settings = {
-      configuration,
-      electionTicksMin,
-      electionTicksMax: 2 * electionTicksMin,
-      heartbeatTicks: 2,
-      appendBytesMax: this.#random.pick([0, 20, 1000]),
-      appendsInFlightMax: this.#random.pick([1, 2, 8]),
-      quiesceTicks: this.#random.pick([0, 3, 30]),
-      lease: hasLease ? { durationMs: electionTicksMin - 1, monotonicMs: () => this.#clockMs } : undefined,
-      uncommittedBytesMax: this.#random.pick([200, 10_000]),
-    };
+    this.#settings = drawSettings(configuration, this.#random, () => this.#clockMs);
     const create = (id: ReplicaId, known: Configuration): TestReplica =>
       new TestReplica(id, { ...this.#settings, configuration: known }, this.#random.split(`replica ${id}`), this);
     const spares = [1, 2].map((i) => ReplicaId(size + i));
@@ -209,18 +178,9 @@ export class Chaos implements Surroundings {
   #change(): void {
     for (const replica of this.#leaders) {
       const current = replica.raft.configuration;
-      replica.change(isJoint(current) ? leftJoint(current) : this.#nextConfiguration(current));
+      replica.change(isJoint(current) ? leftJoint(current) : drawConfiguration(current, this.#replicas, this.#random));
       this.#after(replica);
     }
-  }
-
-  #nextConfiguration(current: Configuration): Configuration {
-    const voters = current.voters.filter(() => this.#random.chance(0.85));
-    for (const learner of current.learners) if (this.#random.chance(0.7)) voters.push(learner);
-    if (voters.length === 0) voters.push(current.voters[0]);
-    const others = this.#replicas.map(({ id }) => id).filter((id) => !voters.includes(id));
-    const learners = others.filter(() => this.#random.chance(0.6));
-    return changedConfiguration(current, { voters, learners }, this.#random.chance(0.8));
   }
 
   #answerLogReads(replica: TestReplica): void {
