@@ -5,7 +5,9 @@ import type { Disk } from '../env/disk.js';
 import { TreeClosedError } from './background-errors.js';
 import { allKeys, writeCheckpoint } from './checkpoint.js';
 import { backlogBytes } from './compaction/picker.js';
+import { EmptyGaps } from './empty-gaps.js';
 import type { Found } from './entry.js';
+import { getMany } from './get-many.js';
 import { checkForeignTables, linkTables } from './ingest.js';
 import type { EntryIterator, KeyBounds } from './iterator/entry-iterator.js';
 import { MergingIterator } from './iterator/merging-iterator.js';
@@ -14,6 +16,7 @@ import {
   ForwardTreeIterator,
   ReverseTreeIterator,
   VersionIterator,
+  type IteratorOptions,
   type TreeIterator,
 } from './iterator/tree-iterator.js';
 import { Maintenance } from './maintenance.js';
@@ -30,14 +33,11 @@ import { summarizeLevels } from './version/level-summary.js';
 import { largestVersionOf } from './version/levels.js';
 import { VersionSet } from './version/version-set.js';
 
+export type { IteratorOptions } from './iterator/tree-iterator.js';
 export type { TreeResources } from './tree-resources.js';
 
-export interface IteratorOptions extends KeyBounds {
-  /** Versions above this one are not seen. */
-  readonly at: Timestamp;
-  /** Descending order of keys. */
-  readonly reverse: boolean;
-}
+/** More than the queues that a shard can be expected to hold; each costs a put two comparisons at most. */
+const emptyGapsMax = 8;
 
 /**
  * An ordered store of versioned keys in one folder, which it has for itself. A library of its own: it knows nothing of
@@ -56,6 +56,7 @@ export class Tree {
   readonly #options: TreeOptions;
   readonly #resources: TreeResources;
   readonly #rows: RowCachePartition;
+  readonly #gaps = new EmptyGaps(emptyGapsMax);
   /** No version is larger. */
   #largestVersion: number;
   #writtenBytes = 0;
@@ -134,8 +135,9 @@ export class Tree {
     if (this.failure !== undefined) throw this.failure;
     this.#memtables.write(batch, appliedIndex);
     this.#writtenBytes += batch.bytes;
-    for (const { key, version } of batch) {
+    for (const { key, version, kind } of batch) {
       this.#rows.remove(key);
+      if (kind === 'put') this.#gaps.put(key);
       if (version > this.#largestVersion) this.#largestVersion = version;
     }
     for (const { version } of batch.rangeTombstones) {
@@ -172,26 +174,24 @@ export class Tree {
     return found;
   }
 
-  /**
-   * What {@link get} finds for each key, of one time; in the order of `keys`. Blocks that must be read for several keys
-   * are read at the same time.
-   */
+  /** What {@link get} finds for each key, of one time; in the order of `keys`. */
   getMany(keys: readonly Uint8Array[], at: Timestamp): MaybePromise<readonly (Found | undefined)[]> {
-    // Every get takes its view of memtables and tables before it returns.
-    const found: (Found | undefined)[] = [];
-    const pending: Promise<void>[] = [];
-    keys.forEach((key, i) => {
-      const one = this.get(key, at);
-      if (!(one instanceof Promise)) found[i] = one;
-      else pending.push(one.then((later) => void (found[i] = later)));
-    });
-    return pending.length === 0 ? found : Promise.all(pending).then(() => found);
+    return getMany(keys, (key) => this.get(key, at));
   }
 
   /** Each key with its newest version at or below `at`, deleted keys left out, as the tree is now. Must be closed. */
   openIterator({ at, reverse, ...bounds }: IteratorOptions): TreeIterator {
-    const { entries, release } = this.#pinnedEntries(bounds, reverse, at);
-    return reverse ? new ReverseTreeIterator(entries, at, release) : new ForwardTreeIterator(entries, at, release);
+    const isIngesting = (): boolean => this.#safePointAfterIngest !== undefined;
+    const within = isIngesting() ? bounds : this.#gaps.without(bounds, reverse, at);
+    const { entries, release } = this.#pinnedEntries(within, reverse, at);
+    const { appliedIndex } = this;
+    const onGap = (gap: KeyBounds): void => {
+      // Nothing was written since: what this iterator does not see, no later one sees.
+      const isNewest = at >= this.#largestVersion && appliedIndex === this.appliedIndex;
+      if (isNewest && !isIngesting()) this.#gaps.add(gap, this.#largestVersion);
+    };
+    const view = { at, bounds, onGap };
+    return reverse ? new ReverseTreeIterator(entries, view, release) : new ForwardTreeIterator(entries, view, release);
   }
 
   /**
@@ -292,6 +292,7 @@ export class Tree {
       await this.#maintenance.adopt({ removed: [], added: added.map((table) => ({ level: 0, table })), appliedIndex });
       this.#memtables.write(new TreeBatch(), appliedIndex);
       this.#rows.clear();
+      this.#gaps.clear();
       this.#largestVersion = Math.max(this.#largestVersion, largestVersionOf(this.#versions.current.levels));
       this.#flushed(appliedIndex);
     } finally {

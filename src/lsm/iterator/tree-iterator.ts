@@ -1,9 +1,12 @@
 import { assert } from '../../base/assert.js';
-import { equalBytes } from '../../base/bytes.js';
+import { equalBytes, keySuccessor } from '../../base/bytes.js';
 import type { Timestamp } from '../../base/ids.js';
 import type { MaybePromise } from '../../base/promises.js';
 import type { Entry, Kind } from '../entry.js';
-import type { EntryIterator } from './entry-iterator.js';
+import type { EntryIterator, KeyBounds } from './entry-iterator.js';
+
+/** A gap is told of where so many entries or more were passed over. */
+const gapEntriesMin = 64;
 
 /** A key with the value that it has at the iterator's version. Ownership as in Found. */
 export interface TreeRecord {
@@ -71,14 +74,55 @@ abstract class PinnedIterator<Result> {
   }
 }
 
+export interface IteratorOptions extends KeyBounds {
+  /** Versions above this one are not seen. */
+  readonly at: Timestamp;
+  /** Descending order of keys. */
+  readonly reverse: boolean;
+}
+
+export interface TreeView {
+  readonly at: Timestamp;
+  readonly bounds: KeyBounds;
+  /** Called with keys that have nothing to read, where there was much to pass over. */
+  readonly onGap: (gap: KeyBounds) => void;
+}
+
 /** For each key its newest version at or below `at`, without deleted keys. */
 export abstract class TreeIterator extends PinnedIterator<TreeRecord> {
   protected readonly at: Timestamp;
+  readonly #bounds: KeyBounds;
+  readonly #onGap: (gap: KeyBounds) => void;
+  /** Entries since the last record. */
+  #passed = 0;
+  #lastKey: Uint8Array | undefined;
 
-  constructor(entries: EntryIterator, at: Timestamp, release: () => void) {
+  constructor(entries: EntryIterator, { at, bounds, onGap }: TreeView, release: () => void) {
     super(entries, release);
     this.at = at;
+    this.#bounds = bounds;
+    this.#onGap = onGap;
   }
+
+  /** `entries` stands on an entry that gives nothing to the reader. */
+  protected pass(): void {
+    this.#passed++;
+    this.entries.noteSkipped();
+  }
+
+  /** The next record is that of `key`; undefined when there is no other. */
+  protected reach(key: Uint8Array | undefined): void {
+    if (this.#passed >= gapEntriesMin) this.#onGap(this.gapBetween(this.#lastKey, key, this.#bounds));
+    this.#passed = 0;
+    this.#lastKey = key;
+  }
+
+  /** The keys after that of one record and before that of the next; undefined where there was or is none. */
+  protected abstract gapBetween(
+    last: Uint8Array | undefined,
+    next: Uint8Array | undefined,
+    bounds: KeyBounds,
+  ): KeyBounds;
 }
 
 /** Versions come newest first: the first one that is visible decides, the rest of the key is passed over. */
@@ -100,15 +144,25 @@ export class ForwardTreeIterator extends TreeIterator {
           this.#decidedKey = entries.key;
           if (entries.kind === 'put') {
             this.#isGiven = true;
+            this.reach(entries.key);
             return { key: entries.key, version: entries.version, value: entries.value };
           }
         }
-        entries.noteSkipped();
+        this.pass();
       }
       const pending = entries.advance();
       if (pending !== undefined) return pending.then(this.resume);
     }
+    this.reach(undefined);
     return undefined;
+  }
+
+  protected override gapBetween(
+    last: Uint8Array | undefined,
+    next: Uint8Array | undefined,
+    { lower, upper }: KeyBounds,
+  ): KeyBounds {
+    return { lower: last === undefined ? lower : keySuccessor(last), upper: next ?? upper };
   }
 
   #isDecided(key: Uint8Array): boolean {
@@ -127,18 +181,30 @@ export class ReverseTreeIterator extends TreeIterator {
       if (candidate !== undefined && (!entries.valid || !equalBytes(candidate.key, entries.key))) {
         this.#candidate = undefined;
         if (candidate.kind === 'put') {
+          this.reach(candidate.key);
           return { key: candidate.key, version: candidate.version, value: candidate.value };
         }
       }
-      if (!entries.valid) return undefined;
+      if (!entries.valid) {
+        this.reach(undefined);
+        return undefined;
+      }
       if (entries.version <= this.at) {
         // A newer version stands for the one that it replaces: they are mostly in one table.
-        if (entries.kind === 'delete' || this.#candidate !== undefined) entries.noteSkipped();
+        if (entries.kind === 'delete' || this.#candidate !== undefined) this.pass();
         this.#candidate = { key: entries.key, version: entries.version, kind: entries.kind, value: entries.value };
       }
       const pending = entries.advance();
       if (pending !== undefined) return pending.then(this.resume);
     }
+  }
+
+  protected override gapBetween(
+    last: Uint8Array | undefined,
+    next: Uint8Array | undefined,
+    { lower, upper }: KeyBounds,
+  ): KeyBounds {
+    return { lower: next === undefined ? lower : keySuccessor(next), upper: last ?? upper };
   }
 }
 

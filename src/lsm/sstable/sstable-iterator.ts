@@ -19,7 +19,7 @@ export class SstableIterator implements EntryIterator {
   #indexOffset = 0;
   #handle: BlockHandle | undefined;
   #cursor: BlockCursor | undefined;
-  /** For the blocks after the first. */
+  /** For the blocks after the one where it started. */
   #readAhead: ReadAhead | undefined;
   #valid = false;
 
@@ -56,6 +56,7 @@ export class SstableIterator implements EntryIterator {
   /** What fails is a promise, as if something had to be read. */
   start(): Pending {
     if (this.#table.metadata.entries === 0) return undefined;
+    this.#readAhead = undefined;
     try {
       return whenThere(this.#table.footer(), this.#enterTable);
     } catch (error) {
