@@ -34,8 +34,8 @@ function defaultOf(setting: string): unknown {
 }
 
 function toNumber(text: string): number {
-  const [, count, unit] = /^(\d+)(?: (KiB|MiB))?/.exec(text) ?? [];
-  return Number(count) * (unit === 'MiB' ? 1024 ** 2 : unit === 'KiB' ? 1024 : 1);
+  const [, count, unit] = /^(\d+)(?: ([KMG]iB))?/.exec(text) ?? [];
+  return Number(count) * (unit === undefined ? 1 : 1024 ** (1 + ['KiB', 'MiB', 'GiB'].indexOf(unit)));
 }
 
 describe('docs/configuration.md', () => {
