@@ -22,6 +22,7 @@ import { NodeDisk } from '../../src/platform/disk.js';
 import { key16, permutation } from '../engine-data.js';
 import type { Row, SuiteOptions } from '../measure.js';
 import { zipfian } from '../zipfian.js';
+import { collectByMerges } from './merge-collection.js';
 import { collectedBytesPerNewByte } from './value-collection.js';
 
 const kib = 1024;
@@ -251,6 +252,20 @@ export async function largeValues({ quick, progress, valueBytes: only }: SuiteOp
         const name = `collection of values, ${skew} overwrites, space amplification ${space}: rewritten`;
         rows.push({ name, unit: 'bytes/new byte', ours: rounded(collectedBytesPerNewByte(space, skew)) });
       }
+    }
+    for (const options of [
+      { spaceAmplification: 1.3, skew: 'uniform', isForced: false },
+      { spaceAmplification: 1.3, skew: 'uniform', isForced: true },
+      { spaceAmplification: 1.5, skew: 'uniform', isForced: true },
+      { spaceAmplification: 1.3, skew: 'zipfian', isForced: true },
+    ] as const) {
+      const { spaceAmplification, skew, isForced } = options;
+      progress(`collection by merges at a space amplification of ${spaceAmplification}, ${skew}`);
+      const { spaceAmplification: space, rewritten, pointerBytes } = collectByMerges(options);
+      const name = `collection by ${isForced ? 'merges' : 'due merges alone'}, ${skew} overwrites, from ${spaceAmplification}`;
+      rows.push({ name: `${name}: space amplification`, unit: 'bytes/byte', ours: rounded(space) });
+      rows.push({ name: `${name}: rewritten`, unit: 'bytes/new byte', ours: rounded(rewritten) });
+      rows.push({ name: `${name}: tables`, unit: 'bytes/value', ours: rounded(pointerBytes) });
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
