@@ -5,39 +5,25 @@ import type { Disk } from '../env/disk.js';
 import { TreeClosedError } from './background-errors.js';
 import { allKeys, writeCheckpoint } from './checkpoint.js';
 import { backlogBytes } from './compaction/picker.js';
-import { EmptyGaps } from './empty-gaps.js';
 import type { Found } from './entry.js';
-import { getMany } from './get-many.js';
 import { checkForeignTables, linkTables } from './ingest.js';
-import type { EntryIterator, KeyBounds } from './iterator/entry-iterator.js';
-import { MergingIterator } from './iterator/merging-iterator.js';
-import { RangeFilter } from './iterator/range-filter.js';
-import {
-  ForwardTreeIterator,
-  ReverseTreeIterator,
-  VersionIterator,
-  type IteratorOptions,
-  type TreeIterator,
-} from './iterator/tree-iterator.js';
+import type { KeyBounds } from './iterator/entry-iterator.js';
+import type { IteratorOptions, TreeIterator, VersionIterator } from './iterator/tree-iterator.js';
 import { Maintenance } from './maintenance.js';
 import type { BudgetMember, MemtableBudget } from './memtable/memtable-budget.js';
 import { MemtableQueue } from './memtable/memtable-queue.js';
 import { treeMetrics, treeStats, type TreeMetrics, type TreeStats } from './metrics.js';
-import type { RowCachePartition } from './row-cache.js';
 import { verifySstable } from './sstable/verify-sstable.js';
 import { TreeBatch } from './tree-batch.js';
 import { treeOptions, type TreeOptions } from './tree-options.js';
+import { TreeReads } from './tree-reads.js';
 import type { TreeResources } from './tree-resources.js';
 import { currentFileName } from './version/file-names.js';
 import { summarizeLevels } from './version/level-summary.js';
-import { largestVersionOf } from './version/levels.js';
 import { VersionSet } from './version/version-set.js';
 
 export type { IteratorOptions } from './iterator/tree-iterator.js';
 export type { TreeResources } from './tree-resources.js';
-
-/** More than the queues that a shard can be expected to hold; each costs a put two comparisons at most. */
-const emptyGapsMax = 8;
 
 /**
  * An ordered store of versioned keys in one folder, which it has for itself. A library of its own: it knows nothing of
@@ -55,10 +41,7 @@ export class Tree {
   readonly #maintenance: Maintenance;
   readonly #options: TreeOptions;
   readonly #resources: TreeResources;
-  readonly #rows: RowCachePartition;
-  readonly #gaps = new EmptyGaps(emptyGapsMax);
-  /** No version is larger. */
-  #largestVersion: number;
+  readonly #reads: TreeReads;
   #writtenBytes = 0;
   readonly #budget: MemtableBudget;
   readonly #budgetMember: BudgetMember;
@@ -94,13 +77,16 @@ export class Tree {
     this.#versions = versions;
     this.#options = options;
     this.#resources = resources;
-    this.#rows = resources.rowCache.partition();
-    this.#largestVersion = largestVersionOf(versions.current.levels);
     this.#budget = resources.memtableBudget;
     this.#memtables = new MemtableQueue(versions.durableAppliedIndex, this.#budget);
     this.#maintenance = new Maintenance(this.#memtables, versions, resources, options, {
       onFlushed: (appliedIndex) => this.#flushed(appliedIndex),
       onFailed: (error) => this.#failed(error),
+    });
+    const places = { memtables: this.#memtables, versions, rows: resources.rowCache.partition() };
+    this.#reads = new TreeReads(places, {
+      isIngesting: () => this.#safePointAfterIngest !== undefined,
+      onIterated: () => this.#maintenance.wakeIfSkipped(),
     });
     this.#budgetMember = this.#joinBudget();
     this.#maintenance.wake();
@@ -135,15 +121,7 @@ export class Tree {
     if (this.failure !== undefined) throw this.failure;
     this.#memtables.write(batch, appliedIndex);
     this.#writtenBytes += batch.bytes;
-    for (const { key, version, kind } of batch) {
-      this.#rows.remove(key);
-      if (kind === 'put') this.#gaps.put(key);
-      if (version > this.#largestVersion) this.#largestVersion = version;
-    }
-    for (const { version } of batch.rangeTombstones) {
-      this.#rows.clear();
-      if (version > this.#largestVersion) this.#largestVersion = version;
-    }
+    this.#reads.wrote(batch);
     this.#maintenance.wrote(batch.bytes);
     if (this.#memtables.active.bytes >= this.#options.memtableBytesMax) this.#seal();
   }
@@ -162,36 +140,19 @@ export class Tree {
    */
   get(key: Uint8Array, at: Timestamp): MaybePromise<Found | undefined> {
     assert(!this.#closed, 'a read from a closed tree');
-    // Ingested tables come into sight without naming their keys.
-    const rows = this.#safePointAfterIngest === undefined ? this.#rows : undefined;
-    const row = rows?.get(key, at);
-    if (row !== undefined) return row;
-    const written = this.#memtables.get(key, at);
-    const found = this.#versions.current.get(key, at, written, this.#memtables.hiddenBelow(key, at));
-    // What had to be read first is not hot yet; the next get finds it in the block cache, and in the same turn.
-    const isHot = found !== undefined && found !== written && !(found instanceof Promise);
-    if (isHot && at >= this.#largestVersion) rows?.offer(key, found);
-    return found;
+    return this.#reads.get(key, at);
   }
 
   /** What {@link get} finds for each key, of one time; in the order of `keys`. */
   getMany(keys: readonly Uint8Array[], at: Timestamp): MaybePromise<readonly (Found | undefined)[]> {
-    return getMany(keys, (key) => this.get(key, at));
+    assert(!this.#closed, 'a read from a closed tree');
+    return this.#reads.getMany(keys, at);
   }
 
   /** Each key with its newest version at or below `at`, deleted keys left out, as the tree is now. Must be closed. */
-  openIterator({ at, reverse, ...bounds }: IteratorOptions): TreeIterator {
-    const isIngesting = (): boolean => this.#safePointAfterIngest !== undefined;
-    const within = isIngesting() ? bounds : this.#gaps.without(bounds, reverse, at);
-    const { entries, release } = this.#pinnedEntries(within, reverse, at);
-    const { appliedIndex } = this;
-    const onGap = (gap: KeyBounds): void => {
-      // Nothing was written since: what this iterator does not see, no later one sees.
-      const isNewest = at >= this.#largestVersion && appliedIndex === this.appliedIndex;
-      if (isNewest && !isIngesting()) this.#gaps.add(gap, this.#largestVersion);
-    };
-    const view = { at, bounds, onGap };
-    return reverse ? new ReverseTreeIterator(entries, view, release) : new ForwardTreeIterator(entries, view, release);
+  openIterator(options: IteratorOptions): TreeIterator {
+    assert(!this.#closed, 'a read from a closed tree');
+    return this.#reads.openIterator(options);
   }
 
   /**
@@ -199,27 +160,8 @@ export class Tree {
    * tombstone hides. Must be closed.
    */
   openVersionIterator(bounds: KeyBounds): VersionIterator {
-    const { entries, release } = this.#pinnedEntries(bounds, false, undefined);
-    return new VersionIterator(entries, release);
-  }
-
-  /**
-   * A read view: the memtables as they are now, and the current version, whose tables stay until it is released.
-   * @param at leaves out what range tombstones hide from reads at this version
-   */
-  #pinnedEntries(bounds: KeyBounds, reverse: boolean, at?: Timestamp): { entries: EntryIterator; release: () => void } {
     assert(!this.#closed, 'a read from a closed tree');
-    const version = this.#versions.current;
-    const sources = [...this.#memtables.iterators(bounds, reverse), ...version.iterators(bounds, reverse)];
-    version.retain();
-    const release = (): void => {
-      version.release();
-      this.#maintenance.wakeIfSkipped();
-    };
-    const merged = new MergingIterator(sources, reverse);
-    if (at === undefined) return { entries: merged, release };
-    const ranges = [...this.#memtables.rangeSources(), ...version.rangeSources(bounds)];
-    return { entries: ranges.length === 0 ? merged : new RangeFilter(merged, ranges, { at, reverse }), release };
+    return this.#reads.openVersionIterator(bounds);
   }
 
   /** Of the last batch that was written. */
@@ -291,9 +233,7 @@ export class Tree {
       const added = await linkTables(this.#resources.disk, checked, this.#versions);
       await this.#maintenance.adopt({ removed: [], added: added.map((table) => ({ level: 0, table })), appliedIndex });
       this.#memtables.write(new TreeBatch(), appliedIndex);
-      this.#rows.clear();
-      this.#gaps.clear();
-      this.#largestVersion = Math.max(this.#largestVersion, largestVersionOf(this.#versions.current.levels));
+      this.#reads.ingested();
       this.#flushed(appliedIndex);
     } finally {
       const after = this.#safePointAfterIngest;
@@ -355,7 +295,7 @@ export class Tree {
       isStalled: this.writeStall() !== undefined,
       reads: this.#versions.readCounters,
       blockCache: this.#resources.blockCache,
-      rows: this.#rows,
+      rows: this.#reads.rows,
       openFiles: this.#resources.openFiles,
     });
   }
@@ -385,7 +325,7 @@ export class Tree {
       this.#rejectFlushes(new TreeClosedError('the tree was closed'));
       this.#budget.leave(this.#budgetMember);
       this.#memtables.release();
-      this.#rows.clear();
+      this.#reads.rows.clear();
       await this.#versions.close();
     } finally {
       await this.#resources.owned?.[Symbol.asyncDispose]();
