@@ -1,7 +1,9 @@
 import type { Timestamp } from '../base/ids.js';
 import type { Disk } from '../env/disk.js';
-import { verifyForeignSstable } from './sstable/foreign-sstable.js';
+import { verifyForeignSstable, verifySstableFile } from './sstable/foreign-sstable.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
+import { currentFileName, tableFileName } from './version/file-names.js';
+import { readManifest } from './version/manifest-reader.js';
 import type { VersionSet } from './version/version-set.js';
 
 /** A table that is sound cannot become part of the tree. */
@@ -15,29 +17,51 @@ export class IngestError extends Error {
   }
 }
 
-/** A foreign table that was checked, and is durable. */
+/** A foreign table that was checked. Of a trimmed one only what is within its range is taken. */
 export interface CheckedTable {
   readonly path: string;
   readonly metadata: TableMetadata;
 }
 
-/** Reads all of every file, and syncs it. Rejects with a CorruptionError, or an IngestError, that names the first bad one. */
+/**
+ * Reads all of every file, and syncs it. Rejects with a CorruptionError, or an IngestError, that names the first bad one.
+ * @param paths of tables, which are taken whole, and of folders of trees, which say in their manifests what they have of
+ * their tables: a checkpoint's are trimmed to its bounds there alone
+ */
 export async function checkForeignTables(
   disk: Disk,
   paths: readonly string[],
   { safePoint }: { readonly safePoint: Timestamp },
 ): Promise<CheckedTable[]> {
   const checked: CheckedTable[] = [];
-  for (const path of paths) {
-    const metadata = await verifyForeignSstable(disk, path, 0);
-    if (metadata.smallestVersion <= safePoint) {
-      const reason = `it has version ${metadata.smallestVersion}, which is not above the safe point ${safePoint}`;
-      throw new IngestError(path, reason);
+  for (const given of paths) {
+    const isTree = await disk.exists(`${given}/${currentFileName}`);
+    const tables = isTree ? tablesOfTree(disk, given) : tableAlone(disk, given);
+    for await (const table of tables) {
+      const { path, metadata } = table;
+      if (metadata.smallestVersion <= safePoint) {
+        const reason = `it has version ${metadata.smallestVersion}, which is not above the safe point ${safePoint}`;
+        throw new IngestError(path, reason);
+      }
+      await syncFile(disk, path);
+      checked.push(table);
     }
-    await syncFile(disk, path);
-    checked.push({ path, metadata });
   }
   return checked;
+}
+
+async function* tableAlone(disk: Disk, path: string): AsyncGenerator<CheckedTable, void> {
+  yield { path, metadata: await verifyForeignSstable(disk, path, 0) };
+}
+
+/** Of equal entries those of later tables count: so the deepest level comes first, and the newest table last. */
+async function* tablesOfTree(disk: Disk, directory: string): AsyncGenerator<CheckedTable, void> {
+  const { state } = await readManifest(disk, directory);
+  for (const metadata of state.levels.flat().reverse()) {
+    const path = `${directory}/${tableFileName(metadata.number)}`;
+    await verifySstableFile(disk, path, metadata);
+    yield { path, metadata };
+  }
 }
 
 async function syncFile(disk: Disk, path: string): Promise<void> {

@@ -219,7 +219,10 @@ export class Tree {
    * Takes in the entries of tables from elsewhere, all or none of them, as if they were written now as one batch with
    * that index; of equal entries those of later tables count. The files are read whole and checked first; they must be on
    * the tree's file system and never change, and keep their own names. Durable when this resolves. No write meanwhile.
+   * Tables that are given by themselves are taken whole. The bounds of a checkpoint are in its manifest alone: give its
+   * folder, or that of any tree that nobody has open, for exactly the entries that it has as a tree.
    * Rejects with a CorruptionError or IngestError that names a file, and then nothing has happened.
+   * @param paths of tables, and of folders of trees
    */
   async ingest(paths: readonly string[], appliedIndex: LogIndex): Promise<void> {
     assert(this.#safePointAfterIngest === undefined, 'tables are ingested already');

@@ -47,6 +47,11 @@ async function makeOneDirectory(path: string): Promise<void> {
   }
 }
 
+/** Whether a part of the path is a file, so that nothing can be there. */
+function isBelowFile({ cause }: DiskError): boolean {
+  return (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOTDIR';
+}
+
 /** The file system of this machine. */
 export class NodeDisk implements Disk {
   readonly #promptReads = new PromptReads({
@@ -69,7 +74,7 @@ export class NodeDisk implements Disk {
       await call(path, 'exists', (done) => fs.access(path, done));
       return true;
     } catch (error) {
-      if (error instanceof DiskError && error.code === 'notFound') return false;
+      if (error instanceof DiskError && (error.code === 'notFound' || isBelowFile(error))) return false;
       throw error;
     }
   }

@@ -6,6 +6,7 @@ import { Prng } from '../../src/base/prng.js';
 import { compareEntries, type Kind } from '../../src/lsm/entry.js';
 import { IngestError } from '../../src/lsm/ingest.js';
 import { SstableWriter } from '../../src/lsm/sstable/sstable-writer.js';
+import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import { Tree } from '../../src/lsm/tree.js';
 import type { SimDisk } from '../../src/sim/disk.js';
 import { newDisk, put, remove, scan, settled, text, treeDirectory, treeResources } from './harness.js';
@@ -116,6 +117,60 @@ describe('ingested tables', () => {
     expect(tree.stats().compactions).toBeGreaterThan(2);
     expect(await scan(tree)).toEqual(wanted);
     await tree.verify();
+    await tree.close();
+  });
+
+  it('are those of a checkpoint within its bounds, when its folder is given', async () => {
+    const source = await Tree.create('node/source', treeResources(disk), { ...options, level0TablesCompact: 9 });
+    for (const key of ['a', 'b', 'c', 'd']) put(source, key, 5, 'first');
+    await source.flush();
+    put(source, 'c', 5, 'written again');
+    source.write(new TreeBatch().deleteRange(utf8('a'), utf8('z'), Timestamp(4)), LogIndex(9));
+    await source.checkpoint('elsewhere/checkpoint', { lower: utf8('b'), upper: utf8('d') });
+    await source.close();
+    const tables = disk.paths().filter((path) => /checkpoint.*\.sst$/.test(path));
+    expect(tables).toHaveLength(2);
+
+    const before = ['a', 'b', 'bb', 'x'];
+    for (const key of before) put(tree, key, 3, 'here before');
+    await tree.ingest(['elsewhere/checkpoint'], LogIndex(9));
+    const wanted = ['a here before', 'b first', 'c written again', 'x here before'];
+    const shown = async (): Promise<string[]> => (await scan(tree)).map(({ key, value }) => `${key} ${value}`);
+    expect(await shown()).toEqual(wanted);
+    await settled(tree);
+    expect(await shown()).toEqual(wanted);
+    await tree.close();
+    tree = await Tree.open(treeDirectory, treeResources(disk), options);
+    expect(await shown()).toEqual(wanted);
+    await tree.verify();
+
+    // By itself a table does not know of bounds.
+    await using other = await Tree.create('node/other', treeResources(disk), options);
+    await other.ingest(tables, LogIndex(1));
+    expect((await scan(other)).map(({ key }) => key)).toEqual(['a', 'b', 'c', 'd']);
+    await tree.close();
+  });
+
+  it('of a folder are refused when one of them is damaged or missing, or the manifest is', async () => {
+    const source = await Tree.create('node/source', treeResources(disk), options);
+    put(source, 'a', 5, 'x');
+    await source.checkpoint('elsewhere/checkpoint');
+    await source.close();
+    const files = disk.paths().filter((path) => path.includes('/checkpoint/'));
+    expect(files).toHaveLength(3);
+    for (const path of files) {
+      disk.corrupt(path, 20, 1);
+      const error: unknown = await tree
+        .ingest(['elsewhere/checkpoint'], LogIndex(9))
+        .catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(CorruptionError);
+      expect(`/${(error as CorruptionError).file}`).toBe(path);
+      disk.corrupt(path, 20, 1);
+    }
+    const table = files.find((path) => path.endsWith('.sst')) ?? '';
+    await disk.remove(table);
+    await expect(tree.ingest(['elsewhere/checkpoint'], LogIndex(9))).rejects.toThrow('the table is missing');
+    expect(tree.appliedIndex).toBe(0);
     await tree.close();
   });
 

@@ -90,6 +90,10 @@ test.skipIf(!existsSync('/dev/full'))('a full device is told as such', async () 
   await file.close();
 });
 
+test('below a file there is nothing', async () => {
+  expect(await new NodeDisk().exists(`${new URL(import.meta.url).pathname}/CURRENT`)).toBe(false);
+});
+
 test('closing a file waits for what is under way', async () => {
   const file = await new NodeDisk().open(new URL(import.meta.url).pathname, 'read');
   const reads = Array.from({ length: 20 }, () => file.read(new Uint8Array(100), 0));

@@ -34,9 +34,14 @@ export async function verifyForeignSstable(disk: Disk, path: string, number: num
   const unread = new SstableReader(path, { ...unknownProperties, ...identity }, resources());
   const properties = await unread.readProperties().finally(() => unread.close());
   const metadata = { ...properties, ...identity };
-  const reader = new SstableReader(path, metadata, resources());
-  await verifySstable(reader).finally(() => reader.close());
+  await verifySstableFile(disk, path, metadata);
   return metadata;
+}
+
+/** Reads all of a table that a manifest describes. Rejects with a CorruptionError if it is not that one, or damaged. */
+export async function verifySstableFile(disk: Disk, path: string, metadata: TableMetadata): Promise<void> {
+  const reader = new SstableReader(path, metadata, jobResources(disk)());
+  await verifySstable(reader).finally(() => reader.close());
 }
 
 async function readIdentity(disk: Disk, path: string): Promise<Pick<TableMetadata, 'bytes' | 'fingerprint'>> {
