@@ -123,27 +123,27 @@ export class TreeReads {
 
   openIterator({ at, reverse, ...bounds }: IteratorOptions): TreeIterator {
     const within = this.#events.isIngesting() ? bounds : this.#gaps.without(bounds, reverse, at);
-    const { entries, release } = this.#pinnedEntries(within, reverse, at);
+    const { entries: all, release } = this.#pinnedEntries(within, reverse);
+    const ranges = [...this.#memtables.rangeSources(), ...this.#versions.current.rangeSources(within)];
+    const filter = ranges.length === 0 ? undefined : new RangeFilter(all, ranges, { at, reverse });
+    const entries = filter ?? all;
     const isNow = this.#asNow();
     const onGap = (gap: KeyBounds): void => {
       // What this iterator does not see, no later one sees.
       const isKnown = at >= this.#largestVersion && isNow() && !this.#events.isIngesting();
       if (isKnown) this.#gaps.add(gap, this.#largestVersion);
     };
-    const view = { at, bounds, onGap };
+    const view = { at, bounds, hiddenEntries: () => filter?.passed ?? 0, onGap };
     return reverse ? new ReverseTreeIterator(entries, view, release) : new ForwardTreeIterator(entries, view, release);
   }
 
   openVersionIterator(bounds: KeyBounds): VersionIterator {
-    const { entries, release } = this.#pinnedEntries(bounds, false, undefined);
+    const { entries, release } = this.#pinnedEntries(bounds, false);
     return new VersionIterator(entries, release);
   }
 
-  /**
-   * A read view: the memtables as they are now, and the current version, whose tables stay until it is released.
-   * @param at leaves out what range tombstones hide from reads at this version
-   */
-  #pinnedEntries(bounds: KeyBounds, reverse: boolean, at?: Timestamp): { entries: EntryIterator; release: () => void } {
+  /** A read view: the memtables as they are now, and the current version, whose tables stay until it is released. */
+  #pinnedEntries(bounds: KeyBounds, reverse: boolean): { entries: EntryIterator; release: () => void } {
     const version = this.#versions.current;
     const sources = [...this.#memtables.iterators(bounds, reverse), ...version.iterators(bounds, reverse)];
     version.retain();
@@ -151,9 +151,6 @@ export class TreeReads {
       version.release();
       this.#events.onIterated();
     };
-    const merged = new MergingIterator(sources, reverse);
-    if (at === undefined) return { entries: merged, release };
-    const ranges = [...this.#memtables.rangeSources(), ...version.rangeSources(bounds)];
-    return { entries: ranges.length === 0 ? merged : new RangeFilter(merged, ranges, { at, reverse }), release };
+    return { entries: new MergingIterator(sources, reverse), release };
   }
 }

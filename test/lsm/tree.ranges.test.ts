@@ -338,4 +338,36 @@ describe('a scan over a deleted range', () => {
     expect(blocksRead - before.blocksRead).toBeLessThan(12);
     expect(entriesSkipped - before.entriesSkipped).toBeLessThan(20);
   });
+
+  it.each([false, true])('searches for the end of its neighbours at once, reverse %s', async (reverse) => {
+    await using tree = await create(newDisk(), { ...lazy, memtableBytesMax: 8 << 20 });
+    putMany(tree, 5000);
+    await tree.flush();
+    for (let i = 0; i < 100; i++) {
+      const piece = reverse ? 99 - i : i;
+      deleteRange(tree, keyOf(piece * 50), keyOf(piece * 50 + 50), 5 + i);
+    }
+    const before = tree.metrics().reads.entriesSkipped;
+    expect(await keysOf(tree, { reverse })).toBe('');
+    // 16 are walked over before each search, and a search takes some 64 pieces.
+    expect(tree.metrics().reads.entriesSkipped - before).toBeLessThan(50);
+  });
+
+  it.each([false, true])('is not looked at again by who takes from an end with it, reverse %s', async (reverse) => {
+    await using tree = await create(newDisk(), { ...lazy, memtableBytesMax: 8 << 20 });
+    putMany(tree, 1600);
+    await tree.flush();
+    const before = tree.metrics().reads.entriesSkipped;
+    for (let taken = 1; taken < 1600; taken++) {
+      const from = reverse ? 1600 - taken : taken - 1;
+      deleteRange(tree, keyOf(from), keyOf(from + 1), taken + 1);
+      tree.setSafePoint(Timestamp(taken));
+      const bounds = { lower: utf8(''), upper: undefined, at: timestampMax, reverse };
+      const iterator = tree.openIterator(bounds);
+      expect(text((await iterator.next())?.key ?? utf8(''))).toBe(keyOf(reverse ? from - 1 : taken));
+      iterator.close();
+    }
+    // Two searches and what is walked over before each, until a gap is remembered, and then it begins anew.
+    expect(tree.metrics().reads.entriesSkipped - before).toBeLessThan(1600 * 2 * 16);
+  });
 });

@@ -26,6 +26,7 @@ export class RangeFilter implements EntryIterator {
   #cover: RangeCover | undefined;
   /** Hidden entries since the last one that was not, or since the last search. */
   #walked = 0;
+  #passed = 0;
 
   constructor(
     entries: EntryIterator,
@@ -36,6 +37,11 @@ export class RangeFilter implements EntryIterator {
     this.#sources = sources;
     this.#at = at;
     this.#reverse = reverse;
+  }
+
+  /** Hidden entries that it has passed over by now; a search counts as many as it costs. */
+  get passed(): number {
+    return this.#passed;
   }
 
   get valid(): boolean {
@@ -97,6 +103,7 @@ export class RangeFilter implements EntryIterator {
         return undefined;
       }
       entries.noteSkipped();
+      this.#passed++;
       const pending = ++this.#walked < walkedMax ? entries.advance() : this.#skipRange(cover, below);
       if (pending !== undefined) return pending.then(this.#settle);
     }
@@ -105,7 +112,8 @@ export class RangeFilter implements EntryIterator {
 
   #skipRange(cover: RangeCover, below: number): Pending {
     this.#walked = 0;
-    const end = defined(this.#reverse ? cover.lower : cover.upper, 'the range that hides an entry');
+    this.#passed += walkedMax;
+    const end = defined(cover.hiddenTo(this.#reverse), 'the end of the range that hides an entry');
     return this.#entries.advanceHidden(end, below);
   }
 }

@@ -84,6 +84,8 @@ export interface IteratorOptions extends KeyBounds {
 export interface TreeView {
   readonly at: Timestamp;
   readonly bounds: KeyBounds;
+  /** How many entries were left out by now before they came to the iterator. */
+  readonly hiddenEntries: () => number;
   /** Called with keys that have nothing to read, where there was much to pass over. */
   readonly onGap: (gap: KeyBounds) => void;
 }
@@ -92,15 +94,19 @@ export interface TreeView {
 export abstract class TreeIterator extends PinnedIterator<TreeRecord> {
   protected readonly at: Timestamp;
   readonly #bounds: KeyBounds;
+  readonly #hiddenEntries: () => number;
   readonly #onGap: (gap: KeyBounds) => void;
-  /** Entries since the last record. */
+  /** Entries since the last record, without hidden ones. */
   #passed = 0;
+  /** Hidden entries until the last record. */
+  #hiddenBefore = 0;
   #lastKey: Uint8Array | undefined;
 
-  constructor(entries: EntryIterator, { at, bounds, onGap }: TreeView, release: () => void) {
+  constructor(entries: EntryIterator, { at, bounds, hiddenEntries, onGap }: TreeView, release: () => void) {
     super(entries, release);
     this.at = at;
     this.#bounds = bounds;
+    this.#hiddenEntries = hiddenEntries;
     this.#onGap = onGap;
   }
 
@@ -112,8 +118,11 @@ export abstract class TreeIterator extends PinnedIterator<TreeRecord> {
 
   /** The next record is that of `key`; undefined when there is no other. */
   protected reach(key: Uint8Array | undefined): void {
-    if (this.#passed >= gapEntriesMin) this.#onGap(this.gapBetween(this.#lastKey, key, this.#bounds));
+    const hidden = this.#hiddenEntries();
+    const passed = this.#passed + hidden - this.#hiddenBefore;
+    if (passed >= gapEntriesMin) this.#onGap(this.gapBetween(this.#lastKey, key, this.#bounds));
     this.#passed = 0;
+    this.#hiddenBefore = hidden;
     this.#lastKey = key;
   }
 

@@ -1,5 +1,8 @@
 import { compareBytes } from '../../base/bytes.js';
-import { firstEndingAfter, newestAt, type RangeFragments } from './range-tombstones.js';
+import { firstEndingAfter, neighboursHiding, newestAt, type RangeFragments } from './range-tombstones.js';
+
+/** So many neighbours are looked at for one jump: they cost about as much as the search that it is. */
+const neighboursMax = 64;
 
 /**
  * What range tombstones of several places hide from reads at one version. Made for keys that are asked for in order:
@@ -13,30 +16,30 @@ export class RangeCover {
   #to: Uint8Array | undefined;
   #below = 0;
   #isKnown = false;
-  #lower: Uint8Array | undefined;
-  #upper: Uint8Array | undefined;
+  /** The fragment that answered. */
+  #source: RangeFragments | undefined;
+  #position = 0;
 
   constructor(sources: readonly RangeFragments[], at: number) {
     this.#sources = sources;
     this.#at = at;
   }
 
-  /**
-   * Entries of `key` of versions below this one are hidden; 0 if none are. So are those of all keys from `lower` up to
-   * but without `upper`.
-   */
+  /** Entries of `key` of versions below this one are hidden; 0 if none are. */
   hiddenBelow(key: Uint8Array): number {
     if (!this.#isKnownFor(key)) this.#find(key);
     return this.#below;
   }
 
-  /** Of the range tombstone that answered the last question, if one did. */
-  get lower(): Uint8Array | undefined {
-    return this.#lower;
-  }
-
-  get upper(): Uint8Array | undefined {
-    return this.#upper;
+  /**
+   * What was answered last holds, at least, for all keys from there up to but without this one, or down to this one;
+   * undefined if nothing was hidden.
+   */
+  hiddenTo(reverse: boolean): Uint8Array | undefined {
+    if (this.#source === undefined) return undefined;
+    const limits = { at: this.#at, below: this.#below, neighboursMax };
+    const last = this.#source[neighboursHiding(this.#source, this.#position, reverse, limits)];
+    return reverse ? last.lower : last.upper;
   }
 
   #isKnownFor(key: Uint8Array): boolean {
@@ -50,7 +53,7 @@ export class RangeCover {
   #find(key: Uint8Array): void {
     this.#isKnown = true;
     this.#below = 0;
-    this.#lower = this.#upper = this.#from = this.#to = undefined;
+    this.#source = this.#from = this.#to = undefined;
     for (const fragments of this.#sources) {
       const position = firstEndingAfter(fragments, key);
       const fragment = fragments.at(position);
@@ -63,8 +66,8 @@ export class RangeCover {
       const below = newestAt(fragment, this.#at);
       if (below <= this.#below) continue;
       this.#below = below;
-      this.#lower = fragment.lower;
-      this.#upper = fragment.upper;
+      this.#source = fragments;
+      this.#position = position;
     }
   }
 

@@ -161,6 +161,30 @@ export function hiddenBelow(fragments: RangeFragments, key: Uint8Array, at: numb
   return fragment !== undefined && compareBytes(fragment.lower, key) <= 0 ? newestAt(fragment, at) : 0;
 }
 
+/**
+ * Position of the last fragment, in one direction from that at `position`, up to which they follow each other without a gap
+ * and all hide from reads at `at` what is below `below`.
+ */
+export function neighboursHiding(
+  fragments: RangeFragments,
+  position: number,
+  reverse: boolean,
+  { at, below, neighboursMax }: { readonly at: number; readonly below: number; readonly neighboursMax: number },
+): number {
+  const step = reverse ? -1 : 1;
+  const end = reverse
+    ? Math.max(-1, position - 1 - neighboursMax)
+    : Math.min(fragments.length, position + 1 + neighboursMax);
+  let last = position;
+  for (let i = position + step; i !== end; last = i, i += step) {
+    const touches = reverse
+      ? equalBytes(fragments[i].upper, fragments[last].lower)
+      : equalBytes(fragments[last].upper, fragments[i].lower);
+    if (!touches || newestAt(fragments[i], at) < below) break;
+  }
+  return last;
+}
+
 /** The newest version at or below `at`, 0 if there is none. */
 export function newestAt({ versions }: RangeFragment, at: number): number {
   for (const version of versions) if (version <= at) return version;

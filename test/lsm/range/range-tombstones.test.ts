@@ -11,6 +11,7 @@ import {
   fragmentsOf,
   hiddenBelow,
   mergeFragments,
+  neighboursHiding,
   type RangeFragments,
   type RangeTombstone,
 } from '../../../src/lsm/range/range-tombstones.js';
@@ -109,12 +110,32 @@ describe('range tombstones', () => {
       const below = cover.hiddenBelow(utf8(key));
       expect(below, key).toBe(hiddenBelowIn(parts.flat(), key, at));
       // What may be passed over is hidden as well.
-      const { lower, upper } = cover;
+      const [lower, upper] = [cover.hiddenTo(true), cover.hiddenTo(false)];
       expect([lower === undefined, upper === undefined]).toEqual([below === 0, below === 0]);
       if (lower === undefined || upper === undefined) continue;
       expect(text(lower) <= key && key < text(upper)).toBe(true);
-      expect(hiddenBelowIn(parts.flat(), text(lower), at)).toBeGreaterThanOrEqual(below);
+      for (let other = text(lower); other < text(upper); other = String.fromCharCode(other.charCodeAt(0) + 1)) {
+        expect(hiddenBelowIn(parts.flat(), other, at)).toBeGreaterThanOrEqual(below);
+      }
     }
+  });
+});
+
+describe('neighbours that hide', () => {
+  const fragments = fragmentsOf(tombstones('a-b@9 b-c@5 c-d@6 d-e@7 f-g@8'));
+
+  it.each([
+    ['up to a gap', 'b', false, 64, 'e'],
+    ['down to the first', 'b', true, 64, 'a'],
+    ['not where they hide less', 'c', true, 64, 'c'],
+    ['not where they hide less, ascending', 'a', false, 64, 'b'],
+    ['so many of them', 'b', false, 1, 'd'],
+    ['down to a gap', 'f', true, 64, 'f'],
+  ])('are taken together %s', (_, key, reverse, neighboursMax, expected) => {
+    const position = fragments.findIndex(({ lower }) => text(lower) === key);
+    const below = hiddenBelow(fragments, utf8(key), 20);
+    const last = fragments[neighboursHiding(fragments, position, reverse, { at: 20, below, neighboursMax })];
+    expect(text(reverse ? last.lower : last.upper)).toBe(expected);
   });
 });
 
