@@ -21,9 +21,7 @@ export function escapeBytes(bytes: Uint8Array): string {
   const text = textOf(bytes);
   if (text !== undefined) return escapeText(text);
   let shown = '';
-  for (const byte of bytes) {
-    shown += byte < 0x80 ? escapeText(String.fromCharCode(byte)) : `\\x${byte.toString(16)}`;
-  }
+  for (const byte of bytes) shown += shownBytes[byte];
   return shown;
 }
 
@@ -35,6 +33,11 @@ function escapeText(text: string): string {
     (character) => shortEscapes[character] ?? `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
   );
 }
+
+/** Each byte of what is not valid UTF-8: values may have many of them. */
+const shownBytes = Array.from({ length: 256 }, (_, byte) =>
+  byte < 0x80 ? escapeText(String.fromCharCode(byte)) : `\\x${byte.toString(16)}`,
+);
 
 /** `text` with at most `width` characters, the last one `…` where something was cut. */
 export function cut(text: string, width: number): string {

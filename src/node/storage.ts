@@ -4,6 +4,7 @@ import { basename, dirname } from 'node:path';
 import { QuorateError } from '../base/errors.js';
 import { TreeInspection } from '../lsm/tree-inspection.js';
 import { Tree } from '../lsm/tree.js';
+import { fileOfLostTree } from '../lsm/version/file-names.js';
 import { NodeDisk } from '../platform/disk.js';
 import { lockDirectory } from '../platform/directory-lock.js';
 
@@ -24,7 +25,11 @@ export interface ClosedStorage extends AsyncDisposable {
 export async function openClosedStorage(directory: string): Promise<ClosedStorage> {
   const disk = new NodeDisk();
   if (!(await disk.exists(directory))) throw new QuorateError('INVALID_ARGUMENT', `there is no ${directory}`);
-  const isTree = await Tree.exists(directory, disk);
+  if (!(await disk.exists(`${directory}/.`))) {
+    throw new QuorateError('INVALID_ARGUMENT', `${directory} is a file, not a directory`);
+  }
+  // One without a root is damaged, and opening it says so.
+  const isTree = (await Tree.exists(directory, disk)) || fileOfLostTree(await disk.list(directory)) !== undefined;
   const trees = isTree ? [directory] : await treesOf(disk, directory);
   if (trees.length === 0) {
     throw new QuorateError('INVALID_ARGUMENT', `${directory} is no data directory, and no tree is in it`);
@@ -41,7 +46,6 @@ async function treesOf(disk: NodeDisk, directory: string): Promise<string[]> {
   const shards = `${directory}/shards`;
   if (!(await disk.exists(shards))) return [];
   const numbers = (await disk.list(shards)).filter((name) => /^\d+$/.test(name)).map(Number);
-  // One without a root is damaged, and opening it says so.
   return numbers.sort((a, b) => a - b).map((shard) => `${shards}/${shard}`);
 }
 

@@ -72,7 +72,15 @@ describe('quorate storage verify', () => {
     ]);
     const one = await run('verify', join(directory, 'shards', '2'), '--json');
     expect(JSON.parse(one.stdout)).toEqual({
-      trees: [{ tree: join(directory, 'shards/2'), tables: 2, bytes: expect.any(Number) as number, damages: [] }],
+      trees: [
+        {
+          tree: join(directory, 'shards/2'),
+          tables: 2,
+          bytes: expect.any(Number) as number,
+          damages: [],
+          strayPaths: [],
+        },
+      ],
       isSound: true,
     });
     expect(await everything()).toEqual(before);
@@ -113,6 +121,29 @@ describe('quorate storage verify', () => {
     expect(stdout).toContain('shards/10/CURRENT is damaged at offset 0: it is missing\n');
   });
 
+  test('finds that the root of the tree is missing where its folder is given', async () => {
+    const tree = join(directory, 'shards/2');
+    await rm(join(tree, 'CURRENT'));
+    const wanted = `${tree}/CURRENT is damaged at offset 0: it is missing`;
+    const verified = await run('verify', tree);
+    expect(verified).toMatchObject({ status: 1, stderr: '' });
+    expect(verified.stdout).toContain(`${wanted}\n`);
+    expect(await run('dump', tree)).toEqual({ status: 1, stdout: '', stderr: `quorate: ${wanted}\n` });
+    expect(await run('stats', tree)).toEqual({ status: 2, stdout: '', stderr: `quorate: ${wanted}\n` });
+    // Nor is a new tree made over what is there.
+    const before = await everything();
+    await expect(Tree.create(tree, treeResources(new NodeDisk()))).rejects.toThrow('it is missing, though there is');
+    expect(await everything()).toEqual(before);
+  });
+
+  test('names files that are no part of a tree', async () => {
+    const stray = join(directory, 'shards/2/000999.sst');
+    await writeFile(stray, 'x');
+    const { status, stdout } = await run('verify', directory);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`not part of it: ${stray}\n`);
+  });
+
   test('refuses a directory in use, one that is none, and one without trees', async () => {
     await using _lock = await lockDirectory(directory);
     for (const path of [directory, join(directory, 'shards/2')]) {
@@ -122,7 +153,15 @@ describe('quorate storage verify', () => {
         stderr: expect.stringContaining('in use by another process') as string,
       });
     }
-    expect((await run('verify', join(directory, 'nowhere'))).stderr).toContain('there is no ');
+    const nowhere = join(directory, 'nowhere');
+    expect((await run('verify', nowhere)).stderr).toBe(`quorate: there is no ${nowhere}\n`);
+    const file = join(directory, 'shards/2/CURRENT');
+    for (const command of ['verify', 'dump', 'stats']) {
+      expect(await run(command, file)).toMatchObject({
+        status: 2,
+        stderr: `quorate: ${file} is a file, not a directory\n`,
+      });
+    }
     expect((await run('stats', join(directory, 'shards'))).stderr).toContain('is no data directory');
   });
 });
@@ -162,11 +201,31 @@ describe('quorate storage dump', () => {
     ]);
   });
 
-  test('ends at damage', async () => {
-    await flip(join(directory, 'shards/2/000002.sst'), 3);
-    const { status, stdout, stderr } = await run('dump', join(directory, 'shards/2'));
-    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-    expect(stderr).toContain('000002.sst is damaged at offset 0');
+  test('names a damaged table, and goes on with the others', async () => {
+    const file = join(directory, 'shards/2/000002.sst');
+    await flip(file, 3);
+    const { status, stdout, stderr } = await run('dump', directory);
+    expect(status).toBe(1);
+    expect(stdout).toBe(
+      'gone\t8\tdelete\t\nkey\t7\tput\tnew\\n\n' +
+        'gone\t8\tdelete\t\nkey\t7\tput\tnew\\n\nkey\t6\tput\told\norder/10\t5\tput\tpaid\n',
+    );
+    const message = `${file} is damaged at offset 0: a block does not match its checksum`;
+    expect(stderr).toBe(`quorate: ${message}\n`);
+    expect(JSON.parse((await run('dump', directory, '--json')).stderr)).toEqual({ error: { message } });
+  });
+
+  test('names each damage once, and goes on with the next tree', async () => {
+    const file = join(directory, 'shards/2/000003.sst');
+    const { length } = await readFile(file);
+    await truncate(file, length - 10);
+    await flip(join(directory, 'shards/10/manifest-000001'), 40);
+    const { status, stdout, stderr } = await run('dump', directory);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: 'key\t6\tput\told\norder/2\t5\tput\tpaid\n' });
+    expect(stderr.trim().split('\n')).toEqual([
+      expect.stringContaining('shards/2/000003.sst is damaged at offset'),
+      expect.stringContaining('shards/10/manifest-000001 is damaged at offset 32'),
+    ]);
   });
 });
 

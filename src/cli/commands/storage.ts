@@ -1,9 +1,9 @@
 /** `quorate storage verify|dump|stats`: the tables of a data directory whose node is down. */
 import { resolve } from 'node:path';
 
-import { CorruptionError } from '../../base/errors.js';
+import { CorruptionError, QuorateError } from '../../base/errors.js';
 import { openClosedStorage, type ClosedStorage, type RangeTombstone } from '../../node/storage.js';
-import { exitNegative } from '../failure.js';
+import { CommandFailure, describeFailure, exitNegative, failureToJson } from '../failure.js';
 import { printJson, printLine, writeOut } from '../output.js';
 import { formatTable, type Column } from '../table.js';
 import { escapeBytes, formatBytes, jsonField } from '../text.js';
@@ -28,7 +28,7 @@ interface Damage {
 /** Reads every byte of every table and goes on after damage. Exit status 1 if there is any. */
 export function verify(context: StorageContext): Promise<number> {
   return withStorage(context, async (storage) => {
-    const trees: { tree: string; tables: number; bytes: number; damages: Damage[] }[] = [];
+    const trees: ({ tree: string } & VerifiedTree)[] = [];
     for (const tree of storage.trees) trees.push({ tree, ...(await verifyTree(storage, tree)) });
     const damages = trees.flatMap((tree) => tree.damages);
     if (context.json) await printJson({ trees, isSound: damages.length === 0 });
@@ -41,23 +41,29 @@ export function verify(context: StorageContext): Promise<number> {
       ]);
       await printLine(formatTable([{ title: 'TREE' }, right('TABLES'), right('SIZE'), { title: 'RESULT' }], rows));
       for (const { message } of damages) await printLine(message);
+      for (const { strayPaths } of trees) for (const path of strayPaths) await printLine(describeStray(path));
     }
     return damages.length === 0 ? 0 : exitNegative;
   });
 }
 
-async function verifyTree(
-  storage: ClosedStorage,
-  tree: string,
-): Promise<{ tables: number; bytes: number; damages: Damage[] }> {
+interface VerifiedTree {
+  readonly tables: number;
+  readonly bytes: number;
+  readonly damages: readonly Damage[];
+  readonly strayPaths: readonly string[];
+}
+
+async function verifyTree(storage: ClosedStorage, tree: string): Promise<VerifiedTree> {
   try {
     await using inspection = await storage.open(tree);
     const tables = inspection.levels.reduce((sum, level) => sum + level.tables, 0);
     const bytes = inspection.levels.reduce((sum, level) => sum + level.fileBytes, 0);
-    return { tables, bytes, damages: (await inspection.verify()).map(damageOf) };
+    const damages = (await inspection.verify()).map(damageOf);
+    return { tables, bytes, damages, strayPaths: inspection.strayPaths };
   } catch (error) {
     // Then it is not known which tables there are.
-    if (error instanceof CorruptionError) return { tables: 0, bytes: 0, damages: [damageOf(error)] };
+    if (error instanceof CorruptionError) return { tables: 0, bytes: 0, damages: [damageOf(error)], strayPaths: [] };
     throw error;
   }
 }
@@ -66,33 +72,55 @@ function damageOf({ file, offset, message }: CorruptionError): Damage {
   return { file, offset, message };
 }
 
-/** Prints the range tombstones and every entry that the tables have, what they hide too, as the engine orders them. */
+/**
+ * Prints the range tombstones and every entry that the tables have, what they hide too, as the engine orders them. What is
+ * damaged is left out and named on standard error; then the exit status is 1.
+ */
 export function dump(options: DumpOptions): Promise<number> {
   return withStorage(options, async (storage) => {
     let left = options.limit;
+    const named = new Set<string>();
+    const onDamage = (error: CorruptionError): void => {
+      if (named.has(error.message)) return;
+      named.add(error.message);
+      const shown = options.json ? JSON.stringify(failureToJson(error)) : `quorate: ${describeFailure(error)}`;
+      process.stderr.write(`${shown}\n`);
+    };
     for (const tree of storage.trees) {
-      await using inspection = await storage.open(tree);
-      const bounds = { lower: options.start, upper: options.end };
-      const ranges = (await inspection.rangeTombstones(bounds)).flatMap(({ lower, upper, versions }) =>
-        versions.map((version) => ({ lower, upper, version })),
-      );
-      for (const range of ranges.slice(0, left)) await printRange(tree, range, options.json);
-      left = Math.max(0, left - ranges.length);
-      const entries = inspection.entries(bounds);
-      for (; left > 0; left--) {
-        const entry = await entries.next();
-        if (entry === undefined) break;
-        const { key, version, kind, value } = entry;
-        if (options.json) {
-          await printJson({ tree, ...jsonField('key', key), version, kind, ...jsonField('value', value) });
-        } else {
-          await writeOut(`${escapeBytes(key)}\t${version}\t${kind}\t${escapeBytes(value)}\n`);
-        }
+      try {
+        await using inspection = await storage.open(tree);
+        left -= await dumpTree(tree, inspection, { ...options, limit: left }, onDamage);
+      } catch (error) {
+        // Then it is not known which tables there are.
+        if (!(error instanceof CorruptionError)) throw error;
+        onDamage(error);
       }
-      entries.close();
     }
-    return 0;
+    return named.size === 0 ? 0 : exitNegative;
   });
+}
+
+/** Gives how many it has printed. */
+async function dumpTree(
+  tree: string,
+  inspection: Awaited<ReturnType<ClosedStorage['open']>>,
+  { start, end, limit, json }: DumpOptions,
+  onDamage: (error: CorruptionError) => void,
+): Promise<number> {
+  if (limit === 0) return 0;
+  const bounds = { lower: start, upper: end };
+  const ranges = (await inspection.rangeTombstones(bounds, onDamage)).flatMap(({ lower, upper, versions }) =>
+    versions.map((version) => ({ lower, upper, version })),
+  );
+  for (const range of ranges.slice(0, limit)) await printRange(tree, range, json);
+  let printed = Math.min(limit, ranges.length);
+  if (printed === limit) return printed;
+  for await (const { key, version, kind, value } of inspection.entries(bounds, onDamage)) {
+    if (json) await printJson({ tree, ...jsonField('key', key), version, kind, ...jsonField('value', value) });
+    else await writeOut(`${escapeBytes(key)}\t${version}\t${kind}\t${escapeBytes(value)}\n`);
+    if (++printed === limit) break;
+  }
+  return printed;
 }
 
 async function printRange(tree: string, { lower, upper, version }: RangeTombstone, json: boolean): Promise<void> {
@@ -141,9 +169,13 @@ function describeTree({ tree, appliedIndex, manifestPath, strayPaths, levels }: 
   return [
     `${tree}: log applied up to ${appliedIndex}, ${manifestPath}`,
     rows.length === 0 ? 'no tables' : formatTable(statsColumns, rows),
-    ...strayPaths.map((path) => `not part of it: ${path}`),
+    ...strayPaths.map(describeStray),
     '',
   ].join('\n');
+}
+
+function describeStray(path: string): string {
+  return `not part of it: ${path}`;
 }
 
 function right(title: string): Column {
@@ -154,6 +186,9 @@ async function withStorage(
   { directory }: StorageContext,
   body: (storage: ClosedStorage) => Promise<number>,
 ): Promise<number> {
-  await using storage = await openClosedStorage(resolve(directory));
+  await using storage = await openClosedStorage(resolve(directory)).catch((error: unknown) => {
+    // Nothing was asked of a cluster, so that there is no outcome to speak of.
+    throw error instanceof QuorateError ? new CommandFailure(error.message, { cause: error }) : error;
+  });
   return await body(storage);
 }

@@ -31,3 +31,15 @@ export function parseFileName(name: string): TreeFile {
   if (table !== null) return { type: 'table', number: Number(table[1]) };
   return { type: 'foreign' };
 }
+
+/**
+ * Of the files in a folder: one that shows that a tree was there, though its CURRENT is missing. A first manifest alone
+ * does not: a crash may have ended a creation before CURRENT was there. Undefined if there is none, or a CURRENT.
+ */
+export function fileOfLostTree(names: readonly string[]): string | undefined {
+  if (names.includes(currentFileName)) return undefined;
+  return names.find((name) => {
+    const file = parseFileName(name);
+    return file.type === 'table' || (file.type === 'manifest' && file.number > 1);
+  });
+}

@@ -9,7 +9,7 @@ import type { OpenFiles } from '../sstable/open-files.js';
 import { SstableReader } from '../sstable/sstable-reader.js';
 import { newReadCounters, type ReadCounters } from '../sstable/sstable-resources.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
-import { currentFileName, manifestFileName, parseFileName, tableFileName } from './file-names.js';
+import { currentFileName, fileOfLostTree, manifestFileName, parseFileName, tableFileName } from './file-names.js';
 import { applyEdit, emptyLevels, type Levels } from './levels.js';
 import { LsmVersion, type SharedTable } from './lsm-version.js';
 import { readManifest, type Manifest } from './manifest-reader.js';
@@ -293,19 +293,13 @@ function sharedTablesOf(version: LsmVersion): Map<number, SharedTable> {
   return new Map([...version.tables()].map((table) => [table.reader.metadata.number, table]));
 }
 
-/**
- * A crash may have ended a creation before CURRENT was there. Anything beyond its first manifest means that there was a
- * tree and its root is lost: then nothing is touched.
- */
+/** Where there was a tree whose root is lost, nothing is touched. */
 async function clearUnfinishedCreation(disk: Disk, directory: string): Promise<void> {
-  const leftovers: string[] = [];
-  for (const name of await disk.list(directory)) {
-    const file = parseFileName(name);
-    assert(file.type !== 'current', `there is a tree in ${directory} already`);
-    if (file.type === 'table' || (file.type === 'manifest' && file.number > 1)) {
-      throw new CorruptionError(`${directory}/${currentFileName}`, 0, `it is missing, though there is ${name}`);
-    }
-    if (file.type !== 'foreign') leftovers.push(name);
+  const names = await disk.list(directory);
+  assert(!names.includes(currentFileName), `there is a tree in ${directory} already`);
+  const found = fileOfLostTree(names);
+  if (found !== undefined) {
+    throw new CorruptionError(`${directory}/${currentFileName}`, 0, `it is missing, though there is ${found}`);
   }
-  for (const name of leftovers) await disk.remove(`${directory}/${name}`);
+  for (const name of names) if (parseFileName(name).type !== 'foreign') await disk.remove(`${directory}/${name}`);
 }

@@ -1,0 +1,47 @@
+import { expect, it } from 'vitest';
+import { emptyBytes, utf8 } from '../../src/base/bytes.js';
+import type { CorruptionError } from '../../src/base/errors.js';
+import { LogIndex, Timestamp } from '../../src/base/ids.js';
+import { TreeBatch } from '../../src/lsm/tree-batch.js';
+import { TreeInspection } from '../../src/lsm/tree-inspection.js';
+import { Tree } from '../../src/lsm/tree.js';
+import { newDisk, put, text, treeDirectory, treeResources } from './harness.js';
+
+it('shows the entries of a damaged table up to the damage, and all of the others, once and in order', async () => {
+  const disk = newDisk();
+  const tree = await Tree.create(treeDirectory, treeResources(disk), {
+    blockBytes: 200,
+    compressionLevelMin: 7,
+    level0TablesCompact: 9,
+  });
+  for (const version of [1, 2]) {
+    for (let i = 10; i < 90; i++) put(tree, `key-${i}`, version, `value ${version} of ${i}`);
+    await tree.flush();
+  }
+  tree.write(new TreeBatch().deleteRange(utf8('a'), utf8('b'), Timestamp(3)), LogIndex(1000));
+  await tree.flush();
+  await tree.close();
+  const tables = disk.paths().filter((path) => path.endsWith('.sst'));
+  expect(tables).toHaveLength(3);
+  disk.corrupt(tables[0], 1000, 1);
+  disk.corrupt(tables[2], 1, 1);
+
+  await using inspection = await TreeInspection.open(disk, treeDirectory);
+  const bounds = { lower: emptyBytes, upper: undefined };
+  const damaged: string[] = [];
+  const onDamage = ({ file }: CorruptionError): void => void damaged.push(`/${file}`);
+  expect(await inspection.rangeTombstones(bounds, onDamage)).toEqual([]);
+  const shown: Record<number, string[]> = { 1: [], 2: [] };
+  const order: string[] = [];
+  for await (const { key, version } of inspection.entries(bounds, onDamage)) {
+    shown[version].push(text(key));
+    order.push(`${text(key)} ${9 - version}`);
+  }
+  expect(damaged).toEqual([tables[2], tables[0]]);
+  const all = Array.from({ length: 80 }, (_, i) => `key-${i + 10}`);
+  expect(shown[2]).toEqual(all);
+  expect(shown[1].length).toBeGreaterThan(10);
+  expect(shown[1].length).toBeLessThan(70);
+  expect(shown[1]).toEqual(all.slice(0, shown[1].length));
+  expect(order).toEqual([...order].sort());
+});
