@@ -76,7 +76,7 @@ export class FlushRunner {
       safePoint: this.#context.safePoint(),
       buffers: memtable.entries.buffers,
       references: memtable.index.references(),
-      ranges: memtable.ranges.fragments,
+      ranges: memtable.ranges.lists,
     };
     return resources.background.run({ type: flushJobType, input, isUrgent: true }, closing);
   }

@@ -5,7 +5,7 @@
 import type { Disk } from '../../env/disk.js';
 import type { EntryIterator } from '../iterator/entry-iterator.js';
 import { MergingIterator } from '../iterator/merging-iterator.js';
-import { mergeAllFragments, type RangeFragments } from '../range/range-tombstones.js';
+import type { RangeFragments } from '../range/range-tombstones.js';
 import { SstableReader } from '../sstable/sstable-reader.js';
 import { jobResources } from '../sstable/sstable-resources.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
@@ -46,7 +46,7 @@ export async function compactTables(input: CompactInput, disk: Disk, signal: Abo
   try {
     const ranges: RangeFragments[] = [];
     for (const reader of runs.flat()) ranges.push(await reader.rangeTombstones());
-    const retention = new Retention(input, mergeAllFragments(ranges));
+    const retention = new Retention(input, ranges);
     outputs = new OutputTables(input, retention.ranges, disk);
     const counts = await merge(new MergingIterator(sources, false), outputs, retention, signal);
     await checkCounts(runs.flat(), counts.entriesRead);

@@ -1,8 +1,7 @@
 import { equalBytes } from '../../base/bytes.js';
-import type { Timestamp } from '../../base/ids.js';
 import type { Kind } from '../entry.js';
 import { RangeCover } from '../range/range-cover.js';
-import { newestAt, withVersions, type RangeFragment, type RangeFragments } from '../range/range-tombstones.js';
+import { mergeAllFragments, newestAt, withVersions, type RangeFragments } from '../range/range-tombstones.js';
 
 export interface RetentionOptions {
   /** No read is made at a version below this one. */
@@ -31,24 +30,28 @@ export class Retention {
   /** An entry of this key at or below the safe point was seen: all further ones are replaced. */
   #replaced = false;
 
-  /** @param ranges of all that is merged */
-  constructor(options: RetentionOptions, ranges: RangeFragments) {
+  /** @param ranges of all that is merged, as lists that hide together */
+  constructor(options: RetentionOptions, ranges: readonly RangeFragments[]) {
     this.#options = options;
-    this.#ranges = ranges;
-    this.#cover = new RangeCover([ranges], options.safePoint);
+    // Cleared first: lists of many versions that overlap would multiply, for nobody.
+    this.#ranges = this.#cleared(mergeAllFragments(ranges.map((list) => this.#cleared(list))));
+    this.#cover = new RangeCover([this.#ranges], options.safePoint);
+  }
+
+  /** Without versions that hide from nobody what others do not. The newest that all reads see hides what older ones hide. */
+  #cleared(ranges: RangeFragments): RangeFragments {
+    const { safePoint } = this.#options;
+    return withVersions(ranges, (fragment) => {
+      const newest = newestAt(fragment, safePoint);
+      return fragment.versions.filter((version) => version >= newest);
+    });
   }
 
   /** The range tombstones that outlive the merge: dropped is what an entry in their place would be. */
   get ranges(): RangeFragments {
-    return withVersions(this.#ranges, (fragment) => this.#keptVersions(fragment));
-  }
-
-  #keptVersions(fragment: RangeFragment): readonly Timestamp[] {
-    const { safePoint, tombstoneDropVersionMax } = this.#options;
-    // The newest one that all reads see hides whatever the older ones hide.
-    const newest = newestAt(fragment, safePoint);
-    return fragment.versions.filter(
-      (version) => version > safePoint || (version === newest && version > tombstoneDropVersionMax),
+    const { tombstoneDropVersionMax } = this.#options;
+    return withVersions(this.#ranges, ({ versions }) =>
+      versions.filter((version) => version > tombstoneDropVersionMax),
     );
   }
 

@@ -23,8 +23,8 @@ export interface FlushInput extends SstableWriterOptions {
   readonly buffers: readonly SharedArrayBuffer[];
   /** Of all entries, in order. */
   readonly references: Int32Array;
-  /** If there is none of them, there is an entry at least. */
-  readonly ranges: RangeFragments;
+  /** Lists that hide together. If there is none of them, there is an entry at least. */
+  readonly ranges: readonly RangeFragments[];
 }
 
 /** The table is durable when this resolves, but for its name. On failure nothing is left behind, as far as the disk allows. */

@@ -3,7 +3,6 @@ import type { LogIndex, Timestamp } from '../../base/ids.js';
 import type { Found } from '../entry.js';
 import type { KeyBounds } from '../iterator/entry-iterator.js';
 import type { RangeSource } from '../iterator/range-filter.js';
-import { hiddenBelow } from '../range/range-tombstones.js';
 import type { TreeBatch } from '../tree-batch.js';
 import { Memtable } from './memtable.js';
 import type { MemtableBudget } from './memtable-budget.js';
@@ -90,16 +89,16 @@ export class MemtableQueue {
 
   /** Entries of `key` of versions below this one are hidden from reads at `at` by range tombstones in any of them. */
   hiddenBelow(key: Uint8Array, at: Timestamp): number {
-    let below = hiddenIn(this.#active, key, at);
-    for (const memtable of this.#sealed) below = Math.max(below, hiddenIn(memtable, key, at));
+    let below = this.#active.ranges.hiddenBelow(key, at);
+    for (const { ranges } of this.#sealed) below = Math.max(below, ranges.hiddenBelow(key, at));
     return below;
   }
 
-  /** The range tombstones that are written until now, of each memtable that has some. */
+  /** The range tombstones that are written until now. */
   rangeSources(): RangeSource[] {
     return [this.#active, ...this.#sealed]
-      .filter(({ ranges }) => ranges.count > 0)
-      .map(({ ranges: { fragments } }) => ({ rangeTombstones: () => fragments }));
+      .flatMap(({ ranges }) => ranges.lists)
+      .map((fragments) => ({ rangeTombstones: () => fragments }));
   }
 
   /** One for each, newest first; they see what is written until now. */
@@ -108,8 +107,4 @@ export class MemtableQueue {
       (memtable) => new MemtableIterator(memtable, bounds, reverse),
     );
   }
-}
-
-function hiddenIn({ ranges }: Memtable, key: Uint8Array, at: Timestamp): number {
-  return ranges.count === 0 ? 0 : hiddenBelow(ranges.fragments, key, at);
 }

@@ -1,8 +1,8 @@
 import { copyBytes } from '../../base/bytes.js';
 import {
   fragmentsOf,
+  hiddenBelow,
   mergeFragments,
-  noFragments,
   type RangeFragments,
   type RangeTombstone,
 } from '../range/range-tombstones.js';
@@ -15,10 +15,21 @@ const overheadBytes = 400;
  */
 const overlapBytes = 32;
 
-/** The range tombstones of a memtable. Usually few: they are put in order when somebody reads, and not before. */
+interface Part {
+  readonly fragments: RangeFragments;
+  /** How many tombstones they are of. */
+  readonly count: number;
+}
+
+/**
+ * The range tombstones of a memtable, put in order when somebody reads, and not before. They are kept as parts, each of at
+ * least twice as many tombstones as the next one: who reads after each of n deletions merges each of them about log n times,
+ * and looks at about log n parts.
+ */
 export class MemtableRanges {
-  #fragments = noFragments;
-  /** Those that are not among the fragments yet. */
+  /** The oldest and largest first. */
+  readonly #parts: Part[] = [];
+  /** Those that are in no part yet. */
   #added: RangeTombstone[] = [];
   #count = 0;
   #bytes = 0;
@@ -33,13 +44,29 @@ export class MemtableRanges {
     return this.#bytes;
   }
 
-  /** Of the tombstones there are now. */
-  get fragments(): RangeFragments {
-    if (this.#added.length > 0) {
-      this.#fragments = mergeFragments(this.#fragments, fragmentsOf(this.#added));
-      this.#added = [];
+  /** Of the tombstones there are now; those of several lists hide together. The lists never change. */
+  get lists(): readonly RangeFragments[] {
+    this.#settle();
+    return this.#parts.map(({ fragments }) => fragments);
+  }
+
+  /** Entries of `key` of versions below this one are hidden from reads at `at`; 0 if none are. */
+  hiddenBelow(key: Uint8Array, at: number): number {
+    this.#settle();
+    let below = 0;
+    for (const { fragments } of this.#parts) below = Math.max(below, hiddenBelow(fragments, key, at));
+    return below;
+  }
+
+  #settle(): void {
+    if (this.#added.length === 0) return;
+    let part: Part = { fragments: fragmentsOf(this.#added), count: this.#added.length };
+    this.#added = [];
+    for (let last = this.#parts.at(-1); last !== undefined && last.count < 2 * part.count; last = this.#parts.at(-1)) {
+      this.#parts.pop();
+      part = { fragments: mergeFragments(last.fragments, part.fragments), count: last.count + part.count };
     }
-    return this.#fragments;
+    this.#parts.push(part);
   }
 
   add({ lower, upper, version }: RangeTombstone): void {

@@ -76,7 +76,15 @@ export function mergeFragments(a: RangeFragments, b: RangeFragments): RangeFragm
 
 /** Descending, each once, as both are. */
 function mergeVersions(a: readonly Timestamp[], b: readonly Timestamp[]): readonly Timestamp[] {
-  return [...new Set([...a, ...b])].sort((one, other) => other - one);
+  const merged: Timestamp[] = [];
+  let j = 0;
+  for (const version of a) {
+    while (j < b.length && b[j] > version) merged.push(b[j++]);
+    if (j < b.length && b[j] === version) j++;
+    merged.push(version);
+  }
+  while (j < b.length) merged.push(b[j++]);
+  return merged;
 }
 
 /** Fragments in order; neighbours with the same versions become one. */

@@ -11,7 +11,7 @@ function keep(
   entries: string,
   ranges: RangeFragments = [],
 ): string {
-  const retention = new Retention({ safePoint, tombstoneDropVersionMax }, ranges);
+  const retention = new Retention({ safePoint, tombstoneDropVersionMax }, [ranges]);
   return entries
     .split(', ')
     .filter((entry) => {
@@ -59,8 +59,16 @@ describe('Retention of deleted ranges', () => {
     ['what may hide something above', 6, 4, 'a-b@5,3 b-c@4', 'a-b@5'],
     ['neighbours that have become alike as one', 6, -1, 'a-b@5,3 b-c@5', 'a-c@5'],
   ])('keeps of the tombstones %s', (_, safePoint, tombstoneDropVersionMax, line, expected) => {
-    const kept = new Retention({ safePoint, tombstoneDropVersionMax }, ranges(line)).ranges;
+    const kept = new Retention({ safePoint, tombstoneDropVersionMax }, [ranges(line)]).ranges;
     expect(kept).toEqual(ranges(expected));
+  });
+
+  it('takes lists that overlap together', () => {
+    const lists = ['a-c@9,5,3 d-e@4', 'b-d@6,4 d-f@2'].map(ranges);
+    const retention = new Retention({ safePoint: 7, tombstoneDropVersionMax: -1 }, lists);
+    expect(retention.ranges).toEqual(ranges('a-b@9,5 b-c@9,6 c-d@6 d-e@4 e-f@2'));
+    expect(retention.keeps(utf8('b'), 5, 'put')).toBe(false);
+    expect(retention.keeps(utf8('b'), 6, 'put')).toBe(true);
   });
 });
 
