@@ -5,6 +5,12 @@ import type { Entry } from './entry.js';
 import type { RangeTombstone } from './range/range-tombstones.js';
 
 /**
+ * Range deletions in one batch. Of n that overlap a read or a flush makes 2n ranges with up to n versions each at once: this many
+ * take some milliseconds.
+ */
+export const batchRangeDeletionsMax = 256;
+
+/**
  * Entries and range tombstones that a tree takes as one: all of them or none survive a crash. The batch and the bytes that it was given
  * belong to the tree once it is written.
  */
@@ -24,10 +30,12 @@ export class TreeBatch implements Iterable<Entry> {
   /**
    * Deletes from `version` on every key from `lower` up to but without `upper`: what these keys have of versions below it,
    * written before or after this, reads at `version` or above it do not see. What is written at `version` itself they do.
-   * `lower` must be below `upper`.
+   * `lower` must be below `upper`, and a batch takes {@link batchRangeDeletionsMax} of these, 256.
    */
   deleteRange(lower: Uint8Array, upper: Uint8Array, version: Timestamp): this {
     assert(compareBytes(lower, upper) < 0, 'a range to delete must not be empty, nor end before it starts');
+    const isFull = this.#rangeTombstones.length >= batchRangeDeletionsMax;
+    assert(!isFull, `a batch deletes at most ${batchRangeDeletionsMax} ranges`);
     this.#rangeTombstones.push({ lower, upper, version });
     this.#bytes += lower.length + upper.length;
     return this;

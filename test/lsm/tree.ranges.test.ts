@@ -4,7 +4,7 @@ import { keySuccessor, utf8 } from '../../src/base/bytes.js';
 import { LogIndex, Timestamp, timestampMax } from '../../src/base/ids.js';
 import { IngestError } from '../../src/lsm/ingest.js';
 import { SstableWriter } from '../../src/lsm/sstable/sstable-writer.js';
-import { TreeBatch } from '../../src/lsm/tree-batch.js';
+import { batchRangeDeletionsMax, TreeBatch } from '../../src/lsm/tree-batch.js';
 import type { TreeOptions } from '../../src/lsm/tree-options.js';
 import { Tree } from '../../src/lsm/tree.js';
 import type { SimDisk } from '../../src/sim/disk.js';
@@ -165,6 +165,25 @@ describe('a deleted range', () => {
     expect(() => batch.deleteRange(utf8('a'), utf8('a'), Timestamp(1))).toThrow('must not be empty');
     expect(() => batch.deleteRange(utf8('b'), utf8('a'), Timestamp(1))).toThrow('must not be empty');
     expect(batch.deleteRange(utf8('a'), utf8('b'), Timestamp(1))).toMatchObject({ count: 1, bytes: 2 });
+  });
+
+  it('is one of a limited number in a batch, which may all overlap', async () => {
+    await using tree = await create(newDisk(), lazy);
+    put(tree, keyOf(300), 1, 'v');
+    const batch = new TreeBatch();
+    for (let i = 0; i < batchRangeDeletionsMax; i++) {
+      batch.deleteRange(utf8(keyOf(i)), utf8(keyOf(1000 - i)), Timestamp(i + 2));
+    }
+    expect(() => batch.deleteRange(utf8('a'), utf8('b'), Timestamp(9))).toThrow('at most 256 ranges');
+    expect(batch.count).toBe(batchRangeDeletionsMax);
+    tree.write(batch, LogIndex(2));
+    expect(await get(tree, keyOf(300))).toBe('delete 257');
+    expect(await get(tree, keyOf(10))).toBe('delete 12');
+    // Nobody reads what is older: of all that cover a key one is kept.
+    tree.setSafePoint(Timestamp(300));
+    await tree.flush();
+    expect(tree.metrics().levels[0].rangeTombstones).toBe(2 * batchRangeDeletionsMax - 1);
+    expect(await get(tree, keyOf(300))).toBe('delete 257');
   });
 
   it('shows the versions that it hides to those who ask for all', async () => {
