@@ -21,23 +21,29 @@ export interface CheckpointContent {
 /**
  * Writes a tree of its own with the tables of a version: hard links to their files, which never change, and a manifest.
  * Its root comes last, so that after a crash there is the whole checkpoint or no tree; what the folder has then belongs
- * to nobody and may be removed. Rejects with a DiskError `exists` if there is something at `directory`.
+ * to nobody and may be removed. Rejects with a DiskError `exists` if there is something at `directory`, and with the
+ * signal's reason if that is aborted before all tables are there; then nothing is left, as far as the disk allows.
  */
-export async function writeCheckpoint(disk: Disk, directory: string, content: CheckpointContent): Promise<void> {
+export async function writeCheckpoint(
+  disk: Disk,
+  directory: string,
+  content: CheckpointContent,
+  closing: AbortSignal,
+): Promise<void> {
   // Its tables stay until they have names in the new folder.
   content.version.retain();
   try {
-    await write(disk, directory, content);
+    await write(disk, directory, content, closing);
   } finally {
     content.version.release();
   }
 }
 
-async function write(disk: Disk, directory: string, content: CheckpointContent): Promise<void> {
+async function write(disk: Disk, directory: string, content: CheckpointContent, closing: AbortSignal): Promise<void> {
   if (await disk.exists(directory)) throw new DiskError('exists', directory, 'checkpoint');
   await makeDurableDirectory(disk, directory);
   try {
-    const levels = await linkTables(disk, directory, content);
+    const levels = await linkTables(disk, directory, content, closing);
     await writeManifest(disk, directory, levels, content.appliedIndex);
   } catch (error) {
     await remove(disk, directory).catch(() => undefined);
@@ -59,9 +65,11 @@ async function linkTables(
   disk: Disk,
   directory: string,
   { version, bounds }: CheckpointContent,
+  closing: AbortSignal,
 ): Promise<readonly (readonly TableMetadata[])[]> {
   const levels: TableMetadata[][] = version.levels.map(() => []);
   for (const { level, reader } of version.tablesWithin(bounds)) {
+    closing.throwIfAborted();
     const table = await trimSstable(reader, bounds);
     if (table === undefined) continue;
     await disk.link(reader.path, `${directory}/${tableFileName(table.number)}`);

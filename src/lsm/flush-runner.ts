@@ -41,6 +41,7 @@ export class FlushRunner {
   async run(): Promise<void> {
     const { memtables } = this.#context;
     for (let memtable = memtables.oldestSealed; memtable; memtable = memtables.oldestSealed) {
+      this.#context.closing.throwIfAborted();
       await this.#flush(memtable);
     }
   }

@@ -31,7 +31,7 @@ export interface CheckedTable {
 export async function checkForeignTables(
   disk: Disk,
   paths: readonly string[],
-  { safePoint }: { readonly safePoint: Timestamp },
+  { safePoint, closing }: { readonly safePoint: Timestamp; readonly closing: AbortSignal },
 ): Promise<CheckedTable[]> {
   const checked: CheckedTable[] = [];
   for (const given of paths) {
@@ -45,6 +45,7 @@ export async function checkForeignTables(
       }
       await syncFile(disk, path);
       checked.push(table);
+      closing.throwIfAborted();
     }
   }
   return checked;
@@ -78,11 +79,13 @@ export async function linkTables(
   disk: Disk,
   tables: readonly CheckedTable[],
   versions: Pick<VersionSet, 'takeFileNumbers' | 'tablePath'>,
+  closing: AbortSignal,
 ): Promise<TableMetadata[]> {
   const firstNumber = versions.takeFileNumbers(tables.length);
   const linked: TableMetadata[] = [];
   try {
     for (const { path, metadata } of tables) {
+      closing.throwIfAborted();
       const number = firstNumber + linked.length;
       await disk.link(path, versions.tablePath(number));
       linked.push({ ...metadata, number });

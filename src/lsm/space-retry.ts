@@ -28,15 +28,14 @@ export class SpaceRetry {
   }
 
   /**
-   * Attempts until it does not fail for want of space. Rejects with whatever else an attempt rejects with, and when the
-   * tree is closed.
+   * Attempts until it does not fail for want of space, once at least: what was made for an edit is not left without it.
+   * Rejects with whatever else an attempt rejects with, and instead of another one when the tree is closed.
    */
   async run<T>(what: string, attempt: () => Promise<T>): Promise<T> {
     const { clock, pauseMsMin, pauseMsMax, closing, onWait } = this.#options;
     let isWaiting = false;
     try {
       for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(2 * pauseMs, pauseMsMax)) {
-        closing.throwIfAborted();
         try {
           return await attempt();
         } catch (error) {

@@ -4,6 +4,7 @@ import { deferred, type Deferred, type MaybePromise } from '../base/promises.js'
 import type { Disk } from '../env/disk.js';
 import { TreeClosedError } from './background-errors.js';
 import { allKeys, writeCheckpoint } from './checkpoint.js';
+import { CallsUnderWay } from './calls-under-way.js';
 import { backlogBytes } from './compaction/picker.js';
 import type { Found } from './entry.js';
 import { checkForeignTables, linkTables } from './ingest.js';
@@ -51,7 +52,9 @@ export class Tree {
   #flushWaiters: { readonly appliedIndex: LogIndex; readonly done: Deferred<void> }[] = [];
   /** While tables are taken in: the safe point that is to hold afterwards. */
   #safePointAfterIngest: Timestamp | undefined;
+  readonly #calls = new CallsUnderWay();
   #closed = false;
+  #ended: Promise<void> | undefined;
 
   /** Whether there is a tree in the folder. One whose creation a crash interrupted does not count. */
   static exists(directory: string, disk: Disk): Promise<boolean> {
@@ -205,14 +208,16 @@ export class Tree {
    * Makes a tree of its own in a new folder of the same file system, durable when this resolves, that has all that is
    * written until now, at least, of the keys within `bounds`. It takes no space but for what compactions rewrite.
    * Resolves to its `durableAppliedIndex`. Rejects with a DiskError `exists` if there is something at `directory`; what a
-   * crash leaves there is a whole tree, or none (see {@link exists}) and to be removed.
+   * crash leaves there is a whole tree, or none (see {@link exists}) and to be removed. A TreeClosedError leaves nothing.
    */
-  async checkpoint(directory: string, bounds: KeyBounds = allKeys): Promise<LogIndex> {
-    await this.flush();
-    const appliedIndex = this.durableAppliedIndex;
-    const content = { version: this.#versions.current, appliedIndex, bounds };
-    await writeCheckpoint(this.#resources.disk, directory, content);
-    return appliedIndex;
+  checkpoint(directory: string, bounds: KeyBounds = allKeys): Promise<LogIndex> {
+    return this.#calls.run(async (closing) => {
+      await this.flush();
+      const appliedIndex = this.durableAppliedIndex;
+      const content = { version: this.#versions.current, appliedIndex, bounds };
+      await writeCheckpoint(this.#resources.disk, directory, content, closing);
+      return appliedIndex;
+    });
   }
 
   /**
@@ -221,19 +226,24 @@ export class Tree {
    * the tree's file system and never change, and keep their own names. Durable when this resolves. No write meanwhile.
    * Tables that are given by themselves are taken whole. The bounds of a checkpoint are in its manifest alone: give its
    * folder, or that of any tree that nobody has open, for exactly the entries that it has as a tree.
-   * Rejects with a CorruptionError or IngestError that names a file, and then nothing has happened.
+   * Rejects with a CorruptionError or IngestError that names a file, and then nothing has happened; with a TreeClosedError
+   * when the tree is closed meanwhile.
    * @param paths of tables, and of folders of trees
    */
-  async ingest(paths: readonly string[], appliedIndex: LogIndex): Promise<void> {
+  ingest(paths: readonly string[], appliedIndex: LogIndex): Promise<void> {
+    return this.#calls.run((closing) => this.#ingest(paths, appliedIndex, closing));
+  }
+
+  async #ingest(paths: readonly string[], appliedIndex: LogIndex, closing: AbortSignal): Promise<void> {
     assert(this.#safePointAfterIngest === undefined, 'tables are ingested already');
     assert(appliedIndex > this.appliedIndex, `applied index ${appliedIndex} after ${this.appliedIndex}`);
     const { safePoint } = this.#maintenance;
     // A tombstone that the new entries are newer than hides nothing of them, and no other may go before they are seen.
     this.#safePointAfterIngest = safePoint;
     try {
-      const checked = await checkForeignTables(this.#resources.disk, paths, { safePoint });
+      const checked = await checkForeignTables(this.#resources.disk, paths, { safePoint, closing });
       await this.flush();
-      const added = await linkTables(this.#resources.disk, checked, this.#versions);
+      const added = await linkTables(this.#resources.disk, checked, this.#versions, closing);
       await this.#maintenance.adopt({ removed: [], added: added.map((table) => ({ level: 0, table })), appliedIndex });
       this.#memtables.write(new TreeBatch(), appliedIndex);
       this.#reads.ingested();
@@ -318,14 +328,21 @@ export class Tree {
 
   /**
    * Ends the work behind the tree and closes its files. Does not flush: the log replays. Iterators that are still open
-   * can only be closed afterwards; reads under way may reject.
+   * can only be closed afterwards; reads under way may reject. Ingestions and checkpoints under way are cancelled and
+   * waited for. A second call gives what the first one gave.
    */
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  close(): Promise<void> {
+    return (this.#ended ??= this.#end());
+  }
+
+  async #end(): Promise<void> {
     this.#closed = true;
+    const closed = new TreeClosedError('the tree was closed');
+    const cancelled = this.#calls.cancel(closed);
     try {
       await this.#maintenance.close();
-      this.#rejectFlushes(new TreeClosedError('the tree was closed'));
+      this.#rejectFlushes(closed);
+      await cancelled;
       this.#budget.leave(this.#budgetMember);
       this.#memtables.release();
       this.#reads.rows.clear();
