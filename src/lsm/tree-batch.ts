@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.js';
 import { compareBytes, emptyBytes } from '../base/bytes.js';
 import type { Timestamp } from '../base/ids.js';
+import { checkBytes, checkWhole } from './arguments.js';
 import type { Entry } from './entry.js';
 import type { RangeTombstone } from './range/range-tombstones.js';
 
@@ -12,14 +13,16 @@ export const batchRangeDeletionsMax = 256;
 
 /**
  * Entries and range tombstones that a tree takes as one: all of them or none survive a crash. The batch and the bytes that it was given
- * belong to the tree once it is written.
+ * belong to the tree once it is written. What is no key, value or version is refused, and the batch is as it was.
  */
 export class TreeBatch implements Iterable<Entry> {
   readonly #entries: Entry[] = [];
   readonly #rangeTombstones: RangeTombstone[] = [];
   #bytes = 0;
+  #smallestVersion = Number.MAX_SAFE_INTEGER;
 
   put(key: Uint8Array, version: Timestamp, value: Uint8Array): this {
+    checkBytes(value, 'the value');
     return this.#add({ key, version, kind: 'put', value });
   }
 
@@ -33,18 +36,33 @@ export class TreeBatch implements Iterable<Entry> {
    * `lower` must be below `upper`, and a batch takes {@link batchRangeDeletionsMax} of these, 256.
    */
   deleteRange(lower: Uint8Array, upper: Uint8Array, version: Timestamp): this {
+    checkBytes(lower, 'lower');
+    checkBytes(upper, 'upper');
     assert(compareBytes(lower, upper) < 0, 'a range to delete must not be empty, nor end before it starts');
     const isFull = this.#rangeTombstones.length >= batchRangeDeletionsMax;
     assert(!isFull, `a batch deletes at most ${batchRangeDeletionsMax} ranges`);
+    this.#noteVersion(version);
     this.#rangeTombstones.push({ lower, upper, version });
     this.#bytes += lower.length + upper.length;
     return this;
   }
 
   #add(entry: Entry): this {
+    checkBytes(entry.key, 'the key');
+    this.#noteVersion(entry.version);
     this.#entries.push(entry);
     this.#bytes += entry.key.length + entry.value.length;
     return this;
+  }
+
+  #noteVersion(version: Timestamp): void {
+    checkWhole(version, 'the version');
+    if (version < this.#smallestVersion) this.#smallestVersion = version;
+  }
+
+  /** Of entries and range tombstones; 2^53 - 1 while there is none. */
+  get smallestVersion(): number {
+    return this.#smallestVersion;
   }
 
   /** Number of entries and range tombstones. */

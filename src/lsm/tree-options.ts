@@ -54,16 +54,23 @@ const defaultTreeOptions: TreeOptions = {
   noSpaceRetryMsMax: 5000,
 };
 
-/** `options` over the defaults; asserts how they relate. */
+/** `options` over the defaults, which stand where one is undefined; asserts their names, their values and how these relate. */
 export function treeOptions(options: Partial<TreeOptions>): TreeOptions {
-  const all = { ...defaultTreeOptions, ...options };
-  const { compressionLevelMin, ...counts } = all;
-  for (const [name, value] of Object.entries(counts)) assert(value >= 1, `${name} must be at least 1, got ${value}`);
-  assert(compressionLevelMin >= 0, `compressionLevelMin must be at least 0, got ${compressionLevelMin}`);
+  for (const name of Object.keys(options))
+    assert(Object.hasOwn(defaultTreeOptions, name), `there is no option ${name}`);
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const all = { ...defaultTreeOptions, ...Object.fromEntries(given) };
+  for (const [name, value] of Object.entries(all)) checkOption(name, value, name === 'compressionLevelMin' ? 0 : 1);
   assert(all.level0TablesCompact <= all.level0TablesStall, 'level 0 must be compacted before it stalls writes');
   assert(all.levelBytesMultiplier >= 2, 'levelBytesMultiplier must be at least 2');
   assert(all.noSpaceRetryMsMin <= all.noSpaceRetryMsMax, 'noSpaceRetryMsMin must not exceed noSpaceRetryMsMax');
   return all;
+}
+
+/** Asserts that an option is a number from `min` on. */
+export function checkOption(name: string, value: number, min: number): void {
+  assert(Number.isFinite(value), `${name} must be a number, got ${typeof value} ${String(value)}`);
+  assert(value >= min, `${name} must be at least ${min}, got ${value}`);
 }
 
 /** How the tables of a level are written. */

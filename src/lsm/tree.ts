@@ -2,6 +2,7 @@ import { assert } from '../base/assert.js';
 import type { LogIndex, Timestamp } from '../base/ids.js';
 import { deferred, type Deferred, type MaybePromise } from '../base/promises.js';
 import type { Disk } from '../env/disk.js';
+import { checkedBounds, checkedIteratorOptions, checkReads, checkRead, checkWhole, checkWrite } from './arguments.js';
 import { TreeClosedError } from './background-errors.js';
 import { allKeys, writeCheckpoint } from './checkpoint.js';
 import { CallsUnderWay } from './calls-under-way.js';
@@ -115,13 +116,14 @@ export class Tree {
 
   /**
    * Puts the batch into the active memtable, where reads see it at once. `appliedIndex` is greater than ever before.
-   * Versions of the batch must be above the safe point. The caller waits as long as {@link writeStall} is defined:
-   * that is what bounds the memory. Throws `failure` if there is one.
+   * Versions of the batch must be above the safe point, once one is set. The caller waits as long as {@link writeStall}
+   * is defined: that is what bounds the memory. Throws `failure` if there is one.
    */
   write(batch: TreeBatch, appliedIndex: LogIndex): void {
     assert(!this.#closed, 'a write to a closed tree');
     assert(this.#safePointAfterIngest === undefined, 'a write while tables are ingested');
     if (this.failure !== undefined) throw this.failure;
+    checkWrite({ smallestVersion: batch.smallestVersion, appliedIndex, safePoint: this.#maintenance.safePoint });
     this.#memtables.write(batch, appliedIndex);
     this.#writtenBytes += batch.bytes;
     this.#reads.wrote(batch);
@@ -143,28 +145,33 @@ export class Tree {
    */
   get(key: Uint8Array, at: Timestamp): MaybePromise<Found | undefined> {
     assert(!this.#closed, 'a read from a closed tree');
+    checkRead(key, at);
     return this.#reads.get(key, at);
   }
 
   /** What {@link get} finds for each key, of one time; in the order of `keys`. */
   getMany(keys: readonly Uint8Array[], at: Timestamp): MaybePromise<readonly (Found | undefined)[]> {
     assert(!this.#closed, 'a read from a closed tree');
+    checkReads(keys, at);
     return this.#reads.getMany(keys, at);
   }
 
-  /** Each key with its newest version at or below `at`, deleted keys left out, as the tree is now. Must be closed. */
-  openIterator(options: IteratorOptions): TreeIterator {
+  /**
+   * Each key with its newest version at or below `at`, deleted keys left out, as the tree is now. All keys ascending, and
+   * the newest versions, where `options` do not say otherwise. Must be closed.
+   */
+  openIterator(options: Partial<IteratorOptions> = {}): TreeIterator {
     assert(!this.#closed, 'a read from a closed tree');
-    return this.#reads.openIterator(options);
+    return this.#reads.openIterator(checkedIteratorOptions(options));
   }
 
   /**
    * All versions, tombstones too, by key and from the newest to the oldest, as the tree is now; also those that a range
    * tombstone hides. Must be closed.
    */
-  openVersionIterator(bounds: KeyBounds): VersionIterator {
+  openVersionIterator(bounds: Partial<KeyBounds> = {}): VersionIterator {
     assert(!this.#closed, 'a read from a closed tree');
-    return this.#reads.openVersionIterator(bounds);
+    return this.#reads.openVersionIterator(checkedBounds(bounds));
   }
 
   /** Of the last batch that was written. */
@@ -184,9 +191,11 @@ export class Tree {
 
   /**
    * No read will be made below `version`, and no write at or below it: versions that a newer one at or below it has
-   * replaced may go, and so may tombstones at or below it that hide nothing. Lower than before: no effect.
+   * replaced may go, and so may tombstones at or below it that hide nothing. Lower than before: no effect. It is not
+   * stored: after an opening, a log replays first and then sets it.
    */
   setSafePoint(version: Timestamp): void {
+    checkWhole(version, 'the safe point');
     if (this.#safePointAfterIngest === undefined) this.#maintenance.setSafePoint(version);
     else if (version > this.#safePointAfterIngest) this.#safePointAfterIngest = version;
   }

@@ -9,7 +9,7 @@ import { CompactionThrottle } from '../lsm/compaction-throttle.js';
 import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
 import { RowCache } from '../lsm/row-cache.js';
 import { OpenFiles } from '../lsm/sstable/open-files.js';
-import type { TreeOptions } from '../lsm/tree-options.js';
+import { checkOption, treeOptions, type TreeOptions } from '../lsm/tree-options.js';
 import { Tree, type TreeResources } from '../lsm/tree.js';
 import { SystemClock } from '../platform/clock.js';
 import { NodeDisk } from '../platform/disk.js';
@@ -49,8 +49,8 @@ export interface OpenTreeOptions extends Partial<TreeOptions> {
  * Opens the tree in a folder, which this process has for itself until the tree is closed; makes both if they are missing.
  * `close` of the tree ends its threads, too.
  *
- * @throws DirectoryLockedError when another process has the folder; QuorateError (INVALID_ARGUMENT) when it cannot be used;
- * CorruptionError when a file is damaged or missing
+ * @throws AssertionError when an option is misspelt or out of its range; DirectoryLockedError when another process has the
+ * folder; QuorateError (INVALID_ARGUMENT) when it cannot be used; CorruptionError when a file is damaged or missing
  */
 export async function openTree(directory: string, options: OpenTreeOptions = {}): Promise<Tree> {
   const {
@@ -61,8 +61,18 @@ export async function openTree(directory: string, options: OpenTreeOptions = {})
     backgroundThreads = 1,
     compactionBytesPerSecondMax,
     logger = silentLogger,
-    ...treeOptions
+    ...shape
   } = options;
+  // Before there is anything to give back.
+  const treeShape = treeOptions(shape);
+  checkOption('blockCacheBytesMax', blockCacheBytesMax, 0);
+  checkOption('rowCacheBytesMax', rowCacheBytesMax, 0);
+  checkOption('memtablesBytesMax', memtablesBytesMax, 4 * writeBytesMax);
+  checkOption('openTablesMax', openTablesMax, 1);
+  checkOption('backgroundThreads', backgroundThreads, 1);
+  if (compactionBytesPerSecondMax !== undefined) {
+    checkOption('compactionBytesPerSecondMax', compactionBytesPerSecondMax, 1);
+  }
   const disk = new NodeDisk();
   const lock = await openDataDirectory(disk, directory);
   const background = new WorkerPool({
@@ -94,8 +104,8 @@ export async function openTree(directory: string, options: OpenTreeOptions = {})
     };
     const exists = await Tree.exists(directory, disk);
     return exists
-      ? await Tree.open(directory, resources, treeOptions)
-      : await Tree.create(directory, resources, treeOptions);
+      ? await Tree.open(directory, resources, treeShape)
+      : await Tree.create(directory, resources, treeShape);
   } catch (error) {
     await owned[Symbol.asyncDispose]();
     throw error;

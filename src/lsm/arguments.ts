@@ -1,0 +1,60 @@
+/**
+ * What the caller of a tree hands in, checked where it comes in: without TypeScript, or with a cast, all of it may be
+ * anything, and what is wrong would be found by a flush, or by nobody. An AssertionError names the argument. The checks
+ * are on hot paths: no message is made before it is needed.
+ */
+import { assert } from '../base/assert.js';
+import { emptyBytes } from '../base/bytes.js';
+import { timestampMax, type LogIndex, type Timestamp } from '../base/ids.js';
+import type { KeyBounds } from './iterator/entry-iterator.js';
+import type { IteratorOptions } from './iterator/tree-iterator.js';
+
+export function checkBytes(value: Uint8Array, name: string): void {
+  if (!(value instanceof Uint8Array)) assert(false, `${name} must be a Uint8Array, got ${typeof value}`);
+}
+
+/** A whole number from 0 on: a version or an index. */
+export function checkWhole(value: number, name: string): void {
+  const isWhole = Number.isSafeInteger(value) && value >= 0;
+  if (!isWhole) assert(false, `${name} must be a whole number from 0 to 2^53 - 1, got ${String(value)}`);
+}
+
+interface Write {
+  /** Of the batch. */
+  readonly smallestVersion: number;
+  readonly appliedIndex: LogIndex;
+  readonly safePoint: Timestamp;
+}
+
+export function checkWrite({ smallestVersion, appliedIndex, safePoint }: Write): void {
+  checkWhole(appliedIndex, 'the applied index');
+  // As long as no safe point is set there may be a version 0.
+  if (safePoint > 0 && smallestVersion <= safePoint) {
+    assert(false, `version ${smallestVersion} is not above the safe point ${safePoint}`);
+  }
+}
+
+export function checkRead(key: Uint8Array, at: Timestamp): void {
+  checkBytes(key, 'the key');
+  checkWhole(at, 'at');
+}
+
+export function checkReads(keys: readonly Uint8Array[], at: Timestamp): void {
+  for (const key of keys) checkBytes(key, 'a key');
+  checkWhole(at, 'at');
+}
+
+/** `bounds` as they are meant: without a lower one, from the first key on. */
+export function checkedBounds({ lower = emptyBytes, upper }: Partial<KeyBounds>): KeyBounds {
+  checkBytes(lower, 'lower');
+  if (upper !== undefined) checkBytes(upper, 'upper');
+  return { lower, upper };
+}
+
+/** The newest versions of all keys, ascending, where `options` do not say otherwise. */
+export function checkedIteratorOptions(options: Partial<IteratorOptions>): IteratorOptions {
+  const { at = timestampMax, reverse = false } = options;
+  checkWhole(at, 'at');
+  assert(typeof reverse === 'boolean', 'reverse must be true or false');
+  return { ...checkedBounds(options), at, reverse };
+}

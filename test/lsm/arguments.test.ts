@@ -1,0 +1,118 @@
+/** What plain JavaScript may hand in: refused where it comes in, and nothing has changed. */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { AssertionError } from '../../src/base/assert.js';
+import { utf8 } from '../../src/base/bytes.js';
+import { LogIndex, Timestamp } from '../../src/base/ids.js';
+import { TreeBatch } from '../../src/lsm/tree-batch.js';
+import { treeOptions, type TreeOptions } from '../../src/lsm/tree-options.js';
+import { Tree } from '../../src/lsm/tree.js';
+import { openTree, type OpenTreeOptions } from '../../src/node/open-tree.js';
+import { newDisk, put, scan, text, treeDirectory, treeResources } from './harness.js';
+
+const notWhole = [NaN, 1.5, -1, Infinity, 2 ** 53, '7', undefined] as unknown as Timestamp[];
+const notBytes = ['apple', [1, 2], undefined, 7, new ArrayBuffer(3)] as unknown as Uint8Array[];
+const [a, b, one] = [utf8('a'), utf8('b'), Timestamp(1)];
+
+it('a batch takes bytes and whole numbers alone, and is as it was', () => {
+  const batch = new TreeBatch().put(a, one, b);
+  for (const version of notWhole) {
+    expect(() => batch.put(a, version, b)).toThrow('the version must be a whole number');
+    expect(() => batch.delete(a, version)).toThrow('the version must be a whole number');
+    expect(() => batch.deleteRange(a, b, version)).toThrow('the version must be a whole number');
+  }
+  for (const bytes of notBytes) {
+    expect(() => batch.put(bytes, one, b)).toThrow('the key must be a Uint8Array');
+    expect(() => batch.put(a, one, bytes)).toThrow('the value must be a Uint8Array');
+    expect(() => batch.delete(bytes, one)).toThrow('the key must be a Uint8Array');
+    expect(() => batch.deleteRange(bytes, b, one)).toThrow('lower must be a Uint8Array');
+    expect(() => batch.deleteRange(a, bytes, one)).toThrow('upper must be a Uint8Array');
+  }
+  expect([batch.count, batch.bytes, batch.smallestVersion]).toEqual([1, 2, 1]);
+});
+
+it('a tree refuses indexes that are none, and writes at or below its safe point', async () => {
+  await using tree = await Tree.create(treeDirectory, treeResources(newDisk()));
+  put(tree, 'a', 0, 'zero');
+  put(tree, 'a', 5, 'five');
+  for (const index of notWhole as number[] as LogIndex[]) {
+    expect(() => tree.write(new TreeBatch().put(a, one, b), index)).toThrow('the applied index must be a whole number');
+  }
+  for (const version of notWhole) expect(() => tree.setSafePoint(version)).toThrow('the safe point must be a whole');
+  tree.setSafePoint(Timestamp(6));
+  for (const version of [Timestamp(5), Timestamp(6)]) {
+    const message = `version ${version} is not above the safe point 6`;
+    expect(() => tree.write(new TreeBatch().put(b, Timestamp(9), b).delete(a, version), LogIndex(3))).toThrow(message);
+    expect(() => tree.write(new TreeBatch().deleteRange(a, b, version), LogIndex(3))).toThrow(message);
+  }
+  expect(tree.appliedIndex).toBe(2);
+  await tree.flush();
+  tree.write(new TreeBatch(), LogIndex(3));
+  put(tree, 'a', 7, 'seven');
+  await tree.flush();
+  expect(await scan(tree)).toEqual([{ key: 'a', version: 7, value: 'seven' }]);
+});
+
+it('reads take bytes and whole numbers alone', async () => {
+  await using tree = await Tree.create(treeDirectory, treeResources(newDisk()));
+  for (const at of notWhole) {
+    expect(() => tree.get(a, at)).toThrow('at must be a whole number');
+    expect(() => tree.getMany([a], at)).toThrow('at must be a whole number');
+    if (at !== undefined) expect(() => tree.openIterator({ at })).toThrow('at must be a whole number');
+  }
+  for (const bytes of notBytes) {
+    expect(() => tree.get(bytes, one)).toThrow('the key must be a Uint8Array');
+    expect(() => tree.getMany([a, bytes], one)).toThrow('a key must be a Uint8Array');
+    if (bytes === undefined) continue;
+    expect(() => tree.openIterator({ lower: bytes })).toThrow('lower must be a Uint8Array');
+    expect(() => tree.openVersionIterator({ upper: bytes })).toThrow('upper must be a Uint8Array');
+  }
+  expect(() => tree.openIterator({ reverse: 'no' as unknown as boolean })).toThrow('reverse must be true or false');
+});
+
+it('an iterator without options gives the newest versions of all keys, ascending', async () => {
+  await using tree = await Tree.create(treeDirectory, treeResources(newDisk()));
+  put(tree, 'b', 1, 'old');
+  put(tree, 'b', 3, 'new');
+  put(tree, 'a', 2, 'first');
+  const iterator = tree.openIterator();
+  const records = [await iterator.next(), await iterator.next(), await iterator.next()];
+  iterator.close();
+  expect(records.map((record) => record && text(record.value))).toEqual(['first', 'new', undefined]);
+  const versions = tree.openVersionIterator();
+  expect(await versions.next()).toMatchObject({ key: a, version: 2 });
+  versions.close();
+});
+
+it('options are known by name and type, and undefined stands for a default', () => {
+  const { blockBytes } = treeOptions({});
+  expect(treeOptions({ blockBytes: undefined } as unknown as Partial<TreeOptions>).blockBytes).toBe(blockBytes);
+  expect(() => treeOptions({ blockByte: 1 } as Partial<TreeOptions>)).toThrow('there is no option blockByte');
+  expect(() => treeOptions({ toString: 1 } as unknown as TreeOptions)).toThrow('there is no option toString');
+  for (const wrong of ['8192', NaN, Infinity, null, true]) {
+    const options = { blockBytes: wrong } as unknown as Partial<TreeOptions>;
+    expect(() => treeOptions(options)).toThrow('blockBytes must be a number');
+  }
+  expect(() => treeOptions({ blockBytes: 0 })).toThrow('blockBytes must be at least 1');
+});
+
+it('a folder is not touched for options that are wrong', async () => {
+  const parent = mkdtempSync(join(tmpdir(), 'quorate-arguments-'));
+  onTestFinished(() => rmSync(parent, { recursive: true, force: true }));
+  const wrong: unknown[] = [
+    { memtableBytesMaxx: 7 },
+    { memtableBytesMax: '1000000' },
+    { blockCacheBytesMax: NaN },
+    { rowCacheBytesMax: -1 },
+    { memtablesBytesMax: 1 << 20 },
+    { openTablesMax: 0 },
+    { backgroundThreads: 0 },
+    { compactionBytesPerSecondMax: 0 },
+  ];
+  for (const options of wrong) {
+    await expect(openTree(join(parent, 'data'), options as OpenTreeOptions)).rejects.toThrow(AssertionError);
+  }
+  expect(readdirSync(parent)).toEqual([]);
+});
