@@ -104,8 +104,8 @@ export class Maintenance {
   }
 
   /** See Tree.writeStall. */
-  get stall(): Promise<void> | undefined {
-    return this.#gate.stall;
+  stall(): Promise<void> | undefined {
+    return this.#gate.stall();
   }
 
   /** Whether no write may come now. */

@@ -1,6 +1,7 @@
 import type { BlockCache } from './block-cache.js';
 import type { MaintenanceStats } from './maintenance.js';
 import type { RowCachePartition } from './row-cache.js';
+import { spaceAmplification } from './space-amplification.js';
 import type { OpenFiles } from './sstable/open-files.js';
 import type { ReadCounters } from './sstable/sstable-resources.js';
 import type { LevelSummary } from './version/level-summary.js';
@@ -53,15 +54,18 @@ export interface TreeMetrics {
   readonly openFiles: number;
   /** Bytes that flushes and compactions wrote for each byte that they flushed. */
   readonly writeAmplification: number | undefined;
+  /** The same for each byte of keys and values that was written, be it flushed or not. */
+  readonly writeAmplificationPerUserByte: number | undefined;
   /** Tables that a get may have to ask at most. */
   readonly readAmplification: number;
-  /** Bytes of all tables for each byte of the deepest level: 1 when nothing is stored twice. */
+  /** See {@link spaceAmplification}: 1 when nothing is stored twice. */
   readonly spaceAmplification: number | undefined;
   readonly outOfSpace: boolean;
 }
 
 export interface MetricsSources {
   readonly levels: readonly LevelSummary[];
+  readonly tables: Levels;
   readonly memtables: TreeMetrics['memtables'];
   readonly writtenBytes: number;
   readonly maintenance: MaintenanceStats;
@@ -135,11 +139,9 @@ export function treeMetrics(sources: MetricsSources): TreeMetrics {
     rowCache: { hits: rows.hits, misses: rows.misses, hitRate: ratio(rows.hits, rows.hits + rows.misses) },
     openFiles: sources.openFiles.count,
     writeAmplification: ratio(flushedBytes + compactionWrittenBytes, flushedBytes),
+    writeAmplificationPerUserByte: ratio(flushedBytes + compactionWrittenBytes, writtenBytes),
     readAmplification: filled.reduce((runs, { level, tables }) => runs + (level === 0 ? tables : 1), 0),
-    spaceAmplification: ratio(
-      filled.reduce((sum, { fileBytes }) => sum + fileBytes, 0),
-      filled.at(-1)?.fileBytes ?? 0,
-    ),
+    spaceAmplification: spaceAmplification(sources.tables),
     outOfSpace: maintenance.outOfSpace,
   };
 }

@@ -136,7 +136,7 @@ export class Tree {
    * the same budget. Resolves when that may be over: ask again. Rejects when the tree has failed or is closed.
    */
   writeStall(): Promise<void> | undefined {
-    return this.#maintenance.stall;
+    return this.#maintenance.stall();
   }
 
   /**
@@ -310,11 +310,12 @@ export class Tree {
     const { levels } = this.#versions.current;
     return treeMetrics({
       levels: summarizeLevels(levels),
+      tables: levels,
       memtables: { bytes: this.#memtables.bytes, sealed: this.#memtables.sealedCount },
       writtenBytes: this.#writtenBytes,
       maintenance: this.#maintenance.stats,
       backlogBytes: backlogBytes(levels, this.#options),
-      isStalled: this.writeStall() !== undefined,
+      isStalled: this.#maintenance.isStopped,
       reads: this.#versions.readCounters,
       blockCache: this.#resources.blockCache,
       rows: this.#reads.rows,

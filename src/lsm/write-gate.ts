@@ -70,8 +70,8 @@ export class WriteGate {
     this.#paidMs = nowMs + owedMs(Math.max(0, this.#paidMs - nowMs), gathered, delay, pauseMsMax);
   }
 
-  /** See Tree.writeStall. */
-  get stall(): Promise<void> | undefined {
+  /** See Tree.writeStall. Begins a wait where there is to be one, and counts it. */
+  stall(): Promise<void> | undefined {
     this.update();
     if (this.#wait === undefined) {
       const reason = this.#reason();

@@ -75,6 +75,9 @@ describe('the metrics of a tree', () => {
     expect(compactions.count).toBeGreaterThan(1);
     expect(compactions.backlogBytes).toBe(0);
     expect(writeAmplification).toBe(1 + compactions.writtenBytes / writes.flushedBytes);
+    expect(tree.metrics().writeAmplificationPerUserByte).toBe(
+      (writes.flushedBytes + compactions.writtenBytes) / writes.bytes,
+    );
     expect(spaceAmplification).toBeGreaterThanOrEqual(1);
     const { entries, tombstones } = levels.reduce(
       (sum, level) => ({ entries: sum.entries + level.entries, tombstones: sum.tombstones + level.tombstones }),
@@ -91,6 +94,9 @@ describe('the metrics of a tree', () => {
     await using tree = await Tree.create(treeDirectory, treeResources(disk, { clock }), options);
     disk.quotaBytes = disk.usedBytes();
     put(tree, 'a', 1, 'value');
+    // A look is no wait.
+    expect(tree.metrics().writes).toMatchObject({ stalls: 0, isStalled: true });
+    expect(tree.metrics().writes).toMatchObject({ stalls: 0, stallMs: 0 });
     const stall = tree.writeStall();
     expect(stall).toBeDefined();
     clock.advance(40);

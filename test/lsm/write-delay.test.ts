@@ -101,19 +101,19 @@ describe('WriteGate', () => {
   it('lets the writer pay for what it wrote, in pauses that a timer can keep', async () => {
     const { clock, state, gate } = newGate();
     gate.wrote(1000 * kib);
-    expect(gate.stall).toBeUndefined();
+    expect(gate.stall()).toBeUndefined();
     state.used = 15;
     gate.wrote(kib);
-    expect(gate.stall).toBeUndefined();
+    expect(gate.stall()).toBeUndefined();
     gate.wrote(7 * kib);
-    const stall = gate.stall;
+    const stall = gate.stall();
     expect(stall).toBeDefined();
-    expect(gate.stall).toBe(stall);
+    expect(gate.stall()).toBe(stall);
     clock.advance(3);
     expect(gate.stats.writeDelays).toBe(0);
     clock.advance(1);
     await stall;
-    expect(gate.stall).toBeUndefined();
+    expect(gate.stall()).toBeUndefined();
     expect(gate.stats).toMatchObject({ writeDelays: 1, writeDelayMs: 4, stalls: 0, stallMs: 0 });
     expect(waitsOf(gate)).toEqual([[5, 1]]);
     expect(clock.timerCount).toBe(0);
@@ -123,31 +123,31 @@ describe('WriteGate', () => {
     const { clock, state, gate } = newGate();
     state.used = 15;
     gate.wrote(8 * kib);
-    const stall = gate.stall;
+    const stall = gate.stall();
     gate.wrote(8 * kib);
     clock.advance(4);
-    expect(gate.stall).toBe(stall);
+    expect(gate.stall()).toBe(stall);
     clock.advance(4);
     await stall;
-    expect(gate.stall).toBeUndefined();
+    expect(gate.stall()).toBeUndefined();
   });
 
   it('stops at the end of a backlog and counts for how long', async () => {
     const { clock, state, gate } = newGate();
     state.used = 15;
     gate.wrote(20 * kib);
-    const delayed = gate.stall;
+    const delayed = gate.stall();
     expect(delayed).toBeDefined();
     state.used = 20;
-    const stopped = gate.stall;
+    const stopped = gate.stall();
     expect(stopped).not.toBe(delayed);
     await delayed;
     clock.advance(70);
-    expect(gate.stall).toBe(stopped);
+    expect(gate.stall()).toBe(stopped);
     state.used = 0;
     gate.update();
     await stopped;
-    expect(gate.stall).toBeUndefined();
+    expect(gate.stall()).toBeUndefined();
     expect(gate.stats).toMatchObject({ writeDelays: 1, stalls: 1, stallMs: 70 });
     expect(waitsOf(gate)).toEqual([
       [1, 1],
@@ -175,14 +175,14 @@ describe('WriteGate', () => {
     const { clock, state, gate } = newGate();
     state.used = 15;
     gate.wrote(20 * kib);
-    const waiting = expect(gate.stall).rejects.toThrow('over');
+    const waiting = expect(gate.stall()).rejects.toThrow('over');
     gate.shut(new Error('over'));
     gate.shut(new Error('again'));
     await waiting;
-    await expect(gate.stall).rejects.toThrow('over');
+    await expect(gate.stall()).rejects.toThrow('over');
     expect(clock.timerCount).toBe(0);
     const idle = newGate().gate;
     idle.shut(new Error('over'));
-    await expect(idle.stall).rejects.toThrow('over');
+    await expect(idle.stall()).rejects.toThrow('over');
   });
 });
