@@ -5,7 +5,8 @@ import { compareEntries, type Entry } from './entry.js';
 import type { KeyBounds } from './iterator/entry-iterator.js';
 import { MergingIterator } from './iterator/merging-iterator.js';
 import { VersionIterator } from './iterator/tree-iterator.js';
-import { clipFragments, mergeAllFragments, type RangeFragments } from './range/range-tombstones.js';
+import type { RangeTombstone } from './range/range-tombstones.js';
+import { scanRanges } from './sstable/range-scan.js';
 import { SstableReader } from './sstable/sstable-reader.js';
 import { jobResources } from './sstable/sstable-resources.js';
 import { verifySstable } from './sstable/verify-sstable.js';
@@ -110,20 +111,20 @@ export class TreeInspection {
   }
 
   /**
-   * The range tombstones that the tables have within the bounds, as one list for all of them.
+   * The range tombstones that the tables have within the bounds, table by table, the newest first.
    * @param onDamage learns of a damaged table, whose own are left out
    */
-  async rangeTombstones(bounds: KeyBounds, onDamage: DamageListener): Promise<RangeFragments> {
-    const lists: RangeFragments[] = [];
+  async *rangeTombstones(bounds: KeyBounds, onDamage: DamageListener): AsyncGenerator<RangeTombstone, void> {
     for (const reader of this.#version.rangeSources(bounds)) {
       try {
-        lists.push(clipFragments(await reader.rangeTombstones(), bounds));
+        for await (const { lower, upper, versions } of scanRanges(reader, bounds)) {
+          for (const version of versions) yield { lower, upper, version };
+        }
       } catch (error) {
         if (!(error instanceof CorruptionError)) throw error;
         onDamage(error);
       }
     }
-    return mergeAllFragments(lists);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

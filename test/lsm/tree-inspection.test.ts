@@ -30,7 +30,7 @@ it('shows the entries of a damaged table up to the damage, and all of the others
   const bounds = { lower: emptyBytes, upper: undefined };
   const damaged: string[] = [];
   const onDamage = ({ file }: CorruptionError): void => void damaged.push(`/${file}`);
-  expect(await inspection.rangeTombstones(bounds, onDamage)).toEqual([]);
+  for await (const range of inspection.rangeTombstones(bounds, onDamage)) expect(range).toBeUndefined();
   const shown: Record<number, string[]> = { 1: [], 2: [] };
   const order: string[] = [];
   for await (const { key, version } of inspection.entries(bounds, onDamage)) {
@@ -44,4 +44,31 @@ it('shows the entries of a damaged table up to the damage, and all of the others
   expect(shown[1].length).toBeLessThan(70);
   expect(shown[1]).toEqual(all.slice(0, shown[1].length));
   expect(order).toEqual([...order].sort());
+});
+
+it('shows deleted ranges table by table, and reads none that is not asked for', async () => {
+  const disk = newDisk();
+  const tree = await Tree.create(treeDirectory, treeResources(disk), { level0TablesCompact: 9 });
+  tree.write(new TreeBatch().deleteRange(utf8('a'), utf8('h'), Timestamp(3)), LogIndex(1));
+  await tree.flush();
+  const newer = new TreeBatch().deleteRange(utf8('b'), utf8('d'), Timestamp(4));
+  tree.write(newer.deleteRange(utf8('c'), utf8('f'), Timestamp(5)), LogIndex(2));
+  await tree.flush();
+  await tree.close();
+  const [oldest] = disk.paths().filter((path) => path.endsWith('.sst'));
+  disk.corrupt(oldest, 1, 1);
+
+  await using inspection = await TreeInspection.open(disk, treeDirectory);
+  const damaged: string[] = [];
+  const onDamage = ({ file }: CorruptionError): void => void damaged.push(`/${file}`);
+  const ranges = inspection.rangeTombstones({ lower: emptyBytes, upper: utf8('e') }, onDamage);
+  const shown: string[] = [];
+  for (let left = 4; left > 0; left--) {
+    const { value } = await ranges.next();
+    if (value !== undefined) shown.push(`${text(value.lower)}-${text(value.upper)}@${value.version}`);
+  }
+  expect(shown).toEqual(['b-c@4', 'c-d@5', 'c-d@4', 'd-e@5']);
+  expect(damaged).toEqual([]);
+  expect((await ranges.next()).done).toBe(true);
+  expect(damaged).toEqual([oldest]);
 });

@@ -109,12 +109,11 @@ async function dumpTree(
 ): Promise<number> {
   if (limit === 0) return 0;
   const bounds = { lower: start, upper: end };
-  const ranges = (await inspection.rangeTombstones(bounds, onDamage)).flatMap(({ lower, upper, versions }) =>
-    versions.map((version) => ({ lower, upper, version })),
-  );
-  for (const range of ranges.slice(0, limit)) await printRange(tree, range, json);
-  let printed = Math.min(limit, ranges.length);
-  if (printed === limit) return printed;
+  let printed = 0;
+  for await (const range of inspection.rangeTombstones(bounds, onDamage)) {
+    await printRange(tree, range, json);
+    if (++printed === limit) return printed;
+  }
   for await (const { key, version, kind, value } of inspection.entries(bounds, onDamage)) {
     if (json) await printJson({ tree, ...jsonField('key', key), version, kind, ...jsonField('value', value) });
     else await writeOut(`${escapeBytes(key)}\t${version}\t${kind}\t${escapeBytes(value)}\n`);

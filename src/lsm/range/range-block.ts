@@ -20,19 +20,23 @@ export function encodeRangeBlock(fragments: RangeFragments): Uint8Array {
 
 /** Keys are views of the block. Throws a DecodeError if these are not disjoint fragments in order. */
 export function decodeRangeBlock(block: Uint8Array): RangeFragments {
+  return [...fragmentsIn(block)];
+}
+
+/** As {@link decodeRangeBlock}, one at a time: for blocks that take much more memory decoded. */
+export function* fragmentsIn(block: Uint8Array): Generator<RangeFragment, void> {
   const reader = new ByteReader(block);
-  const fragments: RangeFragment[] = [];
+  let last: RangeFragment | undefined;
   while (reader.remaining > 0) {
     const fragment = decodeFragment(reader);
-    const last = fragments.at(-1);
     if (compareBytes(fragment.lower, fragment.upper) >= 0) throw new DecodeError('a range that ends before it starts');
     if (last !== undefined && compareBytes(last.upper, fragment.lower) > 0) {
       throw new DecodeError('ranges are out of order');
     }
-    fragments.push(fragment);
+    yield fragment;
+    last = fragment;
   }
-  if (fragments.length === 0) throw new DecodeError('a range tombstone block without ranges');
-  return fragments;
+  if (last === undefined) throw new DecodeError('a range tombstone block without ranges');
 }
 
 function decodeFragment(reader: ByteReader): RangeFragment {

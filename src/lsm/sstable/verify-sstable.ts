@@ -2,8 +2,8 @@ import { equalBytes, keySuccessor } from '../../base/bytes.js';
 import { DecodeError } from '../../base/coding.js';
 import { Timestamp, timestampMax } from '../../base/ids.js';
 import { compareEntries } from '../entry.js';
-import { decodeRangeBlock } from '../range/range-block.js';
-import { countVersions, noFragments, type RangeFragments } from '../range/range-tombstones.js';
+import { fragmentsIn } from '../range/range-block.js';
+import type { RangeFragment } from '../range/range-tombstones.js';
 import { rangeOf, type KeyRange } from '../version/levels.js';
 import { BlockCursor } from './block-cursor.js';
 import { bloomHash, bloomMayContain } from './bloom-filter.js';
@@ -33,7 +33,7 @@ export async function verifySstable(table: SstableReader): Promise<void> {
       }
     }
     if (properties.rangeTombstones > 0) {
-      summary.addRanges(decodeRangeBlock(await table.readBlock(footer.ranges, false)));
+      for (const range of fragmentsIn(await table.readBlock(footer.ranges, false))) summary.addRange(range);
     }
     for (const handle of [footer.ranges, footer.filter, footer.index, footer.properties]) {
       if (handle.offset !== offset) throw new DecodeError('blocks do not follow each other');
@@ -52,7 +52,8 @@ class TableSummary {
   #entries = 0;
   #keys = 0;
   #tombstones = 0;
-  #ranges = noFragments;
+  #rangeTombstones = 0;
+  #ranges: KeyRange | undefined;
   #rawBytes = 0;
   #dataBytes = 0;
   #storedBytes = 0;
@@ -63,7 +64,7 @@ class TableSummary {
   #last: { readonly key: Uint8Array; readonly version: Timestamp } | undefined;
 
   get properties(): TableProperties {
-    const parts = this.#ranges.map(({ lower, upper }): KeyRange => ({ smallestKey: lower, endKey: upper }));
+    const parts: KeyRange[] = this.#ranges === undefined ? [] : [this.#ranges];
     if (this.#first !== undefined && this.#last !== undefined) {
       parts.push({ smallestKey: this.#first, endKey: keySuccessor(this.#last.key) });
     }
@@ -72,7 +73,7 @@ class TableSummary {
       entries: this.#entries,
       keys: this.#keys,
       tombstones: this.#tombstones,
-      rangeTombstones: countVersions(this.#ranges),
+      rangeTombstones: this.#rangeTombstones,
       rawBytes: this.#rawBytes,
       dataBytes: this.#dataBytes,
       storedBytes: this.#storedBytes,
@@ -108,9 +109,11 @@ class TableSummary {
     this.#last = { key, version };
   }
 
-  addRanges(fragments: RangeFragments): void {
-    this.#ranges = fragments;
-    for (const version of fragments.flatMap(({ versions }) => versions)) this.#addVersion(version);
+  /** Ranges come in order. */
+  addRange({ lower, upper, versions }: RangeFragment): void {
+    this.#ranges = { smallestKey: this.#ranges?.smallestKey ?? lower, endKey: upper };
+    this.#rangeTombstones += versions.length;
+    for (const version of versions) this.#addVersion(version);
   }
 
   #addVersion(version: Timestamp): void {
