@@ -1,4 +1,5 @@
 /** The data directory of a node that does not run, for tools: where its trees are, and that nobody else is at them. */
+import { realpath } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 
 import { QuorateError } from '../base/errors.js';
@@ -6,7 +7,7 @@ import { TreeInspection } from '../lsm/tree-inspection.js';
 import { Tree } from '../lsm/tree.js';
 import { fileOfLostTree } from '../lsm/version/file-names.js';
 import { NodeDisk } from '../platform/disk.js';
-import { lockDirectory } from '../platform/directory-lock.js';
+import { isLockName, lockDirectory, type DirectoryLock } from '../platform/directory-lock.js';
 
 export type { RangeTombstone } from '../lsm/range/range-tombstones.js';
 
@@ -20,10 +21,10 @@ export interface ClosedStorage extends AsyncDisposable {
 
 /**
  * @param directory a node's data directory, or the folder of one tree, there or elsewhere
- * @throws DirectoryLockedError while a node runs there; QuorateError (INVALID_ARGUMENT) where there is no tree
+ * @throws DirectoryLockedError while a node, or a program with the tree, runs there; QuorateError (INVALID_ARGUMENT) where there is no tree
  */
 export async function openClosedStorage(directory: string): Promise<ClosedStorage> {
-  const disk = new NodeDisk();
+  const disk = new StoredFiles();
   if (!(await disk.exists(directory))) throw new QuorateError('INVALID_ARGUMENT', `there is no ${directory}`);
   if (!(await disk.exists(`${directory}/.`))) {
     throw new QuorateError('INVALID_ARGUMENT', `${directory} is a file, not a directory`);
@@ -34,11 +35,11 @@ export async function openClosedStorage(directory: string): Promise<ClosedStorag
   if (trees.length === 0) {
     throw new QuorateError('INVALID_ARGUMENT', `${directory} is no data directory, and no tree is in it`);
   }
-  const lock = await lockFor(isTree ? dataDirectoryOf(directory) : directory);
+  const locks = await lockAll(isTree ? await ownersOf(directory) : [directory]);
   return {
     trees,
     open: (tree) => TreeInspection.open(disk, tree),
-    [Symbol.asyncDispose]: async () => lock?.release(),
+    [Symbol.asyncDispose]: () => releaseAll(locks),
   };
 }
 
@@ -49,12 +50,31 @@ async function treesOf(disk: NodeDisk, directory: string): Promise<string[]> {
   return numbers.sort((a, b) => a - b).map((shard) => `${shards}/${shard}`);
 }
 
-/** Undefined for a tree that is in no data directory: nobody can hold that one. */
-function dataDirectoryOf(tree: string): string | undefined {
-  const shards = dirname(tree);
-  return basename(shards) === 'shards' ? dirname(shards) : undefined;
+/** Without the sockets of locks, our own among them: no tree knows of those. */
+class StoredFiles extends NodeDisk {
+  override async list(path: string): Promise<string[]> {
+    return (await super.list(path)).filter((name) => !isLockName(name));
+  }
 }
 
-async function lockFor(directory: string | undefined): Promise<Awaited<ReturnType<typeof lockDirectory>> | undefined> {
-  return directory === undefined ? undefined : await lockDirectory(directory);
+/** What whoever has the tree open has locked: a node its data directory, `openTree` the tree's own folder. */
+async function ownersOf(tree: string): Promise<string[]> {
+  // The folder above is that of the place itself, not that of a link to it or of `.`.
+  const shards = dirname(await realpath(tree));
+  return basename(shards) === 'shards' ? [dirname(shards), tree] : [tree];
+}
+
+async function lockAll(directories: readonly string[]): Promise<readonly DirectoryLock[]> {
+  const locks: DirectoryLock[] = [];
+  try {
+    for (const directory of directories) locks.push(await lockDirectory(directory));
+    return locks;
+  } catch (error) {
+    await releaseAll(locks);
+    throw error;
+  }
+}
+
+async function releaseAll(locks: readonly DirectoryLock[]): Promise<void> {
+  for (const lock of locks) await lock.release();
 }

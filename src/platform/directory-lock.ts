@@ -23,21 +23,24 @@ const retryMsMax = 100;
 const answerMsMax = 500;
 const visibleName = /^lock-[0-9a-f]{16}\.sock$/;
 const hiddenName = /^\.lock-[0-9a-f]{16}\.new$/;
+/** Of the sockets of this process: its pid does not tell it from one in another container. */
+const ownNames = new Set<string>();
 
 export interface DirectoryLock extends AsyncDisposable {
   readonly directory: string;
   release(): Promise<void>;
 }
 
-/** Another process uses the directory. */
+/** The directory is in use, by another process or by this one. */
 export class DirectoryLockedError extends Error {
   override readonly name = 'DirectoryLockedError';
   readonly directory: string;
-  /** Of the other process, as it sees itself (in a container that is not the host's number); if it said so. */
+  /** Of the process that has it, as it sees itself (in a container that is not the host's number); if it said so. */
   readonly pid: number | undefined;
 
-  constructor(directory: string, pid: number | undefined) {
-    super(`${directory} is in use by another process${pid === undefined ? '' : ` (pid ${pid})`}`);
+  constructor(directory: string, { pid, isThisProcess }: Holder) {
+    const who = isThisProcess ? 'this process' : 'another process';
+    super(`${directory} is in use by ${who}${pid === undefined ? '' : ` (pid ${pid})`}`);
     this.directory = directory;
     this.pid = pid;
   }
@@ -52,11 +55,26 @@ interface Claim {
 
 type Neighbour = { readonly type: 'dead' } | { readonly type: 'alive'; readonly claim: Partial<Claim> };
 
+/** Whether a file in a directory is there for its lock, of whomever, and means nothing to others. */
+export function isLockName(name: string): boolean {
+  return visibleName.test(name) || hiddenName.test(name);
+}
+
+interface Holder {
+  readonly pid: number | undefined;
+  readonly isThisProcess: boolean;
+}
+
+interface Other extends Holder {
+  /** Undefined if it did not say so: then it is taken for one. */
+  readonly isHolder: boolean | undefined;
+}
+
 /** `contended`: another process wants the directory at this moment too, and has not got it yet. */
 type Attempt =
   | { readonly type: 'taken'; readonly own: OwnSocket }
-  | { readonly type: 'held'; readonly pid: number | undefined }
-  | { readonly type: 'contended'; readonly pid: number | undefined };
+  | { readonly type: 'held'; readonly holder: Holder }
+  | { readonly type: 'contended'; readonly holder: Holder };
 
 interface OwnSocket {
   readonly name: string;
@@ -66,7 +84,7 @@ interface OwnSocket {
 
 /**
  * Takes the directory, which must exist, until release or the end of this process.
- * Rejects with {@link DirectoryLockedError} when another process has it.
+ * Rejects with {@link DirectoryLockedError} when another process has it, or this one.
  */
 export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   const handle = await open(directory, 'r');
@@ -76,7 +94,7 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
     for (let attempt = 1; ; attempt++) {
       const result = await tryLock(place, directory);
       if (result.type === 'taken') return holdLock(directory, place, result.own, handle);
-      if (result.type === 'held' || attempt === attemptsMax) throw new DirectoryLockedError(directory, result.pid);
+      if (result.type === 'held' || attempt === attemptsMax) throw new DirectoryLockedError(directory, result.holder);
       await new Promise((resolve) => setTimeout(resolve, Math.random() * retryMsMax));
     }
   } catch (error) {
@@ -87,7 +105,7 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
 
 async function tryLock(place: string, directory: string): Promise<Attempt> {
   const own = await announce(place, directory);
-  if (own === undefined) return { type: 'contended', pid: undefined };
+  if (own === undefined) return { type: 'contended', holder: { pid: undefined, isThisProcess: false } };
   try {
     const other = await findOther(place, own.name);
     if (other === undefined) {
@@ -96,7 +114,7 @@ async function tryLock(place: string, directory: string): Promise<Attempt> {
       return { type: 'taken', own };
     }
     await withdraw(place, own);
-    return { type: other.isHolder === false ? 'contended' : 'held', pid: other.pid };
+    return { type: other.isHolder === false ? 'contended' : 'held', holder: other };
   } catch (error) {
     await withdraw(place, own);
     throw error;
@@ -123,6 +141,7 @@ async function announce(place: string, directory: string): Promise<OwnSocket | u
     server.listen({ path: `${place}/${hidden}`, exclusive: true }, resolve);
   });
   server.unref();
+  ownNames.add(own.name);
   try {
     await rename(`${place}/${hidden}`, `${place}/${own.name}`);
     return own;
@@ -134,14 +153,18 @@ async function announce(place: string, directory: string): Promise<OwnSocket | u
 }
 
 /** A living socket other than our own, a holder's before others; removes the dead ones. */
-async function findOther(place: string, ownName: string): Promise<Partial<Claim> | undefined> {
-  let contender: Partial<Claim> | undefined;
+async function findOther(place: string, ownName: string): Promise<Other | undefined> {
+  let contender: Other | undefined;
   for (const name of await readdir(place)) {
     if (name === ownName || !visibleName.test(name)) continue;
     const neighbour = await ask(`${place}/${name}`);
     if (neighbour.type === 'dead') await rm(`${place}/${name}`, { force: true });
-    else if (neighbour.claim.isHolder === false) contender = neighbour.claim;
-    else return neighbour.claim;
+    else {
+      const { pid, isHolder } = neighbour.claim;
+      const other = { pid, isHolder, isThisProcess: ownNames.has(name) };
+      if (isHolder !== false) return other;
+      contender = other;
+    }
   }
   return contender;
 }
@@ -183,6 +206,7 @@ async function removeHidden(place: string): Promise<void> {
 async function withdraw(place: string, own: OwnSocket): Promise<void> {
   await rm(`${place}/${own.name}`, { force: true });
   await new Promise((resolve) => own.server.close(resolve));
+  ownNames.delete(own.name);
 }
 
 function holdLock(directory: string, place: string, own: OwnSocket, handle: FileHandle): DirectoryLock {

@@ -1,9 +1,20 @@
 /** `quorate storage` on a data directory with two small trees, sound and damaged. */
-import { appendFile, mkdir, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  realpath,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { runProgram } from '../../src/cli/program.js';
 import { NodeDisk } from '../../src/platform/disk.js';
@@ -144,13 +155,44 @@ describe('quorate storage verify', () => {
     expect(stdout).toContain(`not part of it: ${stray}\n`);
   });
 
+  test.each(['verify', 'dump', 'stats'])(
+    '%s refuses a tree that a program has open, wherever it is',
+    async (command) => {
+      const elsewhere = join(directory, 'elsewhere');
+      await (await Tree.create(elsewhere, treeResources(new NodeDisk()))).close();
+      for (const path of [join(directory, 'shards/2'), elsewhere]) {
+        await using _lock = await lockDirectory(path);
+        expect(await run(command, path)).toMatchObject({
+          status: 2,
+          stdout: '',
+          stderr: expect.stringContaining(`${path} is in use by`) as string,
+        });
+      }
+    },
+  );
+
+  test('finds the data directory of a tree by whatever path it is given', async () => {
+    await using _lock = await lockDirectory(directory);
+    const link = join(directory, 'link');
+    await symlink(join(directory, 'shards/2'), link);
+    const before = process.cwd();
+    onTestFinished(() => process.chdir(before));
+    process.chdir(join(directory, 'shards/2'));
+    for (const path of [link, '.', '../2']) {
+      expect(await run('verify', path)).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining(`${await realpath(directory)} is in use by`) as string,
+      });
+    }
+  });
+
   test('refuses a directory in use, one that is none, and one without trees', async () => {
     await using _lock = await lockDirectory(directory);
     for (const path of [directory, join(directory, 'shards/2')]) {
       expect(await run('verify', path)).toMatchObject({
         status: 2,
         stdout: '',
-        stderr: expect.stringContaining('in use by another process') as string,
+        stderr: expect.stringContaining(`${directory} is in use by this process`) as string,
       });
     }
     const nowhere = join(directory, 'nowhere');

@@ -46,7 +46,7 @@ describe('lockDirectory', () => {
       name: 'DirectoryLockedError',
       directory,
       pid: process.pid,
-      message: `${directory} is in use by another process (pid ${process.pid})`,
+      message: `${directory} is in use by this process (pid ${process.pid})`,
     });
     await lock.release();
     await lock.release();
