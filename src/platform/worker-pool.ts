@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { assert } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
+import { deferred } from '../base/promises.js';
 import type { Background, Job } from '../env/background.js';
 import { nextJob } from '../env/job-order.js';
 import { decodeError } from './worker-errors.js';
@@ -16,10 +17,9 @@ export interface WorkerPoolOptions {
   readonly size: number;
   /** Structured-cloneable; what the entry finds as `workerData`. */
   readonly workerData?: unknown;
+  /** Milliseconds that each thread has to end by itself when the pool is closed, until it is terminated. Default 5000. */
+  readonly stopMsMax?: number;
 }
-
-/** Milliseconds that running jobs have to end after they were cancelled by the pool's end. */
-const stopMsMax = 1000;
 
 interface PendingJob {
   readonly job: Job<unknown>;
@@ -34,7 +34,7 @@ interface PendingJob {
  * Background work in worker threads, one job a thread at a time; the rest wait as {@link nextJob} has them.
  * No job is refused, since none could be left undone; those who ask bound how many wait (see {@link Background}).
  * A thread that crashes rejects its job and is replaced; threads without a job do not keep the process alive. Closing
- * cancels what runs and refuses what waits.
+ * cancels what runs and refuses what waits, and has the threads end.
  */
 export class WorkerPool implements Background, AsyncDisposable {
   readonly #options: WorkerPoolOptions;
@@ -134,10 +134,12 @@ class PoolThread {
   readonly #events: ThreadEvents;
   #pending: PendingJob | undefined;
   #failure: Error | undefined;
-  #onIdle: (() => void) | undefined;
+  readonly #stopMsMax: number;
+  readonly #exited: Promise<void>;
 
   constructor(options: WorkerPoolOptions, events: ThreadEvents) {
     this.#events = events;
+    this.#stopMsMax = options.stopMsMax ?? 5000;
     // Not the options of the process: a thread of one that runs `--eval` would not start.
     this.#worker = new Worker(options.entry, { workerData: options.workerData, execArgv: [] });
     this.#worker.unref();
@@ -145,10 +147,12 @@ class PoolThread {
     this.#worker.on('error', (error) => {
       this.#failure = error;
     });
+    const exited = deferred<void>();
+    this.#exited = exited.promise;
     this.#worker.on('exit', (code) => {
       const pending = this.#pending;
       this.#pending = undefined;
-      this.#onIdle?.();
+      exited.resolve();
       events.onDeath(pending, new Error(`a worker thread died with exit code ${code}`, { cause: this.#failure }));
     });
   }
@@ -175,18 +179,16 @@ class PoolThread {
     if (this.#pending === pending) this.#post({ type: 'cancel' });
   }
 
+  /**
+   * Cancels its job and has it end by itself. To terminate a thread that still starts can abort the whole process
+   * (`GetForegroundTaskRunner`), so that is for those alone that do not listen.
+   */
   async stop(): Promise<void> {
-    if (this.#pending !== undefined) {
-      this.#post({ type: 'cancel' });
-      await new Promise<void>((resolve) => {
-        const timeout = setTimeout(resolve, stopMsMax);
-        this.#onIdle = () => {
-          clearTimeout(timeout);
-          resolve();
-        };
-      });
-    }
-    await this.#worker.terminate();
+    if (this.#pending !== undefined) this.#post({ type: 'cancel' });
+    this.#post({ type: 'end' });
+    const timeout = setTimeout(() => void this.#worker.terminate(), this.#stopMsMax);
+    await this.#exited;
+    clearTimeout(timeout);
   }
 
   #post(request: WorkerRequest): void {
@@ -198,7 +200,6 @@ class PoolThread {
     assert(pending !== undefined, 'a thread answers one job at a time');
     this.#pending = undefined;
     this.#worker.unref();
-    this.#onIdle?.();
     if (reply.type === 'done') this.#events.onDone(pending, () => pending.resolve(reply.output));
     else this.#events.onDone(pending, () => pending.reject(decodeError(reply.error)));
   }

@@ -5,10 +5,11 @@ import type { Disk } from '../env/disk.js';
 import { encodeError } from './worker-errors.js';
 import type { WorkerReply, WorkerRequest } from './worker-messages.js';
 
-/** The worker's side of a `WorkerPool`: runs what the pool sends, until the thread is ended. */
+/** The worker's side of a `WorkerPool`: runs what the pool sends, until the pool has the thread end. */
 export function serveJobs(table: JobTable, disk: Disk): void {
   const port = defined(parentPort, 'the port to the main thread (serveJobs runs in worker threads only)');
   let running: AbortController | undefined;
+  let isEnding = false;
 
   const run = async (type: string, input: unknown, signal: AbortSignal): Promise<WorkerReply> => {
     try {
@@ -27,15 +28,24 @@ export function serveJobs(table: JobTable, disk: Disk): void {
       // The output cannot be cloned.
       port.postMessage({ type: 'failed', error: encodeError(error) } satisfies WorkerReply);
     }
+    if (isEnding) port.close();
   };
 
   port.on('message', (request: WorkerRequest) => {
-    if (request.type === 'cancel') {
-      running?.abort();
-      return;
+    switch (request.type) {
+      case 'run':
+        assert(running === undefined, 'a worker thread runs one job at a time');
+        running = new AbortController();
+        void run(request.job.type, request.job.input, running.signal).then(answer);
+        break;
+      case 'cancel':
+        running?.abort();
+        break;
+      case 'end':
+        // The thread ends by itself when nothing is left that could call it.
+        isEnding = true;
+        if (running === undefined) port.close();
+        break;
     }
-    assert(running === undefined, 'a worker thread runs one job at a time');
-    running = new AbortController();
-    void run(request.job.type, request.job.input, running.signal).then(answer);
   });
 }

@@ -1,4 +1,5 @@
 /** Jobs of the worker pool's tests. */
+import { writeFileSync } from 'node:fs';
 import { threadId } from 'node:worker_threads';
 import { AssertionError } from '../../src/base/assert.js';
 import { CorruptionError } from '../../src/base/errors.js';
@@ -39,6 +40,10 @@ serveJobs(
       await file.write(utf8('by a worker'), 0);
       await file.close();
       return readWholeFile(disk, path);
+    },
+    noteAtExit: (path: string) => {
+      process.once('exit', () => writeFileSync(path, 'by itself'));
+      return Promise.resolve();
     },
     untilCancelled: (_input: undefined, _disk: Disk, signal: AbortSignal) =>
       new Promise((_resolve, reject) => {

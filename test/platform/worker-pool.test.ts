@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -146,8 +146,21 @@ describe('WorkerPool', () => {
     await expect(flush).rejects.toThrow('cancelled');
   });
 
-  test('closing refuses what waits, cancels what runs, and ends what does not listen', async () => {
+  test('closing has threads end by themselves, also one that has just begun to start', async () => {
     const pool = newPool(2);
+    const note = `${folder}/note`;
+    await pool.run(job('noteAtExit', note));
+    const stop = new AbortController();
+    const first = pool.run(job('untilCancelled'), stop.signal);
+    const starting = pool.run(job('noteAtExit', `${note}-2`));
+    const results = Promise.allSettled([first, starting]);
+    await pool[Symbol.asyncDispose]();
+    expect(await results).toMatchObject([{ reason: { message: 'the job was cancelled' } }, { status: 'fulfilled' }]);
+    for (const path of [note, `${note}-2`]) expect(await readFile(path, 'utf8')).toBe('by itself');
+  });
+
+  test('closing refuses what waits, cancels what runs, and ends what does not listen', async () => {
+    const pool = new WorkerPool({ entry, size: 2, stopMsMax: 500 });
     expect(await pool.run(job('double', 1))).toBe(2);
     const jobs = [pool.run(job('untilCancelled')), pool.run(job('forever')), pool.run(job('double', 1))];
     const results = Promise.allSettled(jobs);
