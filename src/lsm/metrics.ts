@@ -1,5 +1,6 @@
 import type { BlockCache } from './block-cache.js';
 import type { MaintenanceStats } from './maintenance.js';
+import type { ReadViewMetrics } from './read-views.js';
 import type { RowCachePartition } from './row-cache.js';
 import { spaceAmplification } from './space-amplification.js';
 import type { OpenFiles } from './sstable/open-files.js';
@@ -52,6 +53,7 @@ export interface TreeMetrics {
   readonly rowCache: { readonly hits: number; readonly misses: number; readonly hitRate: number | undefined };
   /** Of all trees of the node. */
   readonly openFiles: number;
+  readonly views: ReadViewMetrics;
   /** Bytes that flushes and compactions wrote for each byte that they flushed. */
   readonly writeAmplification: number | undefined;
   /** The same for each byte of keys and values that was written, be it flushed or not. */
@@ -75,6 +77,7 @@ export interface MetricsSources {
   readonly blockCache: BlockCache;
   readonly rows: RowCachePartition;
   readonly openFiles: OpenFiles;
+  readonly views: ReadViewMetrics;
 }
 
 /** What a tree is made of now, and what its flushes and compactions have done. */
@@ -138,6 +141,7 @@ export function treeMetrics(sources: MetricsSources): TreeMetrics {
     blockCache: { bytes: blockCache.bytes, hits, misses, hitRate: ratio(hits, hits + misses) },
     rowCache: { hits: rows.hits, misses: rows.misses, hitRate: ratio(rows.hits, rows.hits + rows.misses) },
     openFiles: sources.openFiles.count,
+    views: sources.views,
     writeAmplification: ratio(flushedBytes + compactionWrittenBytes, flushedBytes),
     writeAmplificationPerUserByte: ratio(flushedBytes + compactionWrittenBytes, writtenBytes),
     readAmplification: filled.reduce((runs, { level, tables }) => runs + (level === 0 ? tables : 1), 0),

@@ -18,6 +18,7 @@ import {
   type TreeIterator,
 } from './iterator/tree-iterator.js';
 import type { MemtableQueue } from './memtable/memtable-queue.js';
+import type { ReadViews } from './read-views.js';
 import type { RowCachePartition } from './row-cache.js';
 import type { TreeBatch } from './tree-batch.js';
 import { largestVersionOf } from './version/levels.js';
@@ -30,6 +31,7 @@ interface Places {
   readonly memtables: MemtableQueue;
   readonly versions: VersionSet;
   readonly rows: RowCachePartition;
+  readonly views: ReadViews;
 }
 
 interface ReadEvents {
@@ -45,14 +47,16 @@ export class TreeReads {
   readonly #versions: VersionSet;
   readonly #events: ReadEvents;
   readonly rows: RowCachePartition;
+  readonly #views: ReadViews;
   readonly #gaps = new EmptyGaps(emptyGapsMax);
   /** No version is larger. */
   #largestVersion: number;
 
-  constructor({ memtables, versions, rows }: Places, events: ReadEvents) {
+  constructor({ memtables, versions, rows, views }: Places, events: ReadEvents) {
     this.#memtables = memtables;
     this.#versions = versions;
     this.rows = rows;
+    this.#views = views;
     this.#events = events;
     this.#largestVersion = largestVersionOf(versions.current.levels);
   }
@@ -146,9 +150,9 @@ export class TreeReads {
   #pinnedEntries(bounds: KeyBounds, reverse: boolean): { entries: EntryIterator; release: () => void } {
     const version = this.#versions.current;
     const sources = [...this.#memtables.iterators(bounds, reverse), ...version.iterators(bounds, reverse)];
-    version.retain();
+    const giveBack = this.#views.open();
     const release = (): void => {
-      version.release();
+      giveBack();
       this.#events.onIterated();
     };
     return { entries: new MergingIterator(sources, reverse), release };

@@ -15,6 +15,7 @@ import { Maintenance } from './maintenance.js';
 import type { BudgetMember, MemtableBudget } from './memtable/memtable-budget.js';
 import { MemtableQueue } from './memtable/memtable-queue.js';
 import { treeMetrics, treeStats, type TreeMetrics, type TreeStats } from './metrics.js';
+import { ReadViews } from './read-views.js';
 import { verifySstable } from './sstable/verify-sstable.js';
 import { TreeBatch } from './tree-batch.js';
 import { treeOptions, type TreeOptions } from './tree-options.js';
@@ -44,6 +45,7 @@ export class Tree {
   readonly #options: TreeOptions;
   readonly #resources: TreeResources;
   readonly #reads: TreeReads;
+  readonly #views: ReadViews;
   #writtenBytes = 0;
   readonly #budget: MemtableBudget;
   readonly #budgetMember: BudgetMember;
@@ -87,7 +89,8 @@ export class Tree {
       onFlushed: (appliedIndex) => this.#flushed(appliedIndex),
       onFailed: (error) => this.#failed(error),
     });
-    const places = { memtables: this.#memtables, versions, rows: resources.rowCache.partition() };
+    this.#views = new ReadViews({ memtables: this.#memtables, versions }, resources);
+    const places = { memtables: this.#memtables, versions, rows: resources.rowCache.partition(), views: this.#views };
     this.#reads = new TreeReads(places, {
       isIngesting: () => this.#safePointAfterIngest !== undefined,
       onIterated: () => this.#maintenance.wakeIfSkipped(),
@@ -117,7 +120,8 @@ export class Tree {
   /**
    * Puts the batch into the active memtable, where reads see it at once. `appliedIndex` is greater than ever before.
    * Versions of the batch must be above the safe point, once one is set. The caller waits as long as {@link writeStall}
-   * is defined: that is what bounds the memory. Throws `failure` if there is one.
+   * is defined: that is what bounds the memory. Throws `failure` if there is one, and a
+   * BatchTooLargeError if the batch takes more than the budget allows for one write.
    */
   write(batch: TreeBatch, appliedIndex: LogIndex): void {
     assert(!this.#closed, 'a write to a closed tree');
@@ -265,6 +269,7 @@ export class Tree {
   }
 
   #flushed(durable: LogIndex): void {
+    this.#views.warnIfOld();
     const waiters = this.#flushWaiters;
     this.#flushWaiters = waiters.filter(({ appliedIndex }) => appliedIndex > durable);
     for (const { appliedIndex, done } of waiters) if (appliedIndex <= durable) done.resolve();
@@ -320,6 +325,7 @@ export class Tree {
       blockCache: this.#resources.blockCache,
       rows: this.#reads.rows,
       openFiles: this.#resources.openFiles,
+      views: this.#views.metrics,
     });
   }
 

@@ -21,11 +21,15 @@ export { LogIndex, Timestamp, timestampMax } from '../base/ids.js';
 export { DiskError } from '../env/disk.js';
 export type { Entry, Found } from '../lsm/entry.js';
 export type { TreeMetrics, TreeStats } from '../lsm/metrics.js';
+export { BatchTooLargeError } from '../lsm/memtable/memtable-budget.js';
 export { TreeBatch } from '../lsm/tree-batch.js';
 export type { TreeOptions } from '../lsm/tree-options.js';
 export type { IteratorOptions, Tree } from '../lsm/tree.js';
 
-/** Bytes of memory that one batch takes at most, in time: twice its keys and values, and 100 for each entry, are enough. */
+/**
+ * Bytes that one batch may take in a memtable: its keys and values, and 28 for each entry. A larger one is refused with a
+ * BatchTooLargeError.
+ */
 const writeBytesMax = 16 * 1024 * 1024;
 
 export interface OpenTreeOptions extends Partial<TreeOptions> {
@@ -35,7 +39,12 @@ export interface OpenTreeOptions extends Partial<TreeOptions> {
   readonly rowCacheBytesMax?: number;
   /** Memory of all memtables; writes wait before it is exceeded. At least 64 MiB. Default 128 MiB. */
   readonly memtablesBytesMax?: number;
-  /** Tables that are open at a time. */
+  /**
+   * Files of tables that are kept open. It does not bound descriptors alone: a file is open while it is read, so that there
+   * are as many more as tables are being read at one time: one by each `get` that waits for the disk, eight by `getMany`, and
+   * one of each level, at the first call all of level 0, by `next` of an iterator. Between two calls an iterator reads none.
+   * Default 1000.
+   */
   readonly openTablesMax?: number;
   /** Threads for compactions, besides one for flushes; started when they are first needed. Default 1. */
   readonly backgroundThreads?: number;

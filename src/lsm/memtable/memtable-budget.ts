@@ -5,7 +5,7 @@
  *
  * Invariants:
  * - `bytes` is what the memtables of all members have allocated, until their flush is durable. A memtable that an open
- *   iterator still holds afterwards is not counted.
+ *   iterator still holds afterwards is not counted; see ReadViewMetrics.
  * - `bytes` stays at or below `bytesMax`, if nobody writes while `isFull`, and no write takes more than `writeBytesMax`.
  * - While `isFull` there are sealed memtables, so a flush is under way that will make room.
  */
@@ -15,6 +15,17 @@ export interface MemtableBudgetOptions {
   readonly bytesMax: number;
   /** What one write may add at most. Writes stop that far below `bytesMax`; a quarter of it or less. */
   readonly writeBytesMax: number;
+}
+
+/** A batch takes more memory than `writeBytesMax` allows for one write; nothing of it was written. */
+export class BatchTooLargeError extends Error {
+  override readonly name = 'BatchTooLargeError';
+  readonly writeBytesMax: number;
+
+  constructor(bytes: number, writeBytesMax: number) {
+    super(`a batch that takes ${bytes} bytes in a memtable is over writeBytesMax, ${writeBytesMax} bytes`);
+    this.writeBytesMax = writeBytesMax;
+  }
 }
 
 /** The memtables of one tree, as the budget sees them. */
@@ -54,6 +65,12 @@ export class MemtableBudget {
 
   get isFull(): boolean {
     return this.bytes >= this.stopBytes;
+  }
+
+  /** Throws a BatchTooLargeError for a write that takes so much without what its memtable grows by in advance. */
+  checkWrite(bytes: number): void {
+    const { writeBytesMax } = this.#options;
+    if (bytes > writeBytesMax) throw new BatchTooLargeError(bytes, writeBytesMax);
   }
 
   /** `onRoom` of a member is called until it leaves. */

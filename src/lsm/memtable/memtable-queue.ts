@@ -4,7 +4,7 @@ import type { Found } from '../entry.js';
 import type { KeyBounds } from '../iterator/entry-iterator.js';
 import type { RangeSource } from '../iterator/range-filter.js';
 import type { TreeBatch } from '../tree-batch.js';
-import { Memtable } from './memtable.js';
+import { entryOverheadBytes, Memtable } from './memtable.js';
 import type { MemtableBudget } from './memtable-budget.js';
 import { MemtableIterator } from './memtable-iterator.js';
 
@@ -28,6 +28,11 @@ export class MemtableQueue {
     return this.#active;
   }
 
+  /** As they are now: the active one, and the sealed ones. */
+  get all(): readonly Memtable[] {
+    return [this.#active, ...this.#sealed];
+  }
+
   get sealedCount(): number {
     return this.#sealed.length;
   }
@@ -48,7 +53,9 @@ export class MemtableQueue {
     );
   }
 
+  /** Throws a BatchTooLargeError, and has done nothing, if the batch takes more than the budget allows for one write. */
   write(batch: TreeBatch, appliedIndex: LogIndex): void {
+    this.#budget.checkWrite(batch.bytes + batch.count * entryOverheadBytes);
     const before = this.#active.memoryBytes;
     this.#active.write(batch, appliedIndex);
     this.#budget.add(this.#active.memoryBytes - before, 0);

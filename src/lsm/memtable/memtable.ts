@@ -18,7 +18,7 @@ import { EntryIndex, noPlace } from './entry-index.js';
 import { MemtableRanges } from './memtable-ranges.js';
 
 /** What an entry takes besides key and value: its header, and its share of a node that is two thirds full. */
-const entryOverheadBytes = 28;
+export const entryOverheadBytes = 28;
 
 export class Memtable {
   readonly entries = new EntryArena();
