@@ -16,15 +16,21 @@ import { NodeDisk } from '../platform/disk.js';
 import { WorkerPool } from '../platform/worker-pool.js';
 import { openDataDirectory } from './data-directory.js';
 
-export { CorruptionError } from '../base/errors.js';
+export { AssertionError } from '../base/assert.js';
+export { CorruptionError, QuorateError } from '../base/errors.js';
 export { LogIndex, Timestamp, timestampMax } from '../base/ids.js';
 export { DiskError } from '../env/disk.js';
+export { TreeClosedError } from '../lsm/background-errors.js';
 export type { Entry, Found } from '../lsm/entry.js';
+export { IngestError } from '../lsm/ingest.js';
+export type { KeyBounds } from '../lsm/iterator/entry-iterator.js';
+export type { TreeIterator, TreeRecord, VersionIterator } from '../lsm/iterator/tree-iterator.js';
 export type { TreeMetrics, TreeStats } from '../lsm/metrics.js';
 export { BatchTooLargeError } from '../lsm/memtable/memtable-budget.js';
 export { TreeBatch } from '../lsm/tree-batch.js';
 export type { TreeOptions } from '../lsm/tree-options.js';
 export type { IteratorOptions, Tree } from '../lsm/tree.js';
+export { DirectoryLockedError } from '../platform/directory-lock.js';
 
 /**
  * Bytes that one batch may take in a memtable: its keys and values, and 28 for each entry. A larger one is refused with a

@@ -38,7 +38,7 @@ function newProject(): string {
 
 test('the example says what the README says, and ends', async () => {
   const folder = newProject();
-  expect(await run(folder, example)).toEqual({ output: 'red\nbanana yellow\n', code: 0 });
+  expect(await run(folder, example)).toEqual({ output: 'red\nno apple\nbanana yellow\n', code: 0 });
   expect(existsSync(join(folder, 'data/CURRENT'))).toBe(true);
 });
 
@@ -55,4 +55,16 @@ test('a tree is there again with what was flushed, and for one process at a time
     await (await openTree('data')).close();
   `;
   expect(await run(folder, again)).toEqual({ output: '2 yellow\nDirectoryLockedError\n', code: 0 });
+});
+
+test('what it throws can be told apart by its class', async () => {
+  const program = `
+    import * as lsm from 'quorate/lsm';
+    const names = ['AssertionError', 'CorruptionError', 'DirectoryLockedError', 'DiskError', 'IngestError', 'QuorateError', 'TreeClosedError'];
+    console.log(names.filter((name) => !(lsm[name]?.prototype instanceof Error)).length);
+    const tree = await lsm.openTree('data');
+    await lsm.openTree('data').catch((error) => console.log(error instanceof lsm.DirectoryLockedError));
+    await tree.close();
+  `;
+  expect(await run(newProject(), program)).toEqual({ output: '0\ntrue\n', code: 0 });
 });

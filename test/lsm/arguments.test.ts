@@ -116,3 +116,18 @@ it('a folder is not touched for options that are wrong', async () => {
   }
   expect(readdirSync(parent)).toEqual([]);
 });
+
+it('an iterator in a loop is closed however the loop is left', async () => {
+  await using tree = await Tree.create(treeDirectory, treeResources(newDisk()));
+  put(tree, 'a', 1, 'first');
+  put(tree, 'b', 2, 'second');
+  const [whole, part] = [tree.openIterator(), tree.openIterator()];
+  const values: string[] = [];
+  for await (const { value } of whole) values.push(text(value));
+  for await (const { value } of part) {
+    values.push(text(value));
+    break;
+  }
+  expect(values).toEqual(['first', 'second', 'first']);
+  for (const iterator of [whole, part]) expect(() => iterator.next()).toThrow('next of an iterator that is closed');
+});

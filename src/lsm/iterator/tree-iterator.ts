@@ -67,6 +67,15 @@ abstract class PinnedIterator<Result> {
     if (!busy) this.#releaseOnce();
   }
 
+  /** For `for await`: leaving the loop, in whatever way, closes the iterator. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Result, void, undefined> {
+    try {
+      for (let result = await this.next(); result !== undefined; result = await this.next()) yield result;
+    } finally {
+      this.close();
+    }
+  }
+
   #releaseOnce(): void {
     if (this.#released) return;
     this.#released = true;
