@@ -43,7 +43,7 @@ async function write(disk: Disk, directory: string, content: CheckpointContent, 
   if (await disk.exists(directory)) throw new DiskError('exists', directory, 'checkpoint');
   await makeDurableDirectory(disk, directory);
   try {
-    const levels = await linkTables(disk, directory, content, closing);
+    const levels = await linkTablesWithin(disk, directory, content, closing);
     await writeManifest(disk, directory, levels, content.appliedIndex);
   } catch (error) {
     await remove(disk, directory).catch(() => undefined);
@@ -61,7 +61,7 @@ async function remove(disk: Disk, directory: string): Promise<void> {
   await disk.removeTree(directory);
 }
 
-async function linkTables(
+async function linkTablesWithin(
   disk: Disk,
   directory: string,
   { version, bounds }: CheckpointContent,

@@ -2,7 +2,7 @@ import { compactJobType, type CompactInput, type CompactOutput } from './compact
 import { lastLevel } from './compaction/level-targets.js';
 import { pickCompaction, type CompactionDecision } from './compaction/picker.js';
 import { editOfMerge, editOfMove, planMerge, type CompactDecision } from './compaction/plan-compaction.js';
-import { applyEdit, type MaintenanceContext } from './maintenance-context.js';
+import { runEdit, type MaintenanceContext } from './maintenance-context.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
 import { tableBytesTarget, tableOptions } from './tree-options.js';
 import { totalBytes } from './version/levels.js';
@@ -71,7 +71,7 @@ export class CompactionRunner {
         case 'nothing':
           return;
         case 'move':
-          await applyEdit(this.#context, editOfMove(decision));
+          await runEdit(this.#context, editOfMove(decision));
           this.#stats.movedTables += decision.tables.length;
           break;
         case 'compact':
@@ -89,7 +89,7 @@ export class CompactionRunner {
     const readBytes = totalBytes(upper) + totalBytes(lower);
     await resources.compactionThrottle?.admit(readBytes, closing);
     const output = await space.run('compaction', () => this.#merge(decision));
-    await applyEdit(this.#context, editOfMerge(decision, output));
+    await runEdit(this.#context, editOfMerge(decision, output));
     const writtenBytes = totalBytes(output.tables);
     resources.compactionThrottle?.giveBack(readBytes - writtenBytes);
     const tookMs = resources.clock.monotonicMs() - startMs;

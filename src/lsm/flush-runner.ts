@@ -1,5 +1,5 @@
 import type { LogIndex } from '../base/ids.js';
-import { applyEdit, type MaintenanceContext } from './maintenance-context.js';
+import { runEdit, type MaintenanceContext } from './maintenance-context.js';
 import { flushJobType, type FlushInput } from './memtable/flush-job.js';
 import type { Memtable } from './memtable/memtable.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
@@ -51,7 +51,7 @@ export class FlushRunner {
     const startMs = resources.clock.monotonicMs();
     const table = memtable.count === 0 ? undefined : await space.run('flush', () => this.#writeTable(memtable));
     const added = table === undefined ? [] : [{ level: 0, table }];
-    await applyEdit(this.#context, { removed: [], added, appliedIndex: memtable.appliedIndex });
+    await runEdit(this.#context, { removed: [], added, appliedIndex: memtable.appliedIndex });
     memtables.dropOldestSealed(memtable);
     this.#rate.add(memtable.bytes, resources.clock.monotonicMs() - startMs);
     const bytes = table?.bytes ?? 0;

@@ -35,6 +35,6 @@ export interface MaintenanceContext {
 }
 
 /** The edit's tables are kept whatever happens: after a failure nobody knows which state a crash would show. */
-export async function applyEdit({ space, versions }: MaintenanceContext, edit: VersionEdit): Promise<void> {
+export async function runEdit({ space, versions }: MaintenanceContext, edit: VersionEdit): Promise<void> {
   await space.run('edit of the manifest', () => versions.apply(edit));
 }

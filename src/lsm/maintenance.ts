@@ -12,7 +12,7 @@ import { Timestamp as timestamp } from '../base/ids.js';
 import { reviveJobError, TreeClosedError } from './background-errors.js';
 import { CompactionRunner, type CompactionStats } from './compaction-runner.js';
 import { FlushRunner, type FlushStats } from './flush-runner.js';
-import { applyEdit, type MaintenanceContext, type MaintenanceResources } from './maintenance-context.js';
+import { runEdit, type MaintenanceContext, type MaintenanceResources } from './maintenance-context.js';
 import type { MemtableQueue } from './memtable/memtable-queue.js';
 import { SpaceRetry } from './space-retry.js';
 import type { TreeOptions } from './tree-options.js';
@@ -194,7 +194,7 @@ export class Maintenance {
 
   /** Makes an edit that is neither a flush nor a compaction. If that fails, the tree has failed. */
   async adopt(edit: VersionEdit): Promise<void> {
-    const adopted = applyEdit(this.#context, edit);
+    const adopted = runEdit(this.#context, edit);
     await this.#guard(adopted);
     await adopted;
     this.wake();

@@ -20,7 +20,7 @@ export class LevelIterator implements EntryIterator {
     this.#tables = tables;
     this.#bounds = bounds;
     this.#reverse = reverse;
-    this.#next = reverse ? lastStartingBefore(tables, bounds.upper) : firstEndingAfter(tables, bounds.lower);
+    this.#next = reverse ? lastStartingBefore(tables, bounds.upper) : firstTableEndingAfter(tables, bounds.lower);
   }
 
   get valid(): boolean {
@@ -97,7 +97,7 @@ export class LevelIterator implements EntryIterator {
 }
 
 /** Of tables that do not overlap, in order: position of the one that has `key` or else comes after it. */
-export function firstEndingAfter(tables: readonly SstableReader[], key: Uint8Array): number {
+export function firstTableEndingAfter(tables: readonly SstableReader[], key: Uint8Array): number {
   let low = 0;
   let high = tables.length;
   while (low < high) {
@@ -110,6 +110,6 @@ export function firstEndingAfter(tables: readonly SstableReader[], key: Uint8Arr
 
 function lastStartingBefore(tables: readonly SstableReader[], key: Uint8Array | undefined): number {
   if (key === undefined) return tables.length - 1;
-  const at = firstEndingAfter(tables, key);
+  const at = firstTableEndingAfter(tables, key);
   return at < tables.length && compareBytes(tables[at].metadata.smallestKey, key) < 0 ? at : at - 1;
 }

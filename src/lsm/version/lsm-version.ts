@@ -4,7 +4,7 @@ import { Timestamp } from '../../base/ids.js';
 import type { MaybePromise } from '../../base/promises.js';
 import type { Found } from '../entry.js';
 import type { EntryIterator, KeyBounds } from '../iterator/entry-iterator.js';
-import { firstEndingAfter, LevelIterator } from '../iterator/level-iterator.js';
+import { firstTableEndingAfter, LevelIterator } from '../iterator/level-iterator.js';
 import { hiddenBelow } from '../range/range-tombstones.js';
 import { bloomHash } from '../sstable/bloom-filter.js';
 import { SstableIterator } from '../sstable/sstable-iterator.js';
@@ -136,7 +136,7 @@ export class LsmVersion {
     }
     for (let level = 1; level < this.#readers.length; level++) {
       const tables = this.#readers[level];
-      const at = firstEndingAfter(tables, key);
+      const at = firstTableEndingAfter(tables, key);
       if (at < tables.length && compareBytes(tables[at].metadata.smallestKey, key) <= 0) candidates.push(tables[at]);
     }
     return candidates;
