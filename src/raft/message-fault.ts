@@ -27,6 +27,9 @@ export interface MessageReceiver {
 /** As many elections do not happen while a replica is away; terms near 2^53 would leave no room for the next. */
 export const termAdvanceMax = 2 ** 32;
 
+/** As many entries are not written in a lifetime; indexes near 2^53 would leave no room for the next. */
+export const logIndexMax = 2 ** 52;
+
 /** What is wrong with `message`; undefined when a correct peer can have sent it. */
 export function messageFault(message: RaftMessage, receiver: MessageReceiver): string | undefined {
   if (message.term === 0) return `a ${message.type} of term 0`;
@@ -50,8 +53,7 @@ function faultAlone(message: RaftMessage): string | undefined {
       if (message.leaderCommit === 0 || message.commit <= message.leaderCommit) return undefined;
       return `a heartbeat with commit index ${message.commit} of a leader that has committed up to ${message.leaderCommit}`;
     case 'snapshotRequest':
-      if (message.snapshot.term <= message.term) return undefined;
-      return `a snapshot of term ${message.snapshot.term} from a leader of term ${message.term}`;
+      return snapshotFault(message);
     case 'preVoteResponse':
     case 'voteResponse':
     case 'heartbeatResponse':
@@ -72,7 +74,13 @@ function entriesFault({ term, prevLogIndex, prevLogTerm, entries }: AppendReques
     }
     [lastIndex, lastTerm] = [entry.index, entry.term];
   }
+  if (lastIndex > logIndexMax) return `an append up to index ${lastIndex}, beyond ${logIndexMax}`;
   return lastTerm <= term ? undefined : `an append of term ${term} with entry ${lastIndex} of term ${lastTerm}`;
+}
+
+function snapshotFault({ term, snapshot }: SnapshotRequest): string | undefined {
+  if (snapshot.index > logIndexMax) return `a snapshot of index ${snapshot.index}, beyond ${logIndexMax}`;
+  return snapshot.term <= term ? undefined : `a snapshot of term ${snapshot.term} from a leader of term ${term}`;
 }
 
 /** For a message of the receiver's term or a later one. */
