@@ -84,7 +84,7 @@ async function writeManifest(
   levels: readonly (readonly TableMetadata[])[],
   appliedIndex: LogIndex,
 ): Promise<void> {
-  const number = 1 + Math.max(0, ...levels.flat().map((table) => table.number));
+  const number = 1 + levels.flat().reduce((largest, table) => Math.max(largest, table.number), 0);
   const state = { levels, appliedIndex, nextFileNumber: number + 1 };
   // A new manifest syncs the folder before its root is put in place: the links are durable then, too.
   const writer = new ManifestWriter(disk, directory, 0);

@@ -10,8 +10,8 @@ import { BlockCache } from '../../src/lsm/block-cache.js';
 import type { Kind } from '../../src/lsm/entry.js';
 import type { TreeIterator } from '../../src/lsm/iterator/tree-iterator.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
-import type { TreeOptions } from '../../src/lsm/tree-options.js';
 import { Tree } from '../../src/lsm/tree.js';
+import { drawTreeOptions } from '../../src/sim/engine/engine-plan.js';
 import { newDisk, text, treeDirectory, treeResources, type ShownRecord } from './harness.js';
 
 interface ModelEntry {
@@ -68,25 +68,6 @@ class Model {
   }
 }
 
-function randomOptions(random: Prng): TreeOptions {
-  const level0TablesCompact = random.int(1, 4);
-  return {
-    memtableBytesMax: random.int(200, 6000),
-    sealedMemtablesMax: random.int(1, 3),
-    blockBytes: random.int(32, 600),
-    bloomBitsPerKey: random.int(1, 14),
-    compressionLevelMin: random.int(0, 3),
-    sstableBytesTarget: random.int(200, 4000),
-    level0TablesCompact,
-    level0TablesStall: random.int(level0TablesCompact, 6),
-    levelBytesBase: random.int(500, 6000),
-    levelBytesMultiplier: random.int(2, 4),
-    manifestBytesMax: random.int(1, 3000),
-    noSpaceRetryMsMin: 10,
-    noSpaceRetryMsMax: 100,
-  };
-}
-
 class ModelTest {
   readonly #random: Prng;
   readonly #disk = newDisk();
@@ -114,7 +95,7 @@ class ModelTest {
   }
 
   async run(steps: number): Promise<void> {
-    this.#tree = await Tree.create(treeDirectory, this.#resources(), randomOptions(this.#random));
+    this.#tree = await Tree.create(treeDirectory, this.#resources(), drawTreeOptions(this.#random));
     for (let step = 0; step < steps; step++) await this.#step();
     await this.#reopen();
     await this.#closeIterators();
@@ -278,7 +259,7 @@ class ModelTest {
     await this.#closeIterators();
     this.done.compactions += this.#opened.stats().compactions;
     await this.#opened.close();
-    this.#tree = await Tree.open(treeDirectory, this.#resources(), randomOptions(this.#random));
+    this.#tree = await Tree.open(treeDirectory, this.#resources(), drawTreeOptions(this.#random));
     expect(this.#tree.failure).toBeUndefined();
     for (let index = this.#tree.durableAppliedIndex + 1; index <= this.#model.batches.length; index++) {
       await this.#tree.writeStall();

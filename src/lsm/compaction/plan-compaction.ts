@@ -37,7 +37,10 @@ export function planMerge(
   );
   const isBottom = overlapsMerge.slice(outputLevel + 1).every((tables) => tables.length === 0);
   const above = overlapsMerge.slice(0, outputLevel + 1).flat();
-  const versionAbove = Math.min(options.memtableVersionMin, ...above.map((table) => table.smallestVersion));
+  const versionAbove = above.reduce(
+    (least, table) => Math.min(least, table.smallestVersion),
+    options.memtableVersionMin,
+  );
   return {
     runs: [...(level === 0 ? upper.map((table) => [table]) : [upper]), lower].filter((run) => run.length > 0),
     tombstoneDropVersionMax: isBottom ? Math.min(options.safePoint, versionAbove - 1) : -1,
