@@ -46,10 +46,8 @@ export interface OpenTreeOptions extends Partial<TreeOptions> {
   /** Memory of all memtables; writes wait before it is exceeded. At least 64 MiB. Default 128 MiB. */
   readonly memtablesBytesMax?: number;
   /**
-   * Files of tables that are kept open. It does not bound descriptors alone: a file is open while it is read, so that there
-   * are as many more as tables are being read at one time: one by each `get` that waits for the disk, eight by `getMany`, and
-   * one of each level, at the first call all of level 0, by `next` of an iterator. Between two calls an iterator reads none.
-   * Default 1000.
+   * Files of tables that are open at one time; reads wait for one when all are being read. What the process must be allowed
+   * besides: 34 for each thread, for the tables that one flush, merge, verification or ingestion reads and writes. Default 1000.
    */
   readonly openTablesMax?: number;
   /** Threads for compactions, besides one for flushes; started when they are first needed. Default 1. */

@@ -95,13 +95,10 @@ export class EngineMachine {
       ['the block cache', blockCache.bytes, sizes.blockCacheBytesMax],
       ['the row cache', rowCache.bytes, sizes.rowCacheBytesMax],
       ['the memtables', memtableBudget.bytes, sizes.memtablesBytesMax],
-      ['open files', openFiles.count, sizes.openTablesMax + readsAtOneTimeMax],
+      ['open files', openFiles.count, sizes.openTablesMax],
     ] as const;
     for (const [what, used, max] of bounds) {
       if (used > max) throw new Disagreement(`${what}: ${used}, more than ${max}`);
     }
   }
 }
-
-/** Files that are being read may be open beyond their limit: those of open iterators, of gets, and of scans. */
-const readsAtOneTimeMax = 100;
