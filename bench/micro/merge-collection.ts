@@ -220,7 +220,7 @@ function tableOf(first: number, end: number): TableMetadata {
   const range = { smallestKey: keyOf(first), endKey: keyOf(end) };
   const counts = { entries: 0, keys: 0, tombstones: 0, rangeTombstones: 0, rawBytes: 0, dataBytes: 0, storedBytes: 0 };
   const versions = { smallestVersion: version, largestVersion: version, largestEntryVersion: version };
-  return { ...counts, ...range, ...versions, number: 0, bytes: 0, fingerprint: 0, trimmed: false };
+  return { ...counts, ...range, ...versions, valueFiles: [], number: 0, bytes: 0, fingerprint: 0, trimmed: false };
 }
 
 function keyOf(number: number): Uint8Array {

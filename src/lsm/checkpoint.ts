@@ -1,10 +1,13 @@
+import { defined } from '../base/assert.js';
 import { emptyBytes } from '../base/bytes.js';
 import type { LogIndex } from '../base/ids.js';
 import { DiskError, makeDurableDirectory, type Disk } from '../env/disk.js';
 import type { KeyBounds } from './iterator/entry-iterator.js';
 import { trimSstable } from './sstable/trim-sstable.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
-import { currentFileName, tableFileName } from './version/file-names.js';
+import { valueFilesAfter, type ValueFiles } from './value/value-files.js';
+import type { TreeState } from './version/manifest-reader.js';
+import { currentFileName, tableFileName, valueFileName } from './version/file-names.js';
 import type { LsmVersion } from './version/lsm-version.js';
 import { ManifestWriter } from './version/manifest-writer.js';
 
@@ -44,7 +47,9 @@ async function write(disk: Disk, directory: string, content: CheckpointContent, 
   await makeDurableDirectory(disk, directory);
   try {
     const levels = await linkTablesWithin(disk, directory, content, closing);
-    await writeManifest(disk, directory, levels, content.appliedIndex);
+    const valueFiles = valueFilesAfter(content.version.valueFiles, [], levels);
+    await linkValueFiles(disk, directory, content.version, valueFiles, closing);
+    await writeManifest(disk, directory, { levels, valueFiles }, content.appliedIndex);
   } catch (error) {
     await remove(disk, directory).catch(() => undefined);
     throw error;
@@ -78,15 +83,30 @@ async function linkTablesWithin(
   return levels;
 }
 
+async function linkValueFiles(
+  disk: Disk,
+  directory: string,
+  { sharedValues }: LsmVersion,
+  files: ValueFiles,
+  closing: AbortSignal,
+): Promise<void> {
+  for (const number of files.keys()) {
+    closing.throwIfAborted();
+    const { path } = defined(sharedValues.get(number), 'a value file that a table names').reader;
+    await disk.link(path, `${directory}/${valueFileName(number)}`);
+  }
+}
+
 async function writeManifest(
   disk: Disk,
   directory: string,
-  levels: readonly (readonly TableMetadata[])[],
+  files: Pick<TreeState, 'levels' | 'valueFiles'>,
   appliedIndex: LogIndex,
 ): Promise<void> {
-  const number = 1 + levels.flat().reduce((largest, table) => Math.max(largest, table.number), 0);
-  const state = { levels, appliedIndex, nextFileNumber: number + 1 };
+  const numbers = [...files.levels.flat().map((table) => table.number), ...files.valueFiles.keys()];
+  const number = 1 + numbers.reduce((largest, each) => Math.max(largest, each), 0);
+  const state = { ...files, appliedIndex, nextFileNumber: number + 1 };
   // A new manifest syncs the folder before its root is put in place: the links are durable then, too.
   const writer = new ManifestWriter(disk, directory, 0);
-  await writer.append({ ...state, removed: [], added: [] }, state, () => number);
+  await writer.append({ ...state, removed: [], added: [], addedValues: [] }, state, () => number);
 }

@@ -5,6 +5,7 @@ import { editOfMerge, editOfMove, planMerge, type CompactDecision } from './comp
 import { runEdit, type MaintenanceContext } from './maintenance-context.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
 import { tableBytesTarget, tableOptions } from './tree-options.js';
+import { filesToCollect, totalFileBytes } from './value/value-files.js';
 import { totalBytes } from './version/levels.js';
 import { DrainRate } from './write-delay.js';
 
@@ -14,6 +15,8 @@ export interface CompactionStats {
   readonly compactionReadBytes: number;
   readonly compactionWrittenBytes: number;
   readonly compactionDroppedEntries: number;
+  /** Of value files that merges wrote; part of `compactionWrittenBytes`. */
+  readonly collectedBytes: number;
   /** Tables that went a level down as they were. */
   readonly movedTables: number;
 }
@@ -30,6 +33,7 @@ export class CompactionRunner {
     compactionReadBytes: 0,
     compactionWrittenBytes: 0,
     compactionDroppedEntries: 0,
+    collectedBytes: 0,
     movedTables: 0,
   };
 
@@ -59,7 +63,12 @@ export class CompactionRunner {
     const { versions, options } = this.#context;
     const version = versions.current;
     const skipped = { numbers: version.tablesSkippedThrough(), safePoint: this.#context.safePoint() };
-    return pickCompaction(version.levels, options, skipped);
+    return pickCompaction(version.levels, options, skipped, this.#filesToCollect());
+  }
+
+  #filesToCollect(): ReadonlySet<number> {
+    const { valueFiles, levels } = this.#context.versions.current;
+    return filesToCollect(valueFiles, levels, this.#context.options.valueSpaceAmplificationMax);
   }
 
   /** Until nothing is left to do. */
@@ -90,14 +99,17 @@ export class CompactionRunner {
     await resources.compactionThrottle?.admit(readBytes, closing);
     const output = await space.run('compaction', () => this.#merge(decision));
     await runEdit(this.#context, editOfMerge(decision, output));
-    const writtenBytes = totalBytes(output.tables);
-    resources.compactionThrottle?.giveBack(readBytes - writtenBytes);
+    const tableBytes = totalBytes(output.tables);
+    const collectedBytes = totalFileBytes(output.valueFiles);
+    resources.compactionThrottle?.giveBack(readBytes - tableBytes);
+    resources.compactionThrottle?.charge(collectedBytes);
     const tookMs = resources.clock.monotonicMs() - startMs;
     this.#level0Rate.add(level === 0 ? rawBytes(upper) : 0, tookMs);
     this.#lastLevelRate.add(outputLevel === lastLevel ? rawBytes(upper) : 0, tookMs);
     this.#stats.compactions++;
     this.#stats.compactionReadBytes += readBytes;
-    this.#stats.compactionWrittenBytes += writtenBytes;
+    this.#stats.compactionWrittenBytes += tableBytes + collectedBytes;
+    this.#stats.collectedBytes += collectedBytes;
     this.#stats.compactionDroppedEntries += output.entriesDropped;
     resources.logger.debug('tables compacted', {
       directory: versions.directory,
@@ -106,7 +118,7 @@ export class CompactionRunner {
       inputs: upper.length + lower.length,
       outputs: output.tables.length,
       readBytes,
-      writtenBytes,
+      writtenBytes: tableBytes + collectedBytes,
       ms: tookMs,
     });
   }
@@ -122,11 +134,17 @@ export class CompactionRunner {
       memtableVersionMin: memtables.smallestVersion,
       sstableBytesTarget,
     });
+    const { valueFiles } = versions.current;
+    const collected = this.#filesToCollect();
+    const firstOutputNumber = versions.takeFileNumbers(plan.outputsMax + 1);
     const input: CompactInput = {
       ...plan,
       ...tableOptions(options, outputLevel),
       directory: versions.directory,
-      firstOutputNumber: versions.takeFileNumbers(plan.outputsMax),
+      firstOutputNumber,
+      valueFileNumber: firstOutputNumber + plan.outputsMax,
+      collected: [...valueFiles.values()].filter(({ number }) => collected.has(number)),
+      collectedBytesMax: options.collectedBytesMax,
       safePoint,
       sstableBytesTarget,
     };

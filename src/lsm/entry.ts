@@ -15,12 +15,20 @@ import type { Timestamp } from '../base/ids.js';
 /** A `delete` entry is a tombstone: it says that the key has no value from its version on. */
 export type Kind = 'put' | 'delete';
 
+/** How it is stored in a table: a `pointer` is a `put` whose value is in a value file; see value/value-file-format.ts. */
+export type StoredKind = Kind | 'pointer';
+
 /** What a key had at a version. `value` is a view of the engine's memory: never change it, copy it to keep it long. */
 export interface Found {
   readonly version: Timestamp;
   readonly kind: Kind;
   /** Empty for a `delete`. */
   readonly value: Uint8Array;
+}
+
+/** What a table has of a key at a version: the value of a `pointer` is that, encoded. */
+export interface StoredFound extends Omit<Found, 'kind'> {
+  readonly kind: StoredKind;
 }
 
 /** One entry with its key. Ownership as in {@link Found}; `key` never changes. */
@@ -31,6 +39,8 @@ export interface Entry extends Found {
 /** Kinds as bytes, in memory and on disk. */
 export const kindDelete = 0;
 export const kindPut = 1;
+/** On disk only. */
+export const kindPointer = 2;
 
 export function kindOfByte(byte: number): Kind {
   if (byte === kindPut) return 'put';
@@ -38,7 +48,12 @@ export function kindOfByte(byte: number): Kind {
   throw new DecodeError(`unknown kind of entry: ${byte}`);
 }
 
-export function byteOfKind(kind: Kind): number {
+export function storedKindOfByte(byte: number): StoredKind {
+  return byte === kindPointer ? 'pointer' : kindOfByte(byte);
+}
+
+export function byteOfKind(kind: StoredKind): number {
+  if (kind === 'pointer') return kindPointer;
   return kind === 'put' ? kindPut : kindDelete;
 }
 

@@ -1,9 +1,9 @@
 import type { LogIndex } from '../base/ids.js';
 import { runEdit, type MaintenanceContext } from './maintenance-context.js';
-import { flushJobType, type FlushInput } from './memtable/flush-job.js';
+import { flushJobType, type FlushInput, type FlushOutput } from './memtable/flush-job.js';
 import type { Memtable } from './memtable/memtable.js';
-import type { TableMetadata } from './sstable/sstable-format.js';
-import { tableOptions } from './tree-options.js';
+import { keepsLargeValuesApart, tableOptions } from './tree-options.js';
+import { totalFileBytes } from './value/value-files.js';
 import { DrainRate } from './write-delay.js';
 
 /** Sums since the tree was opened. */
@@ -49,31 +49,38 @@ export class FlushRunner {
   async #flush(memtable: Memtable): Promise<void> {
     const { memtables, versions, resources, space } = this.#context;
     const startMs = resources.clock.monotonicMs();
-    const table = memtable.count === 0 ? undefined : await space.run('flush', () => this.#writeTable(memtable));
-    const added = table === undefined ? [] : [{ level: 0, table }];
-    await runEdit(this.#context, { removed: [], added, appliedIndex: memtable.appliedIndex });
+    const output = memtable.count === 0 ? undefined : await space.run('flush', () => this.#writeFiles(memtable));
+    const added = output === undefined ? [] : [{ level: 0, table: output.table }];
+    await runEdit(this.#context, {
+      removed: [],
+      added,
+      addedValues: output?.valueFiles ?? [],
+      appliedIndex: memtable.appliedIndex,
+    });
     memtables.dropOldestSealed(memtable);
     this.#rate.add(memtable.bytes, resources.clock.monotonicMs() - startMs);
-    const bytes = table?.bytes ?? 0;
+    const bytes = output === undefined ? 0 : output.table.bytes + totalFileBytes(output.valueFiles);
     resources.compactionThrottle?.charge(bytes);
     this.#stats.flushes++;
     this.#stats.flushedBytes += bytes;
     resources.logger.debug('memtable flushed', {
       directory: versions.directory,
       appliedIndex: memtable.appliedIndex,
-      table: table?.number,
+      table: output?.table.number,
       bytes,
     });
     this.#onFlushed(memtable.appliedIndex);
   }
 
-  #writeTable(memtable: Memtable): Promise<TableMetadata> {
+  #writeFiles(memtable: Memtable): Promise<FlushOutput> {
     const { versions, resources, options, closing } = this.#context;
-    const number = versions.takeFileNumbers(1);
+    const number = versions.takeFileNumbers(keepsLargeValuesApart(options) ? 2 : 1);
     const input: FlushInput = {
       ...tableOptions(options, 0),
       directory: versions.directory,
       number,
+      valueFileNumber: number + 1,
+      largeValueBytesMin: options.largeValueBytesMin,
       safePoint: this.#context.safePoint(),
       buffers: memtable.entries.buffers,
       references: memtable.index.references(),

@@ -39,6 +39,7 @@ export async function checkForeignTables(
     const tables = isTree ? tablesOfTree(disk, given) : tableAlone(disk, given);
     for await (const table of tables) {
       const { path, metadata } = table;
+      if (metadata.valueFiles.length > 0) throw new IngestError(path, 'its values are in files of another tree');
       if (metadata.smallestVersion <= safePoint) {
         const reason = `it has version ${metadata.smallestVersion}, which is not above the safe point ${safePoint}`;
         throw new IngestError(path, reason);

@@ -7,6 +7,7 @@ import type { OpenFiles } from './sstable/open-files.js';
 import type { ReadCounters } from './sstable/sstable-resources.js';
 import type { LevelSummary } from './version/level-summary.js';
 import { totalBytes, type Levels } from './version/levels.js';
+import { totalFileBytes, type ValueFileMetrics, type ValueFiles } from './value/value-files.js';
 import type { WaitClass } from './wait-histogram.js';
 
 /**
@@ -40,6 +41,11 @@ export interface TreeMetrics {
     /** What levels have beyond their limits. */
     readonly backlogBytes: number;
   };
+  /** Large values beside the tables. */
+  readonly values: ValueFileMetrics & {
+    /** Of files that merges made of the values of others; part of `compactions.writtenBytes`. */
+    readonly collectedBytes: number;
+  };
   readonly reads: Readonly<ReadCounters>;
   /** Of the keys that a filter was asked for and that the table did not have, how many it rejected. */
   readonly filterUsefulness: number | undefined;
@@ -66,6 +72,7 @@ export interface TreeMetrics {
 }
 
 export interface MetricsSources {
+  readonly values: ValueFileMetrics;
   readonly levels: readonly LevelSummary[];
   readonly tables: Levels;
   readonly memtables: TreeMetrics['memtables'];
@@ -82,8 +89,9 @@ export interface MetricsSources {
 
 /** What a tree is made of now, and what its flushes and compactions have done. */
 export interface TreeStats extends MaintenanceStats {
-  /** Of all table files. */
+  /** Of all tables and value files. */
   readonly bytes: number;
+  readonly valueFiles: number;
   readonly memtableBytes: number;
   readonly sealedMemtables: number;
   readonly levels: readonly { readonly tables: number; readonly bytes: number }[];
@@ -93,6 +101,7 @@ export interface TreeStats extends MaintenanceStats {
 
 export function treeStats(sources: {
   readonly levels: Levels;
+  readonly valueFiles: ValueFiles;
   readonly memtables: TreeMetrics['memtables'];
   readonly maintenance: MaintenanceStats;
   readonly stalled: boolean;
@@ -101,7 +110,8 @@ export function treeStats(sources: {
   const levels = sources.levels.map((tables) => ({ tables: tables.length, bytes: totalBytes(tables) }));
   return {
     ...maintenance,
-    bytes: levels.reduce((sum, level) => sum + level.bytes, 0),
+    bytes: levels.reduce((sum, level) => sum + level.bytes, 0) + totalFileBytes(sources.valueFiles.values()),
+    valueFiles: sources.valueFiles.size,
     memtableBytes: memtables.bytes,
     sealedMemtables: memtables.sealed,
     levels,
@@ -110,7 +120,8 @@ export function treeStats(sources: {
 }
 
 export function treeMetrics(sources: MetricsSources): TreeMetrics {
-  const { levels, memtables, writtenBytes, maintenance, backlogBytes, isStalled, reads, blockCache, rows } = sources;
+  const { levels, values, memtables, writtenBytes, maintenance, backlogBytes, isStalled, reads, blockCache, rows } =
+    sources;
   const { flushedBytes, compactionWrittenBytes } = maintenance;
   const filled = levels.filter(({ tables }) => tables > 0);
   const { hits, misses } = blockCache;
@@ -136,6 +147,7 @@ export function treeMetrics(sources: MetricsSources): TreeMetrics {
       movedTables: maintenance.movedTables,
       backlogBytes,
     },
+    values: { ...values, collectedBytes: maintenance.collectedBytes },
     reads: { ...reads },
     filterUsefulness: ratio(reads.filterRejections, reads.filterRejections + reads.filterPassesInVain),
     blockCache: { bytes: blockCache.bytes, hits, misses, hitRate: ratio(hits, hits + misses) },
@@ -145,7 +157,7 @@ export function treeMetrics(sources: MetricsSources): TreeMetrics {
     writeAmplification: ratio(flushedBytes + compactionWrittenBytes, flushedBytes),
     writeAmplificationPerUserByte: ratio(flushedBytes + compactionWrittenBytes, writtenBytes),
     readAmplification: filled.reduce((runs, { level, tables }) => runs + (level === 0 ? tables : 1), 0),
-    spaceAmplification: spaceAmplification(sources.tables),
+    spaceAmplification: spaceAmplification(sources.tables, values.fileBytes),
     outOfSpace: maintenance.outOfSpace,
   };
 }

@@ -3,11 +3,11 @@ import type { TableMetadata } from './sstable/sstable-format.js';
 import type { Levels } from './version/levels.js';
 
 /**
- * How much more space tables take than one version of each key would, at most: the bytes of all tables for each byte of
+ * How much more space tables and value files take than one version of each key would, at most: the bytes of all for each byte of
  * the newest versions in the tables that have the most of them and overlap nowhere. Exact where the other tables have no
  * keys but those, versions are of one size, no table is trimmed and nothing is deleted. Undefined without entries.
  */
-export function spaceAmplification(levels: Levels): number | undefined {
+export function spaceAmplification(levels: Levels, valueFileBytes = 0): number | undefined {
   const tables = levels.flat().sort((a, b) => compareBytes(a.endKey, b.endKey));
   // The most bytes of newest versions in tables that do not overlap, among the first so many.
   const most = [0];
@@ -15,11 +15,12 @@ export function spaceAmplification(levels: Levels): number | undefined {
     most.push(Math.max(most[i], most[endedCount(tables, table.smallestKey)] + newestBytes(table)));
   }
   const least = most[tables.length];
-  return least === 0 ? undefined : tables.reduce((sum, { bytes }) => sum + bytes, 0) / least;
+  return least === 0 ? undefined : tables.reduce((sum, { bytes }) => sum + bytes, valueFileBytes) / least;
 }
 
-function newestBytes({ bytes, keys, entries }: TableMetadata): number {
-  return entries === 0 ? 0 : (bytes * keys) / entries;
+function newestBytes({ bytes, keys, entries, valueFiles }: TableMetadata): number {
+  const all = valueFiles.reduce((sum, file) => sum + file.bytes, bytes);
+  return entries === 0 ? 0 : (all * keys) / entries;
 }
 
 /** How many of the tables, which are in the order of their ends, have no key from this one on. */

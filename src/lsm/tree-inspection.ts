@@ -4,22 +4,25 @@ import type { Disk } from '../env/disk.js';
 import { compareEntries, type Entry } from './entry.js';
 import type { KeyBounds } from './iterator/entry-iterator.js';
 import { MergingIterator } from './iterator/merging-iterator.js';
-import { VersionIterator } from './iterator/tree-iterator.js';
 import type { RangeTombstone } from './range/range-tombstones.js';
 import { scanRanges } from './sstable/range-scan.js';
 import { SstableReader } from './sstable/sstable-reader.js';
 import { jobResources } from './sstable/sstable-resources.js';
 import { verifySstable } from './sstable/verify-sstable.js';
-import { manifestFileName, parseFileName, tableFileName } from './version/file-names.js';
+import { ValueFileReader } from './value/value-file-reader.js';
+import { manifestFileName, parseFileName, tableFileName, valueFileName } from './version/file-names.js';
 import { summarizeLevels, type LevelSummary } from './version/level-summary.js';
-import type { Levels } from './version/levels.js';
-import { LsmVersion, type SharedTable } from './version/lsm-version.js';
-import { readManifest } from './version/manifest-reader.js';
+import { LsmVersion, type SharedTable, type SharedValueFile } from './version/lsm-version.js';
+import { readManifest, type TreeState } from './version/manifest-reader.js';
 
 /** Blocks that a walk over the entries may meet again: those of indexes. */
 const cacheBytesMax = 16 * 1024 * 1024;
 
-type Tables = readonly (readonly SharedTable[])[];
+interface Files {
+  readonly tables: readonly (readonly SharedTable[])[];
+  readonly values: ReadonlyMap<number, SharedValueFile>;
+}
+
 type DamageListener = (error: CorruptionError) => void;
 
 /** A look at the files of a tree that nobody has open: nothing is changed, collected or repaired. */
@@ -32,7 +35,8 @@ export class TreeInspection {
   /** Files that no manifest names: what a crash left behind, or somebody else's. */
   readonly strayPaths: readonly string[];
   readonly #version: LsmVersion;
-  readonly #tables: Tables;
+  readonly #state: TreeState;
+  readonly #files: Files;
 
   /** Rejects with a CorruptionError if CURRENT or the manifest is damaged or missing. */
   static async open(disk: Disk, directory: string): Promise<TreeInspection> {
@@ -44,18 +48,29 @@ export class TreeInspection {
         return { reader: new SstableReader(path, table, resources()), references: 0 };
       }),
     );
+    const { openFiles } = resources();
+    const values = new Map(
+      [...state.valueFiles.values()].map((file) => {
+        const path = `${directory}/${valueFileName(file.number)}`;
+        return [file.number, { reader: new ValueFileReader(path, file, { disk, openFiles }), references: 0 }];
+      }),
+    );
     const manifestName = manifestFileName(pointer.number);
-    const expected = new Set([manifestName, ...state.levels.flat().map(({ number }) => tableFileName(number))]);
+    const expected = new Set([
+      manifestName,
+      ...state.levels.flat().map(({ number }) => tableFileName(number)),
+      ...[...state.valueFiles.keys()].map(valueFileName),
+    ]);
     const names = await disk.list(directory);
     const stray = names.filter((name) => parseFileName(name).type !== 'current' && !expected.has(name));
-    return new TreeInspection(directory, manifestName, state, tables, stray);
+    return new TreeInspection(directory, manifestName, state, { tables, values }, stray);
   }
 
   private constructor(
     directory: string,
     manifestName: string,
-    state: { readonly appliedIndex: LogIndex; readonly levels: Levels },
-    tables: Tables,
+    state: TreeState,
+    files: Files,
     stray: readonly string[],
   ) {
     this.directory = directory;
@@ -63,16 +78,25 @@ export class TreeInspection {
     this.appliedIndex = state.appliedIndex;
     this.levels = summarizeLevels(state.levels);
     this.strayPaths = stray.map((name) => `${directory}/${name}`);
-    this.#tables = tables;
-    this.#version = versionOf(tables);
+    this.#state = state;
+    this.#files = files;
+    this.#version = versionOf(state, files);
   }
 
   /** Reads every byte of every table, as Tree.verify does, and goes on after damage: the first of each table. */
   async verify(): Promise<CorruptionError[]> {
     const found: CorruptionError[] = [];
+    for (const { reader } of this.#version.sharedValues.values()) {
+      try {
+        await reader.verify();
+      } catch (error) {
+        if (!(error instanceof CorruptionError)) throw error;
+        found.push(error);
+      }
+    }
     for (const { reader } of this.#version.tables()) {
       try {
-        await verifySstable(reader);
+        await verifySstable(reader, (pointer) => this.#version.valueFile(pointer).value(pointer));
       } catch (error) {
         if (!(error instanceof CorruptionError)) throw error;
         found.push(error);
@@ -84,29 +108,49 @@ export class TreeInspection {
 
   /**
    * All entries that the tables have within the bounds, hidden ones too, as Tree.openVersionIterator.
-   * @param onDamage learns of a damaged table, whose other entries are left out from there on
+   * @param onDamage learns of a damaged table, whose other entries are left out from there on, and of a value file with
+   * damage, of which the damaged values are left out
    */
   async *entries({ lower, upper }: KeyBounds, onDamage: DamageListener): AsyncGenerator<Entry, void> {
-    let tables = this.#tables;
-    let last: Entry | undefined;
+    const damaged = new Set<string>();
+    const noteDamage = (error: unknown): void => {
+      if (!(error instanceof CorruptionError)) throw error;
+      if (!damaged.has(error.file)) onDamage(error);
+      damaged.add(error.file);
+    };
+    let last: Pick<Entry, 'key' | 'version'> | undefined;
     for (;;) {
-      const sources = versionOf(tables).iterators({ lower: last?.key ?? lower, upper }, false);
-      const iterator = new VersionIterator(new MergingIterator(sources, false), () => undefined);
+      const sound = this.#files.tables.map((level) => level.filter(({ reader }) => !damaged.has(reader.path)));
+      const sources = versionOf(this.#state, { ...this.#files, tables: sound }).iterators(
+        { lower: last?.key ?? lower, upper },
+        false,
+      );
+      const entries = new MergingIterator(sources, false);
       try {
-        for (let entry = await iterator.next(); entry !== undefined; entry = await iterator.next()) {
-          if (last !== undefined && compareEntries(entry.key, entry.version, last.key, last.version) <= 0) continue;
-          last = entry;
-          yield entry;
+        for (await entries.start(); entries.valid; await entries.advance()) {
+          const { key, version, kind, value } = entries;
+          if (last !== undefined && compareEntries(key, version, last.key, last.version) <= 0) continue;
+          last = { key, version };
+          if (kind !== 'pointer') {
+            yield { key, version, kind, value };
+            continue;
+          }
+          const read = await this.#value(value, noteDamage);
+          if (read !== undefined) yield { key, version, kind: 'put', value: read };
         }
         return;
       } catch (error) {
-        if (!(error instanceof CorruptionError)) throw error;
-        const { file } = error;
-        onDamage(error);
-        tables = tables.map((level) => level.filter(({ reader }) => reader.path !== file));
-      } finally {
-        iterator.close();
+        noteDamage(error);
       }
+    }
+  }
+
+  async #value(pointer: Uint8Array, noteDamage: (error: unknown) => void): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#version.value(pointer);
+    } catch (error) {
+      noteDamage(error);
+      return undefined;
     }
   }
 
@@ -129,10 +173,11 @@ export class TreeInspection {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { reader } of this.#version.tables()) await reader.close();
+    for (const { reader } of this.#version.sharedValues.values()) await reader.close();
   }
 }
 
-function versionOf(tables: Tables): LsmVersion {
+function versionOf({ valueFiles }: TreeState, { tables, values }: Files): LsmVersion {
   const levels = tables.map((level) => level.map(({ reader }) => reader.metadata));
-  return new LsmVersion(levels, tables, () => undefined);
+  return new LsmVersion({ levels, valueFiles }, tables, values, () => undefined);
 }

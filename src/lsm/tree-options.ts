@@ -12,6 +12,15 @@ export interface TreeOptions {
   readonly memtableBytesMax: number;
   /** With this many sealed memtables writes stall. Default `limits.sealedMemtablesMax`, 4. */
   readonly sealedMemtablesMax: number;
+  /**
+   * Values of at least so many bytes leave a memtable for a value file, and only a pointer to them is merged. Default 2^53 − 1:
+   * none does (docs/decisions/2026-11-21-large-values.md).
+   */
+  readonly largeValueBytesMin: number;
+  /** Merges move large values while value files take more than this many times the bytes that are needed. Default 1.3. */
+  readonly valueSpaceAmplificationMax: number;
+  /** A merge moves at most about so many bytes of large values. Default 64 MiB. */
+  readonly collectedBytesMax: number;
   /** A data block is closed when it has reached this many bytes. Default 8 KiB. */
   readonly blockBytes: number;
   /** Bits of bloom filter for each user key of a table. Default 10, of which about 1.2 % false positives follow. */
@@ -41,6 +50,9 @@ export interface TreeOptions {
 const defaultTreeOptions: TreeOptions = {
   memtableBytesMax: defaultLimits.memtableBytesMax,
   sealedMemtablesMax: defaultLimits.sealedMemtablesMax,
+  largeValueBytesMin: Number.MAX_SAFE_INTEGER,
+  valueSpaceAmplificationMax: 1.3,
+  collectedBytesMax: 64 * mib,
   blockBytes: 8 * kib,
   bloomBitsPerKey: 10,
   compressionLevelMin: 0,
@@ -71,6 +83,11 @@ export function treeOptions(options: Partial<TreeOptions>): TreeOptions {
 export function checkOption(name: string, value: number, min: number): void {
   assert(Number.isFinite(value), `${name} must be a number, got ${typeof value} ${String(value)}`);
   assert(value >= min, `${name} must be at least ${min}, got ${value}`);
+}
+
+/** Whether any value can be large enough for a value file. */
+export function keepsLargeValuesApart({ largeValueBytesMin }: TreeOptions): boolean {
+  return largeValueBytesMin < Number.MAX_SAFE_INTEGER;
 }
 
 /** How the tables of a level are written. */

@@ -16,6 +16,7 @@ import {
   VersionIterator,
   type IteratorOptions,
   type TreeIterator,
+  type ValueSource,
 } from './iterator/tree-iterator.js';
 import type { MemtableQueue } from './memtable/memtable-queue.js';
 import type { ReadViews } from './read-views.js';
@@ -127,7 +128,7 @@ export class TreeReads {
 
   openIterator({ at, reverse, ...bounds }: IteratorOptions): TreeIterator {
     const within = this.#events.isIngesting() ? bounds : this.#gaps.without(bounds, reverse, at);
-    const { entries: all, release } = this.#pinnedEntries(within, reverse);
+    const { entries: all, values, release } = this.#pinnedEntries(within, reverse);
     const ranges = [...this.#memtables.rangeSources(), ...this.#versions.current.rangeSources(within)];
     const filter = ranges.length === 0 ? undefined : new RangeFilter(all, ranges, { at, reverse });
     const entries = filter ?? all;
@@ -137,17 +138,20 @@ export class TreeReads {
       const isKnown = at >= this.#largestVersion && isNow() && !this.#events.isIngesting();
       if (isKnown) this.#gaps.add(gap, this.#largestVersion);
     };
-    const view = { at, bounds, hiddenEntries: () => filter?.passed ?? 0, onGap };
+    const view = { at, bounds, values, hiddenEntries: () => filter?.passed ?? 0, onGap };
     return reverse ? new ReverseTreeIterator(entries, view, release) : new ForwardTreeIterator(entries, view, release);
   }
 
   openVersionIterator(bounds: KeyBounds): VersionIterator {
-    const { entries, release } = this.#pinnedEntries(bounds, false);
-    return new VersionIterator(entries, release);
+    const { entries, values, release } = this.#pinnedEntries(bounds, false);
+    return new VersionIterator(entries, values, release);
   }
 
-  /** A read view: the memtables as they are now, and the current version, whose tables stay until it is released. */
-  #pinnedEntries(bounds: KeyBounds, reverse: boolean): { entries: EntryIterator; release: () => void } {
+  /** A read view: the memtables as they are now, and the current version, whose files stay until it is released. */
+  #pinnedEntries(
+    bounds: KeyBounds,
+    reverse: boolean,
+  ): { entries: EntryIterator; values: ValueSource; release: () => void } {
     const version = this.#versions.current;
     const sources = [...this.#memtables.iterators(bounds, reverse), ...version.iterators(bounds, reverse)];
     const giveBack = this.#views.open();
@@ -155,6 +159,7 @@ export class TreeReads {
       giveBack();
       this.#events.onIterated();
     };
-    return { entries: new MergingIterator(sources, reverse), release };
+    const values = (pointer: Uint8Array): MaybePromise<Uint8Array> => version.value(pointer);
+    return { entries: new MergingIterator(sources, reverse), values, release };
   }
 }

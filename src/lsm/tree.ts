@@ -18,6 +18,8 @@ import { treeMetrics, treeStats, type TreeMetrics, type TreeStats } from './metr
 import { ReadViews } from './read-views.js';
 import { verifySstable } from './sstable/verify-sstable.js';
 import { TreeBatch } from './tree-batch.js';
+import { valueFileMetrics } from './value/value-files.js';
+import type { ValuePointer } from './value/value-file-format.js';
 import { treeOptions, type TreeOptions } from './tree-options.js';
 import { TreeReads } from './tree-reads.js';
 import type { TreeResources } from './tree-resources.js';
@@ -303,8 +305,10 @@ export class Tree {
   }
 
   stats(): TreeStats {
+    const { levels, valueFiles } = this.#versions.current;
     return treeStats({
-      levels: this.#versions.current.levels,
+      levels,
+      valueFiles,
       memtables: { bytes: this.#memtables.bytes, sealed: this.#memtables.sealedCount },
       maintenance: this.#maintenance.stats,
       stalled: this.#maintenance.isStopped,
@@ -312,8 +316,9 @@ export class Tree {
   }
 
   metrics(): TreeMetrics {
-    const { levels } = this.#versions.current;
+    const { levels, valueFiles } = this.#versions.current;
     return treeMetrics({
+      values: valueFileMetrics(valueFiles, levels),
       levels: summarizeLevels(levels),
       tables: levels,
       memtables: { bytes: this.#memtables.bytes, sealed: this.#memtables.sealedCount },
@@ -336,7 +341,9 @@ export class Tree {
     version.retain();
     try {
       await this.#versions.verify();
-      for (const { reader } of version.tables()) await verifySstable(reader);
+      for (const { reader } of version.sharedValues.values()) await reader.verify();
+      const follow = (pointer: ValuePointer) => version.valueFile(pointer).value(pointer);
+      for (const { reader } of version.tables()) await verifySstable(reader, follow);
     } finally {
       version.release();
     }

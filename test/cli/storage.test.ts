@@ -114,7 +114,7 @@ describe('quorate storage verify', () => {
       expect.arrayContaining([
         { file: first, offset: 0, message: `${first} is damaged at offset 0: a block does not match its checksum` },
         expect.objectContaining({ file: second, offset: length - 10 }),
-        expect.objectContaining({ file: manifest, offset: 32 }),
+        expect.objectContaining({ file: manifest, offset: 33 }),
       ]),
     );
     const shown = await run('verify', directory);

@@ -1,15 +1,21 @@
 /** Power loss at every operation of an ingest and of checkpoints. The seed of what it keeps is the number of the operation. */
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import { LogIndex, Timestamp } from '../../src/base/ids.js';
 import { DiskError, type Disk } from '../../src/env/disk.js';
 import { SstableWriter } from '../../src/lsm/sstable/sstable-writer.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
+import type { TreeOptions } from '../../src/lsm/tree-options.js';
 import { Tree } from '../../src/lsm/tree.js';
 import type { CrashKeeps, SimDisk } from '../../src/sim/disk.js';
 import { newDisk, processIsDead, scan, settled, treeDirectory, treeResources, type ShownRecord } from './harness.js';
 
-const options = { memtableBytesMax: 400, blockBytes: 100, level0TablesCompact: 2, manifestBytesMax: 1 };
+let options: Partial<TreeOptions> = {
+  memtableBytesMax: 400,
+  blockBytes: 100,
+  level0TablesCompact: 2,
+  manifestBytesMax: 1,
+};
 /** The batch that is a foreign table. */
 const ingested = 7;
 const batchCount = 12;
@@ -135,36 +141,41 @@ async function crashAt(operation: number, keep: CrashKeeps): Promise<'crashed' |
   return isOver ? 'over' : 'crashed';
 }
 
-describe('an ingest and checkpoints under power loss', () => {
-  it.each([
-    { keep: 'random', first: 1, step: 1 },
-    { keep: 'none', first: 1, step: 3 },
-    { keep: 'all', first: 2, step: 3 },
-  ] as const)('have happened or not, and have if they said so; keeps $keep', async ({ keep, first, step }) => {
-    let operation = first;
-    while ((await crashAt(operation, keep)) === 'crashed') operation += step;
-    expect(operation).toBeGreaterThan(150);
-  });
+describe.each([Number.MAX_SAFE_INTEGER, 7])(
+  'an ingest and checkpoints under power loss, values beside it from %d bytes on',
+  (largeValueBytesMin) => {
+    beforeAll(() => void (options = { ...options, largeValueBytesMin }));
 
-  // The simulated disk keeps changes of names in their order; others need not.
-  it('make links durable before a root means them', async () => {
-    const disk = newDisk();
-    await prepare(disk);
-    let notDurable: string[] = [];
-    let roots = 0;
-    disk.fault = (operation, path) => {
-      if (operation === 'link') notDurable.push(path);
-      if (operation === 'syncDirectory') notDurable = notDurable.filter((name) => !name.startsWith(`${path}/`));
-      if (operation === 'rename') {
-        roots++;
-        expect(notDurable).toEqual([]);
-      }
-      return undefined;
-    };
-    await using tree = await Tree.open(treeDirectory, treeResources(disk), { manifestBytesMax: 1 << 20 });
-    await tree.ingest(['node/foreign.sst'], LogIndex(1));
-    await tree.checkpoint('node/whole');
-    // Of the open, the ingest and the checkpoint.
-    expect(roots).toBe(3);
-  });
-});
+    it.each([
+      { keep: 'random', first: 1, step: 1 },
+      { keep: 'none', first: 1, step: 3 },
+      { keep: 'all', first: 2, step: 3 },
+    ] as const)('have happened or not, and have if they said so; keeps $keep', async ({ keep, first, step }) => {
+      let operation = first;
+      while ((await crashAt(operation, keep)) === 'crashed') operation += step;
+      expect(operation).toBeGreaterThan(150);
+    });
+
+    // The simulated disk keeps changes of names in their order; others need not.
+    it('make links durable before a root means them', async () => {
+      const disk = newDisk();
+      await prepare(disk);
+      let notDurable: string[] = [];
+      let roots = 0;
+      disk.fault = (operation, path) => {
+        if (operation === 'link') notDurable.push(path);
+        if (operation === 'syncDirectory') notDurable = notDurable.filter((name) => !name.startsWith(`${path}/`));
+        if (operation === 'rename') {
+          roots++;
+          expect(notDurable).toEqual([]);
+        }
+        return undefined;
+      };
+      await using tree = await Tree.open(treeDirectory, treeResources(disk), { manifestBytesMax: 1 << 20 });
+      await tree.ingest(['node/foreign.sst'], LogIndex(1));
+      await tree.checkpoint('node/whole');
+      // Of the open, the ingest and the checkpoint.
+      expect(roots).toBe(3);
+    });
+  },
+);

@@ -7,7 +7,7 @@ import type { Clock } from '../../src/env/clock.js';
 import type { Disk } from '../../src/env/disk.js';
 import { silentLogger } from '../../src/env/logger.js';
 import { BlockCache } from '../../src/lsm/block-cache.js';
-import type { Kind } from '../../src/lsm/entry.js';
+import type { StoredKind } from '../../src/lsm/entry.js';
 import { MemtableBudget } from '../../src/lsm/memtable/memtable-budget.js';
 import { lsmJobs } from '../../src/lsm/jobs.js';
 import { RowCache } from '../../src/lsm/row-cache.js';
@@ -129,7 +129,7 @@ export function text(bytes: Uint8Array): string {
 interface ShowableEntry {
   readonly key: Uint8Array;
   readonly version: number;
-  readonly kind: Kind;
+  readonly kind: StoredKind;
   readonly value: Uint8Array;
 }
 

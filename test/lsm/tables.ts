@@ -29,6 +29,7 @@ export function table(text: string): TableMetadata {
     smallestVersion: Timestamp(Number(version)),
     largestVersion: Timestamp(Number(version)),
     largestEntryVersion: Timestamp(Number(version)),
+    valueFiles: [],
   };
 }
 

@@ -1,5 +1,5 @@
 /** Power loss at every operation on the disk. The seed of what it keeps is the number of the operation. */
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { defined } from '../../src/base/assert.js';
 import { LogIndex, Timestamp } from '../../src/base/ids.js';
 import { utf8 } from '../../src/base/bytes.js';
@@ -12,7 +12,7 @@ import { Tree } from '../../src/lsm/tree.js';
 import type { CrashKeeps, SimDisk } from '../../src/sim/disk.js';
 import { newDisk, processIsDead, scan, settled, treeDirectory, treeResources, type ShownRecord } from './harness.js';
 
-const options: Partial<TreeOptions> = {
+let options: Partial<TreeOptions> = {
   memtableBytesMax: 500,
   sealedMemtablesMax: 2,
   blockBytes: 200,
@@ -101,13 +101,15 @@ async function recover(disk: SimDisk, progress: Progress): Promise<void> {
   expectNoStrayFiles(disk, tree);
 }
 
-/** One table file for each table, one manifest, and the root. */
+/** One file for each table and value file, one manifest, and the root. */
 function expectNoStrayFiles(disk: SimDisk, tree: Tree): void {
-  const tables = tree.stats().levels.reduce((sum, level) => sum + level.tables, 0);
+  const { levels, valueFiles } = tree.stats();
+  const tables = levels.reduce((sum, level) => sum + level.tables, 0);
   const names = disk.paths().map((path) => path.slice(path.lastIndexOf('/') + 1));
   expect(names.filter((name) => name.endsWith('.sst'))).toHaveLength(tables);
   expect(names.filter((name) => name.startsWith('manifest-'))).toHaveLength(1);
-  expect(names).toHaveLength(tables + 2);
+  expect(names.filter((name) => name.endsWith('.val'))).toHaveLength(valueFiles);
+  expect(names).toHaveLength(tables + valueFiles + 2);
 }
 
 async function crashAt(operation: number, keep: CrashKeeps): Promise<'crashed' | 'over'> {
@@ -170,68 +172,73 @@ function ignoreCrash(error: unknown): void {
   if (!(error instanceof DiskError && error.code === 'crashed')) throw error;
 }
 
-describe('a tree after power loss', () => {
-  // Every operation with a random part of what was not synced; a sample of them with the extremes.
-  it.each([
-    { keep: 'random', first: 1, step: 1 },
-    { keep: 'none', first: 2, step: 7 },
-    { keep: 'all', first: 3, step: 7 },
-  ] as const)(
-    'is a prefix of what was written, with all that was durable; keeps $keep',
-    async ({ keep, first, step }) => {
-      let operation = first;
-      while ((await crashAt(operation, keep)) === 'crashed') operation += step;
-      expect(operation).toBeGreaterThan(200);
-    },
-    // Some seven hundred trees are written and recovered.
-    120_000,
-  );
+describe.each([Number.MAX_SAFE_INTEGER, 7])(
+  'a tree after power loss, values beside it from %d bytes on',
+  (largeValueBytesMin) => {
+    beforeAll(() => void (options = { ...options, largeValueBytesMin }));
 
-  it('is a prefix also when the power goes again while it recovers', async () => {
-    for (const first of [9, 97]) expect(await crashTwice(first)).toBeGreaterThan(20);
-  });
+    // Every operation with a random part of what was not synced; a sample of them with the extremes.
+    it.each([
+      { keep: 'random', first: 1, step: 1 },
+      { keep: 'none', first: 2, step: 7 },
+      { keep: 'all', first: 3, step: 7 },
+    ] as const)(
+      'is a prefix of what was written, with all that was durable; keeps $keep',
+      async ({ keep, first, step }) => {
+        let operation = first;
+        while ((await crashAt(operation, keep)) === 'crashed') operation += step;
+        expect(operation).toBeGreaterThan(200);
+      },
+      // Some seven hundred trees are written and recovered.
+      120_000,
+    );
 
-  it('is tested through flushes, compactions of two levels and new manifests', async () => {
-    const disk = newDisk();
-    const progress: Progress = { created: false, durable: 0 };
-    await workload(disk, progress);
-    expect(progress.stats).toMatchObject({ outOfSpace: false });
-    expect(progress.stats?.compactions).toBeGreaterThan(2);
-    // Each flush makes a table that leaves level 0 once: there are compactions of a level below it.
-    expect(progress.stats?.compactions).toBeGreaterThan(progress.stats?.flushes ?? Infinity);
-    expect(progress.stats?.levels[6].tables).toBeGreaterThan(0);
-    const manifest = disk.paths().find((path) => path.includes('manifest-'));
-    expect(Number(manifest?.slice(-6))).toBeGreaterThan(2);
-  });
+    it('is a prefix also when the power goes again while it recovers', async () => {
+      for (const first of [9, 97]) expect(await crashTwice(first)).toBeGreaterThan(20);
+    });
 
-  // The simulated disk keeps changes of names in their order; others need not.
-  it('does not need names to become durable in their order', async () => {
-    const disk = newDisk();
-    const named = new Set<string>();
-    let notDurable: string[] = [];
-    let roots = 0;
-    disk.fault = (operation, path) => {
-      if (operation === 'open' && !named.has(path) && !path.endsWith('.new')) {
-        named.add(path);
-        notDurable.push(path);
+    it('is tested through flushes, compactions of two levels and new manifests', async () => {
+      const disk = newDisk();
+      const progress: Progress = { created: false, durable: 0 };
+      await workload(disk, progress);
+      expect(progress.stats).toMatchObject({ outOfSpace: false });
+      expect(progress.stats?.compactions).toBeGreaterThan(2);
+      // Each flush makes a table that leaves level 0 once: there are compactions of a level below it.
+      expect(progress.stats?.compactions).toBeGreaterThan(progress.stats?.flushes ?? Infinity);
+      expect(progress.stats?.levels[6].tables).toBeGreaterThan(0);
+      const manifest = disk.paths().find((path) => path.includes('manifest-'));
+      expect(Number(manifest?.slice(-6))).toBeGreaterThan(2);
+    });
+
+    // The simulated disk keeps changes of names in their order; others need not.
+    it('does not need names to become durable in their order', async () => {
+      const disk = newDisk();
+      const named = new Set<string>();
+      let notDurable: string[] = [];
+      let roots = 0;
+      disk.fault = (operation, path) => {
+        if (operation === 'open' && !named.has(path) && !path.endsWith('.new')) {
+          named.add(path);
+          notDurable.push(path);
+        }
+        if (operation === 'syncDirectory') notDurable = [];
+        if (operation === 'rename') {
+          roots++;
+          expect(notDurable).toEqual([]);
+        }
+        return undefined;
+      };
+      // One thing at a time, so that all names that are not durable belong to the edit; and no new manifest after the
+      // first, whose sync of the folder would do for the tables.
+      const roomy = { memtableBytesMax: 1 << 20, manifestBytesMax: 1 << 20 };
+      const tree = await Tree.create(treeDirectory, treeResources(disk), { ...options, ...roomy });
+      for (let index = 1; index <= batchCount; index++) {
+        writeBatch(tree, index);
+        if (index % 4 === 0) await settled(tree);
       }
-      if (operation === 'syncDirectory') notDurable = [];
-      if (operation === 'rename') {
-        roots++;
-        expect(notDurable).toEqual([]);
-      }
-      return undefined;
-    };
-    // One thing at a time, so that all names that are not durable belong to the edit; and no new manifest after the
-    // first, whose sync of the folder would do for the tables.
-    const roomy = { memtableBytesMax: 1 << 20, manifestBytesMax: 1 << 20 };
-    const tree = await Tree.create(treeDirectory, treeResources(disk), { ...options, ...roomy });
-    for (let index = 1; index <= batchCount; index++) {
-      writeBatch(tree, index);
-      if (index % 4 === 0) await settled(tree);
-    }
-    expect(tree.stats().compactions).toBeGreaterThan(2);
-    expect(roots).toBeGreaterThan(10);
-    await tree.close();
-  });
-});
+      expect(tree.stats().compactions).toBeGreaterThan(2);
+      expect(roots).toBeGreaterThan(10);
+      await tree.close();
+    });
+  },
+);

@@ -5,13 +5,14 @@ import { CorruptionError } from '../../src/base/errors.js';
 import { LogIndex, Timestamp, timestampMax } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
+import type { TreeOptions } from '../../src/lsm/tree-options.js';
 import { Tree } from '../../src/lsm/tree.js';
 import { TreeInspection } from '../../src/lsm/tree-inspection.js';
 import type { SimDisk } from '../../src/sim/disk.js';
 import { newDisk, scan, text, treeDirectory, treeResources, type ShownRecord } from './harness.js';
 
 // No compaction, whose failure would come before the answer.
-const options = { blockBytes: 100, level0TablesCompact: 50, level0TablesStall: 50 };
+let options: Partial<TreeOptions> = { blockBytes: 100, level0TablesCompact: 50, level0TablesStall: 50 };
 const keys = ['a', 'ab', 'abc', 'b', 'key-1', 'key-2', 'key-3', 'nothing here'];
 
 let intact: SimDisk;
@@ -23,7 +24,7 @@ interface Answers {
   readonly gets: readonly (string | undefined)[];
 }
 
-beforeAll(async () => {
+async function makeIntact(): Promise<void> {
   intact = newDisk();
   const tree = await Tree.create(treeDirectory, treeResources(intact), options);
   for (let index = 1; index <= 4; index++) {
@@ -36,7 +37,7 @@ beforeAll(async () => {
   }
   answers = await ask(tree);
   await tree.close();
-});
+}
 
 async function ask(tree: Tree): Promise<Answers> {
   const gets: (string | undefined)[] = [];
@@ -109,147 +110,159 @@ function tableFiles(): string[] {
   return files().filter((path) => path.endsWith('.sst'));
 }
 
-describe('a damaged tree', () => {
-  it('is made of two tables, a manifest and CURRENT, and sound as it is', async () => {
-    expect(files().map((path) => path.slice(treeDirectory.length + 1))).toEqual([
-      '000002.sst',
-      '000003.sst',
-      'CURRENT',
-      'manifest-000001',
-    ]);
-    expect(await examine(intact.clone(new Prng(1)))).toBeUndefined();
-    expect(answers.forward.length).toBeGreaterThan(2);
-  });
+describe.each([Number.MAX_SAFE_INTEGER, 7])(
+  'a damaged tree, values beside it from %d bytes on',
+  (largeValueBytesMin) => {
+    beforeAll(async () => {
+      options = { ...options, largeValueBytesMin };
+      await makeIntact();
+    });
 
-  it('is found, whichever byte of whichever file has flipped', async () => {
-    for (const path of files()) {
-      const { length } = intact.content(path);
-      for (let offset = 0; offset < length; offset++) {
-        const found = await examine(damaged((disk) => disk.corrupt(path, offset, 1 << (offset % 8))));
-        expect(found, `${path} byte ${offset}`).toBeInstanceOf(CorruptionError);
-        expect(found?.file).toBe(path);
-        expect(found?.offset).toBeLessThanOrEqual(Math.max(offset, length - 64));
-      }
-    }
-  });
+    it('is made of two tables, their values, a manifest and CURRENT, and sound as it is', async () => {
+      expect(files().map((path) => path.slice(treeDirectory.length + 1))).toEqual([
+        ...(largeValueBytesMin === 7
+          ? ['000002.sst', '000003.val', '000004.sst', '000005.val']
+          : ['000002.sst', '000003.sst']),
+        'CURRENT',
+        'manifest-000001',
+      ]);
+      expect(await examine(intact.clone(new Prng(1)))).toBeUndefined();
+      expect(answers.forward.length).toBeGreaterThan(2);
+    });
 
-  it('is found when a file is shorter, whatever is left of it', async () => {
-    for (const path of files()) {
-      const content = intact.content(path);
-      for (let length = 0; length < content.length; length += length < content.length - 9 ? 9 : 1) {
-        const disk = damaged(() => undefined);
-        const file = await disk.open(path, 'readWrite');
-        await file.truncate(length);
-        const found = await examine(disk);
-        expect(found, `${path} cut to ${length}`).toBeInstanceOf(CorruptionError);
-        expect(found?.file).toBe(path);
-      }
-    }
-  });
-
-  it('is found when a file is longer, but for a manifest: there it is a record that never counted', async () => {
-    for (const path of files()) {
-      const disk = damaged(() => undefined);
-      const file = await disk.open(path, 'readWrite');
-      await file.write(new Uint8Array(7), intact.content(path).length);
-      const found = await examine(disk);
-      if (path.includes('manifest')) expect(found).toBeUndefined();
-      else expect(found?.file).toBe(path);
-    }
-  });
-
-  it('is found when a file is missing', async () => {
-    for (const path of files()) {
-      const disk = damaged(() => undefined);
-      await disk.remove(path);
-      expect((await examine(disk))?.file).toBe(path);
-    }
-  });
-
-  it('is not mistaken for none when CURRENT is missing', async () => {
-    const disk = damaged(() => undefined);
-    await disk.remove(`${treeDirectory}/CURRENT`);
-    await expect(Tree.create(treeDirectory, treeResources(disk))).rejects.toThrow(CorruptionError);
-    expect(disk.paths()).toHaveLength(files().length - 1);
-  });
-
-  it('is found when two tables have changed places', async () => {
-    const [first, second] = tableFiles();
-    const disk = damaged(() => undefined);
-    await disk.rename(first, 'aside');
-    await disk.rename(second, first);
-    await disk.rename('aside', second);
-    expect(tableFiles()).toContain((await examine(disk))?.file);
-  });
-
-  it('is found when a table holds a sound block twice', async () => {
-    const [path] = tableFiles();
-    const content = intact.content(path);
-    // Blocks of a hundred bytes: any shifted copy within the data puts sound bytes in the wrong place.
-    for (let offset = 0; offset + 200 < content.length; offset += 50) {
-      const moved = content.slice(offset, offset + 100);
-      if (Buffer.compare(moved, content.subarray(offset + 100, offset + 200)) === 0) continue;
-      const found = await examine(damaged((disk) => disk.overwrite(path, offset + 100, moved)));
-      expect(found?.file).toBe(path);
-    }
-  });
-
-  it('is found when blocks of equal size have changed places, between tables too', async () => {
-    const tables = tableFiles();
-    for (const path of tables) {
-      for (const other of tables) {
-        const [content, there] = [intact.content(path), intact.content(other)];
-        for (let from = 0; from + 60 <= content.length; from += 20) {
-          const [a, b] = [content.slice(from, from + 60), there.slice(100, 160)];
-          if (Buffer.compare(a, b) === 0 || (path === other && Math.abs(from - 100) < 60)) continue;
-          const disk = damaged((copy) => {
-            copy.overwrite(path, from, b);
-            copy.overwrite(other, 100, a);
-          });
-          const found = await examine(disk);
-          expect([path, other], `${from} of ${path} and 100 of ${other}`).toContain(found?.file);
+    it('is found, whichever byte of whichever file has flipped', async () => {
+      for (const path of files()) {
+        const { length } = intact.content(path);
+        for (let offset = 0; offset < length; offset++) {
+          const found = await examine(damaged((disk) => disk.corrupt(path, offset, 1 << (offset % 8))));
+          expect(found, `${path} byte ${offset}`).toBeInstanceOf(CorruptionError);
+          expect(found?.file).toBe(path);
+          expect(found?.offset).toBeLessThanOrEqual(Math.max(offset, length - (path.endsWith('.val') ? 36 : 64)));
         }
       }
-    }
-  });
+    });
 
-  it('is found when part of a file is zeros', async () => {
-    for (const path of files()) {
-      const content = intact.content(path);
-      for (let offset = 0; offset < content.length; offset += 8) {
-        const part = content.subarray(offset, offset + 64);
-        if (part.every((byte) => byte === 0)) continue;
-        const found = await examine(damaged((disk) => disk.overwrite(path, offset, new Uint8Array(part.length))));
-        expect(found?.file, `${path} from ${offset} on`).toBe(path);
+    it('is found when a file is shorter, whatever is left of it', async () => {
+      for (const path of files()) {
+        const content = intact.content(path);
+        for (let length = 0; length < content.length; length += length < content.length - 9 ? 9 : 1) {
+          const disk = damaged(() => undefined);
+          const file = await disk.open(path, 'readWrite');
+          await file.truncate(length);
+          const found = await examine(disk);
+          expect(found, `${path} cut to ${length}`).toBeInstanceOf(CorruptionError);
+          expect(found?.file).toBe(path);
+        }
       }
-    }
-  });
+    });
 
-  it('is found when a table or a manifest is an older version of itself, or of another', async () => {
-    const older = intact.clone(new Prng(2));
-    const tree = await Tree.open(treeDirectory, treeResources(older), options);
-    await tree.close();
-    // Opened again it has another manifest; the old root names one that is gone, and the new root one that is not there.
-    const [oldRoot, newRoot] = [intact, older].map((disk) => disk.content(`${treeDirectory}/CURRENT`));
-    const [rolledBack, ahead] = [older.clone(new Prng(3)), damaged(() => undefined)];
-    rolledBack.overwrite(`${treeDirectory}/CURRENT`, 0, oldRoot);
-    ahead.overwrite(`${treeDirectory}/CURRENT`, 0, newRoot);
-    for (const disk of [rolledBack, ahead]) expect(await examine(disk)).toBeInstanceOf(CorruptionError);
-    const [first, second] = tableFiles();
-    const copied = damaged(() => undefined);
-    await copied.remove(first);
-    await copied.link(second, first);
-    expect((await examine(copied))?.file).toBe(first);
-  });
+    it('is found when a file is longer, but for a manifest: there it is a record that never counted', async () => {
+      for (const path of files()) {
+        const disk = damaged(() => undefined);
+        const file = await disk.open(path, 'readWrite');
+        await file.write(new Uint8Array(7), intact.content(path).length);
+        const found = await examine(disk);
+        if (path.includes('manifest')) expect(found).toBeUndefined();
+        else expect(found?.file).toBe(path);
+      }
+    });
 
-  it('is not compacted: the tree fails instead', async () => {
-    const [path] = tableFiles();
-    const disk = damaged((copy) => copy.corrupt(path, 30));
-    const tree = await Tree.open(treeDirectory, treeResources(disk), { level0TablesCompact: 2, level0TablesStall: 9 });
-    const failure = await new Promise<Error>((resolve) => tree.onFailure(resolve));
-    expect(failure).toBeInstanceOf(CorruptionError);
-    expect(failure).toMatchObject({ file: path, offset: 0 });
-    expect(tree.failure).toBe(failure);
-    await tree.close();
-  });
-});
+    it('is found when a file is missing', async () => {
+      for (const path of files()) {
+        const disk = damaged(() => undefined);
+        await disk.remove(path);
+        expect((await examine(disk))?.file).toBe(path);
+      }
+    });
+
+    it('is not mistaken for none when CURRENT is missing', async () => {
+      const disk = damaged(() => undefined);
+      await disk.remove(`${treeDirectory}/CURRENT`);
+      await expect(Tree.create(treeDirectory, treeResources(disk))).rejects.toThrow(CorruptionError);
+      expect(disk.paths()).toHaveLength(files().length - 1);
+    });
+
+    it('is found when two tables have changed places', async () => {
+      const [first, second] = tableFiles();
+      const disk = damaged(() => undefined);
+      await disk.rename(first, 'aside');
+      await disk.rename(second, first);
+      await disk.rename('aside', second);
+      expect(tableFiles()).toContain((await examine(disk))?.file);
+    });
+
+    it('is found when a table holds a sound block twice', async () => {
+      const [path] = tableFiles();
+      const content = intact.content(path);
+      // Blocks of a hundred bytes: any shifted copy within the data puts sound bytes in the wrong place.
+      for (let offset = 0; offset + 200 < content.length; offset += 50) {
+        const moved = content.slice(offset, offset + 100);
+        if (Buffer.compare(moved, content.subarray(offset + 100, offset + 200)) === 0) continue;
+        const found = await examine(damaged((disk) => disk.overwrite(path, offset + 100, moved)));
+        expect(found?.file).toBe(path);
+      }
+    });
+
+    it('is found when blocks of equal size have changed places, between tables too', async () => {
+      const tables = tableFiles();
+      for (const path of tables) {
+        for (const other of tables) {
+          const [content, there] = [intact.content(path), intact.content(other)];
+          for (let from = 0; from + 60 <= content.length; from += 20) {
+            const [a, b] = [content.slice(from, from + 60), there.slice(100, 160)];
+            if (Buffer.compare(a, b) === 0 || (path === other && Math.abs(from - 100) < 60)) continue;
+            const disk = damaged((copy) => {
+              copy.overwrite(path, from, b);
+              copy.overwrite(other, 100, a);
+            });
+            const found = await examine(disk);
+            expect([path, other], `${from} of ${path} and 100 of ${other}`).toContain(found?.file);
+          }
+        }
+      }
+    });
+
+    it('is found when part of a file is zeros', async () => {
+      for (const path of files()) {
+        const content = intact.content(path);
+        for (let offset = 0; offset < content.length; offset += 8) {
+          const part = content.subarray(offset, offset + 64);
+          if (part.every((byte) => byte === 0)) continue;
+          const found = await examine(damaged((disk) => disk.overwrite(path, offset, new Uint8Array(part.length))));
+          expect(found?.file, `${path} from ${offset} on`).toBe(path);
+        }
+      }
+    });
+
+    it('is found when a table or a manifest is an older version of itself, or of another', async () => {
+      const older = intact.clone(new Prng(2));
+      const tree = await Tree.open(treeDirectory, treeResources(older), options);
+      await tree.close();
+      // Opened again it has another manifest; the old root names one that is gone, and the new root one that is not there.
+      const [oldRoot, newRoot] = [intact, older].map((disk) => disk.content(`${treeDirectory}/CURRENT`));
+      const [rolledBack, ahead] = [older.clone(new Prng(3)), damaged(() => undefined)];
+      rolledBack.overwrite(`${treeDirectory}/CURRENT`, 0, oldRoot);
+      ahead.overwrite(`${treeDirectory}/CURRENT`, 0, newRoot);
+      for (const disk of [rolledBack, ahead]) expect(await examine(disk)).toBeInstanceOf(CorruptionError);
+      const [first, second] = tableFiles();
+      const copied = damaged(() => undefined);
+      await copied.remove(first);
+      await copied.link(second, first);
+      expect((await examine(copied))?.file).toBe(first);
+    });
+
+    it('is not compacted: the tree fails instead', async () => {
+      const [path] = tableFiles();
+      const disk = damaged((copy) => copy.corrupt(path, 30));
+      const tree = await Tree.open(treeDirectory, treeResources(disk), {
+        level0TablesCompact: 2,
+        level0TablesStall: 9,
+      });
+      const failure = await new Promise<Error>((resolve) => tree.onFailure(resolve));
+      expect(failure).toBeInstanceOf(CorruptionError);
+      expect(failure).toMatchObject({ file: path, offset: 0 });
+      expect(tree.failure).toBe(failure);
+      await tree.close();
+    });
+  },
+);

@@ -3,17 +3,18 @@
  * ingests: for a while, then there is room again. Nothing that was written is lost, what can wait waits, what is refused
  * has not happened, and no file is left behind.
  */
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import { LogIndex, Timestamp } from '../../src/base/ids.js';
 import { DiskError, type Disk } from '../../src/env/disk.js';
 import { SstableWriter } from '../../src/lsm/sstable/sstable-writer.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
+import type { TreeOptions } from '../../src/lsm/tree-options.js';
 import { Tree } from '../../src/lsm/tree.js';
 import type { SimDisk } from '../../src/sim/disk.js';
 import { ManualClock, newDisk, scan, settled, treeDirectory, treeResources, type ShownRecord } from './harness.js';
 
-const options = {
+let options: Partial<TreeOptions> = {
   memtableBytesMax: 400,
   blockBytes: 100,
   sstableBytesTarget: 500,
@@ -120,8 +121,9 @@ async function fullAt(operation: number): Promise<'full' | 'over'> {
   await tree.verify();
   await inTime(clock, settled(tree));
   await tree.close();
-  const tables = tree.stats().levels.reduce((sum, level) => sum + level.tables, 0);
-  expect(await disk.list(treeDirectory), `after operation ${operation}`).toHaveLength(tables + 2);
+  const { levels, valueFiles } = tree.stats();
+  const tables = levels.reduce((sum, level) => sum + level.tables, 0);
+  expect(await disk.list(treeDirectory), `after operation ${operation}`).toHaveLength(tables + valueFiles + 2);
   disk.fault = undefined;
   disk.crash({ keep: 'none' });
   await using whole = await Tree.open(treeDirectory, treeResources(disk), options);
@@ -132,10 +134,15 @@ async function fullAt(operation: number): Promise<'full' | 'over'> {
   return count < operation ? 'over' : 'full';
 }
 
-describe('a tree on a disk that is full for a while', () => {
-  it('goes on when there is room again, whichever operation found none', async () => {
-    let operation = 1;
-    while ((await fullAt(operation)) === 'full') operation++;
-    expect(operation).toBeGreaterThan(50);
-  });
-});
+describe.each([Number.MAX_SAFE_INTEGER, 7])(
+  'a tree on a disk that is full for a while, values beside it from %d bytes on',
+  (largeValueBytesMin) => {
+    beforeAll(() => void (options = { ...options, largeValueBytesMin }));
+
+    it('goes on when there is room again, whichever operation found none', async () => {
+      let operation = 1;
+      while ((await fullAt(operation)) === 'full') operation++;
+      expect(operation).toBeGreaterThan(50);
+    });
+  },
+);

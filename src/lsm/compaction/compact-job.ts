@@ -10,6 +10,8 @@ import { SstableReader } from '../sstable/sstable-reader.js';
 import { jobResources } from '../sstable/sstable-resources.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
 import { tableFileName } from '../version/file-names.js';
+import type { ValueFileMetadata } from '../value/value-file-format.js';
+import { ValueCollection } from '../value/value-collection.js';
 import { InputRun } from './input-run.js';
 import { OutputTables, type OutputOptions } from './output-tables.js';
 import { Retention, type RetentionOptions } from './retention.js';
@@ -20,11 +22,17 @@ export const compactJobType = 'lsm.compact';
 export interface CompactInput extends RetentionOptions, OutputOptions {
   /** Newest first. Tables of one run do not overlap and are in order of keys. */
   readonly runs: readonly (readonly TableMetadata[])[];
+  /** Values that are met in these are moved to a new file, until that has `collectedBytesMax`. */
+  readonly collected: readonly ValueFileMetadata[];
+  readonly collectedBytesMax: number;
+  readonly valueFileNumber: number;
 }
 
 export interface CompactOutput {
   /** In order of keys; durable, but for their names. */
   readonly tables: readonly TableMetadata[];
+  /** Of values that were moved. */
+  readonly valueFiles: readonly ValueFileMetadata[];
   readonly entriesRead: number;
   readonly entriesDropped: number;
 }
@@ -42,20 +50,24 @@ export async function compactTables(input: CompactInput, disk: Disk, signal: Abo
     }),
   );
   const sources = runs.map((tables) => new InputRun(tables, disk));
+  const values = new ValueCollection(input, disk);
   let outputs: OutputTables | undefined;
   try {
     const ranges: RangeFragments[] = [];
     for (const reader of runs.flat()) ranges.push(await reader.rangeTombstones());
     const retention = new Retention(input, ranges);
     outputs = new OutputTables(input, retention.ranges, disk);
-    const counts = await merge(new MergingIterator(sources, false), outputs, retention, signal);
+    const counts = await merge(new MergingIterator(sources, false), outputs, retention, values, signal);
     await checkCounts(runs.flat(), counts.entriesRead);
+    const valueFiles = await values.finish();
     const tables = await outputs.finish();
-    return { tables, ...counts };
+    return { tables, valueFiles, ...counts };
   } catch (error) {
     await outputs?.abandon();
+    await values.abandon();
     throw error;
   } finally {
+    await values.close();
     await Promise.all(sources.map((source) => source.close()));
     await Promise.all(runs.flat().map((reader) => reader.close()));
   }
@@ -65,6 +77,7 @@ async function merge(
   entries: EntryIterator,
   outputs: OutputTables,
   retention: Retention,
+  values: ValueCollection,
   signal: AbortSignal,
 ): Promise<{ entriesRead: number; entriesDropped: number }> {
   let entriesRead = 0;
@@ -74,7 +87,9 @@ async function merge(
     const { key, version, kind } = entries;
     entriesRead++;
     if (retention.keeps(key, version, kind)) {
-      const pending = outputs.add(key, version, kind, entries.value);
+      const moving = kind === 'pointer' ? values.move(entries.value) : entries.value;
+      const value = moving instanceof Promise ? await moving : moving;
+      const pending = outputs.add(key, version, kind, value);
       if (pending !== undefined) await pending;
     } else {
       entriesDropped++;

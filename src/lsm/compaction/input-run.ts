@@ -3,7 +3,7 @@ import { compareBytes } from '../../base/bytes.js';
 import { DecodeError } from '../../base/coding.js';
 import type { Timestamp } from '../../base/ids.js';
 import type { Disk } from '../../env/disk.js';
-import type { Kind } from '../entry.js';
+import type { StoredKind } from '../entry.js';
 import type { EntryIterator, Pending } from '../iterator/entry-iterator.js';
 import { BlockCursor } from '../sstable/block-cursor.js';
 import type { SstableReader } from '../sstable/sstable-reader.js';
@@ -52,7 +52,7 @@ export class InputRun implements EntryIterator {
     return this.#entry.version;
   }
 
-  get kind(): Kind {
+  get kind(): StoredKind {
     return this.#entry.kind;
   }
 

@@ -1,7 +1,7 @@
 import { assert } from '../../base/assert.js';
 import { compareBytes, equalBytes } from '../../base/bytes.js';
 import type { Disk } from '../../env/disk.js';
-import type { Kind } from '../entry.js';
+import type { StoredKind } from '../entry.js';
 import type { Pending } from '../iterator/entry-iterator.js';
 import type { RangeFragment, RangeFragments } from '../range/range-tombstones.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
@@ -44,7 +44,7 @@ export class OutputTables {
   }
 
   /** As SstableWriter.add. */
-  add(key: Uint8Array, version: number, kind: Kind, value: Uint8Array): Pending {
+  add(key: Uint8Array, version: number, kind: StoredKind, value: Uint8Array): Pending {
     const writer = this.#writer;
     if (writer === undefined || this.#hasRangeUpTo(key) || this.#isFull(writer, key)) {
       return this.#addToNew(key, version, kind, value);
@@ -60,7 +60,7 @@ export class OutputTables {
     );
   }
 
-  async #addToNew(key: Uint8Array, version: number, kind: Kind, value: Uint8Array): Promise<void> {
+  async #addToNew(key: Uint8Array, version: number, kind: StoredKind, value: Uint8Array): Promise<void> {
     while (this.#hasRangeUpTo(key)) await this.#beginRange();
     const writer = await this.#writerFor(key);
     await writer.add(key, version, kind, value);

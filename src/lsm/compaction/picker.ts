@@ -2,6 +2,7 @@
 import { compareBytes } from '../../base/bytes.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
 import { overlaps, rangeOf, type Levels } from '../version/levels.js';
+import { fullestOf } from '../value/value-files.js';
 import { excessBytes, levelBelow, levelTargets, type LevelTargetOptions, type LevelTargets } from './level-targets.js';
 
 export interface PickerOptions extends LevelTargetOptions {
@@ -42,12 +43,21 @@ export const noneSkipped: SkippedTables = { numbers: new Set(), safePoint: 0 };
  * least to merge: the one with the fewest bytes under it for its own size.
  *
  * When no level is over its target, a table goes that has something to drop and that reads had to pass over too often, or
- * that deletes ranges.
+ * that deletes ranges; and if there is none, one that points into value files that are to be emptied.
+ * @param collected numbers of those; see filesToCollect
  */
-export function pickCompaction(levels: Levels, options: PickerOptions, skipped: SkippedTables): CompactionDecision {
+export function pickCompaction(
+  levels: Levels,
+  options: PickerOptions,
+  skipped: SkippedTables,
+  collected: ReadonlySet<number> = new Set(),
+): CompactionDecision {
   const targets = levelTargets(levels, options);
   const level = mostOverfull(levels, targets, options.level0TablesCompact);
-  if (level === undefined) return pickDroppable(levels, targets, skipped);
+  if (level === undefined) {
+    const droppable = pickDroppable(levels, targets, skipped);
+    return droppable.type === 'nothing' ? pickForValues(levels, collected) : droppable;
+  }
   const outputLevel = levelBelow(level, levels, targets);
   const below = levels[outputLevel];
   if (level > 0) return decide(level, outputLevel, [cheapestToMerge(levels[level], below)], below);
@@ -66,6 +76,14 @@ function decide(
   const lower = overlapping(below, upper);
   if (lower.length === 0 && overlapFree(upper)) return { type: 'move', level, outputLevel, tables: upper };
   return { type: 'compact', level, outputLevel, upper, lower };
+}
+
+/** The table that points most into the value files that are to be emptied is written again where it is. */
+function pickForValues(levels: Levels, collected: ReadonlySet<number>): CompactionDecision {
+  const fullest = fullestOf(levels, collected);
+  if (fullest === undefined) return { type: 'nothing' };
+  const { level, table } = fullest;
+  return { type: 'compact', level, outputLevel: level, upper: [table], lower: [] };
 }
 
 /**

@@ -56,6 +56,7 @@ export function editOfMerge({ level, outputLevel, upper, lower }: CompactDecisio
       ...lower.map(({ number }) => ({ level: outputLevel, number })),
     ],
     added: output.tables.map((table) => ({ level: outputLevel, table })),
+    addedValues: output.valueFiles,
   };
 }
 

@@ -1,5 +1,5 @@
 import { equalBytes } from '../../base/bytes.js';
-import type { Kind } from '../entry.js';
+import type { StoredKind } from '../entry.js';
 import { RangeCover } from '../range/range-cover.js';
 import { mergeAllFragments, newestAt, withVersions, type RangeFragments } from '../range/range-tombstones.js';
 
@@ -56,7 +56,7 @@ export class Retention {
   }
 
   /** `key` must never change. */
-  keeps(key: Uint8Array, version: number, kind: Kind): boolean {
+  keeps(key: Uint8Array, version: number, kind: StoredKind): boolean {
     if (this.#ranges.length > 0 && version < this.#cover.hiddenBelow(key)) return false;
     if (this.#key === undefined || !equalBytes(this.#key, key)) {
       this.#key = key;

@@ -1,5 +1,5 @@
 import type { Timestamp } from '../../base/ids.js';
-import type { Kind } from '../entry.js';
+import type { StoredKind } from '../entry.js';
 
 /** A step that is done when the call returns (`undefined`), or when this promise resolves. */
 export type Pending = Promise<void> | undefined;
@@ -19,7 +19,7 @@ export interface EntryIterator {
   readonly valid: boolean;
   readonly key: Uint8Array;
   readonly version: Timestamp;
-  readonly kind: Kind;
+  readonly kind: StoredKind;
   readonly value: Uint8Array;
   /** Goes to the first entry in its direction. */
   start(): Pending;

@@ -1,7 +1,7 @@
 import { assert, defined } from '../../base/assert.js';
 import { compareBytes } from '../../base/bytes.js';
 import type { Timestamp } from '../../base/ids.js';
-import type { Kind } from '../entry.js';
+import type { StoredKind } from '../entry.js';
 import { SstableIterator } from '../sstable/sstable-iterator.js';
 import type { SstableReader } from '../sstable/sstable-reader.js';
 import type { EntryIterator, KeyBounds, Pending } from './entry-iterator.js';
@@ -39,7 +39,7 @@ export class LevelIterator implements EntryIterator {
     return this.#entry.version;
   }
 
-  get kind(): Kind {
+  get kind(): StoredKind {
     return this.#entry.kind;
   }
 

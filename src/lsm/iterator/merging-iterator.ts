@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.js';
 import type { Timestamp } from '../../base/ids.js';
-import { compareEntries, type Kind } from '../entry.js';
+import { compareEntries, type StoredKind } from '../entry.js';
 import type { EntryIterator, Pending } from './entry-iterator.js';
 
 const nobody = -1;
@@ -49,7 +49,7 @@ export class MergingIterator implements EntryIterator {
     return this.#top.version;
   }
 
-  get kind(): Kind {
+  get kind(): StoredKind {
     return this.#top.kind;
   }
 

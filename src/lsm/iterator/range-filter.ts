@@ -1,7 +1,7 @@
 import { defined } from '../../base/assert.js';
 import type { Timestamp } from '../../base/ids.js';
 import type { MaybePromise } from '../../base/promises.js';
-import type { Kind } from '../entry.js';
+import type { StoredKind } from '../entry.js';
 import { RangeCover } from '../range/range-cover.js';
 import type { RangeFragments } from '../range/range-tombstones.js';
 import type { EntryIterator, Pending } from './entry-iterator.js';
@@ -56,7 +56,7 @@ export class RangeFilter implements EntryIterator {
     return this.#entries.version;
   }
 
-  get kind(): Kind {
+  get kind(): StoredKind {
     return this.#entries.kind;
   }
 

@@ -2,7 +2,7 @@ import { assert } from '../../base/assert.js';
 import { equalBytes, keySuccessor } from '../../base/bytes.js';
 import type { Timestamp } from '../../base/ids.js';
 import type { MaybePromise } from '../../base/promises.js';
-import type { Entry, Kind } from '../entry.js';
+import type { Entry, StoredKind } from '../entry.js';
 import type { EntryIterator, KeyBounds } from './entry-iterator.js';
 
 /** A gap is told of where so many entries or more were passed over. */
@@ -15,16 +15,21 @@ export interface TreeRecord {
   readonly value: Uint8Array;
 }
 
+/** Reads the value to which an entry of kind pointer points; from what the iterator holds. */
+export type ValueSource = (pointer: Uint8Array) => MaybePromise<Uint8Array>;
+
 /** Hands out what `entries` walks over, and holds what it reads from until it is closed. */
 abstract class PinnedIterator<Result> {
   protected readonly entries: EntryIterator;
+  protected readonly values: ValueSource;
   readonly #release: () => void;
   #state: 'new' | 'idle' | 'busy' | 'closed' = 'new';
   #released = false;
 
   /** @param release called once, when nothing is read any more */
-  constructor(entries: EntryIterator, release: () => void) {
+  constructor(entries: EntryIterator, values: ValueSource, release: () => void) {
     this.entries = entries;
+    this.values = values;
     this.#release = release;
   }
 
@@ -93,11 +98,15 @@ export interface IteratorOptions extends KeyBounds {
 export interface TreeView {
   readonly at: Timestamp;
   readonly bounds: KeyBounds;
+  readonly values: ValueSource;
   /** How many entries were left out by now before they came to the iterator. */
   readonly hiddenEntries: () => number;
   /** Called with keys that have nothing to read, where there was much to pass over. */
   readonly onGap: (gap: KeyBounds) => void;
 }
+
+/** As an iterator stands on it. */
+type StoredEntry = Pick<EntryIterator, 'key' | 'version' | 'kind' | 'value'>;
 
 /** For each key its newest version at or below `at`, without deleted keys. */
 export abstract class TreeIterator extends PinnedIterator<TreeRecord> {
@@ -111,12 +120,20 @@ export abstract class TreeIterator extends PinnedIterator<TreeRecord> {
   #hiddenBefore = 0;
   #lastKey: Uint8Array | undefined;
 
-  constructor(entries: EntryIterator, { at, bounds, hiddenEntries, onGap }: TreeView, release: () => void) {
-    super(entries, release);
+  constructor(entries: EntryIterator, { at, bounds, values, hiddenEntries, onGap }: TreeView, release: () => void) {
+    super(entries, values, release);
     this.at = at;
     this.#bounds = bounds;
     this.#hiddenEntries = hiddenEntries;
     this.#onGap = onGap;
+  }
+
+  protected record({ key, version, kind, value }: StoredEntry): MaybePromise<TreeRecord> {
+    if (kind !== 'pointer') return { key, version, value };
+    const read = this.values(value);
+    return read instanceof Promise
+      ? read.then((later) => ({ key, version, value: later }))
+      : { key, version, value: read };
   }
 
   /** `entries` stands on an entry that gives nothing to the reader. */
@@ -160,10 +177,10 @@ export class ForwardTreeIterator extends TreeIterator {
       if (entries.version <= this.at) {
         if (!this.#isDecided(entries.key)) {
           this.#decidedKey = entries.key;
-          if (entries.kind === 'put') {
+          if (entries.kind !== 'delete') {
             this.#isGiven = true;
             this.reach(entries.key);
-            return { key: entries.key, version: entries.version, value: entries.value };
+            return this.record(entries);
           }
         }
         this.pass();
@@ -190,7 +207,7 @@ export class ForwardTreeIterator extends TreeIterator {
 
 /** Versions come oldest first: the last one that is visible decides, which shows when the key ends. */
 export class ReverseTreeIterator extends TreeIterator {
-  #candidate: { readonly key: Uint8Array; version: Timestamp; kind: Kind; value: Uint8Array } | undefined;
+  #candidate: { readonly key: Uint8Array; version: Timestamp; kind: StoredKind; value: Uint8Array } | undefined;
 
   protected override find(): MaybePromise<TreeRecord | undefined> {
     const entries = this.entries;
@@ -198,9 +215,9 @@ export class ReverseTreeIterator extends TreeIterator {
       const candidate = this.#candidate;
       if (candidate !== undefined && (!entries.valid || !equalBytes(candidate.key, entries.key))) {
         this.#candidate = undefined;
-        if (candidate.kind === 'put') {
+        if (candidate.kind !== 'delete') {
           this.reach(candidate.key);
-          return { key: candidate.key, version: candidate.version, value: candidate.value };
+          return this.record(candidate);
         }
       }
       if (!entries.valid) {
@@ -228,19 +245,26 @@ export class ReverseTreeIterator extends TreeIterator {
 
 /** All versions that the tree still has, deletions too, in the order of entries. */
 export class VersionIterator extends PinnedIterator<Entry> {
-  #last: Entry | undefined;
+  #last: Pick<Entry, 'key' | 'version'> | undefined;
 
   protected override find(): MaybePromise<Entry | undefined> {
     const entries = this.entries;
     while (entries.valid) {
       const { key, version } = entries;
       if (this.#last === undefined || this.#last.version !== version || !equalBytes(this.#last.key, key)) {
-        this.#last = { key, version, kind: entries.kind, value: entries.value };
-        return this.#last;
+        this.#last = { key, version };
+        return this.#entry(entries);
       }
       const pending = entries.advance();
       if (pending !== undefined) return pending.then(this.resume);
     }
     return undefined;
+  }
+
+  #entry({ key, version, kind, value }: StoredEntry): MaybePromise<Entry> {
+    if (kind !== 'pointer') return { key, version, kind, value };
+    const read = this.values(value);
+    if (!(read instanceof Promise)) return { key, version, kind: 'put', value: read };
+    return read.then((later) => ({ key, version, kind: 'put', value: later }));
   }
 }

@@ -7,6 +7,9 @@ import { Retention } from '../compaction/retention.js';
 import type { RangeFragments } from '../range/range-tombstones.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
 import { SstableWriter, type SstableWriterOptions } from '../sstable/sstable-writer.js';
+import type { Pending } from '../iterator/entry-iterator.js';
+import type { ValueFileMetadata } from '../value/value-file-format.js';
+import { ValueOutput } from '../value/value-output.js';
 import { tableFileName } from '../version/file-names.js';
 import { EntryArena } from './entry-arena.js';
 import { realignedFrom } from './realign.js';
@@ -17,6 +20,10 @@ export interface FlushInput extends SstableWriterOptions {
   readonly directory: string;
   /** The table's number. */
   readonly number: number;
+  /** Of the value file, if there will be one. */
+  readonly valueFileNumber: number;
+  /** See TreeOptions. */
+  readonly largeValueBytesMin: number;
   /** No read is made at a version below this one. */
   readonly safePoint: number;
   /** See EntryArena.buffers. */
@@ -27,10 +34,16 @@ export interface FlushInput extends SstableWriterOptions {
   readonly ranges: readonly RangeFragments[];
 }
 
-/** The table is durable when this resolves, but for its name. On failure nothing is left behind, as far as the disk allows. */
-export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortSignal): Promise<TableMetadata> {
+export interface FlushOutput {
+  readonly table: TableMetadata;
+  readonly valueFiles: readonly ValueFileMetadata[];
+}
+
+/** The files are durable when this resolves, but for their names. On failure nothing is left behind, as far as the disk allows. */
+export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortSignal): Promise<FlushOutput> {
   const { directory, number, safePoint, references } = input;
   const writer = await SstableWriter.create(disk, `${directory}/${tableFileName(number)}`, number, input);
+  const values = new ValueOutput(input, disk);
   try {
     const entries = EntryArena.of(input.buffers);
     const retention = new Retention({ safePoint, tombstoneDropVersionMax: -1 }, input.ranges);
@@ -39,15 +52,24 @@ export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortS
       const version = entries.versionOf(reference);
       const kind = entries.kindOf(reference);
       if (!retention.keeps(key, version, kind)) continue;
-      const pending = writer.add(key, version, kind, realignedFrom(entries.valueOf(reference)));
+      const value = realignedFrom(entries.valueOf(reference));
+      let pending: Pending;
+      if (kind === 'put' && value.length >= input.largeValueBytesMin) {
+        await values.ready();
+        pending = writer.add(key, version, 'pointer', values.add(value));
+      } else {
+        pending = writer.add(key, version, kind, value);
+      }
       if (pending === undefined) continue;
       await pending;
       signal.throwIfAborted();
     }
     for (const fragment of retention.ranges) writer.addRange(fragment);
-    return await writer.finish();
+    const valueFiles = await values.finish();
+    return { table: await writer.finish(), valueFiles };
   } catch (error) {
     await writer.abandon();
+    await values.abandon();
     throw error;
   }
 }

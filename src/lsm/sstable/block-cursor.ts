@@ -1,7 +1,7 @@
 import { assert } from '../../base/assert.js';
 import { DecodeError, getU32 } from '../../base/coding.js';
 import { Timestamp } from '../../base/ids.js';
-import { kindOfByte, type Kind } from '../entry.js';
+import { storedKindOfByte, type StoredKind } from '../entry.js';
 import { BlockSearch } from './block-search.js';
 
 /**
@@ -24,7 +24,7 @@ export class BlockCursor {
   /** A copy of it that outlives the step; made when somebody asks. */
   #key: Uint8Array | undefined;
   #version = 0;
-  #kind: Kind = 'put';
+  #kind: StoredKind = 'put';
   #valueOffset = 0;
   /** Where {@link #varint} reads. */
   #at = 0;
@@ -50,7 +50,7 @@ export class BlockCursor {
     return Timestamp(this.#version);
   }
 
-  get kind(): Kind {
+  get kind(): StoredKind {
     return this.#kind;
   }
 
@@ -127,7 +127,7 @@ export class BlockCursor {
     const nextOffset = valueOffset + valueLength;
     if (shared > this.#keyLength) throw new DecodeError(`an entry shares ${shared} bytes of a shorter key`);
     if (!(nextOffset <= this.#entriesEnd)) throw new DecodeError('an entry runs out of its block');
-    const kind = kindOfByte(this.#block[keyOffset - 1]);
+    const kind = storedKindOfByte(this.#block[keyOffset - 1]);
 
     const keyLength = shared + unshared;
     this.#reserve(keyLength);

@@ -1,7 +1,7 @@
 import { emptyBytes } from '../../base/bytes.js';
 import { DecodeError, getU32 } from '../../base/coding.js';
 import { Timestamp } from '../../base/ids.js';
-import { kindOfByte, type Kind } from '../entry.js';
+import { storedKindOfByte, type StoredKind } from '../entry.js';
 
 /**
  * The first entry of a block at or after (key, version). No key is put together: how much of the sought key the last
@@ -18,7 +18,7 @@ export class BlockSearch {
   offset = 0;
   shared = 0;
   version = Timestamp(0);
-  kind: Kind = 'put';
+  kind: StoredKind = 'put';
   /** A view of the block. */
   value: Uint8Array = emptyBytes;
   readonly #block: Uint8Array;
@@ -112,7 +112,7 @@ export class BlockSearch {
       this.offset = start;
       this.shared = shared;
       this.version = Timestamp(entryVersion);
-      this.kind = kindOfByte(block[keyOffset - 1]);
+      this.kind = storedKindOfByte(block[keyOffset - 1]);
       this.value = block.subarray(valueOffset, offset);
       return;
     }

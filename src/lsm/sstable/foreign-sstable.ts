@@ -21,6 +21,7 @@ const unknownProperties = {
   smallestVersion: Timestamp(0),
   largestVersion: Timestamp(0),
   largestEntryVersion: Timestamp(0),
+  valueFiles: [],
 };
 
 /**

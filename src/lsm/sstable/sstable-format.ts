@@ -11,9 +11,10 @@ import { maskedCrc32 } from '../../base/checksum.js';
 import { ByteReader, ByteWriter, DecodeError, getU32 } from '../../base/coding.js';
 import { compareBytes, copyBytes, equalBytes, utf8 } from '../../base/bytes.js';
 import { Timestamp } from '../../base/ids.js';
+import { recordHeadBytes, type ValuePointer } from '../value/value-file-format.js';
 
 const sstableMagic = utf8('QRTABLE\n');
-const sstableFormatVersion = 3;
+const sstableFormatVersion = 4;
 export const footerBytes = 80;
 
 /** Every so many entries of a block, one has its key in full: where a search can start. */
@@ -61,6 +62,13 @@ export interface TableProperties {
   readonly largestVersion: Timestamp;
   /** Of entries alone; 0 when there are none. */
   readonly largestEntryVersion: Timestamp;
+  /** Those that entries of kind pointer name, by ascending number, with the bytes of the records that they point to. */
+  readonly valueFiles: readonly NamedValueFile[];
+}
+
+export interface NamedValueFile {
+  readonly number: number;
+  readonly bytes: number;
 }
 
 /** What a manifest knows of a table, and a job that reads it must be told. Structured-cloneable. */
@@ -134,7 +142,9 @@ export function encodeProperties(writer: ByteWriter, properties: TableProperties
     .bytes(properties.endKey)
     .varint(properties.smallestVersion)
     .varint(properties.largestVersion)
-    .varint(properties.largestEntryVersion);
+    .varint(properties.largestEntryVersion)
+    .varint(properties.valueFiles.length);
+  for (const { number, bytes } of properties.valueFiles) writer.varint(number).varint(bytes);
 }
 
 export function decodeProperties(reader: ByteReader): TableProperties {
@@ -151,7 +161,14 @@ export function decodeProperties(reader: ByteReader): TableProperties {
     smallestVersion: Timestamp(reader.varint()),
     largestVersion: Timestamp(reader.varint()),
     largestEntryVersion: Timestamp(reader.varint()),
+    valueFiles: decodeValueFiles(reader),
   };
+}
+
+function decodeValueFiles(reader: ByteReader): readonly NamedValueFile[] {
+  const files: NamedValueFile[] = [];
+  for (let left = reader.varint(); left > 0; left--) files.push({ number: reader.varint(), bytes: reader.varint() });
+  return files;
 }
 
 export function equalProperties(a: TableProperties, b: TableProperties): boolean {
@@ -179,6 +196,24 @@ function equalCounts(a: TableProperties, b: TableProperties): boolean {
     a.storedBytes === b.storedBytes &&
     a.smallestVersion === b.smallestVersion &&
     a.largestVersion === b.largestVersion &&
-    a.largestEntryVersion === b.largestEntryVersion
+    a.largestEntryVersion === b.largestEntryVersion &&
+    equalValueFiles(a.valueFiles, b.valueFiles)
   );
+}
+
+function equalValueFiles(a: readonly NamedValueFile[], b: readonly NamedValueFile[]): boolean {
+  return a.length === b.length && a.every(({ number, bytes }, i) => number === b[i].number && bytes === b[i].bytes);
+}
+
+/** Counts what entries of kind pointer name. */
+export class NamedValueFiles {
+  readonly #bytes = new Map<number, number>();
+
+  add({ file, length }: ValuePointer): void {
+    this.#bytes.set(file, (this.#bytes.get(file) ?? 0) + recordHeadBytes + length);
+  }
+
+  get all(): readonly NamedValueFile[] {
+    return [...this.#bytes].map(([number, bytes]) => ({ number, bytes })).sort((a, b) => a.number - b.number);
+  }
 }

@@ -2,7 +2,7 @@ import { compareBytes } from '../../base/bytes.js';
 import { assert, defined } from '../../base/assert.js';
 import type { Timestamp } from '../../base/ids.js';
 import type { MaybePromise } from '../../base/promises.js';
-import type { Kind } from '../entry.js';
+import type { StoredKind } from '../entry.js';
 import type { EntryIterator, KeyBounds, Pending } from '../iterator/entry-iterator.js';
 import { BlockCursor } from './block-cursor.js';
 import { ReadAhead } from './read-ahead.js';
@@ -45,7 +45,7 @@ export class SstableIterator implements EntryIterator {
     return this.#current.version;
   }
 
-  get kind(): Kind {
+  get kind(): StoredKind {
     return this.#current.kind;
   }
 

@@ -5,7 +5,7 @@ import { CorruptionError } from '../../base/errors.js';
 import type { MaybePromise } from '../../base/promises.js';
 import { DiskError, type Disk, type DiskFile } from '../../env/disk.js';
 import type { BlockCachePartition } from '../block-cache.js';
-import type { Found } from '../entry.js';
+import type { StoredFound } from '../entry.js';
 import { decodeRangeBlock } from '../range/range-block.js';
 import { clipFragments, countVersions, noFragments, type RangeFragments } from '../range/range-tombstones.js';
 import { BlockSearch } from './block-search.js';
@@ -220,7 +220,7 @@ export class SstableReader {
    * The newest version of `key` at or below `at`, of the entries alone: not of range tombstones. At once when what is needed is in memory, or may be read at once.
    * @param hash bloomHash of `key`
    */
-  get(key: Uint8Array, hash: number, at: number): MaybePromise<Found | undefined> {
+  get(key: Uint8Array, hash: number, at: number): MaybePromise<StoredFound | undefined> {
     if (this.metadata.entries === 0 || (this.metadata.trimmed && !this.#has(key))) return undefined;
     const footer = this.footer();
     if (footer instanceof Promise) return footer.then((read) => this.#getFromFilter(read, key, hash, at));
@@ -233,7 +233,7 @@ export class SstableReader {
     return compareBytes(smallestKey, key) <= 0 && compareBytes(key, endKey) < 0;
   }
 
-  #getFromFilter(footer: Footer, key: Uint8Array, hash: number, at: number): MaybePromise<Found | undefined> {
+  #getFromFilter(footer: Footer, key: Uint8Array, hash: number, at: number): MaybePromise<StoredFound | undefined> {
     const filter = this.#lentBlock(footer.filter);
     if (filter instanceof Promise) return filter.then((read) => this.#getFiltered(footer, read, key, hash, at));
     return this.#getFiltered(footer, filter, key, hash, at);
@@ -245,14 +245,14 @@ export class SstableReader {
     key: Uint8Array,
     hash: number,
     at: number,
-  ): MaybePromise<Found | undefined> {
+  ): MaybePromise<StoredFound | undefined> {
     if (!this.#filterPasses(footer, filter, hash)) return undefined;
     const index = this.#lentBlock(footer.index);
     if (index instanceof Promise) return index.then((read) => this.#getIndexed(footer, read, key, at));
     return this.#getIndexed(footer, index, key, at);
   }
 
-  #getIndexed(footer: Footer, index: Uint8Array, key: Uint8Array, at: number): MaybePromise<Found | undefined> {
+  #getIndexed(footer: Footer, index: Uint8Array, key: Uint8Array, at: number): MaybePromise<StoredFound | undefined> {
     const handle = this.#findHandle(footer, index, key, at);
     if (handle === undefined) return this.#passedInVain();
     const cached = this.#cache.get(handle.offset);
@@ -297,7 +297,7 @@ export class SstableReader {
     });
   }
 
-  #findEntry(handle: BlockHandle, block: Uint8Array, key: Uint8Array, at: number): Found | undefined {
+  #findEntry(handle: BlockHandle, block: Uint8Array, key: Uint8Array, at: number): StoredFound | undefined {
     return this.decode(handle.offset, () => {
       const search = new BlockSearch(block, key, at);
       if (!search.isOfKey) return this.#passedInVain();

@@ -4,10 +4,11 @@ import { maskedCrc32 } from '../../base/checksum.js';
 import { ByteWriter } from '../../base/coding.js';
 import { Timestamp } from '../../base/ids.js';
 import type { Disk, DiskFile } from '../../env/disk.js';
-import { byteOfKind, kindDelete, kindPut, type Kind } from '../entry.js';
+import { byteOfKind, kindDelete, kindPointer, kindPut, type StoredKind } from '../entry.js';
 import type { Pending } from '../iterator/entry-iterator.js';
 import { encodedBytes, encodeRangeBlock } from '../range/range-block.js';
 import { countVersions, type RangeFragment } from '../range/range-tombstones.js';
+import { decodeValuePointer } from '../value/value-file-format.js';
 import { BlockWriter } from './block-writer.js';
 import { bloomHash, buildBloomFilter } from './bloom-filter.js';
 import { compressBlock, type Compression } from './compression.js';
@@ -15,6 +16,7 @@ import {
   encodeBlockHandle,
   encodeFooter,
   encodeProperties,
+  NamedValueFiles,
   type BlockHandle,
   type TableMetadata,
   type TableProperties,
@@ -65,6 +67,7 @@ export class SstableWriter {
   #lastVersion = 0;
   #smallestVersion = Number.MAX_SAFE_INTEGER;
   #largestEntryVersion = 0;
+  readonly #valueFiles = new NamedValueFiles();
   #largestRangeVersion = 0;
 
   static async create(disk: Disk, path: string, number: number, options: SstableWriterOptions): Promise<SstableWriter> {
@@ -96,7 +99,7 @@ export class SstableWriter {
    * Adds the entry that comes next in order. `key` must never change; `value` is copied. The returned promise, if there
    * is one, must be awaited before the next call.
    */
-  add(key: Uint8Array, version: number, kind: Kind, value: Uint8Array): Pending {
+  add(key: Uint8Array, version: number, kind: StoredKind, value: Uint8Array): Pending {
     assert(this.#buffer.length < writeBytes, 'the last add has not resolved');
     const kindByte = byteOfKind(kind);
     const isNewKey = this.#block.add(key, version, kindByte, value);
@@ -104,7 +107,7 @@ export class SstableWriter {
     if (this.#entries === 0 || isNewKey) this.#hashes.push(bloomHash(key));
     if (kindByte === kindDelete) this.#tombstones++;
     this.#entries++;
-    this.#rawBytes += key.length + value.length;
+    this.#rawBytes += key.length + (kindByte === kindPointer ? this.#notePointer(value) : value.length);
     this.#lastKey = key;
     this.#lastVersion = version;
     if (version < this.#smallestVersion) this.#smallestVersion = version;
@@ -113,6 +116,13 @@ export class SstableWriter {
     if (this.#block.length < this.#options.blockBytes) return undefined;
     this.#finishDataBlock();
     return this.#buffer.length < writeBytes ? undefined : this.#writeBuffer();
+  }
+
+  /** @returns how many bytes its value has */
+  #notePointer(value: Uint8Array): number {
+    const pointer = decodeValuePointer(value);
+    this.#valueFiles.add(pointer);
+    return pointer.valueBytes;
   }
 
   /** Adds the range tombstones that come next in order, whatever entries there are. Their keys must never change. */
@@ -176,6 +186,7 @@ export class SstableWriter {
       smallestVersion: Timestamp(this.#smallestVersion),
       largestVersion: Timestamp(Math.max(this.#largestEntryVersion, this.#largestRangeVersion)),
       largestEntryVersion: Timestamp(this.#largestEntryVersion),
+      valueFiles: this.#valueFiles.all,
     };
     const ranges = this.#ranges.length === 0 ? this.#noBlock() : this.#appendBlock(encodeRangeBlock(this.#ranges));
     const hasEntries = this.#entries > 0;

@@ -1,20 +1,32 @@
 import { equalBytes, keySuccessor } from '../../base/bytes.js';
 import { DecodeError } from '../../base/coding.js';
 import { Timestamp, timestampMax } from '../../base/ids.js';
+import type { MaybePromise } from '../../base/promises.js';
+import { decodeValuePointer, type ValuePointer } from '../value/value-file-format.js';
 import { compareEntries } from '../entry.js';
 import { fragmentsIn } from '../range/range-block.js';
 import type { RangeFragment } from '../range/range-tombstones.js';
 import { rangeOf, type KeyRange } from '../version/levels.js';
 import { BlockCursor } from './block-cursor.js';
 import { bloomHash, bloomMayContain } from './bloom-filter.js';
-import { decodeBlockHandle, equalProperties, footerBytes, isTableOf, type TableProperties } from './sstable-format.js';
+import {
+  decodeBlockHandle,
+  equalProperties,
+  footerBytes,
+  isTableOf,
+  NamedValueFiles,
+  type TableProperties,
+} from './sstable-format.js';
 import type { SstableReader } from './sstable-reader.js';
 
 /**
  * Reads every byte of a table from the file and checks that its parts agree: checksums, order, index, filter,
- * range tombstones and properties, and that the blocks fill the file without gaps. Rejects with the first CorruptionError.
+ * range tombstones and properties, what it points to (by `follow`), and that the blocks fill the file without gaps. Rejects with the first CorruptionError.
  */
-export async function verifySstable(table: SstableReader): Promise<void> {
+export async function verifySstable(
+  table: SstableReader,
+  follow: (pointer: ValuePointer) => MaybePromise<unknown> = () => undefined,
+): Promise<void> {
   const footer = await table.footer();
   const properties = await table.readProperties();
   const summary = new TableSummary();
@@ -28,6 +40,7 @@ export async function verifySstable(table: SstableReader): Promise<void> {
         const handle = decodeBlockHandle(handles.value);
         if (handle.offset !== offset) throw new DecodeError('the index leaves out bytes');
         summary.addBlock(await table.readBlock(handle, false), handle.length, filter);
+        for (const pointer of summary.pointers) await follow(pointer);
         if (!summary.endsWith(handles)) throw new DecodeError('the index disagrees about the last entry of a block');
         offset += handle.length;
       }
@@ -60,6 +73,9 @@ class TableSummary {
   #smallestVersion = timestampMax;
   #largestVersion = Timestamp(0);
   #largestEntryVersion = Timestamp(0);
+  readonly #valueFiles = new NamedValueFiles();
+  /** Of the block that was added last. */
+  pointers: ValuePointer[] = [];
   #first: Uint8Array | undefined;
   #last: { readonly key: Uint8Array; readonly version: Timestamp } | undefined;
 
@@ -81,12 +97,14 @@ class TableSummary {
       smallestVersion: this.#smallestVersion,
       largestVersion: this.#largestVersion,
       largestEntryVersion: this.#largestEntryVersion,
+      valueFiles: this.#valueFiles.all,
     };
   }
 
   addBlock(block: Uint8Array, storedBytes: number, filter: Uint8Array): void {
     this.#dataBytes += block.length;
     this.#storedBytes += storedBytes;
+    this.pointers = [];
     const cursor = new BlockCursor(block);
     for (cursor.toFirst(); cursor.valid; cursor.next()) {
       if (!bloomMayContain(filter, bloomHash(cursor.key))) throw new DecodeError('the bloom filter lacks a key');
@@ -102,11 +120,18 @@ class TableSummary {
     if (last === undefined || !equalBytes(last.key, key)) this.#keys++;
     this.#entries++;
     if (kind === 'delete') this.#tombstones++;
-    this.#rawBytes += key.length + value.length;
+    this.#rawBytes += key.length + (kind === 'pointer' ? this.#addPointer(value) : value.length);
     if (version > this.#largestEntryVersion) this.#largestEntryVersion = version;
     this.#addVersion(version);
     this.#first ??= key;
     this.#last = { key, version };
+  }
+
+  #addPointer(value: Uint8Array): number {
+    const pointer = decodeValuePointer(value);
+    this.#valueFiles.add(pointer);
+    this.pointers.push(pointer);
+    return pointer.valueBytes;
   }
 
   /** Ranges come in order. */

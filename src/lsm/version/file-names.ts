@@ -5,6 +5,7 @@ export const currentFileName = 'CURRENT';
 export type TreeFile =
   | { readonly type: 'manifest'; readonly number: number }
   | { readonly type: 'table'; readonly number: number }
+  | { readonly type: 'values'; readonly number: number }
   | { readonly type: 'current' }
   /** A CURRENT that was not put in place. */
   | { readonly type: 'aside' }
@@ -18,6 +19,10 @@ export function tableFileName(number: number): string {
   return `${padded(number)}.sst`;
 }
 
+export function valueFileName(number: number): string {
+  return `${padded(number)}.val`;
+}
+
 function padded(number: number): string {
   return String(number).padStart(6, '0');
 }
@@ -29,6 +34,8 @@ export function parseFileName(name: string): TreeFile {
   if (manifest !== null) return { type: 'manifest', number: Number(manifest[1]) };
   const table = /^(\d{6,15})\.sst$/.exec(name);
   if (table !== null) return { type: 'table', number: Number(table[1]) };
+  const values = /^(\d{6,15})\.val$/.exec(name);
+  if (values !== null) return { type: 'values', number: Number(values[1]) };
   return { type: 'foreign' };
 }
 
@@ -40,6 +47,6 @@ export function fileOfLostTree(names: readonly string[]): string | undefined {
   if (names.includes(currentFileName)) return undefined;
   return names.find((name) => {
     const file = parseFileName(name);
-    return file.type === 'table' || (file.type === 'manifest' && file.number > 1);
+    return file.type === 'table' || file.type === 'values' || (file.type === 'manifest' && file.number > 1);
   });
 }

@@ -1,14 +1,17 @@
-import { assert } from '../../base/assert.js';
+import { assert, defined } from '../../base/assert.js';
 import { compareBytes, emptyBytes } from '../../base/bytes.js';
 import { Timestamp } from '../../base/ids.js';
 import type { MaybePromise } from '../../base/promises.js';
-import type { Found } from '../entry.js';
+import type { Found, StoredFound } from '../entry.js';
 import type { EntryIterator, KeyBounds } from '../iterator/entry-iterator.js';
 import { firstTableEndingAfter, LevelIterator } from '../iterator/level-iterator.js';
 import { hiddenBelow } from '../range/range-tombstones.js';
 import { bloomHash } from '../sstable/bloom-filter.js';
 import { SstableIterator } from '../sstable/sstable-iterator.js';
 import type { SstableReader } from '../sstable/sstable-reader.js';
+import { decodeValuePointer, type ValuePointer } from '../value/value-file-format.js';
+import type { ValueFileReader } from '../value/value-file-reader.js';
+import type { ValueFiles } from '../value/value-files.js';
 import type { Levels } from './levels.js';
 
 /** A table that versions share. When the last of them is released nobody can read it any more, and it is obsolete. */
@@ -18,23 +21,40 @@ export interface SharedTable {
   references: number;
 }
 
+/** As {@link SharedTable}. */
+export interface SharedValueFile {
+  readonly reader: ValueFileReader;
+  references: number;
+}
+
 /**
  * The tables of the tree at one time; immutable. Whoever reads from a version over several turns of the event loop
  * retains it first and releases it afterwards, so that its tables stay.
  */
 export class LsmVersion {
   readonly levels: Levels;
+  /** Those that the tables name. */
+  readonly valueFiles: ValueFiles;
+  readonly sharedValues: ReadonlyMap<number, SharedValueFile>;
   /** The same as `levels`, with readers. */
   readonly #tables: readonly (readonly SharedTable[])[];
   readonly #readers: readonly (readonly SstableReader[])[];
   /** Those that have range tombstones. */
   readonly #rangeTables: readonly SstableReader[];
-  readonly #onObsolete: (table: SharedTable) => void;
+  readonly #onObsolete: (file: SharedTable | SharedValueFile) => void;
   #references = 1;
 
   /** Made with one reference, the maker's. */
-  constructor(levels: Levels, tables: readonly (readonly SharedTable[])[], onObsolete: (table: SharedTable) => void) {
+  constructor(
+    { levels, valueFiles }: { readonly levels: Levels; readonly valueFiles: ValueFiles },
+    tables: readonly (readonly SharedTable[])[],
+    values: ReadonlyMap<number, SharedValueFile>,
+    onObsolete: (file: SharedTable | SharedValueFile) => void,
+  ) {
     this.levels = levels;
+    this.valueFiles = valueFiles;
+    this.sharedValues = values;
+    for (const file of values.values()) file.references++;
     this.#tables = tables;
     this.#readers = tables.map((level) => level.map(({ reader }) => reader));
     this.#onObsolete = onObsolete;
@@ -72,7 +92,9 @@ export class LsmVersion {
   release(): void {
     assert(this.#references > 0, 'a version was released too often');
     if (--this.#references > 0) return;
-    for (const table of this.tables()) if (--table.references === 0) this.#onObsolete(table);
+    for (const file of [...this.tables(), ...this.sharedValues.values()]) {
+      if (--file.references === 0) this.#onObsolete(file);
+    }
   }
 
   /**
@@ -81,9 +103,9 @@ export class LsmVersion {
    * have a newer one are not touched: usually the first hit ends the search, but nothing here relies on versions of a
    * key being written in their order.
    */
-  get(key: Uint8Array, at: number, best: Found | undefined, below: number): MaybePromise<Found | undefined> {
+  get(key: Uint8Array, at: number, best: StoredFound | undefined, below: number): MaybePromise<Found | undefined> {
     const candidates = this.#candidates(key);
-    if (candidates.length === 0) return visible(best, below);
+    if (candidates.length === 0) return this.#resolved(visible(best, below));
     const hash = bloomHash(key);
     for (let i = 0; i < candidates.length; i++) {
       const table = candidates[i];
@@ -98,16 +120,36 @@ export class LsmVersion {
       if (found instanceof Promise) return this.#getReading(found, candidates, i + 1, { key, hash, at }, best, below);
       best = newer(best, found);
     }
-    return visible(best, below);
+    return this.#resolved(visible(best, below));
+  }
+
+  /** What the tree has where a table has `stored`. The version must be current or held when this is called. */
+  #resolved(stored: StoredFound | undefined): MaybePromise<Found | undefined> {
+    if (stored?.kind !== 'pointer') return stored as Found | undefined;
+    const value = this.value(stored.value);
+    const { version } = stored;
+    if (!(value instanceof Promise)) return { version, kind: 'put', value };
+    this.retain();
+    return value.then((read) => ({ version, kind: 'put' as const, value: read })).finally(() => this.release());
+  }
+
+  /** The value to which an entry of kind pointer points. The version must be held until it is there. */
+  value(pointer: Uint8Array): MaybePromise<Uint8Array> {
+    const decoded = decodeValuePointer(pointer);
+    return this.valueFile(decoded).value(decoded);
+  }
+
+  valueFile({ file }: ValuePointer): ValueFileReader {
+    return defined(this.sharedValues.get(file), 'a value file that a table names').reader;
   }
 
   /** The rest of {@link get}, from the first table on that had to be read. */
   async #getReading(
-    pending: Promise<Found | undefined> | undefined,
+    pending: Promise<StoredFound | undefined> | undefined,
     candidates: readonly SstableReader[],
     from: number,
     { key, hash, at }: { readonly key: Uint8Array; readonly hash: number; readonly at: number },
-    best: Found | undefined,
+    best: StoredFound | undefined,
     below: number,
   ): Promise<Found | undefined> {
     this.retain();
@@ -121,7 +163,7 @@ export class LsmVersion {
         }
         best = newer(best, await table.get(key, hash, at));
       }
-      return visible(best, below);
+      return await this.#resolved(visible(best, below));
     } finally {
       this.release();
     }
@@ -162,19 +204,19 @@ export class LsmVersion {
 }
 
 /** Whether the table can have a version, or a range tombstone, that is not hidden and newer than `best`. */
-function canMatter({ metadata }: SstableReader, at: number, best: Found | undefined, below: number): boolean {
+function canMatter({ metadata }: SstableReader, at: number, best: StoredFound | undefined, below: number): boolean {
   const { smallestVersion, largestVersion } = metadata;
   return smallestVersion <= at && largestVersion >= below && (best === undefined || largestVersion > best.version);
 }
 
 /** `best` unless it is hidden: then a deletion as old as the range tombstone. */
-function visible(best: Found | undefined, below: number): Found | undefined {
+function visible(best: StoredFound | undefined, below: number): StoredFound | undefined {
   if (below === 0 || (best !== undefined && best.version >= below)) return best;
   return { version: Timestamp(below), kind: 'delete', value: emptyBytes };
 }
 
 /** `later` was read from an older source: of equals the first one stays. */
-function newer(best: Found | undefined, later: Found | undefined): Found | undefined {
+function newer(best: StoredFound | undefined, later: StoredFound | undefined): StoredFound | undefined {
   return best === undefined || (later !== undefined && later.version > best.version) ? later : best;
 }
 

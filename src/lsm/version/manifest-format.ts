@@ -10,7 +10,7 @@ import { equalBytes, utf8 } from '../../base/bytes.js';
 import { maskedCrc32 } from '../../base/checksum.js';
 import { ByteReader, ByteWriter, DecodeError } from '../../base/coding.js';
 
-const manifestFormatVersion = 3;
+const manifestFormatVersion = 4;
 const manifestMagic = utf8('QRMANIF\n');
 const currentMagic = utf8('QRTREE\n\n');
 

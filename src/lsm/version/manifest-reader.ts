@@ -5,6 +5,7 @@ import { CorruptionError } from '../../base/errors.js';
 import type { LogIndex } from '../../base/ids.js';
 import { LogIndex as logIndex } from '../../base/ids.js';
 import { DiskError, readWholeFile, type Disk } from '../../env/disk.js';
+import { noValueFiles, valueFilesAfter, type ValueFiles } from '../value/value-files.js';
 import { currentFileName, manifestFileName } from './file-names.js';
 import { applyEdit, emptyLevels, type Levels } from './levels.js';
 import {
@@ -19,6 +20,7 @@ import { decodeVersionRecord } from './version-edit.js';
 /** What a tree remembers across restarts. */
 export interface TreeState {
   readonly levels: Levels;
+  readonly valueFiles: ValueFiles;
   readonly appliedIndex: LogIndex;
   readonly nextFileNumber: number;
 }
@@ -44,13 +46,19 @@ export async function readManifest(disk: Disk, directory: string): Promise<Manif
   const counted = whole.subarray(0, pointer.length);
   decode(path, 0, () => checkManifestHeader(counted, pointer.number));
 
-  let state: TreeState = { levels: emptyLevels, appliedIndex: logIndex(0), nextFileNumber: 0 };
+  let state: TreeState = {
+    levels: emptyLevels,
+    valueFiles: noValueFiles,
+    appliedIndex: logIndex(0),
+    nextFileNumber: 0,
+  };
   let snapshotBytes = 0;
   for (let offset = manifestHeaderBytes; offset < counted.length;) {
     const reader = new ByteReader(counted, offset);
     state = decode(path, offset, () => {
-      const { removed, added, ...rest } = decodeVersionRecord(decodeManifestRecord(reader));
-      return { levels: applyEdit(state.levels, { removed, added }), ...rest };
+      const { removed, added, addedValues, ...rest } = decodeVersionRecord(decodeManifestRecord(reader));
+      const levels = applyEdit(state.levels, { removed, added });
+      return { levels, valueFiles: valueFilesAfter(state.valueFiles, addedValues, levels), ...rest };
     });
     offset = reader.offset;
     if (snapshotBytes === 0) snapshotBytes = offset;

@@ -62,6 +62,7 @@ export class ManifestWriter {
       encodeVersionRecord({
         removed: [],
         added: state.levels.flatMap((tables, level) => tables.map((table) => ({ level, table }))),
+        addedValues: [...state.valueFiles.values()],
         appliedIndex: state.appliedIndex,
         nextFileNumber: Math.max(state.nextFileNumber, number + 1),
       }),

@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, DecodeError } from '../../base/coding.js';
 import { LogIndex } from '../../base/ids.js';
 import { decodeProperties, encodeProperties, type TableMetadata } from '../sstable/sstable-format.js';
+import type { ValueFileMetadata } from '../value/value-file-format.js';
 
 /** Levels are 0 … levelCount - 1. */
 export const levelCount = 7;
@@ -14,6 +15,8 @@ interface PlacedTable {
 export interface VersionEdit {
   readonly removed: readonly { readonly level: number; readonly number: number }[];
   readonly added: readonly PlacedTable[];
+  /** Value files that tables of `added` name. One goes with the last table that names it. */
+  readonly addedValues?: readonly ValueFileMetadata[];
   /** Index of the last batch whose entries are in tables. Undefined: as before. */
   readonly appliedIndex?: LogIndex;
 }
@@ -22,6 +25,7 @@ export interface VersionEdit {
 export interface VersionRecord {
   readonly removed: VersionEdit['removed'];
   readonly added: VersionEdit['added'];
+  readonly addedValues: readonly ValueFileMetadata[];
   readonly appliedIndex: LogIndex;
   /** All numbers from this one on are free. */
   readonly nextFileNumber: number;
@@ -36,6 +40,10 @@ export function encodeVersionRecord(record: VersionRecord): Uint8Array {
     writer.varint(level).varint(table.number).varint(table.bytes).u32(table.fingerprint);
     encodeProperties(writer, table);
     writer.u8(table.trimmed ? 1 : 0);
+  }
+  writer.varint(record.addedValues.length);
+  for (const { number, bytes, fingerprint, values, valueBytes } of record.addedValues) {
+    writer.varint(number).varint(bytes).u32(fingerprint).varint(values).varint(valueBytes);
   }
   return writer.finish();
 }
@@ -55,8 +63,13 @@ export function decodeVersionRecord(bytes: Uint8Array): VersionRecord {
     const identity = { number: reader.varint(), bytes: reader.varint(), fingerprint: reader.u32() };
     added.push({ level, table: { ...identity, ...decodeProperties(reader), trimmed: decodeFlag(reader) } });
   }
+  const addedValues: ValueFileMetadata[] = [];
+  for (let left = reader.varint(); left > 0; left--) {
+    const identity = { number: reader.varint(), bytes: reader.varint(), fingerprint: reader.u32() };
+    addedValues.push({ ...identity, values: reader.varint(), valueBytes: reader.varint() });
+  }
   reader.end();
-  return { nextFileNumber, appliedIndex, removed, added };
+  return { nextFileNumber, appliedIndex, removed, added, addedValues };
 }
 
 function decodeLevel(reader: ByteReader): number {

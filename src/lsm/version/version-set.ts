@@ -9,9 +9,19 @@ import type { OpenFiles } from '../sstable/open-files.js';
 import { SstableReader } from '../sstable/sstable-reader.js';
 import { newReadCounters, type ReadCounters } from '../sstable/sstable-resources.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
-import { currentFileName, fileOfLostTree, manifestFileName, parseFileName, tableFileName } from './file-names.js';
+import {
+  currentFileName,
+  fileOfLostTree,
+  manifestFileName,
+  parseFileName,
+  tableFileName,
+  valueFileName,
+} from './file-names.js';
 import { applyEdit, emptyLevels, type Levels } from './levels.js';
-import { LsmVersion, type SharedTable } from './lsm-version.js';
+import { noValueFiles, valueFilesAfter, type ValueFiles } from '../value/value-files.js';
+import type { ValueFileMetadata } from '../value/value-file-format.js';
+import { ValueFileReader } from '../value/value-file-reader.js';
+import { LsmVersion, type SharedTable, type SharedValueFile } from './lsm-version.js';
 import { readManifest, type Manifest } from './manifest-reader.js';
 import { ManifestWriter } from './manifest-writer.js';
 import type { VersionEdit } from './version-edit.js';
@@ -92,7 +102,11 @@ export class VersionSet {
     this.#manifestNumbers = new Set(manifest === undefined ? [] : [manifest.pointer.number]);
     this.#appliedIndex = manifest?.state.appliedIndex ?? LogIndex(0);
     this.#nextFileNumber = manifest?.state.nextFileNumber ?? 1;
-    this.#current = this.#makeVersion(manifest?.state.levels ?? emptyLevels, new Map());
+    this.#current = this.#makeVersion(
+      manifest?.state.levels ?? emptyLevels,
+      manifest?.state.valueFiles ?? noValueFiles,
+      undefined,
+    );
   }
 
   /** Borrowed: retain it to read over several turns. */
@@ -168,13 +182,15 @@ export class VersionSet {
 
   async #makeDurable(edit: VersionEdit): Promise<void> {
     const levels = applyEdit(this.#current.levels, edit);
+    const addedValues = edit.addedValues ?? [];
+    const valueFiles = valueFilesAfter(this.#current.valueFiles, addedValues, levels);
     const appliedIndex = edit.appliedIndex ?? this.#appliedIndex;
     assert(appliedIndex >= this.#appliedIndex, `applied index ${appliedIndex} after ${this.#appliedIndex}`);
     const rest = { appliedIndex, nextFileNumber: this.#nextFileNumber };
     await this.#syncNames(edit);
     const manifestNumber = await this.#manifest.append(
-      { removed: edit.removed, added: edit.added, ...rest },
-      { levels, ...rest },
+      { removed: edit.removed, added: edit.added, addedValues, ...rest },
+      { levels, valueFiles, ...rest },
       () => {
         const number = this.takeFileNumbers(1);
         this.#manifestNumbers.add(number);
@@ -185,7 +201,7 @@ export class VersionSet {
 
     const previous = this.#current;
     this.#appliedIndex = appliedIndex;
-    this.#current = this.#makeVersion(levels, sharedTablesOf(previous));
+    this.#current = this.#makeVersion(levels, valueFiles, previous);
     previous.release();
     for (const number of this.#manifestNumbers) {
       if (number === manifestNumber) continue;
@@ -194,11 +210,18 @@ export class VersionSet {
     }
   }
 
-  #makeVersion(levels: Levels, existing: ReadonlyMap<number, SharedTable>): LsmVersion {
+  #makeVersion(levels: Levels, valueFiles: ValueFiles, previous: LsmVersion | undefined): LsmVersion {
+    const existing = previous === undefined ? new Map<number, SharedTable>() : sharedTablesOf(previous);
+    const values = new Map(
+      [...valueFiles.values()].map((metadata) => [
+        metadata.number,
+        previous?.sharedValues.get(metadata.number) ?? { reader: this.#valueReader(metadata), references: 0 },
+      ]),
+    );
     const tables = levels.map((level) =>
       level.map((metadata) => existing.get(metadata.number) ?? { reader: this.#reader(metadata), references: 0 }),
     );
-    return new LsmVersion(levels, tables, (table) => this.#dropTable(table));
+    return new LsmVersion({ levels, valueFiles }, tables, values, (file) => this.#dropFile(file));
   }
 
   #reader(metadata: TableMetadata): SstableReader {
@@ -207,8 +230,13 @@ export class VersionSet {
     return new SstableReader(this.tablePath(metadata.number), metadata, resources);
   }
 
-  #dropTable({ reader }: SharedTable): void {
-    this.#track(reader.close().catch((error: unknown) => this.#warn('closing a table failed', reader.path, error)));
+  #valueReader(metadata: ValueFileMetadata): ValueFileReader {
+    const { disk, openFiles } = this.#resources;
+    return new ValueFileReader(`${this.#directory}/${valueFileName(metadata.number)}`, metadata, { disk, openFiles });
+  }
+
+  #dropFile({ reader }: SharedTable | SharedValueFile): void {
+    this.#track(reader.close().catch((error: unknown) => this.#warn('closing a file failed', reader.path, error)));
     // At the close of the tree its versions are released too: then the tables stay.
     if (!this.#closed) this.#removeInBackground(reader.path);
   }
@@ -238,6 +266,8 @@ export class VersionSet {
     const unwanted: string[] = [];
     const wanted = new Set(sharedTablesOf(this.#current).keys());
     const missing = new Set(wanted);
+    const wantedValues = new Set(this.#current.valueFiles.keys());
+    const missingValues = new Set(wantedValues);
     for (const name of await this.#resources.disk.list(this.#directory)) {
       const file = parseFileName(name);
       const path = `${this.#directory}/${name}`;
@@ -246,6 +276,11 @@ export class VersionSet {
           missing.delete(file.number);
           this.#nextFileNumber = Math.max(this.#nextFileNumber, file.number + 1);
           if (!wanted.has(file.number)) unwanted.push(path);
+          break;
+        case 'values':
+          missingValues.delete(file.number);
+          this.#nextFileNumber = Math.max(this.#nextFileNumber, file.number + 1);
+          if (!wantedValues.has(file.number)) unwanted.push(path);
           break;
         case 'manifest':
           this.#nextFileNumber = Math.max(this.#nextFileNumber, file.number + 1);
@@ -260,6 +295,9 @@ export class VersionSet {
       }
     }
     for (const number of missing) throw new CorruptionError(this.tablePath(number), 0, 'the table is missing');
+    for (const number of missingValues) {
+      throw new CorruptionError(`${this.#directory}/${valueFileName(number)}`, 0, 'the value file is missing');
+    }
     return unwanted;
   }
 
@@ -284,7 +322,8 @@ export class VersionSet {
   async close(): Promise<void> {
     await this.#lastEdit;
     this.#closed = true;
-    await Promise.all([...this.#current.tables()].map(({ reader }) => reader.close()));
+    const files = [...this.#current.tables(), ...this.#current.sharedValues.values()];
+    await Promise.all(files.map(({ reader }) => reader.close()));
     await this.#removalsDone();
   }
 }

@@ -72,6 +72,9 @@ export function drawTreeOptions(random: Prng): TreeOptions {
   return {
     memtableBytesMax: random.int(200, 6000),
     sealedMemtablesMax: random.int(1, 3),
+    largeValueBytesMin: random.pick([1, 10, 100, Number.MAX_SAFE_INTEGER]),
+    valueSpaceAmplificationMax: random.pick([1.05, 1.3, 2]),
+    collectedBytesMax: random.int(100, 5000),
     blockBytes: random.int(32, 600),
     bloomBitsPerKey: random.int(1, 14),
     compressionLevelMin: random.int(0, 3),

@@ -140,9 +140,14 @@ export class EngineSession {
     await compareWhole(this.tree, this.#model, this.#model.newestVersion, this.#model.appliedIndex);
     await pause(this.#opened(), 1000);
     await this.close();
-    const tables = this.tree.stats().levels.reduce((sum, level) => sum + level.tables, 0);
+    const { levels, valueFiles } = this.tree.stats();
+    const tables = levels.reduce((sum, level) => sum + level.tables, 0);
     const names = await disk.list(directory);
-    requireEqual(`files of a tree of ${tables} tables: ${names.join(' ')}`, names.length, tables + 2);
+    requireEqual(
+      `files of a tree of ${tables} tables and ${valueFiles} value files: ${names.join(' ')}`,
+      names.length,
+      tables + valueFiles + 2,
+    );
   }
 
   /** Asks for all that there is; rejects with a Disagreement on a wrong answer, with what a read says otherwise. */

@@ -35,6 +35,9 @@ async function setUp(): Promise<{ disk: SimDisk; input: CompactInput }> {
     ...tableOptions,
     directory: 'tree',
     runs: [[upper], lower],
+    collected: [],
+    collectedBytesMax: 1000,
+    valueFileNumber: 900,
     firstOutputNumber: 20,
     outputsMax: 9,
     sstableBytesTarget: 500,
@@ -77,7 +80,7 @@ describe('the job lsm.compact', () => {
     const { input } = await setUp();
     const runs = [[await writer.finish()]];
     const output = await compactTables({ ...input, runs, safePoint: 5, tombstoneDropVersionMax: 5 }, disk, signal);
-    expect(output).toEqual({ tables: [], entriesRead: 1, entriesDropped: 1 });
+    expect(output).toEqual({ tables: [], valueFiles: [], entriesRead: 1, entriesDropped: 1 });
   });
 
   it('leaves nothing behind when it is cancelled, or an input is damaged', async () => {

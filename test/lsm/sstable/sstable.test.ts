@@ -5,7 +5,7 @@ import { Timestamp } from '../../../src/base/ids.js';
 import { Prng } from '../../../src/base/prng.js';
 import { deferred, type Deferred } from '../../../src/base/promises.js';
 import type { Disk } from '../../../src/env/disk.js';
-import { compareEntries, type Kind } from '../../../src/lsm/entry.js';
+import { compareEntries, type StoredKind } from '../../../src/lsm/entry.js';
 import type { RangeFragments } from '../../../src/lsm/range/range-tombstones.js';
 import { bloomHash } from '../../../src/lsm/sstable/bloom-filter.js';
 import type { Compression } from '../../../src/lsm/sstable/compression.js';
@@ -21,7 +21,7 @@ const tableOptions = { blockBytes: 100, bloomBitsPerKey: 10, compression: 'none'
 interface TestEntry {
   readonly key: Uint8Array;
   readonly version: number;
-  readonly kind: Kind;
+  readonly kind: StoredKind;
   readonly value: Uint8Array;
 }
 

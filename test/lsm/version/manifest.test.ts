@@ -7,23 +7,27 @@ import { decodeCurrent, encodeCurrent } from '../../../src/lsm/version/manifest-
 import { readManifest, type TreeState } from '../../../src/lsm/version/manifest-reader.js';
 import { ManifestWriter } from '../../../src/lsm/version/manifest-writer.js';
 import { decodeVersionRecord, encodeVersionRecord, type VersionEdit } from '../../../src/lsm/version/version-edit.js';
+import { noValueFiles, valueFilesAfter } from '../../../src/lsm/value/value-files.js';
 import type { SimDisk } from '../../../src/sim/disk.js';
 import { newDisk } from '../harness.js';
 import { levels, table } from '../tables.js';
 
-const nothing: VersionEdit = { removed: [], added: [] };
+const nothing = { removed: [], added: [], addedValues: [] } satisfies VersionEdit;
 
 /** A writer with the state that it has written. */
 class Writing {
   readonly disk: SimDisk = newDisk();
   readonly writer = new ManifestWriter(this.disk, 'tree', 100);
-  state: TreeState = { levels: emptyLevels, appliedIndex: LogIndex(0), nextFileNumber: 1 };
+  state: TreeState = { levels: emptyLevels, valueFiles: noValueFiles, appliedIndex: LogIndex(0), nextFileNumber: 1 };
   number = 0;
 
   async append(edit: VersionEdit, appliedIndex: number): Promise<void> {
     const rest = { appliedIndex: LogIndex(appliedIndex), nextFileNumber: this.state.nextFileNumber + 1 };
-    const state = { levels: applyEdit(this.state.levels, edit), ...rest };
-    this.number = await this.writer.append({ ...edit, ...rest }, state, () => this.state.nextFileNumber);
+    const levelsAfter = applyEdit(this.state.levels, edit);
+    const addedValues = edit.addedValues ?? [];
+    const valueFiles = valueFilesAfter(this.state.valueFiles, addedValues, levelsAfter);
+    const state = { levels: levelsAfter, valueFiles, ...rest };
+    this.number = await this.writer.append({ ...edit, addedValues, ...rest }, state, () => this.state.nextFileNumber);
     this.state = state;
   }
 
@@ -60,9 +64,18 @@ describe('a manifest', () => {
     const writer = new ManifestWriter(disk, 'tree', 100);
     const record = { ...nothing, added: [{ level: 3, table: table('9:a-b') }] };
     const rest = { appliedIndex: LogIndex(4), nextFileNumber: 10 };
-    await writer.append({ ...record, ...rest }, { levels: applyEdit(emptyLevels, record), ...rest }, () => 10);
+    await writer.append(
+      { ...record, ...rest },
+      { levels: applyEdit(emptyLevels, record), valueFiles: noValueFiles, ...rest },
+      () => 10,
+    );
     const { state, pointer } = await readManifest(disk, 'tree');
-    expect(state).toEqual({ levels: levels('', '', '', '9:a-b'), ...rest, nextFileNumber: 11 });
+    expect(state).toEqual({
+      levels: levels('', '', '', '9:a-b'),
+      valueFiles: noValueFiles,
+      ...rest,
+      nextFileNumber: 11,
+    });
     expect(pointer.number).toBe(10);
   });
 
@@ -93,7 +106,11 @@ describe('a manifest', () => {
     const { disk, writer } = await Writing.begin();
     const removed = [{ level: 2, number: 5 }];
     const rest = { appliedIndex: LogIndex(4), nextFileNumber: 10 };
-    await writer.append({ removed, added: [], ...rest }, { levels: emptyLevels, ...rest }, () => 10);
+    await writer.append(
+      { ...nothing, removed, ...rest },
+      { levels: emptyLevels, valueFiles: noValueFiles, ...rest },
+      () => 10,
+    );
     const reading = readManifest(disk, 'tree');
     await expect(reading).rejects.toThrow(CorruptionError);
     await expect(reading).rejects.toThrow('table 5 is not on level 2');
@@ -105,6 +122,7 @@ describe('records of edits and CURRENT', () => {
     const record = {
       removed: [{ level: 6, number: 3 }],
       added: [{ level: 0, table: table('4:a-zzz*123456789@77') }],
+      addedValues: [{ number: 7, bytes: 2 ** 40, fingerprint: 0xdeadbeef, values: 12, valueBytes: 2 ** 39 }],
       appliedIndex: LogIndex(2 ** 52),
       nextFileNumber: 5,
     };
@@ -114,7 +132,7 @@ describe('records of edits and CURRENT', () => {
   });
 
   it('of an unknown level are refused', () => {
-    const record = { removed: [{ level: 7, number: 3 }], added: [], appliedIndex: LogIndex(0), nextFileNumber: 1 };
+    const record = { ...nothing, removed: [{ level: 7, number: 3 }], appliedIndex: LogIndex(0), nextFileNumber: 1 };
     expect(() => decodeVersionRecord(encodeVersionRecord(record))).toThrow('there is no level 7');
   });
 });
