@@ -266,7 +266,7 @@ describe('quorate storage dump', () => {
     expect({ status, stdout }).toEqual({ status: 1, stdout: 'key\t6\tput\told\norder/2\t5\tput\tpaid\n' });
     expect(stderr.trim().split('\n')).toEqual([
       expect.stringContaining('shards/2/000003.sst is damaged at offset'),
-      expect.stringContaining('shards/10/manifest-000001 is damaged at offset 32'),
+      expect.stringContaining('shards/10/manifest-000001 is damaged at offset 33'),
     ]);
   });
 });
