@@ -52,13 +52,14 @@ export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortS
       const version = entries.versionOf(reference);
       const kind = entries.kindOf(reference);
       if (!retention.keeps(key, version, kind)) continue;
-      const value = realignedFrom(entries.valueOf(reference));
+      const value = entries.valueOf(reference);
       let pending: Pending;
       if (kind === 'put' && value.length >= input.largeValueBytesMin) {
         await values.ready();
-        pending = writer.add(key, version, 'pointer', values.add(value));
+        // Realigned only now: what that returns is somebody else's after a wait.
+        pending = writer.add(key, version, 'pointer', values.add(realignedFrom(value)));
       } else {
-        pending = writer.add(key, version, kind, value);
+        pending = writer.add(key, version, kind, realignedFrom(value));
       }
       if (pending === undefined) continue;
       await pending;
