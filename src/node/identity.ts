@@ -18,7 +18,7 @@ export interface Identity {
   readonly storeId: string;
 }
 
-const fileName = 'IDENTITY';
+export const identityFileName = 'IDENTITY';
 const format = 1;
 
 /**
@@ -37,7 +37,7 @@ export async function openIdentity(
   directory: string,
   expected: { clusterId: string; nodeId: NodeId; random: Prng },
 ): Promise<Identity> {
-  const path = `${directory}/${fileName}`;
+  const path = `${directory}/${identityFileName}`;
   if (!(await disk.exists(path))) {
     await makeDurableDirectory(disk, directory);
     const others = (await disk.list(directory)).filter((name) => name === 'log' || name === 'shards');
@@ -49,7 +49,7 @@ export async function openIdentity(
     }
     const { clusterId, nodeId } = expected;
     const identity: Identity = { clusterId, nodeId, storeId: toHex(expected.random.bytes(16)) };
-    await replaceFile(disk, directory, fileName, encode(identity));
+    await replaceFile(disk, directory, identityFileName, encode(identity));
     return identity;
   }
   const identity = decode(path, await readWholeFile(disk, path));
@@ -62,7 +62,7 @@ export async function openIdentity(
   }
   // What is seen may be what a start left whose sync failed, and the power can still take it away: it is written anew
   // before anybody relies on it.
-  await replaceFile(disk, directory, fileName, encode(identity));
+  await replaceFile(disk, directory, identityFileName, encode(identity));
   return identity;
 }
 

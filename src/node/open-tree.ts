@@ -14,7 +14,7 @@ import { Tree, type TreeResources } from '../lsm/tree.js';
 import { SystemClock } from '../platform/clock.js';
 import { NodeDisk } from '../platform/disk.js';
 import { WorkerPool } from '../platform/worker-pool.js';
-import { openDataDirectory } from './data-directory.js';
+import { openTreeDirectory } from './data-directory.js';
 
 export { AssertionError } from '../base/assert.js';
 export { CorruptionError, QuorateError } from '../base/errors.js';
@@ -60,10 +60,11 @@ export interface OpenTreeOptions extends Partial<TreeOptions> {
 
 /**
  * Opens the tree in a folder, which this process has for itself until the tree is closed; makes both if they are missing.
- * `close` of the tree ends its threads, too.
+ * `close` of the tree ends its threads, too. The folder of a shard is opened with the data directory around it, where no node may
+ * run meanwhile.
  *
  * @throws AssertionError when an option is misspelt or out of its range; DirectoryLockedError when another process has the
- * folder; QuorateError (INVALID_ARGUMENT) when it cannot be used; CorruptionError when a file is damaged or missing
+ * folder, or a node runs with it; QuorateError (INVALID_ARGUMENT) when it cannot be used; CorruptionError when a file is damaged or missing
  */
 export async function openTree(directory: string, options: OpenTreeOptions = {}): Promise<Tree> {
   const {
@@ -87,15 +88,18 @@ export async function openTree(directory: string, options: OpenTreeOptions = {})
     checkOption('compactionBytesPerSecondMax', compactionBytesPerSecondMax, 1);
   }
   const disk = new NodeDisk();
-  const lock = await openDataDirectory(disk, directory);
+  const lock = await openTreeDirectory(disk, directory);
   const background = new WorkerPool({
     entry: new URL('./background-worker.js', import.meta.url),
     size: backgroundThreads,
   });
   const owned: AsyncDisposable = {
     async [Symbol.asyncDispose]() {
-      await background[Symbol.asyncDispose]();
-      await lock[Symbol.asyncDispose]();
+      try {
+        await background[Symbol.asyncDispose]();
+      } finally {
+        await lock[Symbol.asyncDispose]();
+      }
     },
   };
   try {

@@ -1,13 +1,11 @@
 /** The data directory of a node that does not run, for tools: where its trees are, and that nobody else is at them. */
-import { realpath } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
-
 import { QuorateError } from '../base/errors.js';
 import { TreeInspection } from '../lsm/tree-inspection.js';
 import { Tree } from '../lsm/tree.js';
 import { fileOfLostTree } from '../lsm/version/file-names.js';
 import { NodeDisk } from '../platform/disk.js';
-import { isLockName, lockDirectory, type DirectoryLock } from '../platform/directory-lock.js';
+import { isLockName, lockDirectory, refuseHeldDirectory, type DirectoryLock } from '../platform/directory-lock.js';
+import { dataDirectoryOf, systemCodeOf } from './data-directory.js';
 
 export type { RangeTombstone } from '../lsm/range/range-tombstones.js';
 
@@ -15,6 +13,11 @@ export type { RangeTombstone } from '../lsm/range/range-tombstones.js';
 export interface ClosedStorage extends AsyncDisposable {
   /** Folders of trees, in order of their shards. */
   readonly trees: readonly string[];
+  /**
+   * Folders on a read-only file system, which cannot be locked: no process of this machine has them, but one on another
+   * machine may, where the file system can be written to, or one that takes them now by another mount.
+   */
+  readonly unlocked: readonly string[];
   /** Rejects with a CorruptionError where the tree's manifest is damaged. */
   open(tree: string): Promise<TreeInspection>;
 }
@@ -35,11 +38,12 @@ export async function openClosedStorage(directory: string): Promise<ClosedStorag
   if (trees.length === 0) {
     throw new QuorateError('INVALID_ARGUMENT', `${directory} is no data directory, and no tree is in it`);
   }
-  const locks = await lockAll(isTree ? await ownersOf(directory) : [directory]);
+  const { held, unlocked } = await lockAll(isTree ? await ownersOf(disk, directory) : [directory]);
   return {
     trees,
+    unlocked,
     open: (tree) => TreeInspection.open(disk, tree),
-    [Symbol.asyncDispose]: () => releaseAll(locks),
+    [Symbol.asyncDispose]: () => releaseAll(held),
   };
 }
 
@@ -58,20 +62,39 @@ class StoredFiles extends NodeDisk {
 }
 
 /** What whoever has the tree open has locked: a node its data directory, `openTree` the tree's own folder. */
-async function ownersOf(tree: string): Promise<string[]> {
-  // The folder above is that of the place itself, not that of a link to it or of `.`.
-  const shards = dirname(await realpath(tree));
-  return basename(shards) === 'shards' ? [dirname(shards), tree] : [tree];
+async function ownersOf(disk: NodeDisk, tree: string): Promise<string[]> {
+  const dataDirectory = await dataDirectoryOf(disk, tree);
+  return dataDirectory === undefined ? [tree] : [dataDirectory, tree];
 }
 
-async function lockAll(directories: readonly string[]): Promise<readonly DirectoryLock[]> {
-  const locks: DirectoryLock[] = [];
+interface Locks {
+  readonly held: readonly DirectoryLock[];
+  readonly unlocked: readonly string[];
+}
+
+async function lockAll(directories: readonly string[]): Promise<Locks> {
+  const held: DirectoryLock[] = [];
+  const unlocked: string[] = [];
   try {
-    for (const directory of directories) locks.push(await lockDirectory(directory));
-    return locks;
+    for (const directory of directories) {
+      const lock = await lockUnlessReadOnly(directory);
+      if (lock === undefined) unlocked.push(directory);
+      else held.push(lock);
+    }
+    return { held, unlocked };
   } catch (error) {
-    await releaseAll(locks);
+    await releaseAll(held);
     throw error;
+  }
+}
+
+async function lockUnlessReadOnly(directory: string): Promise<DirectoryLock | undefined> {
+  try {
+    return await lockDirectory(directory);
+  } catch (error) {
+    if (systemCodeOf(error) !== 'EROFS') throw error;
+    await refuseHeldDirectory(directory);
+    return undefined;
   }
 }
 

@@ -89,8 +89,7 @@ interface OwnSocket {
 export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   const handle = await open(directory, 'r');
   try {
-    // Paths of sockets are short: about 100 bytes. On Linux the descriptor makes a short one.
-    const place = process.platform === 'linux' ? `/proc/self/fd/${handle.fd}` : directory;
+    const place = placeOf(handle, directory);
     for (let attempt = 1; ; attempt++) {
       const result = await tryLock(place, directory);
       if (result.type === 'taken') return holdLock(directory, place, result.own, handle);
@@ -101,6 +100,25 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
     await handle.close();
     throw error;
   }
+}
+
+/**
+ * Rejects with {@link DirectoryLockedError} while a process of this machine has the directory. For one that cannot be locked,
+ * since it cannot be written to: nothing is changed, and nothing keeps a process from taking it afterwards, elsewhere.
+ */
+export async function refuseHeldDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    const holder = await findOther(placeOf(handle, directory), undefined);
+    if (holder !== undefined) throw new DirectoryLockedError(directory, holder);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Paths of sockets are short: about 100 bytes. On Linux the descriptor makes a short one. */
+function placeOf(handle: FileHandle, directory: string): string {
+  return process.platform === 'linux' ? `/proc/self/fd/${handle.fd}` : directory;
 }
 
 async function tryLock(place: string, directory: string): Promise<Attempt> {
@@ -152,14 +170,15 @@ async function announce(place: string, directory: string): Promise<OwnSocket | u
   }
 }
 
-/** A living socket other than our own, a holder's before others; removes the dead ones. */
-async function findOther(place: string, ownName: string): Promise<Other | undefined> {
+/** A living socket other than our own, a holder's before others. Who has one of its own also removes the dead ones. */
+async function findOther(place: string, ownName: string | undefined): Promise<Other | undefined> {
   let contender: Other | undefined;
   for (const name of await readdir(place)) {
     if (name === ownName || !visibleName.test(name)) continue;
     const neighbour = await ask(`${place}/${name}`);
-    if (neighbour.type === 'dead') await rm(`${place}/${name}`, { force: true });
-    else {
+    if (neighbour.type === 'dead') {
+      if (ownName !== undefined) await rm(`${place}/${name}`, { force: true });
+    } else {
       const { pid, isHolder } = neighbour.claim;
       const other = { pid, isHolder, isThisProcess: ownNames.has(name) };
       if (isHolder !== false) return other;

@@ -11,6 +11,7 @@ import {
   truncate,
   writeFile,
 } from 'node:fs/promises';
+import { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -30,6 +31,7 @@ let directory: string;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'quorate-storage-'));
   await mkdir(join(directory, 'shards'));
+  await writeFile(join(directory, 'IDENTITY'), 'of a node');
   for (const shard of ['2', '10']) {
     await using tree = await Tree.create(join(directory, 'shards', shard), treeResources(new NodeDisk()));
     put(tree, `order/${shard}`, 5, 'paid');
@@ -48,14 +50,14 @@ afterEach(async () => {
 
 async function run(...args: readonly string[]): Promise<{ status: number; stdout: string; stderr: string }> {
   const written = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) {
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
     vi.spyOn(process[name], 'write').mockImplementation((text) => {
       written[name] += String(text);
       return true;
-    });
-  }
+    }),
+  );
   const status = await runProgram(['storage', ...args]);
-  vi.restoreAllMocks();
+  for (const spy of spies) spy.mockRestore();
   return { status, ...written };
 }
 
@@ -63,6 +65,16 @@ async function flip(path: string, offset: number): Promise<void> {
   const bytes = await readFile(path);
   bytes[offset] ^= 4;
   await writeFile(path, bytes);
+}
+
+/** No socket can be made any more, as on a read-only file system; until the end of the test. */
+function mountReadOnly(): void {
+  const spy = vi.spyOn(Server.prototype, 'listen').mockImplementation(function (this: Server) {
+    const error = Object.assign(new Error('listen EROFS: read-only file system'), { code: 'EROFS' });
+    queueMicrotask(() => this.emit('error', error));
+    return this;
+  });
+  onTestFinished(() => spy.mockRestore());
 }
 
 /** Names and contents of all files: what a tool that only looks leaves as it is. */
@@ -170,6 +182,28 @@ describe('quorate storage verify', () => {
       }
     },
   );
+
+  test.each(['verify', 'dump', 'stats'])('%s works where nothing can be written, and says so', async (command) => {
+    const tree = join(directory, 'shards/2');
+    const usual = await run(command, tree);
+    mountReadOnly();
+    const { status, stdout, stderr } = await run(command, tree);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: usual.stdout });
+    const notes = [directory, tree].map(
+      (path) => expect.stringContaining(`${path} is on a read-only file system`) as string,
+    );
+    expect(stderr.split('\n')).toEqual([...notes, '']);
+  });
+
+  test('refuses a directory that nobody can write to here, but that a process has', async () => {
+    await using _lock = await lockDirectory(directory);
+    mountReadOnly();
+    expect(await run('verify', directory)).toMatchObject({
+      status: 2,
+      stdout: '',
+      stderr: expect.stringContaining(`${directory} is in use by this process`) as string,
+    });
+  });
 
   test('finds the data directory of a tree by whatever path it is given', async () => {
     await using _lock = await lockDirectory(directory);

@@ -189,5 +189,10 @@ async function withStorage(
     // Nothing was asked of a cluster, so that there is no outcome to speak of.
     throw error instanceof QuorateError ? new CommandFailure(error.message, { cause: error }) : error;
   });
+  for (const path of storage.unlocked) {
+    process.stderr.write(
+      `quorate: ${path} is on a read-only file system and could not be locked: nobody may write there meanwhile\n`,
+    );
+  }
   return await body(storage);
 }
