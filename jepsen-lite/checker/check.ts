@@ -4,7 +4,7 @@
  */
 import { HistoryError, type Operation } from './history.js';
 import type { Model } from './model.js';
-import { searchLinearization, type LinearizedStep, type SearchBudget } from './search.js';
+import { searchLinearization, type LinearizedStep, type SearchBudget, type SearchResult } from './search.js';
 
 export type Verdict = 'linearizable' | 'notLinearizable' | 'unknown';
 
@@ -71,7 +71,8 @@ export function checkHistory<State, Input, Output>(
   const partitions: PartitionResult[] = [];
   let failure: Failure<State, Input, Output> | undefined;
   for (const [key, operations] of partitionByKey(model, history)) {
-    const result = searchLinearization(model, operations, budget);
+    const settled = model.settleUnknown?.(operations) ?? operations;
+    const result = searchLinearization(model, settled, budget);
     const operationCount = operations.length;
     if (result.type === 'unknown') {
       partitions.push({ key, operationCount, verdict: 'unknown', reason: result.reason });
@@ -79,7 +80,7 @@ export function checkHistory<State, Input, Output>(
     }
     partitions.push({ key, operationCount, verdict: result.type });
     if (result.type === 'notLinearizable') {
-      const found = cutAfterStuck(key, operations, result.stuck, result.attempts);
+      const found = { key, ...smallestPart({ model, operations, settled, result, budget }) };
       if (failure === undefined || found.operations.length < failure.operations.length) failure = found;
     }
   }
@@ -116,16 +117,35 @@ function partitionByKey<State, Input, Output>(
   return [...byKey].sort(([, a], [, b]) => a.length - b.length);
 }
 
-function cutAfterStuck<State, Input, Output>(
-  key: string | undefined,
+/**
+ * Cuts after the return of the stuck operation, and shows what was recorded: the answers that settled an operation of
+ * unknown outcome may have come later. Only if that search exceeds its budget, the operations as they were settled.
+ */
+function smallestPart<State, Input, Output>(failed: {
+  readonly model: Model<State, Input, Output>;
+  readonly operations: readonly Operation<Input, Output>[];
+  readonly settled: readonly Operation<Input, Output>[];
+  readonly result: SearchResult<State> & { readonly type: 'notLinearizable' };
+  readonly budget: SearchBudget;
+}): Pick<Failure<State, Input, Output>, 'operations' | 'stuck' | 'attempts'> {
+  const { model, operations, settled, result, budget } = failed;
+  const end = settled[result.stuck].return ?? Infinity;
+  if (settled !== operations) {
+    const part = calledUntil(end, operations);
+    const recorded = searchLinearization(model, part, budget);
+    if (recorded.type === 'notLinearizable')
+      return { operations: part, stuck: recorded.stuck, attempts: recorded.attempts };
+  }
+  return { operations: calledUntil(end, settled), stuck: result.stuck, attempts: result.attempts };
+}
+
+/** In order of calls, so what was called by then is a prefix and indexes stay what they are. */
+function calledUntil<Input, Output>(
+  end: number,
   operations: readonly Operation<Input, Output>[],
-  stuck: number,
-  attempts: readonly (readonly LinearizedStep<State>[])[],
-): Failure<State, Input, Output> {
-  // In order of calls, so what was called by then is a prefix and indexes stay what they are.
-  const end = operations[stuck].return ?? Infinity;
+): readonly Operation<Input, Output>[] {
   const calledLater = operations.findIndex((operation) => operation.call > end);
-  return { key, operations: calledLater < 0 ? operations : operations.slice(0, calledLater), stuck, attempts };
+  return calledLater < 0 ? operations : operations.slice(0, calledLater);
 }
 
 export { HistoryError, HistoryRecorder, type OpenOperation, type Operation } from './history.js';

@@ -1,3 +1,5 @@
+import type { Operation } from './history.js';
+
 /** What {@link Model.step} answers when the object could not have given that output. */
 export const impossible = Symbol('impossible');
 
@@ -21,8 +23,16 @@ export interface Model<State, Input, Output> {
   step(state: State, input: Input, output: Output | undefined): State | typeof impossible;
   /** A value that is equal for two states exactly when they are the same state. */
   identify(state: State): string | number;
+  /** A value that is equal for two inputs exactly when `step` takes them for the same. */
+  identifyInput(input: Input): string | number;
   /** Whether `input` only looks. Such operations are dropped when their outcome is unknown: they constrain nothing. */
   isRead(input: Input): boolean;
+  /**
+   * A shorter history of one object, linearizable exactly when `history` is, by what its answers tell of operations with
+   * unknown outcome: some must have taken effect by some time, some need not have taken effect. Without it, the search
+   * finds out.
+   */
+  settleUnknown?(history: readonly Operation<Input, Output>[]): readonly Operation<Input, Output>[];
   /** For people: the operation with its answer, such as `read → "x"`. */
   describeOperation(input: Input, output: Output | undefined): string;
   /** For people: the state, such as `"x"` or `absent`. */

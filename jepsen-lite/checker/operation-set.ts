@@ -26,6 +26,10 @@ export class OperationSet {
     return Math.ceil(pendingCount / 32) * 32;
   }
 
+  has(member: number): boolean {
+    return ((this.#words[member >>> 5] >>> (member & 31)) & 1) === 1;
+  }
+
   add(member: number): void {
     const word = member >>> 5;
     this.#words[word] |= 1 << (member & 31);

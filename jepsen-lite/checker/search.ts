@@ -7,7 +7,9 @@
  * stop: that operation should have taken effect by then. If none of the candidates leads on, the last choice is undone.
  *
  * Operations that never return (outcome unknown) stand in a list of their own, where they block nothing. They are
- * tried last, when the others are stuck, since most of them need not have happened to explain the history.
+ * tried last, when the others are stuck, since most of them need not have happened to explain the history. Of several
+ * that ask for the same, the one called first takes effect first: whatever order explains the history otherwise, does
+ * so with the two exchanged.
  */
 import { callNode, EventLists, isReturn, operationOf, pendingHead, returnedHead } from './event-lists.js';
 import type { Operation } from './history.js';
@@ -97,6 +99,23 @@ function memberNumbers(
   return { memberOf, returnedCount: returned.length };
 }
 
+/** For each operation that never returns the one before it, by call, that asks for the same; -1 for none. */
+function earlierTwins<Input>(
+  operations: readonly Operation<Input, unknown>[],
+  identifyInput: (input: Input) => string | number,
+): Int32Array {
+  const twins = new Int32Array(operations.length).fill(-1);
+  const last = new Map<string | number, number>();
+  const byCall = [...operations.keys()].filter((index) => operations[index].return === undefined);
+  byCall.sort((a, b) => operations[a].call - operations[b].call || a - b);
+  for (const index of byCall) {
+    const identity = identifyInput(operations[index].input);
+    twins[index] = last.get(identity) ?? -1;
+    last.set(identity, index);
+  }
+  return twins;
+}
+
 /** Searches an order of `operations`, all on one object. Their order in the array does not matter. */
 export function searchLinearization<State, Input, Output>(
   model: Model<State, Input, Output>,
@@ -106,6 +125,7 @@ export function searchLinearization<State, Input, Output>(
   const lists = new EventLists(operations);
   const { next, rank } = lists;
   const { memberOf, returnedCount } = memberNumbers(operations, rank);
+  const twins = earlierTwins(operations, (input) => model.identifyInput(input));
   const linearized = new OperationSet({ pendingCount: operations.length - returnedCount, returnedCount });
   const memo = new Memo({ entriesMax: budget.memoEntriesMax });
   const states = new StateTable<State>((state) => model.identify(state));
@@ -156,7 +176,9 @@ export function searchLinearization<State, Input, Output>(
     }
 
     const { input, output } = operations[operation];
-    const stepped = model.step(states.get(state), input, output);
+    const twin = twins[operation];
+    const isTurn = twin < 0 || linearized.has(memberOf[twin]);
+    const stepped = isTurn ? model.step(states.get(state), input, output) : impossible;
     if (stepped !== impossible) {
       const stateAfter = states.intern(stepped);
       const pending = lists.isPending(operation);

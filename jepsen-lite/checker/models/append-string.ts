@@ -38,6 +38,7 @@ export const appendStringModel: Model<string, AppendStringInput, AppendStringOut
   init: () => '',
   step,
   identify: (state) => state,
+  identifyInput: (input) => JSON.stringify(input),
   isRead: (input) => input.type === 'get',
   describeOperation,
   describeState: describeValue,

@@ -21,6 +21,7 @@ export const counterModel: Model<number, CounterInput, CounterOutput> = {
   init: () => 0,
   step,
   identify: (state) => state,
+  identifyInput: (input) => JSON.stringify(input),
   isRead: (input) => input.type === 'read',
   describeOperation: (input, output) => {
     const answer = output === undefined ? '?' : output.type === 'value' ? String(output.value) : 'ok';

@@ -1,5 +1,6 @@
 import { impossible, type Model } from '../model.js';
 import { describeValue } from './describe.js';
+import { settleUnknownWrites } from './register-unknowns.js';
 
 /** A value, or null where the key is absent (a deleted or never written key; `nil` in Jepsen's register). */
 export type RegisterValue = string | null;
@@ -77,7 +78,9 @@ export const registerModel: Model<RegisterValue, RegisterInput, RegisterOutput> 
   init: () => null,
   step,
   identify: (state) => (state === null ? 'absent' : `=${state}`),
+  identifyInput: (input) => JSON.stringify(input),
   isRead: (input) => input.type === 'read',
+  settleUnknown: settleUnknownWrites,
   describeOperation,
   describeState: describeValue,
 };

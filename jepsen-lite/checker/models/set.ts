@@ -75,6 +75,7 @@ export const setModel: Model<SetState, SetInput, SetOutput> = {
   init: () => [],
   step,
   identify: (state) => state.map((element) => `${element.length}:${element}`).join(''),
+  identifyInput: (input) => JSON.stringify(input),
   isRead: (input) => input.type === 'contains' || input.type === 'readAll',
   describeOperation: (input, output) =>
     `${input.type === 'readAll' ? 'read all' : `${input.type} ${JSON.stringify(input.element)}`} → ` +

@@ -111,6 +111,7 @@ export const versionedRegisterModel: Model<VersionedRegisterState, VersionedRegi
   init: () => ({ value: null, version: 0, exact: true }),
   step,
   identify: ({ value, version, exact }) => `${exact ? '=' : '>'}${version}${value === null ? '' : `:${value}`}`,
+  identifyInput: (input) => JSON.stringify(input),
   isRead: (input) => input.type === 'read',
   describeOperation,
   describeState: ({ value, version, exact }) =>

@@ -28,7 +28,7 @@ import { isLinearizableByBruteForce } from './brute-force.js';
 function randomHistory<S, I, O>(
   prng: Prng,
   model: Model<S, I, O>,
-  draw: { readonly input: () => I; readonly answers: (input: I) => readonly O[] },
+  draw: { readonly input: () => I; readonly answers: (input: I) => readonly O[]; readonly unknownChance?: number },
 ): Operation<I, O>[] {
   const count = prng.int(1, 6);
   let state = model.init();
@@ -41,7 +41,7 @@ function randomHistory<S, I, O>(
     const next = model.step(state, input, output);
     if (next !== impossible) state = next;
     const place = { client: index, call, input };
-    if (prng.chance(0.2)) history.push({ ...place, return: undefined, output: undefined });
+    if (prng.chance(draw.unknownChance ?? 0.2)) history.push({ ...place, return: undefined, output: undefined });
     else history.push({ ...place, return: call + prng.int(0, 8), output });
   }
   return prng.shuffle(history);
@@ -50,9 +50,9 @@ function randomHistory<S, I, O>(
 function expectAgreement<S, I, O>(
   seed: number,
   model: Model<S, I, O>,
-  drawFrom: (prng: Prng) => { readonly input: () => I; readonly answers: (input: I) => readonly O[] },
+  drawFrom: (prng: Prng) => Parameters<typeof randomHistory<S, I, O>>[2],
 ): void {
-  const histories = 1200;
+  const histories = 2000;
   const prng = new Prng(seed);
   const draw = drawFrom(prng);
   let linearizable = 0;
@@ -92,6 +92,33 @@ describe('agrees with brute force', () => {
         return [{ type: 'done' }, { type: 'refused' }, { type: 'refused', current: 'a' }];
       },
     }));
+  });
+
+  test('on registers of distinct values, most writes of unknown outcome', () => {
+    expectAgreement(6, registerModel, (prng) => {
+      let written = 0;
+      const recent = (): string => `v${prng.int(Math.max(0, written - 4), written)}`;
+      return {
+        unknownChance: 0.5,
+        input: (): RegisterInput =>
+          prng.pick<RegisterInput>([
+            { type: 'read' },
+            { type: 'read' },
+            { type: 'write', value: `v${++written}` },
+            { type: 'write', value: recent() },
+            { type: 'delete' },
+            { type: 'cas', expected: prng.pick([null, recent()]), value: prng.pick([null, `v${++written}`]) },
+          ]),
+        answers: (input): readonly RegisterOutput[] => {
+          const values = [null, 'v1', ...Array.from({ length: 5 }, (_, i) => `v${written - i}`)];
+          if (input.type === 'read') return values.map((value) => ({ type: 'value', value }));
+          if (input.type === 'write') return [{ type: 'done' }];
+          if (input.type === 'delete') return [{ type: 'done' }, { type: 'nothingDeleted' }];
+          const refused = values.map((current) => ({ type: 'refused', current }) as const);
+          return [{ type: 'done' }, ...refused, ...(prng.chance(0.1) ? [{ type: 'refused' } as const] : [])];
+        },
+      };
+    });
   });
 
   test('on versioned registers', () => {

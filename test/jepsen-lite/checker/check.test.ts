@@ -122,6 +122,21 @@ describe('caps', () => {
   hard.push({ client: 99, call: 50, return: 60, input: { type: 'read' }, output: { type: 'value', value: -1 } });
   const easy = { client: 1, key: 'easy', call: 0, return: 1, input: { type: 'read' } as const };
 
+  test('registers of distinct values: writes of unknown outcome cost little', () => {
+    const unknown = { return: undefined, output: undefined };
+    const history = (rounds: number): RegisterOperation[] =>
+      Array.from({ length: rounds }).flatMap((_, i) => [
+        write(1, i, undefined, `w${i}`),
+        { client: 2, call: i, ...unknown, input: { type: 'delete' } },
+        { client: 3, call: i, ...unknown, input: { type: 'cas', expected: `w${i}`, value: `c${i}` } },
+        { client: 4, call: i, ...unknown, input: { type: 'cas', expected: null, value: `n${i}` } },
+        read(5, i, i + 3.5, [null, `c${i}`, `n${i}`][i % 3]),
+      ]);
+    expect(check(history(200), { memoEntriesMax: 5000 }).verdict).toBe('linearizable');
+    const stale = read(6, 300, 301, 'c4');
+    expect(check([...history(20), stale], { memoEntriesMax: 20_000 }).verdict).toBe('notLinearizable');
+  });
+
   test('without any, it is decided', () => {
     expect(checkHistory({ model: counterModel, history: hard, now: () => 0 }).verdict).toBe('notLinearizable');
   });
