@@ -82,6 +82,7 @@ export class Node implements KvBackend, AdminBackend {
         onRaft: (from, messages) => this.host.step(from, messages),
         onRequest: (from, request, respond) => this.#requests.handle(from, request, respond),
         onUnreachable: (node) => this.host.peerUnreachable(node),
+        onReachable: (node) => this.host.peerReachable(node),
         onRefused: (error) => this.#onRefused(error),
         onFailure: (error) => this.#failBy(error),
       },

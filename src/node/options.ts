@@ -52,6 +52,8 @@ export interface RaftTiming {
   readonly electionTicksMin: number;
   /** Default 20. */
   readonly electionTicksMax: number;
+  /** A group that has had nothing to do for so long falls quiet; 0 is never. Default 60. */
+  readonly quiesceTicks: number;
 }
 
 export const defaultRaftTiming: RaftTiming = {
@@ -59,4 +61,5 @@ export const defaultRaftTiming: RaftTiming = {
   heartbeatTicks: 2,
   electionTicksMin: 10,
   electionTicksMax: 20,
+  quiesceTicks: 60,
 };

@@ -56,6 +56,9 @@ export class ShardHost implements ReplicaHost {
   readonly #creating = new Map<ShardId, Promise<HostedShard>>();
   readonly #outbox = new Map<NodeId, ShardMessage[]>();
   #scheduled = new Set<Scheduled>();
+  /** Whoever ticks: a group without anything to do costs nothing. As of when each was carried out last. */
+  readonly #awake = new Set<Scheduled>();
+  readonly #unreachable = new Set<NodeId>();
   #turnPlanned = false;
   #ticks = 0;
   /** As of the last tick. */
@@ -156,6 +159,7 @@ export class ShardHost implements ReplicaHost {
     }
     tree.onFailure((error) => this.fail(error));
     const replica = new Replica({ host: this, descriptor, log, machine, tree });
+    for (const node of this.#unreachable) replica.peerUnreachable(node);
     if (this.#isRetiring) replica.retire();
     const hosted = { replica, tree };
     this.#shards.set(descriptor.shard, hosted);
@@ -182,14 +186,22 @@ export class ShardHost implements ReplicaHost {
   }
 
   tick(): void {
-    for (const { replica } of this.#shards.values()) replica.tick();
+    for (const replica of this.#awake) replica.tick();
     this.#lookForSpace();
     this.#logKeeper.tick();
     if (++this.#ticks % lookForSpaceTicks === 0) this.#log.lookForSpace();
   }
 
+  /** No connection to `node` could be made, or it broke. A quiet group learns only so that its leader may be dead. */
   peerUnreachable(node: NodeId): void {
+    if (this.#unreachable.has(node)) return;
+    this.#unreachable.add(node);
     for (const { replica } of this.#shards.values()) replica.peerUnreachable(node);
+  }
+
+  peerReachable(node: NodeId): void {
+    if (!this.#unreachable.delete(node)) return;
+    for (const { replica } of this.#shards.values()) replica.peerReachable(node);
   }
 
   // ---- what replicas ask for
@@ -225,7 +237,11 @@ export class ShardHost implements ReplicaHost {
       // What carrying out marks again in this turn (a single voter that commits at once) waits for the next.
       const scheduled = this.#scheduled;
       this.#scheduled = new Set();
-      for (const replica of scheduled) replica.handleReady();
+      for (const replica of scheduled) {
+        replica.handleReady();
+        if (replica.isQuiet) this.#awake.delete(replica);
+        else this.#awake.add(replica);
+      }
       for (const [node, messages] of this.#outbox) this.sendRaft(node, messages);
       this.#outbox.clear();
     } catch (error) {

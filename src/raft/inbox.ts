@@ -157,6 +157,12 @@ export class Inbox {
     this.#answerAppend(from, accepted(snapshot.index));
   }
 
+  /** A quiet follower's unasked answer to a heartbeat, by which its leader awakes too. */
+  wakeGroup(): void {
+    const leader = this.#roles.wakeGroup();
+    if (leader !== 0) this.#answerHeartbeat(leader, 0, false);
+  }
+
   #answerAppend(to: ReplicaId, answer: AppendAnswer): void {
     const { self } = this.#membership;
     const { term } = this.#roles;

@@ -34,6 +34,8 @@ export class Leader {
   #transfer: Transfer | undefined;
   #quorumCheckTicks = 0;
   #heartbeatTicks = 0;
+  /** The round that tells whether somebody else has come to lead while this leader was quiet; 0 when it never was. */
+  #awakeRound = 0;
 
   /** Proposes the empty entry whose commitment commits everything before it, and makes reads possible. */
   constructor(context: LeaderContext, reads: ReadRounds) {
@@ -121,11 +123,16 @@ export class Leader {
     return true;
   }
 
+  /** After its quiet a leader does not before a quorum has answered. */
+  get #knowsAllCommitted(): boolean {
+    return this.hasCommittedInTerm && this.#reads.isConfirmed(this.#awakeRound);
+  }
+
   #sendHeartbeats(): void {
     const { term, log, outbox } = this.#context;
     const from = this.#context.options.self;
     const quiesce = this.quiescence.isAsking && this.#transfer === undefined;
-    const leaderCommit = this.hasCommittedInTerm ? log.commitIndex : LogIndex(0);
+    const leaderCommit = this.#knowsAllCommitted ? log.commitIndex : LogIndex(0);
     for (const [to, progress] of this.replication.followers) {
       // Beyond matchIndex the follower may have other entries than these.
       const commit = log.commitIndex < progress.matchIndex ? log.commitIndex : progress.matchIndex;
@@ -178,21 +185,19 @@ export class Leader {
   }
 
   peerUnreachable(follower: ReplicaId): void {
-    const progress = this.replication.followers.get(follower);
-    if (progress === undefined) return;
-    progress.isReachable = false;
-    if (progress.stateType === 'replicate') progress.becomeProbe();
+    this.replication.followers.get(follower)?.suspect();
+    this.wake();
   }
 
   peerReachable(follower: ReplicaId): void {
-    const progress = this.replication.followers.get(follower);
-    if (progress !== undefined) progress.isReachable = true;
+    this.replication.followers.get(follower)?.trust();
     this.wake();
   }
 
   /** There is something to do, or to find out. */
   wake(): void {
     if (!this.quiescence.wake()) return;
+    this.#awakeRound = this.#reads.request();
     // Nobody was heard of while everybody was quiet.
     this.#quorumCheckTicks = 0;
     for (const progress of this.replication.followers.values()) progress.active = true;

@@ -41,8 +41,9 @@ export class Progress {
   /** Heard of since the last quorum check. */
   active = true;
   #wasActive = true;
-  /** Its node can be reached, as far as the host said. */
-  isReachable = true;
+  /** The host says that its node cannot be reached. */
+  #isSuspected = false;
+  #isReachable = true;
 
   constructor(nextIndex: LogIndex, windowMax: number) {
     this.#nextIndex = nextIndex;
@@ -168,18 +169,36 @@ export class Progress {
 
   /** Heard of since the quorum check before the last: unlike `active` not false for a moment after each check. */
   get isAlive(): boolean {
-    return this.active || this.#wasActive;
+    return this.#isReachable && (this.active || this.#wasActive);
+  }
+
+  /** Its node can be reached, as the host said or the follower itself has shown since. */
+  get isReachable(): boolean {
+    return this.#isReachable;
+  }
+
+  /** See `Raft.peerUnreachable`: what was in flight is lost. */
+  suspect(): void {
+    this.#isSuspected = true;
+    this.#isReachable = false;
+    if (this.#state.type === 'replicate') this.becomeProbe();
+  }
+
+  trust(): void {
+    this.#isSuspected = false;
+    this.#isReachable = true;
   }
 
   /** The follower has sent something. */
   heard(): void {
     this.active = true;
-    this.isReachable = true;
+    this.#isReachable = true;
   }
 
   /** The leader has checked its quorum, and listens anew. */
   quorumChecked(): void {
     this.#wasActive = this.active;
+    if (this.#isSuspected && !this.active) this.#isReachable = false;
     this.active = false;
   }
 

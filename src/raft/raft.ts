@@ -166,6 +166,11 @@ export class Raft {
     return this.#roles.isQuiet;
   }
 
+  /** The host wants to hear of the leader, or of the followers: a quiet replica awakes, and so does its leader. */
+  wakeGroup(): void {
+    this.#inbox.wakeGroup();
+  }
+
   /** With `low`, others campaign first where they can. `normal` at the start. */
   setElectionPriority(priority: ElectionPriority): void {
     this.#roles.setElectionPriority(priority);
@@ -235,8 +240,8 @@ export class Raft {
   /**
    * The connection to the peer broke, or its node is held for dead: what was in flight is lost. A follower whose leader
    * it was campaigns soon, even from its quiet; where only the connection is broken, the others still hear the leader
-   * and ignore that. Holds until {@link peerReachable}: so long no group becomes quiet for this leader, and one may
-   * become quiet without this follower.
+   * and ignore that. A quiet leader wakes and looks whether it has a quorum left. Holds until {@link peerReachable}: so
+   * long no group becomes quiet for this leader, and one may become quiet without this follower.
    */
   peerUnreachable(replica: ReplicaId): void {
     this.#roles.suspect(replica);

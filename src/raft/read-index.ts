@@ -45,6 +45,11 @@ export class ReadRounds {
     this.#unconfirmed.push({ round: this.#begun, index: commitIndex, begunMs });
   }
 
+  /** Whether a quorum has answered this round or a later one. */
+  isConfirmed(round: number): boolean {
+    return round <= this.#begun && this.#unconfirmed.every((unconfirmed) => unconfirmed.round > round);
+  }
+
   /** The newest round that began. */
   get newest(): number {
     return this.#begun;

@@ -108,6 +108,13 @@ export class Roles {
     return this.#isQuiet;
   }
 
+  /** As `wake`, by the host's wish. Returns the leader that a quiet follower has to wake too; 0 is nobody. */
+  wakeGroup(): ReplicaId | 0 {
+    const leader = this.#state.type === 'follower' && this.#isQuiet ? this.#leader : 0;
+    this.wake();
+    return leader;
+  }
+
   setElectionPriority(priority: ElectionPriority): void {
     this.#electionTimer.priority = priority;
   }
@@ -145,7 +152,15 @@ export class Roles {
   reconfigure(): void {
     if (this.#state.type === 'follower') return;
     if (!this.#membership.mayLead) this.#becomeFollower(this.#term, 0);
-    else if (this.#state.type === 'leader') this.#state.leader.reconfigure();
+    else if (this.#state.type === 'leader') {
+      this.#state.leader.reconfigure();
+      this.#tellUnreachable(this.#state.leader);
+    }
+  }
+
+  /** A leader that is new, or has new followers, has not been told. */
+  #tellUnreachable(leader: Leader): void {
+    for (const peer of this.#unreachable) leader.peerUnreachable(peer);
   }
 
   /** See `Raft.retire`. */
@@ -334,7 +349,9 @@ export class Roles {
       log: this.#log,
       outbox: this.#outbox,
     };
-    this.#state = { type: 'leader', leader: new Leader(context, this.#reads) };
+    const leader = new Leader(context, this.#reads);
+    this.#tellUnreachable(leader);
+    this.#state = { type: 'leader', leader };
   }
 
   #voteRequest(type: VoteRequest['type'], to: ReplicaId, term: Term): VoteRequest {

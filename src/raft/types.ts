@@ -65,7 +65,7 @@ export interface Heartbeat extends Addressed {
   readonly commit: LogIndex;
   /**
    * All that is committed, whether the follower has it or not; 0 as long as the leader does not know, because it has
-   * not committed an entry of its own term. For the host: the protocol does not use it.
+   * not committed an entry of its own term, or was quiet and has not heard from a quorum since. For the host.
    */
   readonly leaderCommit: LogIndex;
   /** The probe of the follower's newest answer that the leader has got; 0 is none. For the host. */

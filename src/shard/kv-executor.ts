@@ -136,8 +136,10 @@ export class KvExecutor {
     return this.replica.stalenessMs > this.#limits.staleReadMsMax;
   }
 
+  /** For now: where the group was quiet it is waking, and soon this replica knows how current it is. */
   #tooStale(): QuorateError {
     const { shard } = this.replica;
+    this.replica.wakeGroup();
     const limit = this.#limits.staleReadMsMax;
     const message = `this replica of shard ${shard} may lag by more than ${limit} ms (staleReadMsMax)`;
     return new QuorateError('SHARD_UNAVAILABLE', message, { shard });

@@ -18,7 +18,6 @@ export function openRaft({ host, descriptor, log, machine }: ReplicaParts, self:
     appendBytesMax: host.limits.appendBytesMax,
     appendsInFlightMax: host.limits.appendsInFlightMax,
     uncommittedBytesMax: host.limits.uncommittedBytesMax,
-    quiesceTicks: 0,
     lease: undefined,
     random: host.random.split(`raft-${shard}`),
   });

@@ -14,11 +14,16 @@ export interface ReplicaTiming {
   readonly heartbeatTicks: number;
   readonly electionTicksMin: number;
   readonly electionTicksMax: number;
+  /** A group that has had nothing to do for so long falls quiet; 0 is never. */
+  readonly quiesceTicks: number;
 }
 
 /** What has something to carry out at the end of the turn. */
 export interface Scheduled {
   handleReady(): void;
+  tick(): void;
+  /** Whether `tick` would have no effect until `handleReady` is called next. */
+  readonly isQuiet: boolean;
 }
 
 /** What a replica needs of the node that it lives on. */

@@ -175,11 +175,29 @@ export class Replica {
     this.#schedule();
   }
 
-  /** The connection to this node broke: stop sending into the void until it answers again. */
+  /** There is no connection to this node, until {@link peerReachable}: nothing is sent into the void, nor waited for. */
   peerUnreachable(node: NodeId): void {
     const replica = replicaOn(this.#descriptor, node);
     if (replica === undefined || replica === this.replicaId) return;
     this.#raft.peerUnreachable(replica);
+    this.#schedule();
+  }
+
+  peerReachable(node: NodeId): void {
+    const replica = replicaOn(this.#descriptor, node);
+    if (replica === undefined) return;
+    this.#raft.peerReachable(replica);
+    this.#schedule();
+  }
+
+  /** Whether {@link tick} would have no effect. */
+  get isQuiet(): boolean {
+    return this.#raft.isQuiet;
+  }
+
+  /** Has the group wake where it is quiet, so that this replica learns how current it is. */
+  wakeGroup(): void {
+    this.#raft.wakeGroup();
     this.#schedule();
   }
 

@@ -14,7 +14,7 @@ import type { Operation, OperationResult } from '../mvcc/operations.js';
 import { lsmJobs } from '../lsm/jobs.js';
 import { Node } from '../node/node.js';
 import { defaultRaftTiming } from '../node/options.js';
-import type { InitialNode, NodeOptions } from '../node/options.js';
+import type { InitialNode, NodeOptions, RaftTiming } from '../node/options.js';
 import type { ScanPage, ScanRequest } from '../rpc/backend.js';
 import { MachineClock } from './clock.js';
 import { SimDisk } from './disk.js';
@@ -37,6 +37,8 @@ export interface SimClusterOptions {
   readonly shards?: number;
   /** Over those that suit a short run: {@link simLimits}. */
   readonly limits?: Partial<Limits>;
+  /** Over the default timing. */
+  readonly raft?: Partial<RaftTiming>;
 }
 
 /** Where the pages of a scan go. */
@@ -217,7 +219,7 @@ export class SimCluster {
         dataDirectory: '/data',
         clientListen: member.clientAddress,
         peerListen: member.peerAddress,
-        raft: defaultRaftTiming,
+        raft: { ...defaultRaftTiming, ...options.raft },
         requestTimeoutMsDefault: 5000,
         requestTimeoutMsMax: 60_000,
         drainMsMax: 5000,

@@ -5,6 +5,7 @@
  */
 import type { Limits } from '../base/limits.js';
 import { Prng } from '../base/prng.js';
+import type { RaftTiming } from '../node/options.js';
 import { faultTypes } from './fault-types.js';
 import type { FaultType } from './fault-types.js';
 
@@ -16,6 +17,8 @@ export interface SimPlan {
   readonly shards: number;
   /** What is not named here has the size that suits a short run: see `simLimits`. */
   readonly limits: Partial<Limits>;
+  /** What is not named here is as by default. */
+  readonly raft: Partial<RaftTiming>;
   readonly workload: WorkloadPlan;
   readonly faults: FaultPlan;
 }
@@ -81,6 +84,7 @@ export function drawPlan(seed: number): SimPlan {
     shards: random.pick([1, 2, 3, 4, 7, 16]),
     limits: drawLimits(random),
     workload: drawWorkload(random),
+    raft: { quiesceTicks: new Prng(seed).split('quiet').pick([0, 2, 10, 60]) },
     faults: {
       types: random.shuffle([...faultTypes]).slice(0, random.int(1, 6)),
       gapMsMax: random.pick([800, 1500, 2500, 5000]),

@@ -16,6 +16,7 @@
  *   drop FROM>TO …             what is in flight there
  *   copy FROM>TO NAME          the first message in flight there, for `inject NAME` later
  *   cut FROM>TO …              from now on messages are lost;  isolate ID;  heal
+ *   wake ID                    its host wants news of the group
  *   delay FROM>TO …            plain `deliver` leaves messages of these links;  undelay
  *   hold syncs ID              sync ID [COUNT]        release syncs ID
  *   restart ID [KEPT]          power loss; the first KEPT of the unfinished writes survive
@@ -236,6 +237,9 @@ class ScriptRunner implements Surroundings {
         break;
       case 'retire':
         raft.retire();
+        break;
+      case 'wake':
+        raft.wakeGroup();
         break;
       case 'reachable':
         raft.peerReachable(ReplicaId(Number(words[0])));

@@ -272,6 +272,7 @@ describe('reads', () => {
     const atFollower = scripted.start(get('a', 'stale'));
     await scripted.turn();
     expect(atFollower.results).toMatchObject([{ error: { code: 'SHARD_UNAVAILABLE', shard: 5 } }]);
+    expect(scripted.timesWoken, 'the group may be quiet').toBe(1);
     scripted.stalenessMs = 100;
     const fresh = scripted.start(get('a', 'stale'));
     await scripted.turn();

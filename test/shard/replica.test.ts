@@ -58,7 +58,7 @@ class Bench {
       logger: silentLogger,
       random: new Prng(1),
       limits: defaultLimits,
-      timing: { heartbeatTicks: 2, electionTicksMin: 10, electionTicksMax: 20 },
+      timing: { heartbeatTicks: 2, electionTicksMin: 10, electionTicksMax: 20, quiesceTicks: 0 },
       append: (_shard, { entries }) => {
         log.write(entries);
         return Promise.resolve();

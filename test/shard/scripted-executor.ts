@@ -48,6 +48,7 @@ export class ScriptedExecutor {
   leading = true;
   term = Term(1);
   stalenessMs = 0;
+  timesWoken = 0;
   refusal: ProposalRefusal | undefined;
   #nextTimestamp = 1000;
   #index: number = initialIndex;
@@ -67,6 +68,7 @@ export class ScriptedExecutor {
       descriptor,
       machine,
       reads: { request: (permit: ReadPermit) => this.permits.push(permit) },
+      wakeGroup: () => this.timesWoken++,
       onLeadership: (listener: (leading: boolean) => void) => this.#listeners.push(listener),
       propose: (data: Uint8Array, done: (end: ProposalEnd) => void) => {
         if (this.refusal !== undefined) return this.refusal;

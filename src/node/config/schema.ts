@@ -55,6 +55,7 @@ const raft = z
     heartbeatTicks: wholeNumber(1, 10_000).default(defaultRaftTiming.heartbeatTicks),
     electionTicksMin: wholeNumber(1, 10_000).default(defaultRaftTiming.electionTicksMin),
     electionTicksMax: wholeNumber(1, 10_000).default(defaultRaftTiming.electionTicksMax),
+    quiesceTicks: wholeNumber(0, 1_000_000).default(defaultRaftTiming.quiesceTicks),
   })
   .prefault({});
 

@@ -8,8 +8,10 @@ export interface PeerHandler {
   onRaft(from: NodeId, messages: readonly ShardMessage[]): void;
   /** Answers through `respond`, once, at any time. */
   onRequest(from: NodeId, request: RequestFrame, respond: (response: PeerResponse) => void): void;
-  /** Messages to `node` are lost until it is reached again. */
+  /** The connection to `node` broke, or an attempt failed: messages to it are lost until it is reached. */
   onUnreachable(node: NodeId): void;
+  /** The connection to `node` is up, and its hello was accepted. */
+  onReachable(node: NodeId): void;
   /** Another node says that this one must not run: its data directory is not the one that joined under its id. */
   onRefused(error: QuorateError): void;
   /** A frame could not be handled, and that is not the fault of the node that sent it: this one must stop. */

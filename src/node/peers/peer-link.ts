@@ -27,6 +27,7 @@ export interface PeerLinkOptions {
   /** Why the node that answered with this hello is not the one that was dialled. */
   readonly refusal: (hello: Hello) => QuorateError | undefined;
   readonly onUnreachable: () => void;
+  readonly onReachable: () => void;
   /** See {@link PeerHandler.onRefused}. */
   readonly onRefused: (error: QuorateError) => void;
   readonly onProtocolError: (error: ProtocolError, remote: string) => void;
@@ -211,7 +212,9 @@ export class PeerLink {
     this.#state = { type: 'ready', connection, liveness: new Liveness(connection, this.#options.timing) };
     this.#failures = 0;
     this.#lastReason = undefined;
-    this.#options.logger.info('connected to a peer', { peer: this.#options.node, remote: connection.remote });
+    const { logger, node, onReachable } = this.#options;
+    logger.info('connected to a peer', { peer: node, remote: connection.remote });
+    onReachable();
   }
 
   #disconnected(connection: Connection, reason: string): void {

@@ -110,6 +110,7 @@ export class Peers {
         addressOf: () => addressOf(node),
         refusal: (hello) => this.#refusal(hello, node),
         onUnreachable: () => handler.onUnreachable(node),
+        onReachable: () => handler.onReachable(node),
         onRefused: (error) => handler.onRefused(error),
         onProtocolError: (error, remote) => this.#onProtocolError(error, remote, node),
         onFailure: (error) => handler.onFailure(error),

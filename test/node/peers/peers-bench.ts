@@ -69,6 +69,7 @@ export class Bench {
     return {
       onRaft: (_from, messages) => this.raft.push(...messages),
       onRequest: (_from, _request, respond) => this.responds.push(respond),
+      onReachable: () => undefined,
       onUnreachable: (node) => this.unreachable.push(node),
       onRefused: (error) => this.refused.push(error),
       onFailure: (error) => this.failures.push(error),
