@@ -89,6 +89,7 @@ async function merge(
     if (retention.keeps(key, version, kind)) {
       const moving = kind === 'pointer' ? values.move(entries.value) : entries.value;
       const value = moving instanceof Promise ? await moving : moving;
+      if (moving instanceof Promise) signal.throwIfAborted();
       const pending = outputs.add(key, version, kind, value);
       if (pending !== undefined) await pending;
     } else {

@@ -55,7 +55,11 @@ export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortS
       const value = entries.valueOf(reference);
       let pending: Pending;
       if (kind === 'put' && value.length >= input.largeValueBytesMin) {
-        await values.ready();
+        const room = values.ready();
+        if (room !== undefined) {
+          await room;
+          signal.throwIfAborted();
+        }
         // Realigned only now: what that returns is somebody else's after a wait.
         pending = writer.add(key, version, 'pointer', values.add(realignedFrom(value)));
       } else {

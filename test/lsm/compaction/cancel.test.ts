@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.js';
+import { LogIndex, Timestamp } from '../../../src/base/ids.js';
 import { Prng } from '../../../src/base/prng.js';
 import { compactTables, type CompactInput } from '../../../src/lsm/compaction/compact-job.js';
 import type { TableMetadata } from '../../../src/lsm/sstable/sstable-format.js';
 import { SstableWriter } from '../../../src/lsm/sstable/sstable-writer.js';
+import { flushEntries, type FlushInput } from '../../../src/lsm/memtable/flush-job.js';
+import { Memtable } from '../../../src/lsm/memtable/memtable.js';
+import { TreeBatch } from '../../../src/lsm/tree-batch.js';
 import { Tree } from '../../../src/lsm/tree.js';
+import { ValueOutput } from '../../../src/lsm/value/value-output.js';
 import type { SimDisk } from '../../../src/sim/disk.js';
 import { inlineBackground, newDisk, put, scan, treeDirectory, treeResources } from '../harness.js';
 
@@ -37,37 +42,96 @@ async function setUp(): Promise<{ disk: SimDisk; input: CompactInput }> {
   return { disk, input };
 }
 
-describe('a compaction that is cancelled', () => {
-  it('ends soon, wherever it is, and leaves nothing behind', async () => {
-    const { disk: start, input } = await setUp();
-    const before = start.paths();
-    let cancelled = 0;
-    for (let at = 1, isOver = false; !isOver; at += 3) {
-      const disk = start.clone(new Prng(at));
-      const closing = new AbortController();
-      let operations = 0;
-      let transfersAfter = 0;
-      disk.fault = (operation) => {
-        if (++operations === at) closing.abort(new Error('closed'));
-        else if (operations > at && (operation === 'read' || operation === 'write')) transfersAfter++;
-        return undefined;
-      };
-      const done = await compactTables(input, disk, closing.signal).then(
-        () => true,
-        (error: unknown) => {
-          expect(error).toMatchObject({ message: 'closed' });
-          return false;
-        },
-      );
-      isOver = operations < at;
-      // Near its end it may as well succeed.
-      if (done) continue;
-      cancelled++;
-      // Each is of a quarter of a MiB at most: some 30 ms of work.
-      expect(transfersAfter).toBeLessThanOrEqual(12);
-      expect(disk.paths()).toEqual(before);
-    }
-    expect(cancelled).toBeGreaterThan(10);
+/** A table of which each entry points to one of 600 values of 4 KiB, in a file that is to be emptied. */
+async function setUpValues(): Promise<{ disk: SimDisk; input: CompactInput }> {
+  const disk = newDisk();
+  await disk.makeDirectory('tree');
+  const random = new Prng(1);
+  const values = new ValueOutput({ directory: 'tree', valueFileNumber: 8, compression: 'none' }, disk);
+  const writer = await SstableWriter.create(disk, 'tree/000007.sst', 7, tableOptions);
+  for (let n = 0; n < 600; n++) {
+    await values.ready();
+    await writer.add(utf8(String(10_000 + n)), 1, 'pointer', values.add(random.bytes(4096)));
+  }
+  const collected = await values.finish();
+  const { input } = await setUp();
+  return { disk, input: { ...input, runs: [[await writer.finish()]], collected, collectedBytesMax: 64 << 20 } };
+}
+
+/** A memtable of 600 values of 4 KiB, which leave for a value file. */
+async function setUpFlush(): Promise<{ disk: SimDisk; input: FlushInput }> {
+  const disk = newDisk();
+  await disk.makeDirectory('tree');
+  const random = new Prng(1);
+  const memtable = new Memtable(LogIndex(0));
+  for (let n = 1; n <= 600; n++) {
+    memtable.write(new TreeBatch().put(utf8(String(10_000 + n)), Timestamp(n), random.bytes(4096)), LogIndex(n));
+  }
+  const input = {
+    ...tableOptions,
+    directory: 'tree',
+    number: 7,
+    valueFileNumber: 8,
+    largeValueBytesMin: 4096,
+    safePoint: 0,
+    buffers: memtable.entries.buffers,
+    references: memtable.index.references(),
+    ranges: [],
+  };
+  return { disk, input };
+}
+
+type Start = (disk: SimDisk, signal: AbortSignal) => Promise<unknown>;
+
+/** Cancels at every `step`th operation in turn; gives how often that ended it. */
+async function cancelEverywhere(start: SimDisk, step: number, run: Start): Promise<number> {
+  const before = start.paths();
+  let cancelled = 0;
+  for (let at = 1, isOver = false; !isOver; at += step) {
+    const disk = start.clone(new Prng(at));
+    const closing = new AbortController();
+    let operations = 0;
+    let transfersAfter = 0;
+    disk.fault = (operation) => {
+      if (++operations === at) closing.abort(new Error('closed'));
+      else if (operations > at && (operation === 'read' || operation === 'write')) transfersAfter++;
+      return undefined;
+    };
+    const done = await run(disk, closing.signal).then(
+      () => true,
+      (error: unknown) => {
+        expect(error).toMatchObject({ message: 'closed' });
+        return false;
+      },
+    );
+    isOver = operations < at;
+    // Near its end it may as well succeed.
+    if (done) continue;
+    cancelled++;
+    // Each is of a quarter of a MiB at most: some 30 ms of work.
+    expect(transfersAfter).toBeLessThanOrEqual(12);
+    expect(disk.paths()).toEqual(before);
+  }
+  return cancelled;
+}
+
+describe('a job that is cancelled ends soon, wherever it is, and leaves nothing behind:', () => {
+  it('a compaction', async () => {
+    const { disk, input } = await setUp();
+    const run: Start = (copy, signal) => compactTables(input, copy, signal);
+    expect(await cancelEverywhere(disk, 3, run)).toBeGreaterThan(10);
+  });
+
+  it('one that moves large values', async () => {
+    const { disk, input } = await setUpValues();
+    const run: Start = (copy, signal) => compactTables(input, copy, signal);
+    expect(await cancelEverywhere(disk, 23, run)).toBeGreaterThan(20);
+  });
+
+  it('a flush of large values', async () => {
+    const { disk, input } = await setUpFlush();
+    const run: Start = (copy, signal) => flushEntries(input, copy, signal);
+    expect(await cancelEverywhere(disk, 1, run)).toBeGreaterThan(6);
   });
 });
 
