@@ -329,15 +329,23 @@ export class Raft {
     const logReads = leader?.send() ?? [];
     const entries = this.#log.handOver();
     const { lastIndex, lastTerm } = this.#log;
-    const { sequence, ...handed } = this.#handover.hand(this.hardState, this.softState, entries.length > 0);
+    const { hardState, softState, mustSync, sequence } = this.#handover.hand(
+      this.hardState,
+      this.softState,
+      entries.length > 0,
+    );
+    const { readStates, readsLost } = this.#reads.takeNews();
     if (this.#handover.settled) this.#outbox.release();
     this.#applicableTaken = this.#applicableIndex;
     return {
-      ...handed,
-      ...this.#reads.takeNews(),
+      hardState,
+      softState,
+      mustSync,
+      readStates,
+      readsLost,
       entries,
       messages: this.#outbox.takeAtOnce(),
-      messagesAfterSync: handed.mustSync ? this.#outbox.takeAfterSync() : [],
+      messagesAfterSync: mustSync ? this.#outbox.takeAfterSync() : [],
       syncPoint: { term: this.term, lastIndex, lastTerm, sequence },
       commitIndex: this.#applicableTaken,
       logReads,

@@ -120,8 +120,13 @@ function readShardMessage(reader: WireReader): ShardMessage {
         reader.skip();
     }
   }
-  const address = { from: decodeReplicaId(from), to: decodeReplicaId(to), term: Term(term) };
-  return { shard: decodeShardId(shard), message: { ...address, ...required(body, 'a Raft message') } };
+  const message = {
+    ...required(body, 'a Raft message'),
+    from: decodeReplicaId(from),
+    to: decodeReplicaId(to),
+    term: Term(term),
+  };
+  return { shard: decodeShardId(shard), message };
 }
 
 function writeBody(writer: WireWriter, message: RaftMessage): void {
@@ -266,8 +271,14 @@ function readAppendResponse(reader: WireReader): Unaddressed<AppendResponse> {
 
 function readHeartbeat(reader: WireReader): Unaddressed<Heartbeat> {
   const [commit, readRound, leaderCommit, probe, quiesce] = reader.uints(5);
-  const indexes = { commit: LogIndex(commit), leaderCommit: LogIndex(leaderCommit) };
-  return { type: 'heartbeat', ...indexes, probe, readRound, quiesce: quiesce !== 0 };
+  return {
+    type: 'heartbeat',
+    commit: LogIndex(commit),
+    readRound,
+    leaderCommit: LogIndex(leaderCommit),
+    probe,
+    quiesce: quiesce !== 0,
+  };
 }
 
 function readHeartbeatResponse(reader: WireReader): Unaddressed<HeartbeatResponse> {
