@@ -72,6 +72,8 @@ export class RowCache {
 }
 
 interface Row {
+  /** The key, as {@link mapKey} names it. */
+  readonly name: string;
   readonly found: Found;
   readonly bytes: number;
 }
@@ -84,13 +86,16 @@ interface PartitionEvents {
   readonly onChange: (youngBytes: number, oldBytes: number) => void;
 }
 
-/** The cached rows of one tree. */
+/**
+ * The cached rows of one tree, by the hashes of their keys: to look for a key that is not there takes no more than its hash, where
+ * a map of names would need the name. Of keys with the same hash the last one has the place.
+ */
 export class RowCachePartition {
   readonly #events: PartitionEvents;
   #hits = 0;
   #misses = 0;
-  #young = new Map<string, Row>();
-  #old = new Map<string, Row>();
+  #young = new Map<number, Row>();
+  #old = new Map<number, Row>();
 
   constructor(events: PartitionEvents) {
     this.#events = events;
@@ -110,8 +115,8 @@ export class RowCachePartition {
 
   /** The newest version of the key, if it is here and at or below `at`. */
   get(key: Uint8Array, at: number): Found | undefined {
-    const row = this.size === 0 ? undefined : this.#find(mapKey(key));
-    if (row === undefined || row.found.version > at) {
+    const row = this.size === 0 ? undefined : this.#find(placeOf(key));
+    if (row === undefined || row.found.version > at || !isName(row.name, key)) {
       this.#misses++;
       return undefined;
     }
@@ -119,16 +124,16 @@ export class RowCachePartition {
     return row.found;
   }
 
-  #find(name: string): Row | undefined {
-    return this.#young.get(name) ?? this.#rejuvenate(name);
+  #find(place: number): Row | undefined {
+    return this.#young.get(place) ?? this.#rejuvenate(place);
   }
 
-  #rejuvenate(name: string): Row | undefined {
-    const row = this.#old.get(name);
+  #rejuvenate(place: number): Row | undefined {
+    const row = this.#old.get(place);
     if (row === undefined) return undefined;
-    this.#old.delete(name);
+    this.#old.delete(place);
     this.#events.onChange(0, -row.bytes);
-    this.#add(name, row);
+    this.#add(place, row);
     return row;
   }
 
@@ -145,29 +150,29 @@ export class RowCachePartition {
     const { version, kind, value } = found;
     this.remove(key);
     const bytes = overheadBytes + key.length + value.length;
-    this.#add(mapKey(key), { found: { version, kind, value: copyBytes(value) }, bytes });
+    this.#add(placeOf(key), { name: mapKey(key), found: { version, kind, value: copyBytes(value) }, bytes });
   }
 
-  #add(name: string, row: Row): void {
+  #add(place: number, row: Row): void {
     if (!this.#events.makeRoom(row.bytes)) return;
-    this.#young.set(name, row);
+    this.#young.set(place, row);
     this.#events.onChange(row.bytes, 0);
   }
 
-  /** Another version of the key is written. */
+  /** Another version of the key is written. What is in its place goes, whatever its key. */
   remove(key: Uint8Array): void {
     if (this.size === 0) return;
-    const name = mapKey(key);
+    const place = placeOf(key);
     for (const half of [this.#young, this.#old]) {
-      const row = half.get(name);
+      const row = half.get(place);
       if (row === undefined) continue;
-      half.delete(name);
+      half.delete(place);
       this.#events.onChange(half === this.#young ? -row.bytes : 0, half === this.#old ? -row.bytes : 0);
     }
   }
 
   clear(): void {
-    const sum = (half: Map<string, Row>): number => [...half.values()].reduce((bytes, row) => bytes + row.bytes, 0);
+    const sum = (half: Map<number, Row>): number => [...half.values()].reduce((bytes, row) => bytes + row.bytes, 0);
     const [youngBytes, oldBytes] = [sum(this.#young), sum(this.#old)];
     this.#young.clear();
     this.#old.clear();
@@ -180,4 +185,16 @@ export class RowCachePartition {
     this.#young = new Map();
     this.#events.onChange(0, 0);
   }
+}
+
+/** Of a key in the maps: its hash, as a number that the runtime keeps without memory of its own. */
+function placeOf(key: Uint8Array): number {
+  return bloomHash(key) | 0;
+}
+
+/** Whether `name` is {@link mapKey} of the key, which is not made for it. */
+function isName(name: string, key: Uint8Array): boolean {
+  if (name.length !== key.length) return false;
+  for (let i = 0; i < key.length; i++) if (name.charCodeAt(i) !== key[i]) return false;
+  return true;
 }

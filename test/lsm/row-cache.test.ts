@@ -4,9 +4,20 @@ import { Timestamp } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
 import type { Found } from '../../src/lsm/entry.js';
 import { RowCache } from '../../src/lsm/row-cache.js';
+import { bloomHash } from '../../src/lsm/sstable/bloom-filter.js';
 
 function row(version: number, bytes = 100): Found {
   return { version: Timestamp(version), kind: 'put', value: new Uint8Array(bytes).fill(version) };
+}
+
+function keysOfOneHash(): readonly [Uint8Array, Uint8Array] {
+  const keys = new Map<number, Uint8Array>();
+  for (let n = 1e6; ; n++) {
+    const key = utf8(String(n));
+    const other = keys.get(bloomHash(key));
+    if (other !== undefined) return [other, key];
+    keys.set(bloomHash(key), key);
+  }
 }
 
 describe('RowCache', () => {
@@ -49,6 +60,19 @@ describe('RowCache', () => {
     const rows = new RowCache(1 << 20).partition();
     for (let byte = 0; byte < 256; byte++) rows.insert(Uint8Array.of(byte), row(byte));
     for (let byte = 0; byte < 256; byte++) expect(rows.get(Uint8Array.of(byte), 300)?.version).toBe(byte);
+  });
+
+  it('tells keys of the same hash apart, and keeps the last of them', () => {
+    const [one, other] = keysOfOneHash();
+    const cache = new RowCache(10_000);
+    const rows = cache.partition();
+    rows.insert(one, row(1));
+    expect(rows.get(other, 9)).toBeUndefined();
+    const bytes = cache.bytes;
+    rows.insert(other, row(2));
+    expect(rows.get(one, 9)).toBeUndefined();
+    expect(rows.get(other, 9)).toMatchObject(row(2));
+    expect(cache.bytes).toBe(bytes);
   });
 
   it('keeps what is used and drops what is not', () => {
