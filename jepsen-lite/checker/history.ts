@@ -53,6 +53,11 @@ export class HistoryRecorder<Input, Output> {
     return this.#open.size;
   }
 
+  /** How many have not left the history. */
+  get count(): number {
+    return this.#operations.length - this.#discarded.size;
+  }
+
   call(event: { readonly client: number; readonly key?: string; readonly input: Input }): OpenOperation {
     const handle = this.#operations.length as OpenOperation;
     this.#operations.push({ ...event, call: this.#eventTime(), return: undefined, output: undefined });

@@ -5,6 +5,7 @@ import { runTurns } from '../platform/turns.js';
 import { systemRandomSeed } from '../platform/random.js';
 import { simulate } from '../sim/run.js';
 import type { SimRunResult } from '../sim/run.js';
+import { Summary } from '../sim/summary.js';
 
 interface Options {
   readonly seeds: number;
@@ -30,51 +31,49 @@ program.parse();
 const { seeds, seed: firstSeed = systemRandomSeed(), minutes, each } = program.opts<Options>();
 
 const startedMs = performance.now();
+const startedCpu = process.cpuUsage();
 const traces = createHash('sha256');
-const summary = {
-  seeds: 0,
-  failed: [] as number[],
-  virtualMinutes: 0,
-  events: 0,
-  operations: {} as Record<string, number>,
-  faults: {} as Record<string, number>,
-};
+const summary = new Summary();
 for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
   const seedStartedMs = performance.now();
   const result = await simulate({ seed, runTurns, nowMs: () => performance.now(), faultMs: minutes * 60_000 });
-  add(result);
+  summary.add(result);
+  traces.update(result.traceHash);
   if (each) show(result, performance.now() - seedStartedMs);
   if (result.failure !== undefined) explain(result);
 }
-console.log(
-  JSON.stringify({
-    ...summary,
-    virtualMinutes: round(summary.virtualMinutes),
+conclude();
+
+function conclude(): void {
+  const { virtualMs, ...sums } = summary;
+  const { neverMet, isGood } = summary;
+  if (sums.failed.length === 0 && !isGood) console.log(`never met in ${seeds} seeds: ${neverMet.join(', ')}`);
+  const { user, system } = process.cpuUsage(startedCpu);
+  const cpuSeconds = (user + system) / 1e6;
+  const line = {
+    ...sums,
+    neverMet,
+    virtualMinutes: round(virtualMs / 60_000),
+    virtualHours: round(virtualMs / 3_600_000),
     // Over the traces of all seeds: equal for equal seeds, minutes and code.
     traceHash: traces.digest('hex').slice(0, 16),
     seconds: round((performance.now() - startedMs) / 1000),
-  }),
-);
-process.exitCode = summary.failed.length > 0 ? 1 : 0;
-
-function add(result: SimRunResult): void {
-  summary.seeds++;
-  summary.virtualMinutes += result.virtualMs / 60_000;
-  summary.events += result.events;
-  addAll(summary.operations, result.operations);
-  addAll(summary.faults, result.faults);
-  traces.update(result.traceHash);
-  if (result.failure !== undefined) summary.failed.push(result.seed);
+    cpuSeconds: round(cpuSeconds),
+    virtualSecondsPerCpuSecond: round(virtualMs / 1000 / cpuSeconds),
+  };
+  console.log(JSON.stringify(line));
+  process.exitCode = isGood ? 0 : 1;
 }
 
-function addAll(sums: Record<string, number>, counts: object): void {
-  for (const [name, count] of Object.entries(counts) as [string, number][]) sums[name] = (sums[name] ?? 0) + count;
-}
-
-function show({ seed, traceHash, virtualMs, events, operations, faults, failure }: SimRunResult, tookMs: number): void {
-  const happened = Object.fromEntries(Object.entries(faults).filter(([, count]) => count > 0));
+function show(result: SimRunResult, tookMs: number): void {
+  const { seed, failure, traceHash, virtualMs, events, operations, faults, coverage } = result;
   const line = { seed, ok: failure === undefined, traceHash, virtualMs: Math.round(virtualMs), events, operations };
-  console.log(JSON.stringify({ ...line, faults: happened, seconds: round(tookMs / 1000) }));
+  const met = { faults: happened(faults), coverage: happened(coverage) };
+  console.log(JSON.stringify({ ...line, ...met, seconds: round(tookMs / 1000) }));
+}
+
+function happened(counts: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
 }
 
 /** What the seed has drawn is shown to be read; seed, minutes and commit are enough to replay. */

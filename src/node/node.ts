@@ -21,6 +21,7 @@ import { Admin } from './admin.js';
 import type { ProcessFacts } from './admin.js';
 import { AssignedShards } from './assigned-shards.js';
 import { clusterIdOf, openIdentity } from './identity.js';
+import type { ReplicaObserver } from '../shard/replica-host.js';
 import type { Identity } from './identity.js';
 import { LeaderBalance } from './leader-balance.js';
 import type { NodeOptions } from './options.js';
@@ -168,11 +169,11 @@ export class Node implements KvBackend, AdminBackend {
   }
 
   /** Opens the data directory and joins the others. Throws what is wrong with directory, address or configuration. */
-  static async start(env: Env, options: NodeOptions, facts: ProcessFacts): Promise<Node> {
+  static async start(env: Env, options: NodeOptions, facts: ProcessFacts, observer?: ReplicaObserver): Promise<Node> {
     const { nodeId, cluster, dataDirectory, limits, raft } = options;
     const expected = { clusterId: clusterIdOf(cluster), nodeId, random: env.random.split('identity') };
     const identity = await openIdentity(env.disk, dataDirectory, expected);
-    const host = await ShardHost.open({ env, directory: dataDirectory, nodeId, limits, timing: raft });
+    const host = await ShardHost.open({ env, directory: dataDirectory, nodeId, limits, timing: raft, observer });
     let node: Node | undefined;
     try {
       await host.create(placementDescriptor(cluster.nodes.map(({ id }) => id)));

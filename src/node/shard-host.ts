@@ -21,7 +21,7 @@ import type { RaftMessage } from '../raft/types.js';
 import type { ShardMessage } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { Replica } from '../shard/replica.js';
-import type { LogRecords, ReplicaHost, ReplicaTiming, Scheduled } from '../shard/replica-host.js';
+import type { LogRecords, ReplicaHost, ReplicaObserver, ReplicaTiming, Scheduled } from '../shard/replica-host.js';
 import type { HostedShard } from './hosted-shard.js';
 import { logFault } from './log-fits-tree.js';
 import { LogKeeper } from './log-keeper.js';
@@ -34,6 +34,7 @@ export interface ShardHostOptions {
   readonly nodeId: NodeId;
   readonly limits: Limits;
   readonly timing: ReplicaTiming;
+  readonly observer?: ReplicaObserver | undefined;
 }
 
 /** Ticks between two looks for space where the disk was full. */
@@ -46,6 +47,7 @@ export class ShardHost implements ReplicaHost {
   readonly random: Prng;
   readonly limits: Limits;
   readonly timing: ReplicaTiming;
+  readonly observer: ReplicaObserver | undefined;
   /** Takes one turn's messages to a node. Set by the owner before the first tick. */
   sendRaft: (node: NodeId, messages: readonly ShardMessage[]) => void = () => undefined;
   readonly #options: ShardHostOptions;
@@ -78,6 +80,7 @@ export class ShardHost implements ReplicaHost {
     this.random = env.random;
     this.limits = options.limits;
     this.timing = options.timing;
+    this.observer = options.observer;
     this.#folders = new ShardFolders(options);
     this.#logKeeper = new LogKeeper({
       shards: () => this.#shards.values(),

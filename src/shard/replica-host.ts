@@ -1,13 +1,14 @@
 /** What a replica asks of its surroundings. */
-import type { LogIndex, NodeId, ShardId } from '../base/ids.js';
+import type { LogIndex, NodeId, ReplicaId, ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
 import type { GroupLog } from '../log/group-log.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
-import type { Entry, HardState, RaftMessage } from '../raft/types.js';
+import type { Entry, HardState, RaftMessage, Ready } from '../raft/types.js';
 import type { ShardDescriptor } from './descriptor.js';
+import type { EntryEffect } from './entry-effect.js';
 
 /** Ticks that Raft's times are counted in. */
 export interface ReplicaTiming {
@@ -26,6 +27,14 @@ export interface Scheduled {
   readonly isQuiet: boolean;
 }
 
+/** Sees what the replicas of a node do: for checks of what must hold in a whole cluster, and of what has happened. */
+export interface ReplicaObserver {
+  /** The core has decided this; it is carried out next. */
+  onReady(shard: ShardId, replica: ReplicaId, ready: Ready): void;
+  /** The state machine has applied this. */
+  onApplied(shard: ShardId, replica: ReplicaId, entry: Entry, effect: EntryEffect): void;
+}
+
 /** What a replica needs of the node that it lives on. */
 export interface ReplicaHost {
   readonly nodeId: NodeId;
@@ -34,6 +43,7 @@ export interface ReplicaHost {
   readonly random: Prng;
   readonly limits: Limits;
   readonly timing: ReplicaTiming;
+  readonly observer?: ReplicaObserver | undefined;
   append(shard: ShardId, records: LogRecords): Promise<void>;
   /** Puts a message into this turn's frame to `node`. */
   send(node: NodeId, shard: ShardId, message: RaftMessage): void;

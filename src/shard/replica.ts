@@ -277,6 +277,7 @@ export class Replica {
   }
 
   #carryOut(ready: Ready): void {
+    this.#host.observer?.onReady(this.shard, this.replicaId, ready);
     if (ready.softState !== undefined) {
       this.#leadership.roleChanged(ready.softState.role === 'leader', ready.softState.term);
     }
@@ -309,6 +310,7 @@ export class Replica {
     const effect = effectOf(entry, this.#descriptor);
     if (effect.type === 'truncateLog') this.logPrefix.allow(effect.upTo);
     this.machine.apply(entry.index, effect.type === 'write' ? effect.batch : emptyBytes);
+    this.#host.observer?.onApplied(this.shard, this.replicaId, entry, effect);
     this.#proposals.settle(entry, effect.type === 'refused' ? effect.error : undefined);
     this.#leadership.applied();
     for (const listener of this.#applyListeners) listener(entry.index);

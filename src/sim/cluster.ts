@@ -17,12 +17,15 @@ import { defaultRaftTiming } from '../node/options.js';
 import type { InitialNode, NodeOptions, RaftTiming } from '../node/options.js';
 import type { ScanPage, ScanRequest } from '../rpc/backend.js';
 import { MachineClock } from './clock.js';
+import { Coverage } from './coverage.js';
 import { SimDisk } from './disk.js';
 import type { CrashKeeps } from './disk.js';
 import { simEnv } from './env.js';
 import { SimLog } from './logger.js';
 import { SimNetwork } from './network.js';
 import { SimProcess } from './process.js';
+import { RaftChecks } from './raft-checks.js';
+import { watchReplicas } from './replica-watch.js';
 import { Scheduler } from './scheduler.js';
 import type { RunTurns } from './scheduler.js';
 
@@ -160,7 +163,9 @@ export class SimMachine {
       random: this.#random.split(`incarnation-${++this.#incarnation}`),
     });
     scheduler.note(`${this.name} starts`);
-    Node.start(env, this.#options, { pid: this.#incarnation, softwareVersion: 'simulated' }).then(
+    const facts = { pid: this.#incarnation, softwareVersion: 'simulated' };
+    const observer = watchReplicas(this.#cluster.raftChecks, this.#cluster.coverage);
+    Node.start(env, this.#options, facts, observer).then(
       (node) => {
         if (this.#process !== process) return;
         this.#node = node;
@@ -194,6 +199,9 @@ export class SimCluster {
   readonly network: SimNetwork;
   readonly log: SimLog;
   readonly random: Prng;
+  /** Of all replicas, at every step. */
+  readonly raftChecks = new RaftChecks();
+  readonly coverage = new Coverage();
   readonly machines: readonly SimMachine[];
   readonly jobs: JobTable = lsmJobs;
   readonly limits: Limits;
@@ -208,7 +216,7 @@ export class SimCluster {
     this.random = new Prng(seed);
     this.scheduler = new Scheduler(runTurns);
     this.network = new SimNetwork(this.scheduler, { random: this.random.split('network') });
-    this.log = new SimLog(this.scheduler);
+    this.log = new SimLog(this.scheduler, { onLine: ({ message }) => this.coverage.logged(message) });
     const members = Array.from({ length: count }, (_, i): InitialNode => {
       return { id: NodeId(i + 1), clientAddress: `node-${i + 1}:7000`, peerAddress: `node-${i + 1}:7100` };
     });

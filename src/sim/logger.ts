@@ -9,15 +9,22 @@ export interface LogLine {
   readonly fields: LogFields;
 }
 
+export interface SimLogOptions {
+  /** At least so many of the last lines are kept. Default 10,000. */
+  readonly linesMax?: number;
+  readonly onLine?: (line: LogLine) => void;
+}
+
 /** What all nodes of a simulated cluster logged, in order; the oldest lines go when there are too many. */
 export class SimLog {
   readonly #scheduler: Scheduler;
+  readonly #onLine: ((line: LogLine) => void) | undefined;
   readonly #linesMax: number;
   #lines: LogLine[] = [];
 
-  /** @param linesMax at least so many of the last lines are kept. Default 10,000. */
-  constructor(scheduler: Scheduler, linesMax = 10_000) {
+  constructor(scheduler: Scheduler, { linesMax = 10_000, onLine }: SimLogOptions = {}) {
     this.#scheduler = scheduler;
+    this.#onLine = onLine;
     this.#linesMax = linesMax;
   }
 
@@ -46,6 +53,7 @@ export class SimLog {
   }
 
   #add(line: LogLine): void {
+    this.#onLine?.(line);
     this.#lines.push(line);
     if (this.#lines.length >= 2 * this.#linesMax) this.#lines = this.#lines.slice(-this.#linesMax);
   }

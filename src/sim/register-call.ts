@@ -1,3 +1,4 @@
+import type { QuorateError } from '../base/errors.js';
 import { Timestamp } from '../base/ids.js';
 import type { Condition, Operation, OperationResult, RequestId } from '../mvcc/operations.js';
 import type { OpenOperation } from '../../jepsen-lite/checker/history.js';
@@ -61,8 +62,7 @@ export class RegisterCall {
 
   #ended(result: OperationResult | undefined, triesBefore: number): void {
     const { random, counts } = this.#workload;
-    if (result?.type === 'failed' && bugCodes.has(result.error.code))
-      this.#workload.seen.violated(`${this.#operation.type} of ${this.#key}: ${result.error.message}`);
+    if (result?.type === 'failed') this.#refused(result.error);
     if (result !== undefined && result.type !== 'failed') {
       this.#answered(result);
     } else if (result?.error.outcome === 'notApplied' && triesBefore === 0) {
@@ -73,6 +73,12 @@ export class RegisterCall {
     } else {
       this.#unknown();
     }
+  }
+
+  #refused({ code, message }: QuorateError): void {
+    const { cluster, seen } = this.#workload;
+    cluster.coverage.refused(code);
+    if (bugCodes.has(code)) seen.violated(`${this.#operation.type} of ${this.#key}: ${message}`);
   }
 
   #answered(answer: Answer): void {

@@ -10,6 +10,7 @@ import { defaultRaftTiming } from '../node/options.js';
 import { SimCluster } from './cluster.js';
 import { clockRates } from './fault-types.js';
 import type { FaultType } from './fault-types.js';
+import type { Mark } from './coverage.js';
 import { Faults } from './faults.js';
 import { checkObservations } from './observation-checks.js';
 import { requireLeaders, requireRecovery } from './recovery.js';
@@ -40,6 +41,10 @@ export interface SimRunResult {
   readonly events: number;
   readonly operations: WorkloadCounts;
   readonly faults: Readonly<Record<FaultType, number>>;
+  /** How often each rare path was taken. */
+  readonly coverage: Readonly<Record<Mark, number>>;
+  /** Operations in the histories that the checker of linearizability was given. */
+  readonly operationsChecked: number;
   /** What was wrong; undefined when nothing was. */
   readonly failure: string | undefined;
   /** What the nodes logged, for a failed run. */
@@ -76,6 +81,8 @@ export async function simulate(options: SimRunOptions): Promise<SimRunResult> {
     events: cluster.scheduler.eventsRun,
     operations: workload.counts,
     faults: faults.counts,
+    coverage: cluster.coverage.counts,
+    operationsChecked: workload.recorder.count,
     failure,
     log: failure === undefined ? '' : cluster.log.text(),
   };
@@ -92,17 +99,26 @@ async function runPhases(
   if (!(await cluster.runUntilReady(formMsMax))) return `the cluster was not formed within ${formMsMax} ms`;
   workload.start();
   faults.start();
-  const isOver = (): boolean => stoppedByItself(cluster) !== undefined || workload.seen.violations.length > 0;
+  const isOver = (): boolean =>
+    stoppedByItself(cluster) !== undefined ||
+    workload.seen.violations.length > 0 ||
+    cluster.raftChecks.violations.length > 0;
   await scheduler.runUntil(isOver, scheduler.nowMs + faultMs);
   faults.heal();
   workload.stop();
   const wrong =
+    brokenRule(cluster) ??
     stoppedByItself(cluster) ??
     (await requireLeaders(cluster)) ??
     (await restartAll(cluster)) ??
     (await requireRecovery(cluster)) ??
     (await readAll(cluster, workload));
-  return wrong ?? stoppedByItself(cluster) ?? refusedMessage(cluster);
+  return brokenRule(cluster) ?? wrong ?? stoppedByItself(cluster) ?? refusedMessage(cluster);
+}
+
+/** What the nodes do must be right, whether a client has come to see it or not. */
+function brokenRule({ raftChecks: { violations } }: SimCluster): string | undefined {
+  return violations.length === 0 ? undefined : violations.slice(0, violationsShown).join('\n');
 }
 
 /** Nodes that run the same code break no rule of the protocol, whatever was lost, late or repeated. */

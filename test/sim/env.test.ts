@@ -160,7 +160,7 @@ describe('simEnv', () => {
       { timeMs: 12.5, level: 'warn', message: 'leader lost', fields: { node: 1, shard: 2 } },
     ]);
     expect(log.text()).toBe('      12.500 warn  leader lost node=1 shard=2 error="Error: why"');
-    const small = new SimLog(scheduler, 3);
+    const small = new SimLog(scheduler, { linesMax: 3 });
     for (let i = 0; i < 20; i++) small.logger().info(`${i}`);
     expect(small.lines.length).toBeLessThan(6);
     expect(small.lines.at(-1)?.message).toBe('19');

@@ -37,7 +37,7 @@ export class EngineMachine {
     this.#random = options.random.split('machine');
     this.disk = options.disk ?? new SimDisk({ random: options.random.split('disk') });
     this.scheduler = new Scheduler(options.runTurns);
-    this.log = new SimLog(this.scheduler, 1000);
+    this.log = new SimLog(this.scheduler, { linesMax: 1000 });
   }
 
   /** A new process, with empty caches of these sizes. */

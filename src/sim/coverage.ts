@@ -1,0 +1,95 @@
+/**
+ * Marks: rare paths of the product, and how often a run took each. A run that could have found a defect on a path but
+ * never took it has shown nothing. So a large batch of runs fails when one of the marks was never reached.
+ *
+ * The product has no lines for this: a mark is a line that a node logs, a decision of Raft, or an error that a client got.
+ */
+import type { Ready, RaftMessage } from '../raft/types.js';
+import type { EntryEffect } from '../shard/entry-effect.js';
+import type { WatchedReplica } from './replica-watch.js';
+
+/** By the mark: what a node logs there. */
+const lines = {
+  tornTailCut: 'cut a torn batch off the log',
+  logOnReserve: 'the disk is full; the log lives on its reserve',
+  logOffReserve: 'the log can grow again',
+  logFailed: 'the log failed; nothing more is written',
+  treeWaitsForSpace: 'no space on the disk: waiting',
+  treeFlushedForLog: 'flushes a tree to shorten the log',
+  logKeptForFollower: 'the log is long, kept for a node that lacks entries',
+  memtableFlushed: 'memtable flushed',
+  tablesMerged: 'tables compacted',
+  preferredLeader: 'hands over to the preferred leader',
+  silentPeer: 'closed a silent peer connection',
+  peerLost: 'lost a peer connection',
+  peerUnreachable: 'no connection to a peer',
+} as const;
+
+/** Decisions of Raft, and what applying an entry did. */
+const decisions = [
+  'leaderElected',
+  'leaderSteppedDown',
+  'readsLost',
+  /** A follower tells the leader where its log parts from the leader's. */
+  'conflictBackOff',
+  /** Entries that were never committed give way to a later leader's. */
+  'entriesReplaced',
+  /** A follower lacks what is no longer in memory. */
+  'oldEntriesRead',
+  'leadershipTransferred',
+  'fellQuiet',
+  'wokeUp',
+  'logTruncated',
+] as const;
+
+/** Errors that clients get when something is wrong, by their codes. */
+const answers = ['SHARD_UNAVAILABLE', 'TIMESTAMP_UNAVAILABLE', 'OVERLOADED', 'DISK_FULL', 'DEADLINE_EXCEEDED'] as const;
+
+export type Mark = keyof typeof lines | (typeof decisions)[number] | (typeof answers)[number];
+
+export const marks: readonly Mark[] = [...(Object.keys(lines) as (keyof typeof lines)[]), ...decisions, ...answers];
+
+const markOfLine: ReadonlyMap<string, Mark> = new Map(
+  Object.entries(lines).map(([mark, message]) => [message, mark as Mark]),
+);
+
+/** How often one run, or all runs so far, took each path. */
+export class Coverage {
+  readonly counts = Object.fromEntries(marks.map((mark) => [mark, 0])) as Record<Mark, number>;
+
+  /** A node has logged this. */
+  logged(message: string): void {
+    const mark = markOfLine.get(message);
+    if (mark !== undefined) this.counts[mark]++;
+  }
+
+  /** A client got an error with this code. */
+  refused(code: string): void {
+    if (code in this.counts) this.counts[code as Mark]++;
+  }
+
+  /** A replica has decided this, after its `last` step. */
+  ready({ last }: WatchedReplica, ready: Ready): void {
+    const { softState, entries, messages } = ready;
+    const isLeader = softState?.role === 'leader';
+    if (isLeader && last?.isLeader !== true) this.counts.leaderElected++;
+    if (softState !== undefined && !isLeader && last?.isLeader === true) this.counts.leaderSteppedDown++;
+    if (ready.readsLost) this.counts.readsLost++;
+    if (ready.logReads.length > 0) this.counts.oldEntriesRead++;
+    if (last !== undefined && entries.length > 0 && entries[0].index <= last.lastIndex) this.counts.entriesReplaced++;
+    if (last?.isQuiet === true && entries.length > 0) this.counts.wokeUp++;
+    for (const message of messages) this.#sent(message);
+    for (const message of ready.messagesAfterSync) this.#sent(message);
+  }
+
+  /** A replica has applied an entry with this effect. */
+  applied(effect: EntryEffect): void {
+    if (effect.type === 'truncateLog') this.counts.logTruncated++;
+  }
+
+  #sent(message: RaftMessage): void {
+    if (message.type === 'appendResponse' && message.rejected) this.counts.conflictBackOff++;
+    else if (message.type === 'timeoutNow') this.counts.leadershipTransferred++;
+    else if (message.type === 'heartbeat' && message.quiesce) this.counts.fellQuiet++;
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * What must hold of the replicas of a shard at every step of every node, whatever fails: figure 3 of the Raft paper.
+ *
+ * - Election safety: one leader for each term.
+ * - Log matching: an entry of one index and term is the same everywhere, and so is the term of the one before it.
+ * - Leader completeness: what was committed up to some term is in the log of each leader of a later one.
+ * - State machine safety: all apply the same entries in their order, with the same effect. So states at one applied index
+ *   are equal, which the hashes of states confirm where the run ends.
+ * - Term, commit index and applied index of a replica never go back while its process lives.
+ */
+import { crc32 } from '../base/checksum.js';
+import { emptyBytes } from '../base/bytes.js';
+import type { ReplicaId, ShardId, Term } from '../base/ids.js';
+import type { Entry, Ready } from '../raft/types.js';
+import type { EntryEffect } from '../shard/entry-effect.js';
+import type { WatchedReplica } from './replica-watch.js';
+
+interface KnownEntry {
+  readonly hash: number;
+  /** Of the entry before it; undefined as long as nobody was seen to append both. */
+  termBefore: Term | undefined;
+}
+
+/** All that was seen of one shard. */
+class ShardFacts {
+  readonly leaders = new Map<Term, ReplicaId>();
+  /** By index and term. */
+  readonly entries = new Map<string, KnownEntry>();
+  /** By index: term, content and effect. */
+  readonly applied = new Map<number, string>();
+  /** By the term of the replica that knew it: how far the log was committed. */
+  readonly committed = new Map<Term, number>();
+}
+
+export class RaftChecks {
+  /** What was wrong, as soon as it was seen. */
+  readonly violations: string[] = [];
+  readonly #shards = new Map<ShardId, ShardFacts>();
+
+  /** A replica has decided `ready`. */
+  ready(seen: WatchedReplica, ready: Ready): void {
+    const facts = this.#factsOf(seen.shard);
+    this.#checkMonotone(seen, ready);
+    this.#checkEntries(seen, ready, facts);
+    this.#checkLeader(seen, ready, facts);
+    const { term } = ready.syncPoint;
+    facts.committed.set(term, Math.max(facts.committed.get(term) ?? 0, ready.commitIndex));
+  }
+
+  /** A replica has applied `entry`. */
+  applied(seen: WatchedReplica, entry: Entry, effect: EntryEffect): void {
+    const before = seen.appliedIndex;
+    if (before !== undefined && entry.index !== before + 1)
+      this.#violated(seen, `applies ${entry.index} after ${before}`);
+    seen.appliedIndex = entry.index;
+    const { applied } = this.#factsOf(seen.shard);
+    const batch = effect.type === 'write' ? effect.batch : emptyBytes;
+    const what = `term ${entry.term}, ${effect.type} ${crc32(batch)}, entry ${crc32(entry.data)}`;
+    const known = applied.get(entry.index);
+    if (known === undefined) applied.set(entry.index, what);
+    else if (known !== what) this.#violated(seen, `applies at ${entry.index} ${what}, where another had ${known}`);
+  }
+
+  #checkMonotone(seen: WatchedReplica, { syncPoint, commitIndex }: Ready): void {
+    const { last } = seen;
+    if (last === undefined) return;
+    if (syncPoint.term < last.term) this.#violated(seen, `goes back from term ${last.term} to ${syncPoint.term}`);
+    if (commitIndex < last.commitIndex)
+      this.#violated(seen, `goes back from commit index ${last.commitIndex} to ${commitIndex}`);
+  }
+
+  #checkEntries(seen: WatchedReplica, { entries }: Ready, { entries: known }: ShardFacts): void {
+    let previous: { readonly index: number; readonly term: Term } | undefined =
+      seen.last === undefined ? undefined : { index: seen.last.lastIndex, term: seen.last.lastTerm };
+    for (const entry of entries) {
+      const { index, term, data } = entry;
+      if (index <= (seen.last?.commitIndex ?? 0)) this.#violated(seen, `replaces the committed entry ${index}`);
+      const termBefore = previous?.index === index - 1 ? previous.term : undefined;
+      previous = entry;
+      const place = `${index}/${term}`;
+      const hash = crc32(data);
+      const other = known.get(place);
+      if (other === undefined) {
+        known.set(place, { hash, termBefore });
+        continue;
+      }
+      if (other.hash !== hash) this.#violated(seen, `has another entry ${index} of term ${term}`);
+      other.termBefore ??= termBefore;
+      if (termBefore !== undefined && other.termBefore !== termBefore)
+        this.#violated(seen, `has entry ${index} of term ${term} after one of ${termBefore}, not ${other.termBefore}`);
+    }
+  }
+
+  #checkLeader(seen: WatchedReplica, { softState, syncPoint }: Ready, { leaders, committed }: ShardFacts): void {
+    if (softState?.role !== 'leader') return;
+    const { term } = softState;
+    const other = leaders.get(term) ?? seen.replica;
+    leaders.set(term, other);
+    if (other !== seen.replica) this.#violated(seen, `leads in term ${term}, which replica ${other} led`);
+    for (const [earlier, index] of committed) {
+      if (earlier < term && syncPoint.lastIndex < index)
+        this.#violated(seen, `leads in term ${term} with entries to ${syncPoint.lastIndex} of ${index} committed`);
+    }
+  }
+
+  #factsOf(shard: ShardId): ShardFacts {
+    let facts = this.#shards.get(shard);
+    if (facts === undefined) this.#shards.set(shard, (facts = new ShardFacts()));
+    return facts;
+  }
+
+  #violated({ shard, replica }: WatchedReplica, what: string): void {
+    this.violations.push(`replica ${replica} of shard ${shard} ${what}`);
+  }
+}

@@ -1,0 +1,60 @@
+/** Sees what the replicas of a cluster do, and holds each step against the one before. */
+import type { LogIndex, ReplicaId, ShardId, Term } from '../base/ids.js';
+import type { Entry, Ready } from '../raft/types.js';
+import type { EntryEffect } from '../shard/entry-effect.js';
+import type { ReplicaObserver } from '../shard/replica-host.js';
+import type { Coverage } from './coverage.js';
+import type { RaftChecks } from './raft-checks.js';
+
+/** A replica, in one process. */
+export interface WatchedReplica {
+  readonly shard: ShardId;
+  readonly replica: ReplicaId;
+  /** As of its last step; undefined before its first, since nobody else knows what is on its disk. */
+  last: WatchedStep | undefined;
+  appliedIndex: number | undefined;
+}
+
+export interface WatchedStep {
+  readonly term: Term;
+  readonly commitIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+  readonly isLeader: boolean;
+  /** The leader has told that there is nothing to do. */
+  readonly isQuiet: boolean;
+}
+
+/** For one process of a node: with it goes what its replicas had not synced. */
+export function watchReplicas(checks: RaftChecks, coverage: Coverage): ReplicaObserver {
+  const replicas = new Map<ShardId, WatchedReplica>();
+  const watched = (shard: ShardId, replica: ReplicaId): WatchedReplica => {
+    let found = replicas.get(shard);
+    if (found?.replica !== replica) {
+      found = { shard, replica, last: undefined, appliedIndex: undefined };
+      replicas.set(shard, found);
+    }
+    return found;
+  };
+  return {
+    onReady(shard: ShardId, replica: ReplicaId, ready: Ready): void {
+      const seen = watched(shard, replica);
+      checks.ready(seen, ready);
+      coverage.ready(seen, ready);
+      const { syncPoint, softState, commitIndex, messages } = ready;
+      const fellQuiet = messages.some((message) => message.type === 'heartbeat' && message.quiesce);
+      seen.last = {
+        term: syncPoint.term,
+        commitIndex,
+        lastIndex: syncPoint.lastIndex,
+        lastTerm: syncPoint.lastTerm,
+        isLeader: softState === undefined ? (seen.last?.isLeader ?? false) : softState.role === 'leader',
+        isQuiet: fellQuiet || ((seen.last?.isQuiet ?? false) && messages.length === 0),
+      };
+    },
+    onApplied(shard: ShardId, replica: ReplicaId, entry: Entry, effect: EntryEffect): void {
+      checks.applied(watched(shard, replica), entry, effect);
+      coverage.applied(effect);
+    },
+  };
+}

@@ -1,0 +1,163 @@
+/** Each rule of Raft that a run checks, broken by replicas that are made up. */
+import { beforeEach, describe, expect, test } from 'vitest';
+import { utf8 } from '../../src/base/bytes.js';
+import { LogIndex, ReplicaId, ShardId, Term } from '../../src/base/ids.js';
+import type { Entry, Ready } from '../../src/raft/types.js';
+import type { EntryEffect } from '../../src/shard/entry-effect.js';
+import type { ReplicaObserver } from '../../src/shard/replica-host.js';
+import { Coverage } from '../../src/sim/coverage.js';
+import { RaftChecks } from '../../src/sim/raft-checks.js';
+import { watchReplicas } from '../../src/sim/replica-watch.js';
+
+const shard = ShardId(7);
+const nothing: EntryEffect = { type: 'nothing' };
+
+let checks: RaftChecks;
+let coverage: Coverage;
+/** One process each. */
+let one: ReplicaObserver;
+let other: ReplicaObserver;
+
+beforeEach(() => {
+  checks = new RaftChecks();
+  coverage = new Coverage();
+  one = watchReplicas(checks, coverage);
+  other = watchReplicas(checks, coverage);
+});
+
+function entry(index: number, term: number, text = 'x'): Entry {
+  return { index: LogIndex(index), term: Term(term), data: utf8(text) };
+}
+
+/** A step after which the log ends with the last of `entries`. */
+function ready(options: { term: number; last: Entry; commit?: number; entries?: Entry[]; leads?: boolean }): Ready {
+  const { term, last, commit = 0, entries = [], leads } = options;
+  return {
+    hardState: undefined,
+    softState:
+      leads === undefined
+        ? undefined
+        : { role: leads ? 'leader' : 'follower', term: Term(term), leader: leads ? ReplicaId(1) : 0 },
+    mustSync: entries.length > 0,
+    entries,
+    messages: [],
+    messagesAfterSync: [],
+    syncPoint: { term: Term(term), lastIndex: last.index, lastTerm: last.term, sequence: 0 },
+    commitIndex: LogIndex(commit),
+    readStates: [],
+    readsLost: false,
+    logReads: [],
+    snapshotsWanted: [],
+    snapshot: undefined,
+    leaveJoint: undefined,
+  };
+}
+
+function step(on: ReplicaObserver, options: Parameters<typeof ready>[0]): void {
+  on.onReady(shard, ReplicaId(on === one ? 1 : 2), ready(options));
+}
+
+function apply(on: ReplicaObserver, applied: Entry, effect: EntryEffect = nothing): void {
+  on.onApplied(shard, ReplicaId(on === one ? 1 : 2), applied, effect);
+}
+
+test('what right replicas do breaks no rule', () => {
+  step(one, { term: 1, last: entry(1, 1), entries: [entry(1, 1)], leads: true });
+  step(other, { term: 1, last: entry(1, 1), entries: [entry(1, 1)], commit: 1 });
+  apply(other, entry(1, 1));
+  step(one, { term: 2, last: entry(1, 1), commit: 1, leads: false });
+  apply(one, entry(1, 1));
+  step(other, { term: 2, last: entry(2, 2), entries: [entry(2, 2)], commit: 1, leads: true });
+  // After a restart it has lost what was not synced, and applies again what its tree has not kept.
+  const restarted = watchReplicas(checks, coverage);
+  restarted.onReady(shard, ReplicaId(2), ready({ term: 1, last: entry(1, 1), leads: false }));
+  restarted.onApplied(shard, ReplicaId(2), entry(1, 1), nothing);
+  expect(checks.violations).toEqual([]);
+});
+
+describe('finds that', () => {
+  test('two lead in one term', () => {
+    step(one, { term: 3, last: entry(0, 0), leads: true });
+    step(other, { term: 3, last: entry(0, 0), leads: true });
+    expect(checks.violations).toEqual(['replica 2 of shard 7 leads in term 3, which replica 1 led']);
+  });
+
+  test('a leader lacks what was committed in an earlier term', () => {
+    step(one, { term: 1, last: entry(4, 1), commit: 4 });
+    step(other, { term: 2, last: entry(3, 1), leads: true });
+    expect(checks.violations).toEqual(['replica 2 of shard 7 leads in term 2 with entries to 3 of 4 committed']);
+  });
+
+  test('but not that an older leader, elected late, lacks it', () => {
+    step(one, { term: 5, last: entry(4, 5), commit: 4 });
+    step(other, { term: 4, last: entry(3, 1), leads: true });
+    expect(checks.violations).toEqual([]);
+  });
+
+  test('one index and term have two entries', () => {
+    step(one, { term: 1, last: entry(1, 1), entries: [entry(1, 1, 'a')] });
+    step(other, { term: 1, last: entry(1, 1), entries: [entry(1, 1, 'b')] });
+    expect(checks.violations).toEqual(['replica 2 of shard 7 has another entry 1 of term 1']);
+  });
+
+  test('one entry follows two different ones', () => {
+    step(one, { term: 3, last: entry(2, 3), entries: [entry(1, 1), entry(2, 3)] });
+    step(other, { term: 3, last: entry(1, 2), entries: [entry(1, 2)] });
+    step(other, { term: 3, last: entry(2, 3), entries: [entry(2, 3)] });
+    expect(checks.violations).toEqual(['replica 2 of shard 7 has entry 2 of term 3 after one of 2, not 1']);
+  });
+
+  test('a committed entry is replaced', () => {
+    step(one, { term: 1, last: entry(5, 1), commit: 4 });
+    step(one, { term: 2, last: entry(4, 2), entries: [entry(4, 2)], commit: 4 });
+    expect(checks.violations).toEqual(['replica 1 of shard 7 replaces the committed entry 4']);
+  });
+
+  test('term or commit index go back', () => {
+    step(one, { term: 2, last: entry(5, 1), commit: 4 });
+    step(one, { term: 1, last: entry(5, 1), commit: 3 });
+    expect(checks.violations).toEqual([
+      'replica 1 of shard 7 goes back from term 2 to 1',
+      'replica 1 of shard 7 goes back from commit index 4 to 3',
+    ]);
+  });
+
+  test('an entry is left out, or applied twice', () => {
+    for (const index of [1, 3, 3]) apply(one, entry(index, 1));
+    expect(checks.violations).toEqual([
+      'replica 1 of shard 7 applies 3 after 1',
+      'replica 1 of shard 7 applies 3 after 3',
+    ]);
+  });
+
+  test('two replicas apply different entries, or one with different effects', () => {
+    const write = (text: string): EntryEffect => ({ type: 'write', batch: utf8(text) });
+    apply(one, entry(1, 1, 'a'), write('a'));
+    apply(other, entry(1, 1, 'b'), write('a'));
+    apply(one, entry(2, 1), write('a'));
+    apply(other, entry(2, 1), write('b'));
+    expect(checks.violations.map((text) => text.replace(/\d{5,}/g, '#'))).toEqual([
+      'replica 2 of shard 7 applies at 1 term 1, write #, entry #, where another had term 1, write #, entry #',
+      'replica 2 of shard 7 applies at 2 term 1, write #, entry #, where another had term 1, write #, entry #',
+    ]);
+  });
+});
+
+test('rare steps are counted', () => {
+  step(one, { term: 1, last: entry(2, 1), entries: [entry(1, 1), entry(2, 1)], leads: true });
+  step(one, { term: 2, last: entry(2, 2), entries: [entry(2, 2)], leads: false });
+  apply(one, entry(1, 1), { type: 'truncateLog', upTo: LogIndex(1) });
+  coverage.logged('cut a torn batch off the log');
+  coverage.logged('something else');
+  coverage.refused('OVERLOADED');
+  coverage.refused('NOT_LEADER');
+  const met = Object.entries(coverage.counts).filter(([, count]) => count > 0);
+  expect(Object.fromEntries(met)).toEqual({
+    leaderElected: 1,
+    leaderSteppedDown: 1,
+    entriesReplaced: 1,
+    logTruncated: 1,
+    tornTailCut: 1,
+    OVERLOADED: 1,
+  });
+});
