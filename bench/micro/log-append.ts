@@ -134,6 +134,7 @@ async function sharedLog(directory: string, bytesMax: number): Promise<Appender>
     disk: new NodeDisk(),
     directory,
     segmentBytesMax: fileBytes,
+    rewriteBytesMin: Infinity,
     cacheBytesMax: 16 * bytesMax,
     logger: silentLogger,
   });

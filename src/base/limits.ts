@@ -49,6 +49,8 @@ export interface Limits {
   readonly segmentBytesMax: number;
   /** A log of more than this has the trees flushed that keep it from dropping segments. */
   readonly logBytesFlush: number;
+  /** A log of more than this, of which less than a third is needed, has its oldest needed entries written again. */
+  readonly logBytesRewrite: number;
   /** Log entries that one node keeps in memory. */
   readonly logCacheBytesMax: number;
   /** Memory of all memtables of one node. With half of it in use by those that take writes, the largest is flushed. */
@@ -93,6 +95,7 @@ export const defaultLimits: Limits = {
   peerRequestsInFlightMax: 4096,
   segmentBytesMax: 64 * mib,
   logBytesFlush: 512 * mib,
+  logBytesRewrite: 1024 * mib,
   logCacheBytesMax: 64 * mib,
   nodeMemtableBytesMax: 128 * mib,
   memtableBytesMax: 16 * mib,
@@ -141,6 +144,11 @@ export function brokenLimits(limits: Limits): readonly BrokenLimits[] {
     limits.entryBytesMax <= limits.segmentBytesMax / 4,
     ['segmentBytesMax', 'entryBytesMax'],
     'segmentBytesMax: a segment must hold at least four entries of entryBytesMax',
+  );
+  rule(
+    limits.logBytesFlush <= limits.logBytesRewrite,
+    ['logBytesRewrite', 'logBytesFlush'],
+    'logBytesRewrite must be at least logBytesFlush: what trees hold can be dropped and need not be written again',
   );
   rule(
     limits.entryBytesMax + limits.appendBytesMax + perOperationOverhead <= limits.peerFrameBytesMax,

@@ -42,6 +42,7 @@ export class BatchWriter {
   #failed: Error | undefined;
   #isDeviceFull = false;
   #syncs = 0;
+  #writtenBytes = 0;
   #largestBatchBytes = 0;
   readonly #onDurable: () => void;
   readonly #onFailure: (error: Error) => void;
@@ -69,6 +70,11 @@ export class BatchWriter {
 
   get syncs(): number {
     return this.#syncs;
+  }
+
+  /** Of all batches that are durable. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
   }
 
   get largestBatchBytes(): number {
@@ -165,6 +171,7 @@ export class BatchWriter {
     if (this.#isDeviceFull !== isDeviceFull) this.#deviceChanged(isDeviceFull);
     await file.sync();
     this.#syncs++;
+    this.#writtenBytes += bytes.length;
     this.#largestBatchBytes = Math.max(this.#largestBatchBytes, bytes.length);
     file.end = end;
     this.#nextBatch++;

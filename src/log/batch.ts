@@ -1,6 +1,6 @@
 import { deferred } from '../base/promises.js';
 import type { LogIndex, Term } from '../base/ids.js';
-import type { HardState } from '../raft/types.js';
+import type { Entry, HardState } from '../raft/types.js';
 import type { TruncationType } from './record.js';
 import type { EntriesUnderWay, GroupState } from './group-state.js';
 import type { BatchEncoder, BatchPlace, PlacedEntries } from './segment-writer.js';
@@ -14,6 +14,13 @@ type Operation =
 /** Of a record with its header and numbers, about; and of an entry in it. */
 const recordOverheadBytes = 48;
 const entryOverheadBytes = 8;
+
+/** What a record of these takes on disk, about. */
+export function entriesBytes(entries: readonly Entry[]): number {
+  let bytes = recordOverheadBytes;
+  for (const { data } of entries) bytes += data.length + entryOverheadBytes;
+  return bytes;
+}
 
 /**
  * What becomes durable together: one write, one sync. Collects until it is its turn; then `encode`, and when it is
@@ -46,8 +53,7 @@ export class Batch {
   }
 
   addEntries(group: GroupState, append: EntriesUnderWay): void {
-    this.#bytes += recordOverheadBytes;
-    for (const entry of append.entries) this.#bytes += entry.data.length + entryOverheadBytes;
+    this.#bytes += entriesBytes(append.entries);
     this.#operations.push({ type: 'entries', group, append });
   }
 
@@ -74,7 +80,9 @@ export class Batch {
     for (const operation of this.#operations) {
       switch (operation.type) {
         case 'entries':
-          this.#encodedEntries.push(encoder.entries(operation.group.id, operation.append.entries));
+          this.#encodedEntries.push(
+            encoder.entries(operation.append.type, operation.group.id, operation.append.entries),
+          );
           break;
         case 'truncatePrefix':
         case 'reset': {

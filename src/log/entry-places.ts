@@ -2,10 +2,10 @@ import { assert } from '../base/assert.js';
 import { LogIndex } from '../base/ids.js';
 import type { RecordPlace } from './record.js';
 
-/** Counts, for each segment, the records in it that hold a live entry. */
+/** Counts, for each segment, the bytes of the records in it that hold a live entry. */
 export interface SegmentUse {
-  retain(segment: number): void;
-  release(segment: number): void;
+  retain(segment: number, bytes: number): void;
+  release(segment: number, bytes: number): void;
 }
 
 /** A record of entries, and which of them are wanted; others in it were replaced or dropped. */
@@ -18,12 +18,14 @@ export interface EntriesPlace extends RecordPlace {
 const columns = 4;
 /** Room for this many records is always there. */
 const rowsMin = 4;
+/** Segment of entries that a replay has not found yet. Real ones count from 1. */
+const nowhere = 0;
 
 /**
  * Where a group's durable entries lie: one row of numbers a record, in the order of the log, 32 bytes each.
  *
  * Invariants: rows are consecutive (a row ends where the next begins, the last at `lastIndex`); each row has retained
- * its segment once; the first row may begin before the group's first entry, never after.
+ * its record once; the first row may begin before the group's first entry, never after. Two rows may be of one record.
  */
 export class EntryPlaces {
   readonly #use: SegmentUse;
@@ -32,6 +34,8 @@ export class EntryPlaces {
   #head = 0;
   #end = 0;
   #lastIndex = 0;
+  /** The rows' segments are not in order. */
+  #isRewritten = false;
 
   constructor(use: SegmentUse) {
     this.#use = use;
@@ -47,10 +51,13 @@ export class EntryPlaces {
     return LogIndex(this.#lastIndex);
   }
 
-  /** Where the first of them lies. Call it only when there is one. */
-  get firstSegment(): number {
+  /** The oldest segment that they lie in. Call it only when there is one. */
+  get oldestSegment(): number {
     assert(!this.isEmpty, 'no entry is on disk');
-    return this.#rows[this.#head * columns + 1];
+    let oldest = this.#rows[this.#head * columns + 1];
+    if (!this.#isRewritten) return oldest;
+    for (let row = this.#head; row < this.#end; row++) oldest = Math.min(oldest, this.#rows[row * columns + 1]);
+    return oldest;
   }
 
   /** Adds a record whose entries `first … last` are live. */
@@ -58,10 +65,49 @@ export class EntryPlaces {
     assert(first <= last, 'a record without live entries');
     assert(this.isEmpty || first === this.#lastIndex + 1, `a record of entry ${first} after ${this.#lastIndex}`);
     if (this.#end * columns === this.#rows.length) this.#move(2 * (this.#end - this.#head) + rowsMin);
-    this.#rows.set([first, place.segment, place.offset, place.bytes], this.#end * columns);
+    this.#setRow(this.#end, first, place);
     this.#end++;
     this.#lastIndex = last;
-    this.#use.retain(place.segment);
+  }
+
+  /** Replay: entries `first … last`, after those that are here, are missing so far. */
+  pushMissing(first: LogIndex, last: LogIndex): void {
+    this.push(first, last, { segment: nowhere, offset: 0, bytes: 0 });
+  }
+
+  /** Entries `first … last`, which are here, were written again, in this record: they count only there. */
+  replace(first: LogIndex, last: LogIndex, place: RecordPlace): void {
+    assert(!this.isEmpty && first <= last && last <= this.#lastIndex, `entries ${first} to ${last} are not on disk`);
+    const from = this.#rowOf(first);
+    const to = this.#rowOf(last);
+    this.#isRewritten = true;
+    const pieces: [number, RecordPlace][] = [[first, place]];
+    if (this.#rows[from * columns] < first) pieces.unshift([this.#rows[from * columns], this.#placeOf(from)]);
+    if (last < this.#lastOf(to)) pieces.push([last + 1, this.#placeOf(to)]);
+    for (let row = from; row <= to; row++) this.#release(row);
+    const added = pieces.length - (to - from + 1);
+    const start = added <= 0 ? this.#shiftFront(from, -added) : this.#shiftBack(to + 1, added) - pieces.length;
+    for (const [i, [index, at]] of pieces.entries()) this.#setRow(start + i, index, at);
+  }
+
+  /**
+   * The first neighbouring records that lie in `segment`, cut when they reach `bytesMax` but never below one; those that
+   * hold no entry from `firstIndex` on are left out.
+   */
+  inSegment(segment: number, firstIndex: LogIndex, bytesMax: number): EntriesPlace[] {
+    const found: EntriesPlace[] = [];
+    let bytes = 0;
+    for (let row = this.#head; row < this.#end && bytes < bytesMax; row++) {
+      if (this.#rows[row * columns + 1] !== segment) {
+        if (found.length > 0) break;
+        continue;
+      }
+      const place = this.#placeOf(row);
+      const first = LogIndex(Math.max(firstIndex, this.#rows[row * columns]));
+      found.push({ first, last: LogIndex(this.#lastOf(row)), ...place });
+      bytes += place.bytes;
+    }
+    return found;
   }
 
   /** Entries from `index` on were replaced, or removed. */
@@ -69,7 +115,7 @@ export class EntryPlaces {
     if (this.isEmpty || index > this.#lastIndex) return;
     while (this.#end > this.#head && this.#rows[(this.#end - 1) * columns] >= index) {
       this.#end--;
-      this.#use.release(this.#rows[this.#end * columns + 1]);
+      this.#release(this.#end);
     }
     this.#lastIndex = index - 1;
   }
@@ -77,7 +123,7 @@ export class EntryPlaces {
   /** Entries up to `index` are no longer needed. */
   dropThrough(index: LogIndex): void {
     while (this.#head < this.#end && this.#lastOf(this.#head) <= index) {
-      this.#use.release(this.#rows[this.#head * columns + 1]);
+      this.#release(this.#head);
       this.#head++;
     }
     const live = this.#end - this.#head;
@@ -91,14 +137,50 @@ export class EntryPlaces {
     let bytes = 0;
     for (let row = this.#rowOf(from); row < this.#end && bytes < bytesMax; row++) {
       const at = row * columns;
-      const [first, segment, offset, length] = this.#rows.subarray(at, at + columns);
+      const first = this.#rows[at];
       if (first > to) break;
+      const place = this.#placeOf(row);
       const last = Math.min(this.#lastOf(row), to);
-      found.push({ first: LogIndex(Math.max(first, from)), last: LogIndex(last), segment, offset, bytes: length });
+      found.push({ first: LogIndex(Math.max(first, from)), last: LogIndex(last), ...place });
       // The first is not counted, since it may consist of entries before `from`.
-      if (found.length > 1) bytes += length;
+      if (found.length > 1) bytes += place.bytes;
     }
     return found;
+  }
+
+  #setRow(row: number, first: number, { segment, offset, bytes }: RecordPlace): void {
+    this.#rows.set([first, segment, offset, bytes], row * columns);
+    if (segment !== nowhere) this.#use.retain(segment, bytes);
+  }
+
+  #release(row: number): void {
+    const at = row * columns;
+    const segment = this.#rows[at + 1];
+    if (segment !== nowhere) this.#use.release(segment, this.#rows[at + 3]);
+  }
+
+  #placeOf(row: number): RecordPlace {
+    const at = row * columns;
+    return { segment: this.#rows[at + 1], offset: this.#rows[at + 2], bytes: this.#rows[at + 3] };
+  }
+
+  /** Moves the rows before `row` towards the end by `rows`. Returns where what follows them begins. */
+  #shiftFront(row: number, rows: number): number {
+    this.#rows.copyWithin((this.#head + rows) * columns, this.#head * columns, row * columns);
+    this.#head += rows;
+    return row + rows;
+  }
+
+  /** Makes room for `rows` before `row`. Returns where that row is now. */
+  #shiftBack(row: number, rows: number): number {
+    let at = row;
+    if ((this.#end + rows) * columns > this.#rows.length) {
+      at -= this.#head;
+      this.#move(2 * (this.#end - this.#head) + rowsMin);
+    }
+    this.#rows.copyWithin((at + rows) * columns, at * columns, this.#end * columns);
+    this.#end += rows;
+    return at + rows;
   }
 
   #lastOf(row: number): number {

@@ -75,7 +75,7 @@ export async function readEntries(
 function entriesAt(content: Uint8Array, windowOffset: number, place: EntriesPlace, path: string): readonly Entry[] {
   try {
     const { record } = readRecord(content, { segment: place.segment, offset: place.offset, windowOffset });
-    assert(record.type === 'entries', `${path} has a record of type ${record.type} at ${place.offset}`);
+    assert('entries' in record, `${path} has a record of type ${record.type} at ${place.offset}`);
     const from = place.first - record.entries[0].index;
     const to = place.last - record.entries[0].index;
     assert(from >= 0 && to < record.entries.length, `${path} has other entries at ${place.offset}`);

@@ -40,9 +40,9 @@ export class GroupLog implements LogView {
     return this.#state.lastIndex;
   }
 
-  /** Whether its first entry lies in the older half of the node's log: the group is one of those that keep it long. */
+  /** Whether an entry lies in the older half of the node's log: the group is one of those that keep it long. */
   get keepsLogLong(): boolean {
-    const segment = this.#state.firstSegment;
+    const segment = this.#state.oldestSegment;
     return segment !== undefined && this.#host.isOld(segment);
   }
 

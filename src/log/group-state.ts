@@ -7,20 +7,22 @@
  * Invariants:
  * - every entry of `firstIndex … lastIndex` is in the cache or has a place;
  * - an entry without a place is in the cache;
- * - `#underWay` holds, in order, the entries that were handed over and are not durable; of each append only those up
- *   to `liveTo` still count, as a later append may have replaced the rest.
+ * - `#underWay` holds, in order, the entries that were handed over, or handed out to be written again, and are not
+ *   durable; of each append only those up to `liveTo` still count, as a later append may have replaced the rest.
+ * While a log is replayed entries may be missing, before and between others: see {@link GroupState.firstMissing}.
  */
 import { assert } from '../base/assert.js';
 import { LogIndex, Term, type ShardId } from '../base/ids.js';
 import type { Entry, HardState, LogView } from '../raft/types.js';
 import { EntryCache, type CacheMeter } from './entry-cache.js';
 import { EntryPlaces, type EntriesPlace, type SegmentUse } from './entry-places.js';
-import type { RecordPlace, TruncationType } from './record.js';
+import type { EntriesType, RecordPlace, TruncationType } from './record.js';
 import type { PlacedEntries } from './segment-writer.js';
 import { TermRuns } from './term-runs.js';
 
-/** Entries of one append on their way to disk. */
+/** Entries of one append, or of one rewrite, on their way to disk. */
 export interface EntriesUnderWay {
+  readonly type: EntriesType;
   readonly entries: readonly Entry[];
   /** Those after it were replaced or dropped meanwhile. */
   liveTo: LogIndex;
@@ -49,8 +51,6 @@ export class GroupState implements LogView {
   /** False until the first append: then nothing of the group is on disk. */
   hasRecords = false;
   #terms = new TermRuns(beforeAll, Term(0));
-  /** The last entry that was dropped, as the log knows; the base of the terms is the same, except in a replay. */
-  #dropped: DroppedEntry = { index: beforeAll, term: Term(0) };
   readonly #places: EntryPlaces;
   readonly #cache: EntryCache;
   readonly #underWay: EntriesUnderWay[] = [];
@@ -82,14 +82,14 @@ export class GroupState implements LogView {
     return this.#cache.firstIndex <= this.lastIndex;
   }
 
-  /** Where its first durable entry lies; undefined when it has none. */
-  get firstSegment(): number | undefined {
-    return this.#places.isEmpty ? undefined : this.#places.firstSegment;
+  /** The oldest segment that its durable entries lie in; undefined when it has none. */
+  get oldestSegment(): number | undefined {
+    return this.#places.isEmpty ? undefined : this.#places.oldestSegment;
   }
 
   /** The last entry that was dropped, with its term; index 0 when none was. */
   get dropped(): DroppedEntry {
-    return this.#dropped;
+    return { index: this.#terms.baseIndex, term: this.#terms.baseTerm };
   }
 
   term(index: LogIndex): Term | undefined {
@@ -112,19 +112,34 @@ export class GroupState implements LogView {
       this.#terms.push(entry.term);
       this.#cache.push(entry);
     }
-    const append = { entries, liveTo: this.lastIndex };
-    this.#underWay.push(append);
     this.hasRecords = true;
-    return append;
+    return this.#send('entries', entries);
   }
 
-  /** The oldest append is durable, in these records. */
+  /** The first neighbouring records of `segment` that hold live entries, with those, of about `bytesMax` bytes. */
+  planRewrite(segment: number, bytesMax: number): readonly EntriesPlace[] {
+    return this.#places.inSegment(segment, this.firstIndex, bytesMax);
+  }
+
+  /**
+   * Hands out again what was read from disk, as far as it is still the log's: `entries`, without those that were
+   * dropped or replaced meanwhile. Undefined when nothing is left of them.
+   */
+  rewrite(entries: readonly Entry[]): EntriesUnderWay | undefined {
+    const live = entries.filter(({ index, term }) => index >= this.firstIndex && this.#terms.term(index) === term);
+    return live.length === 0 ? undefined : this.#send('rewritten', live);
+  }
+
+  /** The oldest append or rewrite is durable, in these records. */
   entriesDurable(append: EntriesUnderWay, records: readonly PlacedEntries[]): void {
     assert(this.#underWay.shift() === append, 'appends become durable in order');
     let first: number = append.entries[0].index;
     for (const record of records) {
       const last = Math.min(first + record.count - 1, append.liveTo);
-      if (last >= first && last >= this.firstIndex) this.#places.push(LogIndex(first), LogIndex(last), record);
+      if (last >= first && last >= this.firstIndex) {
+        if (append.type === 'entries') this.#places.push(LogIndex(first), LogIndex(last), record);
+        else this.#replace(LogIndex(Math.max(first, this.firstIndex)), LogIndex(last), record);
+      }
       first += record.count;
     }
   }
@@ -135,14 +150,13 @@ export class GroupState implements LogView {
    * Says what is to be recorded; undefined when nothing changed.
    */
   truncatePrefix(index: LogIndex, term: Term): TruncationType | undefined {
-    if (index <= this.#dropped.index) return undefined;
-    this.#dropped = { index, term };
+    if (index < this.firstIndex) return undefined;
     this.hasRecords = true;
     if (this.#terms.term(index) !== term) {
       this.#reset(index, term);
       return 'reset';
     }
-    this.#dropThrough(index);
+    this.#dropThrough(index, term);
     return 'truncatePrefix';
   }
 
@@ -161,21 +175,33 @@ export class GroupState implements LogView {
 
   /**
    * Restart: a record of entries was found. Returns false when the log cannot have been written so.
-   * The oldest segments are gone, so a log may begin anywhere, and entries may be missing that a truncation record
-   * further on says were dropped: `isComplete` tells in the end.
+   * The oldest segments are gone, so entries may be missing that a record further on says were dropped, or has again:
+   * `firstMissing` tells in the end.
    */
   replayEntries(entries: readonly Entry[], place: RecordPlace): boolean {
     const first = entries[0].index;
-    if (first <= this.#dropped.index) return false;
-    if (first > this.lastIndex + 1 || first < this.firstIndex) this.#beginAnywhere(first);
-    else if (first <= this.lastIndex) this.#truncateFrom(first);
+    if (first < this.firstIndex) return false;
+    if (first <= this.lastIndex) this.#truncateFrom(first);
+    else this.#missUpTo(LogIndex(first - 1));
     for (const entry of entries) {
       if (entry.term < this.#terms.lastTerm) return false;
       this.#terms.push(entry.term);
     }
     this.#places.push(first, this.lastIndex, place);
-    this.#cache.reset(LogIndex(this.lastIndex + 1));
-    this.hasRecords = true;
+    this.#replayed();
+    return true;
+  }
+
+  /** Restart: entries were found that had been written again. Returns false when the log cannot have been written so. */
+  replayRewritten(entries: readonly Entry[], place: RecordPlace): boolean {
+    const first = entries[0].index;
+    const last = entries[entries.length - 1].index;
+    if (first < this.firstIndex) return false;
+    this.#missUpTo(last);
+    const terms = entries.map(({ term }) => term);
+    if (!this.#terms.fill(first, terms)) return false;
+    this.#replace(first, last, place);
+    this.#replayed();
     return true;
   }
 
@@ -189,33 +215,49 @@ export class GroupState implements LogView {
     const { type, index, term } = record;
     this.truncationSegment = segment;
     this.hasRecords = true;
-    if (index < this.#dropped.index) return;
-    this.#dropped = { index, term };
+    if (index < this.firstIndex) return;
     if (type === 'reset' || index > this.lastIndex) this.#reset(index, term);
-    else if (index === this.#terms.baseIndex) this.#terms.setBaseTerm(term);
-    else if (index > this.#terms.baseIndex) this.#dropThrough(index);
+    else this.#dropThrough(index, term);
   }
 
-  /** After a replay: no entry is missing between those that were dropped and those that were found. */
-  get isComplete(): boolean {
-    return this.#dropped.index === this.#terms.baseIndex;
+  /** After a replay: an entry that was neither dropped nor found; undefined when there is none. */
+  get firstMissing(): LogIndex | undefined {
+    return this.#terms.firstUnknown;
   }
 
   /** After a replay: what was dropped had been committed, even where no hard state came to say so. */
   raiseCommit(): void {
-    if (this.#hardState.commit < this.#dropped.index)
-      this.#hardState = { ...this.#hardState, commit: this.#dropped.index };
+    const commit = this.#terms.baseIndex;
+    if (this.#hardState.commit < commit) this.#hardState = { ...this.#hardState, commit };
   }
 
-  #dropThrough(index: LogIndex): void {
-    this.#terms.dropThrough(index);
+  #send(type: EntriesType, entries: readonly Entry[]): EntriesUnderWay {
+    const append = { type, entries, liveTo: entries[entries.length - 1].index };
+    this.#underWay.push(append);
+    return append;
+  }
+
+  #replace(first: LogIndex, last: LogIndex, record: RecordPlace): void {
+    this.#places.replace(first, last, record);
+    // Of a record that the log begins in the middle of, the rest is not needed.
+    this.#places.dropThrough(LogIndex(this.firstIndex - 1));
+  }
+
+  #replayed(): void {
+    this.#cache.reset(LogIndex(this.lastIndex + 1));
+    this.hasRecords = true;
+  }
+
+  #missUpTo(index: LogIndex): void {
+    if (index <= this.lastIndex) return;
+    this.#places.pushMissing(LogIndex(this.lastIndex + 1), index);
+    this.#terms.pushUnknown(index);
+  }
+
+  #dropThrough(index: LogIndex, term: Term): void {
+    this.#terms.dropThrough(index, term);
     this.#places.dropThrough(index);
     this.#cache.dropThrough(index);
-  }
-
-  #beginAnywhere(first: LogIndex): void {
-    const { index, term } = this.#dropped;
-    this.#reset(LogIndex(first - 1), index === first - 1 ? term : Term(0));
   }
 
   #reset(baseIndex: LogIndex, baseTerm: Term): void {

@@ -187,8 +187,9 @@ function checkNothingMissing(replay: Replay, directory: string): void {
     throw new CorruptionError(missing, 0, 'the segment is missing');
   }
   for (const group of replay.groups.values()) {
-    if (!group.isComplete) {
-      throw new CorruptionError(oldest.path, 0, `entries of shard ${group.id} before ${group.firstIndex} are missing`);
+    const { firstMissing } = group;
+    if (firstMissing !== undefined) {
+      throw new CorruptionError(oldest.path, 0, `entry ${firstMissing} of shard ${group.id} is missing`);
     }
     group.raiseCommit();
   }

@@ -23,6 +23,8 @@ export class Replay {
     switch (record.type) {
       case 'entries':
         return this.#group(record.shard).replayEntries(record.entries, place);
+      case 'rewritten':
+        return this.#group(record.shard).replayRewritten(record.entries, place);
       case 'hardState':
         this.#group(record.shard).replayHardState(record.hardState, place.segment);
         return true;

@@ -15,8 +15,8 @@ export class SegmentFile {
   readonly path: string;
   /** Where the next batch goes. */
   end: number;
-  /** Records in it that hold a live entry. */
-  liveRecords = 0;
+  /** Of the records in it that hold a live entry; one that is needed for two parts of it counts twice. */
+  liveBytes = 0;
   readonly #file: DiskFile;
   #allocatedBytes: number;
   #reads = 0;

@@ -26,7 +26,14 @@ const batchMagicFirstByte = batchMagic & 0xff;
 const batchMagicOffset = 4;
 
 /** First byte of a record's body. Numbers are never used again. */
-export const recordTypes = { entries: 1, hardState: 2, truncatePrefix: 3, firstSegment: 4, reset: 5 } as const;
+export const recordTypes = {
+  entries: 1,
+  hardState: 2,
+  truncatePrefix: 3,
+  firstSegment: 4,
+  reset: 5,
+  rewritten: 6,
+} as const;
 
 export interface SegmentHeader {
   /** Number of the segment, from 1; consecutive. */

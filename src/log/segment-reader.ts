@@ -71,7 +71,8 @@ export function readRecord(
 function decodeBody(body: ByteReader): LogRecord {
   const type = body.u8();
   switch (type) {
-    case recordTypes.entries: {
+    case recordTypes.entries:
+    case recordTypes.rewritten: {
       const shard = ShardId(body.varint());
       const first = body.varint();
       const count = body.varint();
@@ -80,7 +81,7 @@ function decodeBody(body: ByteReader): LogRecord {
       for (let i = 0; i < count; i++) {
         entries.push({ index: LogIndex(first + i), term: Term(body.varint()), data: body.bytes() });
       }
-      return { type: 'entries', shard, entries };
+      return { type: type === recordTypes.entries ? 'entries' : 'rewritten', shard, entries };
     }
     case recordTypes.hardState: {
       const shard = ShardId(body.varint());

@@ -14,7 +14,7 @@ export class SegmentSet implements SegmentUse {
 
   /** Takes out the newest, which was never used. */
   takeNewest(): void {
-    assert(this.newest.liveRecords === 0, 'the newest segment is in use');
+    assert(this.newest.liveBytes === 0, 'the newest segment is in use');
     this.#segments.pop();
   }
 
@@ -44,19 +44,30 @@ export class SegmentSet implements SegmentUse {
     return bytes;
   }
 
-  retain(segment: number): void {
-    this.get(segment).liveRecords++;
+  retain(segment: number, bytes: number): void {
+    this.get(segment).liveBytes += bytes;
   }
 
-  release(segment: number): void {
+  release(segment: number, bytes: number): void {
     const file = this.get(segment);
-    assert(file.liveRecords > 0, `segment ${segment} was released too often`);
-    file.liveRecords--;
+    assert(file.liveBytes >= bytes, `segment ${segment} was released too often`);
+    file.liveBytes -= bytes;
+  }
+
+  /** What the segments take that cannot go yet, and how much of it is live entries. */
+  get pinned(): { readonly bytes: number; readonly liveBytes: number } {
+    let bytes = 0;
+    let liveBytes = 0;
+    for (const segment of this.#segments) {
+      liveBytes += segment.liveBytes;
+      if (liveBytes > 0) bytes += segment.allocatedBytes;
+    }
+    return { bytes, liveBytes };
   }
 
   /** The oldest segment that holds a live entry, or is being written: those before it hold none. */
   get firstWithEntries(): number {
-    for (const segment of this.#segments) if (segment.liveRecords > 0) return segment.segment;
+    for (const segment of this.#segments) if (segment.liveBytes > 0) return segment.segment;
     return this.newest.segment;
   }
 

@@ -3,7 +3,7 @@ import { maskedCrc32 } from '../base/checksum.js';
 import { ByteWriter } from '../base/coding.js';
 import type { ShardId } from '../base/ids.js';
 import type { Entry, HardState } from '../raft/types.js';
-import type { LogRecord, RecordPlace, TruncationType } from './record.js';
+import type { EntriesType, LogRecord, RecordPlace, TruncationType } from './record.js';
 import {
   batchHeaderBytes,
   putBatchHeader,
@@ -40,14 +40,14 @@ export class BatchEncoder {
   }
 
   /** As many records as it takes; returns them in order. `entries` must not be empty. */
-  entries(shard: ShardId, entries: readonly Entry[]): PlacedEntries[] {
+  entries(type: EntriesType, shard: ShardId, entries: readonly Entry[]): PlacedEntries[] {
     assert(entries.length > 0, 'a record without entries');
     const records: PlacedEntries[] = [];
     for (let from = 0; from < entries.length;) {
       let bytes = 0;
       let to = from;
       while (to < entries.length && bytes < entriesRecordBytesMax) bytes += entries[to++].data.length;
-      const start = this.#beginRecord(recordTypes.entries);
+      const start = this.#beginRecord(recordTypes[type]);
       this.#bytes
         .varint(shard)
         .varint(entries[from].index)

@@ -11,6 +11,7 @@ import { GroupState } from './group-state.js';
 import { recover, type Recovered } from './recovery.js';
 import type { TruncationType } from './record.js';
 import { SegmentFile } from './segment-file.js';
+import { Rewriter } from './rewriter.js';
 import type { SegmentSet } from './segment-set.js';
 
 export interface SharedLogOptions {
@@ -22,6 +23,11 @@ export interface SharedLogOptions {
    * from a device without room for another segment.
    */
   readonly segmentBytesMax: number;
+  /**
+   * A log of more than this, of which less than a third is needed, has its oldest needed entries written again at its
+   * end. So it takes no more than this or three times what is needed, but for a few segments.
+   */
+  readonly rewriteBytesMin: number;
   /** Entries of all groups that are kept in memory though they are on disk. */
   readonly cacheBytesMax: number;
   readonly logger: Logger;
@@ -45,6 +51,8 @@ export interface SharedLogStats {
   readonly appends: number;
   /** The largest that was written with one sync. */
   readonly batchBytesMax: number;
+  /** Entries that were written again so that old segments could go. */
+  readonly rewrittenBytes: number;
   /** The disk had no room for the log to grow ahead: hard states can be written, entries hardly. */
   readonly isDiskFull: boolean;
 }
@@ -64,6 +72,7 @@ export class SharedLog {
   /** Groups with entries in memory, the one that appended least recently first. */
   readonly #cachedGroups = new Set<GroupState>();
   readonly #writer: BatchWriter;
+  readonly #rewriter: Rewriter;
   readonly #host: GroupLogHost;
   readonly #failureCallbacks: ((error: Error) => void)[] = [];
   /** Segments are being dropped. */
@@ -100,6 +109,7 @@ export class SharedLog {
       { ...options, segments: recovered.segments, nextBatch: recovered.next.firstBatch },
       { onDurable: () => this.#batchDurable(), onFailure: (error) => this.#writerFailed(error) },
     );
+    this.#rewriter = new Rewriter({ ...options, segments: this.#segments, groups: this.#states, writer: this.#writer });
     this.#host = {
       isOld: (segment) => this.#segments.isOld(segment),
       readEntries: (places, bytesMax) => readEntries(this.#segments, places, bytesMax),
@@ -176,6 +186,7 @@ export class SharedLog {
       syncs: this.#writer.syncs,
       appends: this.#appends,
       batchBytesMax: this.#writer.largestBatchBytes,
+      rewrittenBytes: this.#rewriter.rewrittenBytes,
       isDiskFull: this.isDiskFull,
     };
   }
@@ -184,8 +195,10 @@ export class SharedLog {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    const rewriterClosed = this.#rewriter.close();
     try {
       await this.#writer.finish();
+      await rewriterClosed;
       await this.#dropping;
     } finally {
       for (const file of this.#segments.all) await file.close();
@@ -208,6 +221,7 @@ export class SharedLog {
   #batchDurable(): void {
     this.#evict();
     this.#dropSegments();
+    this.#rewriter.run();
   }
 
   #evict(): void {

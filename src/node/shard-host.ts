@@ -104,6 +104,7 @@ export class ShardHost implements ReplicaHost {
       disk: env.disk,
       directory: `${directory}/log`,
       segmentBytesMax: limits.segmentBytesMax,
+      rewriteBytesMin: limits.logBytesRewrite,
       cacheBytesMax: limits.logCacheBytesMax,
       logger: env.logger,
     });

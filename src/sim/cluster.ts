@@ -296,6 +296,7 @@ const simLimits: Partial<Limits> = {
   appendBytesMax: 16 * kib,
   segmentBytesMax: 64 * kib,
   logBytesFlush: 256 * kib,
+  logBytesRewrite: 384 * kib,
   logCacheBytesMax: 32 * kib,
   nodeMemtableBytesMax: 9 * 1024 * kib,
   memtableBytesMax: 64 * kib,

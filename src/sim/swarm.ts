@@ -60,7 +60,7 @@ const tinyLimits = {
     peerFrameBytesMax: 64 * kib,
     peerQueueBytesMax: 128 * kib,
   },
-  log: { segmentBytesMax: 16 * kib, logBytesFlush: 40 * kib, logCacheBytesMax: 4 * kib },
+  log: { segmentBytesMax: 16 * kib, logBytesFlush: 40 * kib, logBytesRewrite: 64 * kib, logCacheBytesMax: 4 * kib },
   tables: { memtableBytesMax: 4 * kib, sealedMemtablesMax: 2, blockCacheBytesMax: 16 * kib },
   inFlight: {
     appendsInFlightMax: 2,

@@ -85,7 +85,7 @@ describe('when a new segment is due and the disk is full', () => {
   function batchBytes(index: number, dataBytes: number): number {
     const encoder = new BatchEncoder();
     encoder.begin({ segment: 1, offset: segmentHeaderBytes, sequence: index });
-    encoder.entries(one, entries(index, 1, 1, dataBytes));
+    encoder.entries('entries', one, entries(index, 1, 1, dataBytes));
     return encoder.finish().length;
   }
 

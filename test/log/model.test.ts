@@ -32,7 +32,11 @@ describe.each([1, 2, 3, 4, 5, 6])('seed %i', (seed) => {
     const random = new Prng(seed);
     const disk = newDisk(seed);
     const naive = new NaiveLog();
-    const options = { segmentBytesMax: random.pick([600, 2000, 8000]), cacheBytesMax: random.pick([0, 500, 5000]) };
+    const options = {
+      segmentBytesMax: random.pick([600, 2000, 8000]),
+      cacheBytesMax: random.pick([0, 500, 5000]),
+      rewriteBytesMin: random.pick([0, 0, Infinity]),
+    };
     let log = await openLog(disk, options);
     for (let step = 0; step < 200; step++) {
       const shard = random.pick(shards);

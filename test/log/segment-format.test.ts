@@ -8,6 +8,7 @@ import {
   encodeSegmentHeader,
   newestBatchHeader,
   proofOffset,
+  recordHeaderBytes,
   segmentHeaderBytes,
   segmentName,
   segmentOfName,
@@ -21,7 +22,7 @@ const place = { segment: 2, offset: segmentHeaderBytes, sequence: 9 };
 function encodeBatch(): Uint8Array {
   const encoder = new BatchEncoder();
   encoder.begin(place);
-  encoder.entries(ShardId(5), entries(300, 2, 4, 3));
+  encoder.entries('entries', ShardId(5), entries(300, 2, 4, 3));
   encoder.truncation({ type: 'truncatePrefix', shard: ShardId(5), index: LogIndex(299), term: Term(3) });
   encoder.firstSegment(2);
   encoder.hardState(ShardId(5), hardState(4, 1, 299));
@@ -148,6 +149,21 @@ test('a batch is read as it was written', () => {
   const { record, place: at } = found.records[0];
   const window = segmentOf([place.offset, batch]).subarray(at.offset - 10, at.offset + at.bytes);
   expect(readRecord(window, { ...at, windowOffset: at.offset - 10 }).record).toEqual(record);
+});
+
+test('rewritten entries differ from entries by their type alone', () => {
+  const [written, rewritten] = (['entries', 'rewritten'] as const).map((type) => {
+    const encoder = new BatchEncoder();
+    encoder.begin(place);
+    encoder.entries(type, ShardId(5), entries(300, 2, 4, 3));
+    return encoder.finish().slice();
+  });
+  const body = batchHeaderBytes + recordHeaderBytes;
+  expect([written[body], rewritten[body]]).toEqual([1, 6]);
+  expect(rewritten.subarray(body + 1)).toEqual(written.subarray(body + 1));
+  expect(readBatch(segmentOf([place.offset, rewritten]), place)).toMatchObject({
+    records: [{ record: { type: 'rewritten', shard: 5, entries: entries(300, 2, 4, 3) } }],
+  });
 });
 
 test('a batch counts only at its own place', () => {

@@ -18,6 +18,7 @@ export async function openLog(disk: SimDisk, options: Partial<SharedLogOptions> 
     disk,
     directory,
     segmentBytesMax: 4096,
+    rewriteBytesMin: Infinity,
     cacheBytesMax: 1024,
     logger: silentLogger,
     ...options,
