@@ -54,6 +54,11 @@ export interface RaftTiming {
   readonly electionTicksMax: number;
   /** A group that has had nothing to do for so long falls quiet; 0 is never. Default 60. */
   readonly quiesceTicks: number;
+  /**
+   * Leaders answer linearizable reads of single keys without asking a majority, for most of an election timeout after
+   * one has answered. Rests on monotonic clocks whose rates differ by less than a tenth. Default false.
+   */
+  readonly leaderLease: boolean;
 }
 
 export const defaultRaftTiming: RaftTiming = {
@@ -62,4 +67,5 @@ export const defaultRaftTiming: RaftTiming = {
   electionTicksMin: 10,
   electionTicksMax: 20,
   quiesceTicks: 60,
+  leaderLease: false,
 };

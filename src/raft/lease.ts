@@ -14,6 +14,14 @@ export interface LeaseOptions {
   readonly monotonicMs: () => number;
 }
 
+/** What the clocks of two replicas may drift apart in one election timeout, of that time, and timers come early. */
+const clockDriftMax = 0.1;
+
+/** The longest duration that is safe for voters who count an election timeout in ticks of their own clocks. */
+export function leaseDurationMs({ electionTicksMin, tickMs }: { electionTicksMin: number; tickMs: number }): number {
+  return ((electionTicksMin - 1) * tickMs * (1 - clockDriftMax)) / (1 + clockDriftMax);
+}
+
 /** The leader's side. */
 export class LeaderLease {
   readonly #options: LeaseOptions | undefined;

@@ -18,6 +18,7 @@ import type { ShardEpoch } from './descriptor.js';
 import { containsKey, sameEpoch } from './descriptor.js';
 import { notLeaderError } from './not-leader.js';
 import type { PageReads } from './page-reads.js';
+import type { ReadPermit } from './read-gate.js';
 import type { Replica } from './replica.js';
 import type { Task } from './task.js';
 import { WriteBatches } from './write-batches.js';
@@ -109,11 +110,19 @@ export class KvExecutor {
       this.#readsInFlight--;
       task.settle(result);
     };
-    this.replica.reads.request((error) => {
+    const { reads } = this.replica;
+    const permit: ReadPermit = (error, lease) => {
       if (error !== undefined) settle({ type: 'failed', error });
       else if (task.abandoned) this.#readsInFlight--;
-      else this.#read(task.operation.key, settle);
-    });
+      else if (lease === undefined) this.#read(task.operation.key, settle);
+      else {
+        this.#read(task.operation.key, (result) => {
+          if (reads.leaseHolds(lease)) settle(result);
+          else reads.request(permit);
+        });
+      }
+    };
+    reads.request(permit, 'lease');
   }
 
   #read(key: Uint8Array, settle: (result: OperationResult) => void): void {

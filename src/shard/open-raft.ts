@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.js';
 import type { ReplicaId } from '../base/ids.js';
 import { createConfiguration } from '../raft/config.js';
+import { leaseDurationMs } from '../raft/lease.js';
 import { Raft } from '../raft/raft.js';
 import type { ReplicaParts } from './replica-host.js';
 
@@ -8,6 +9,7 @@ import type { ReplicaParts } from './replica-host.js';
 export function openRaft({ host, descriptor, log, machine }: ReplicaParts, self: ReplicaId): Raft {
   const { shard, replicas } = descriptor;
   assert(machine.appliedIndex <= log.lastIndex, `shard ${shard} has applied entries that its log does not have`);
+  const monotonicMs = (): number => host.clock.monotonicMs();
   return new Raft({
     self,
     configuration: createConfiguration({ voters: replicas.map(({ replica }) => replica) }),
@@ -18,7 +20,7 @@ export function openRaft({ host, descriptor, log, machine }: ReplicaParts, self:
     appendBytesMax: host.limits.appendBytesMax,
     appendsInFlightMax: host.limits.appendsInFlightMax,
     uncommittedBytesMax: host.limits.uncommittedBytesMax,
-    lease: undefined,
+    lease: host.timing.leaderLease ? { durationMs: leaseDurationMs(host.timing), monotonicMs } : undefined,
     random: host.random.split(`raft-${shard}`),
   });
 }

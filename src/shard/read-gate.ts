@@ -1,21 +1,27 @@
 /**
  * Linearizable reads by ReadIndex (Ongaro's thesis, 6.4). Readers that arrive in one turn share one round: the leader
- * proves to a majority that it still leads, and they read when what was committed before is applied.
+ * proves to a majority that it still leads, and they read when what was committed before is applied. While the leader
+ * holds a lease, those who can look at it again need no round.
  *
- * Invariant: a reader's round begins after the reader arrived; an answer to an earlier round does not count (pitfall 7).
+ * Invariants
+ * - A reader's round begins after the reader arrived; an answer to an earlier round does not count (pitfall 7).
+ * - What was read under a lease counts only if the same leader still holds one afterwards (pitfall 8).
  */
 import { QuorateError } from '../base/errors.js';
-import type { LogIndex, ShardId } from '../base/ids.js';
+import type { LogIndex, ShardId, Term } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Raft } from '../raft/raft.js';
 import type { ReadState } from '../raft/types.js';
 import { notLeaderError } from './not-leader.js';
 
-/** Called once: with undefined when the state machine may be read, or with why it may not. */
-export type ReadPermit = (error: QuorateError | undefined) => void;
+/**
+ * Called once: with undefined when the state machine may be read, or with why it may not. With `lease` what was read
+ * counts only if {@link ReadGate.leaseHolds} says so then.
+ */
+export type ReadPermit = (error: QuorateError | undefined, lease: Term | undefined) => void;
 
 export interface ReadGateOptions {
-  readonly raft: Pick<Raft, 'role' | 'requestRead'>;
+  readonly raft: Pick<Raft, 'role' | 'term' | 'requestRead' | 'leaseRead' | 'holdsLease'>;
   readonly shard: ShardId;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   /** Has `startRound` called at the end of the turn. */
@@ -32,16 +38,17 @@ interface Round {
 
 interface Confirmed {
   readonly index: LogIndex;
-  readonly begunAtMs: number;
+  readonly by: { readonly type: 'round'; readonly begunAtMs: number } | { readonly type: 'lease'; readonly term: Term };
   readonly permits: readonly ReadPermit[];
 }
 
 export class ReadGate {
   readonly #options: ReadGateOptions;
   #arrived: ReadPermit[] = [];
+  #arrivedForLease: ReadPermit[] = [];
   /** Oldest first. */
   #rounds: Round[] = [];
-  /** Waiting for the state machine. Indexes ascend. */
+  /** Waiting for the state machine, each at least as long as those before it. */
   #confirmed: Confirmed[] = [];
   #closed = false;
 
@@ -49,17 +56,28 @@ export class ReadGate {
     this.#options = options;
   }
 
-  /** Callers bound how many wait: the executor by its shard's limit of operations in flight, pages of scans included. */
-  request(permit: ReadPermit): void {
-    if (this.#closed) permit(this.#stopping());
+  /**
+   * Callers bound how many wait: the executor by its shard's limit of operations in flight, pages of scans included.
+   * `by` a lease if there is one; otherwise by a round.
+   */
+  request(permit: ReadPermit, by: 'round' | 'lease' = 'round'): void {
+    if (this.#closed) permit(this.#stopping(), undefined);
     else {
-      this.#arrived.push(permit);
+      if (by === 'lease') this.#arrivedForLease.push(permit);
+      else this.#arrived.push(permit);
       this.#options.schedule();
     }
   }
 
+  /** Whether what was read under the lease of `term` was current. Looked at after the read. */
+  leaseHolds(term: Term): boolean {
+    const { raft } = this.#options;
+    return raft.term === term && raft.holdsLease;
+  }
+
   /** At the end of a turn: one round for all that arrived. `ready`: the leader has applied an entry of its own term. */
   startRound(ready: boolean): void {
+    this.#readByLease(ready);
     if (this.#arrived.length === 0) return;
     const { raft, clock } = this.#options;
     if (raft.role !== 'leader') {
@@ -76,19 +94,32 @@ export class ReadGate {
     this.#arrived = [];
   }
 
+  /** Those who would read by a lease do, or join the round. */
+  #readByLease(ready: boolean): void {
+    const permits = this.#arrivedForLease;
+    if (permits.length === 0) return;
+    this.#arrivedForLease = [];
+    const { raft } = this.#options;
+    const index = ready ? raft.leaseRead() : undefined;
+    if (index !== undefined) this.#confirmed.push({ index, by: { type: 'lease', term: raft.term }, permits });
+    else if (this.#arrived.length === 0) this.#arrived = permits;
+    else this.#arrived.push(...permits);
+  }
+
   /** The round, and with it every earlier one, is proven. */
   confirmed(state: ReadState): void {
     while (this.#rounds.length > 0 && this.#rounds[0].round <= state.round) {
       const [{ begunAtMs, permits }] = this.#rounds.splice(0, 1);
-      this.#confirmed.push({ index: state.index, begunAtMs, permits });
+      this.#confirmed.push({ index: state.index, by: { type: 'round', begunAtMs }, permits });
     }
   }
 
   applied(appliedIndex: LogIndex): void {
     while (this.#confirmed.length > 0 && this.#confirmed[0].index <= appliedIndex) {
-      const [confirmed] = this.#confirmed.splice(0, 1);
-      this.#options.onProven(confirmed.begunAtMs);
-      for (const permit of confirmed.permits) permit(undefined);
+      const [{ by, permits }] = this.#confirmed.splice(0, 1);
+      if (by.type === 'round') this.#options.onProven(by.begunAtMs);
+      const lease = by.type === 'lease' ? by.term : undefined;
+      for (const permit of permits) permit(undefined, lease);
     }
   }
 
@@ -98,16 +129,18 @@ export class ReadGate {
   }
 
   #rejectUnproven(error: QuorateError): void {
-    const lost = [...this.#rounds.flatMap((round) => round.permits), ...this.#arrived];
+    const lost = [...this.#rounds.flatMap((round) => round.permits), ...this.#arrived, ...this.#arrivedForLease];
     this.#rounds = [];
     this.#arrived = [];
-    for (const permit of lost) permit(error);
+    this.#arrivedForLease = [];
+    for (const permit of lost) permit(error, undefined);
   }
 
   close(): void {
     this.#closed = true;
     this.#rejectUnproven(this.#stopping());
-    for (const confirmed of this.#confirmed.splice(0)) for (const permit of confirmed.permits) permit(this.#stopping());
+    for (const { permits } of this.#confirmed.splice(0))
+      for (const permit of permits) permit(this.#stopping(), undefined);
   }
 
   #stopping(): QuorateError {

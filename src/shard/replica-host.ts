@@ -12,11 +12,14 @@ import type { EntryEffect } from './entry-effect.js';
 
 /** Ticks that Raft's times are counted in. */
 export interface ReplicaTiming {
+  readonly tickMs: number;
   readonly heartbeatTicks: number;
   readonly electionTicksMin: number;
   readonly electionTicksMax: number;
   /** A group that has had nothing to do for so long falls quiet; 0 is never. */
   readonly quiesceTicks: number;
+  /** Leaders answer single reads under a lease. */
+  readonly leaderLease: boolean;
 }
 
 /** What has something to carry out at the end of the turn. */

@@ -205,6 +205,7 @@ export class SimCluster {
   readonly machines: readonly SimMachine[];
   readonly jobs: JobTable = lsmJobs;
   readonly limits: Limits;
+  readonly raft: RaftTiming;
   /** Every process that ended by itself with an error. */
   readonly failures: { readonly machine: SimMachine; readonly error: Error }[] = [];
 
@@ -212,6 +213,7 @@ export class SimCluster {
     const { seed, runTurns, nodes: count = 3, shards = 2 } = options;
     this.limits = { ...defaultLimits, ...simLimits, ...options.limits };
     checkLimits(this.limits);
+    this.raft = { ...defaultRaftTiming, ...options.raft };
     const replicationFactor = options.replicas ?? Math.min(3, count);
     this.random = new Prng(seed);
     this.scheduler = new Scheduler(runTurns);
@@ -227,7 +229,7 @@ export class SimCluster {
         dataDirectory: '/data',
         clientListen: member.clientAddress,
         peerListen: member.peerAddress,
-        raft: { ...defaultRaftTiming, ...options.raft },
+        raft: this.raft,
         requestTimeoutMsDefault: 5000,
         requestTimeoutMsMax: 60_000,
         drainMsMax: 5000,

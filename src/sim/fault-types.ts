@@ -47,6 +47,8 @@ export interface Fault {
 
 /** A drifting clock is at most this much faster or slower than it should be. */
 export const clockRates = { min: 0.8, max: 1.25 } as const;
+/** Where leaders have leases, which rest on clocks that differ less. */
+const clockRatesWithLeases = { min: 0.92, max: 1.1 } as const;
 const clockJumpMsMax = 120_000;
 
 /** Begins a fault; undefined when it makes no sense now. Draws from `random` whatever is left open. */
@@ -110,9 +112,11 @@ export function beginFault(
     case 'clockJump':
       machine.clock.jumpWall(random.int(-clockJumpMsMax, clockJumpMsMax));
       return { end: () => undefined };
-    case 'clockDrift':
-      machine.clock.setRate(clockRates.min + random.float() * (clockRates.max - clockRates.min));
+    case 'clockDrift': {
+      const { min, max } = cluster.raft.leaderLease ? clockRatesWithLeases : clockRates;
+      machine.clock.setRate(min + random.float() * (max - min));
       return { end: () => machine.clock.setRate(1) };
+    }
     case 'clockFreeze':
       machine.clock.freezeWall();
       return { end: () => machine.clock.thawWall() };

@@ -84,13 +84,17 @@ export function drawPlan(seed: number): SimPlan {
     shards: random.pick([1, 2, 3, 4, 7, 16]),
     limits: drawLimits(random),
     workload: drawWorkload(random),
-    raft: { quiesceTicks: new Prng(seed).split('quiet').pick([0, 2, 10, 60]) },
+    raft: drawTiming(new Prng(seed).split('timing')),
     faults: {
       types: random.shuffle([...faultTypes]).slice(0, random.int(1, 6)),
       gapMsMax: random.pick([800, 1500, 2500, 5000]),
       lastsMsMax: random.pick([1000, 3000, 5000, 10_000]),
     },
   };
+}
+
+function drawTiming(random: Prng): Partial<RaftTiming> {
+  return { quiesceTicks: random.pick([0, 2, 10, 60]), leaderLease: random.chance(0.3) };
 }
 
 function drawLimits(random: Prng): Partial<Limits> {

@@ -83,7 +83,7 @@ export class PlacementBench {
         shard: descriptor.shard,
         descriptor,
         machine,
-        reads: { request: (permit: ReadPermit) => permit(undefined) },
+        reads: { request: (permit: ReadPermit) => permit(undefined, undefined) },
         get term() {
           return term();
         },

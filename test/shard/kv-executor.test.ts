@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { emptyBytes, utf8 } from '../../src/base/bytes.js';
 import { QuorateError } from '../../src/base/errors.js';
-import { Timestamp } from '../../src/base/ids.js';
+import { Term, Timestamp } from '../../src/base/ids.js';
 import type { GetOperation } from '../../src/mvcc/operations.js';
 import type { ScanSpec } from '../../src/mvcc/scan.js';
 import { del, put } from '../mvcc/leader.js';
@@ -258,6 +258,22 @@ describe('reads', () => {
     const second = scripted.start(get('a'));
     await scripted.permitReads(new QuorateError('NOT_LEADER', 'lost'));
     expect(second.results).toMatchObject([{ error: { code: 'NOT_LEADER' } }]);
+  });
+
+  test('by a lease count only if it holds when the value was read', async () => {
+    const scripted = await ScriptedExecutor.make();
+    scripted.leaseTerm = Term(7);
+    const held = scripted.start(get('a'));
+    await scripted.permitReads(undefined, Term(7));
+    expect(held.results).toEqual([{ type: 'absent' }]);
+
+    // Lost, and got again by a later election of the same replica: others may have written between.
+    const lost = scripted.start(get('a'));
+    await scripted.permitReads(undefined, Term(6));
+    expect(lost.results).toEqual([]);
+    expect(scripted.permits).toHaveLength(1);
+    await scripted.permitReads();
+    expect(lost.results).toEqual([{ type: 'absent' }]);
   });
 
   test('that are stale: a follower refuses what could be too old, a leader waits for a round', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LogIndex, ShardId } from '../../src/base/ids.js';
+import { LogIndex, ShardId, Term } from '../../src/base/ids.js';
 import type { QuorateError } from '../../src/base/errors.js';
 import type { ReadResult } from '../../src/raft/raft.js';
 import type { Role } from '../../src/raft/types.js';
@@ -11,6 +11,9 @@ class Bench {
   refusal: 'notReady' | 'notLeader' | undefined;
   nowMs = 0;
   rounds = 0;
+  term = Term(4);
+  /** The commit index, while there is a lease. */
+  lease: LogIndex | undefined;
   scheduled = 0;
   readonly proven: number[] = [];
   readonly gate: ReadGate;
@@ -28,6 +31,14 @@ class Bench {
   requestRead(): ReadResult {
     if (this.refusal !== undefined) return { type: 'refused', reason: this.refusal };
     return { type: 'accepted', round: ++this.rounds };
+  }
+
+  leaseRead(): LogIndex | undefined {
+    return this.lease;
+  }
+
+  get holdsLease(): boolean {
+    return this.lease !== undefined;
   }
 
   read(): { answers: (QuorateError | undefined)[] } {
@@ -132,5 +143,52 @@ describe('the read gate', () => {
     bench.gate.close();
     const late = bench.read();
     for (const { answers } of [proven, asked, late]) expect(answers).toMatchObject([{ code: 'NODE_STOPPING' }]);
+  });
+});
+
+describe('a lease', () => {
+  test('lets those read at once who look at it again, when what is committed is applied', () => {
+    const bench = new Bench();
+    bench.lease = LogIndex(5);
+    const permits: unknown[][] = [];
+    bench.gate.request((...permit) => permits.push(permit), 'lease');
+    bench.gate.startRound(true);
+    bench.gate.applied(LogIndex(4));
+    expect(permits).toEqual([]);
+    bench.gate.applied(LogIndex(5));
+    expect(permits).toEqual([[undefined, 4]]);
+    expect([bench.rounds, bench.proven]).toEqual([0, []]);
+    expect(bench.gate.leaseHolds(Term(4))).toBe(true);
+    bench.term = Term(5);
+    expect(bench.gate.leaseHolds(Term(4))).toBe(false);
+    bench.term = Term(4);
+    bench.lease = undefined;
+    expect(bench.gate.leaseHolds(Term(4))).toBe(false);
+  });
+
+  test('is nothing for who asked for a round', () => {
+    const bench = new Bench();
+    bench.lease = LogIndex(5);
+    bench.read();
+    bench.gate.startRound(true);
+    expect(bench.rounds).toBe(1);
+  });
+
+  test.each([
+    ['there is none', true, undefined],
+    ['the leader has applied no entry of its own term', false, LogIndex(5)],
+  ])('does not help where %s: all share a round', (_, ready, lease) => {
+    const bench = new Bench();
+    bench.lease = lease;
+    const permits: unknown[][] = [];
+    bench.gate.request((...permit) => permits.push(permit), 'lease');
+    const other = bench.read();
+    bench.gate.startRound(ready);
+    bench.gate.startRound(true);
+    expect(bench.rounds).toBe(1);
+    bench.gate.confirmed({ round: 1, index: LogIndex(1) });
+    bench.gate.applied(LogIndex(1));
+    expect(permits).toEqual([[undefined, undefined]]);
+    expect(other.answers).toEqual(ok);
   });
 });

@@ -58,7 +58,14 @@ class Bench {
       logger: silentLogger,
       random: new Prng(1),
       limits: defaultLimits,
-      timing: { heartbeatTicks: 2, electionTicksMin: 10, electionTicksMax: 20, quiesceTicks: 0 },
+      timing: {
+        heartbeatTicks: 2,
+        electionTicksMin: 10,
+        electionTicksMax: 20,
+        quiesceTicks: 0,
+        tickMs: 50,
+        leaderLease: false,
+      },
       append: (_shard, { entries }) => {
         log.write(entries);
         return Promise.resolve();

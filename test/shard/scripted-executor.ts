@@ -49,6 +49,8 @@ export class ScriptedExecutor {
   term = Term(1);
   stalenessMs = 0;
   timesWoken = 0;
+  /** Of the leader that holds a lease. */
+  leaseTerm: Term | undefined;
   refusal: ProposalRefusal | undefined;
   #nextTimestamp = 1000;
   #index: number = initialIndex;
@@ -67,7 +69,10 @@ export class ScriptedExecutor {
       shard: descriptor.shard,
       descriptor,
       machine,
-      reads: { request: (permit: ReadPermit) => this.permits.push(permit) },
+      reads: {
+        request: (permit: ReadPermit) => this.permits.push(permit),
+        leaseHolds: (term: Term) => this.leaseTerm === term,
+      },
       wakeGroup: () => this.timesWoken++,
       onLeadership: (listener: (leading: boolean) => void) => this.#listeners.push(listener),
       propose: (data: Uint8Array, done: (end: ProposalEnd) => void) => {
@@ -155,8 +160,8 @@ export class ScriptedExecutor {
     await this.turn();
   }
 
-  async permitReads(error?: QuorateError): Promise<void> {
-    for (const permit of this.permits.splice(0)) permit(error);
+  async permitReads(error?: QuorateError, lease?: Term): Promise<void> {
+    for (const permit of this.permits.splice(0)) permit(error, lease);
     await this.turn();
   }
 }

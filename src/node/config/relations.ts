@@ -64,6 +64,9 @@ function listenRelations(config: ParsedConfig): BrokenRelation[] {
   return [{ path: 'peerListen', message, settings: ['peerListen', 'clientListen'] }];
 }
 
+/** A timer may come a millisecond early; with shorter ticks that would be more than clocks may drift apart. */
+const leaseTickMsMin = 20;
+
 function timingRelations({ raft, requestTimeoutMsDefault, requestTimeoutMsMax }: ParsedConfig): BrokenRelation[] {
   const broken: BrokenRelation[] = [];
   if (raft.heartbeatTicks >= raft.electionTicksMin) {
@@ -75,6 +78,10 @@ function timingRelations({ raft, requestTimeoutMsDefault, requestTimeoutMsMax }:
     const message = `${raft.electionTicksMin} must be below raft.electionTicksMax (${raft.electionTicksMax}), or candidates split the vote again and again`;
     const settings = ['raft.electionTicksMin', 'raft.electionTicksMax'];
     broken.push({ path: settings[0], message, settings });
+  }
+  if (raft.leaderLease && raft.tickMs < leaseTickMsMin) {
+    const message = `${raft.tickMs} must be at least ${leaseTickMsMin} with raft.leaderLease: timers are not more exact`;
+    broken.push({ path: 'raft.tickMs', message, settings: ['raft.tickMs', 'raft.leaderLease'] });
   }
   if (requestTimeoutMsDefault > requestTimeoutMsMax) {
     const message = `${requestTimeoutMsDefault} must be at most requestTimeoutMsMax (${requestTimeoutMsMax})`;

@@ -56,6 +56,7 @@ const raft = z
     electionTicksMin: wholeNumber(1, 10_000).default(defaultRaftTiming.electionTicksMin),
     electionTicksMax: wholeNumber(1, 10_000).default(defaultRaftTiming.electionTicksMax),
     quiesceTicks: wholeNumber(0, 1_000_000).default(defaultRaftTiming.quiesceTicks),
+    leaderLease: z.boolean('expected true or false').default(defaultRaftTiming.leaderLease),
   })
   .prefault({});
 
