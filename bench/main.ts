@@ -7,6 +7,7 @@ import { Argument, Command, InvalidArgumentError } from 'commander';
 import { engine } from './engine.js';
 import { engineOpen } from './engine-open.js';
 import { engineOverwrite } from './engine-overwrite.js';
+import { idleGroups } from './idle-groups.js';
 import { report, type Row, type SuiteOptions } from './measure.js';
 import { blockCache } from './micro/block-cache.js';
 import { blockReads } from './micro/block-reads.js';
@@ -24,6 +25,7 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>
   engine,
   'engine-open': engineOpen,
   'engine-overwrite': engineOverwrite,
+  'idle-groups': idleGroups,
   compression,
   bloom,
   'block-cache': blockCache,

@@ -19,12 +19,16 @@ export interface AssignedShardsOptions {
   readonly onFailure: (error: Error) => void;
 }
 
+/** Replicas that are made at a time: with more none would be ready sooner, and what each needs meanwhile adds up. */
+const creationsMax = 8;
 /** A new shard's preferred leader campaigns after this: the other nodes need a moment to make their replicas. */
 const firstCampaignMs = 100;
 
 export class AssignedShards {
   readonly #options: AssignedShardsOptions;
   readonly #executors = new Map<ShardId, KvExecutor>();
+  readonly #toCreate = new Map<ShardId, ShardDescriptor>();
+  readonly #creating = new Set<ShardId>();
   #preferredLeaders: ReadonlyMap<ShardId, NodeId> = new Map();
   #closed = false;
 
@@ -44,7 +48,20 @@ export class AssignedShards {
     this.#preferredLeaders = preferredLeaders(shards);
     for (const shard of shards) {
       if (replicaOn(shard, this.#options.nodeId) === undefined || this.#executors.has(shard.shard)) continue;
-      void this.#createReplica(shard);
+      if (!this.#creating.has(shard.shard)) this.#toCreate.set(shard.shard, shard);
+    }
+    this.#createNext();
+  }
+
+  #createNext(): void {
+    for (const [id, shard] of this.#toCreate) {
+      if (this.#closed || this.#creating.size >= creationsMax) return;
+      this.#toCreate.delete(id);
+      this.#creating.add(id);
+      void this.#createReplica(shard).finally(() => {
+        this.#creating.delete(id);
+        this.#createNext();
+      });
     }
   }
 
