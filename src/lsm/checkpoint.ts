@@ -5,7 +5,8 @@ import { DiskError, makeDurableDirectory, type Disk } from '../env/disk.js';
 import type { KeyBounds } from './iterator/entry-iterator.js';
 import { trimSstable } from './sstable/trim-sstable.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
-import { valueFilesAfter, type ValueFiles } from './value/value-files.js';
+import { noValueFiles, valueFilesAfter, type ValueFiles } from './value/value-files.js';
+import { emptyLevels, type Levels } from './version/levels.js';
 import type { TreeState } from './version/manifest-reader.js';
 import { currentFileName, tableFileName, valueFileName } from './version/file-names.js';
 import type { LsmVersion } from './version/lsm-version.js';
@@ -47,7 +48,7 @@ async function write(disk: Disk, directory: string, content: CheckpointContent, 
   await makeDurableDirectory(disk, directory);
   try {
     const levels = await linkTablesWithin(disk, directory, content, closing);
-    const valueFiles = valueFilesAfter(content.version.valueFiles, [], levels);
+    const valueFiles = valueFilesOf(content.version.valueFiles, levels);
     await linkValueFiles(disk, directory, content.version, valueFiles, closing);
     await writeManifest(disk, directory, { levels, valueFiles }, content.appliedIndex);
   } catch (error) {
@@ -71,7 +72,7 @@ async function linkTablesWithin(
   directory: string,
   { version, bounds }: CheckpointContent,
   closing: AbortSignal,
-): Promise<readonly (readonly TableMetadata[])[]> {
+): Promise<Levels> {
   const levels: TableMetadata[][] = version.levels.map(() => []);
   for (const { level, reader } of version.tablesWithin(bounds)) {
     closing.throwIfAborted();
@@ -81,6 +82,14 @@ async function linkTablesWithin(
     levels[level].push(table);
   }
   return levels;
+}
+
+/** Those of `files` that the tables name. */
+function valueFilesOf(files: ValueFiles, levels: Levels): ValueFiles {
+  const added = levels.flatMap((tables, level) => tables.map((table) => ({ level, table })));
+  const named = new Set(levels.flat().flatMap((table) => table.valueFiles.map(({ number }) => number)));
+  const addedValues = [...files.values()].flatMap(({ metadata }) => (named.has(metadata.number) ? [metadata] : []));
+  return valueFilesAfter(noValueFiles, emptyLevels, { removed: [], added, addedValues });
 }
 
 async function linkValueFiles(

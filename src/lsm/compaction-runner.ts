@@ -1,3 +1,4 @@
+import { defined } from '../base/assert.js';
 import { compactJobType, type CompactInput, type CompactOutput } from './compaction/compact-job.js';
 import { lastLevel } from './compaction/level-targets.js';
 import { pickCompaction, type CompactionDecision } from './compaction/picker.js';
@@ -67,8 +68,8 @@ export class CompactionRunner {
   }
 
   #filesToCollect(): ReadonlySet<number> {
-    const { valueFiles, levels } = this.#context.versions.current;
-    return filesToCollect(valueFiles, levels, this.#context.options.valueSpaceAmplificationMax);
+    const { versions, options } = this.#context;
+    return filesToCollect(versions.current.valueFiles, options.valueSpaceAmplificationMax);
   }
 
   /** Until nothing is left to do. */
@@ -143,7 +144,7 @@ export class CompactionRunner {
       directory: versions.directory,
       firstOutputNumber,
       valueFileNumber: firstOutputNumber + plan.outputsMax,
-      collected: [...valueFiles.values()].filter(({ number }) => collected.has(number)),
+      collected: [...collected].map((number) => defined(valueFiles.get(number), 'a value file').metadata),
       collectedBytesMax: options.collectedBytesMax,
       safePoint,
       sstableBytesTarget,

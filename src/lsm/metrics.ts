@@ -7,7 +7,7 @@ import type { OpenFiles } from './sstable/open-files.js';
 import type { ReadCounters } from './sstable/sstable-resources.js';
 import type { LevelSummary } from './version/level-summary.js';
 import { totalBytes, type Levels } from './version/levels.js';
-import { totalFileBytes, type ValueFileMetrics, type ValueFiles } from './value/value-files.js';
+import { valueFileMetrics, type ValueFileMetrics, type ValueFiles } from './value/value-files.js';
 import type { WaitClass } from './wait-histogram.js';
 
 /**
@@ -110,7 +110,7 @@ export function treeStats(sources: {
   const levels = sources.levels.map((tables) => ({ tables: tables.length, bytes: totalBytes(tables) }));
   return {
     ...maintenance,
-    bytes: levels.reduce((sum, level) => sum + level.bytes, 0) + totalFileBytes(sources.valueFiles.values()),
+    bytes: levels.reduce((sum, level) => sum + level.bytes, 0) + valueFileMetrics(sources.valueFiles).fileBytes,
     valueFiles: sources.valueFiles.size,
     memtableBytes: memtables.bytes,
     sealedMemtables: memtables.sealed,

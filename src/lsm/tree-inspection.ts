@@ -50,9 +50,9 @@ export class TreeInspection {
     );
     const { openFiles } = resources();
     const values = new Map(
-      [...state.valueFiles.values()].map((file) => {
-        const path = `${directory}/${valueFileName(file.number)}`;
-        return [file.number, { reader: new ValueFileReader(path, file, { disk, openFiles }), references: 0 }];
+      [...state.valueFiles.values()].map(({ metadata }) => {
+        const path = `${directory}/${valueFileName(metadata.number)}`;
+        return [metadata.number, { reader: new ValueFileReader(path, metadata, { disk, openFiles }), references: 0 }];
       }),
     );
     const manifestName = manifestFileName(pointer.number);

@@ -318,7 +318,7 @@ export class Tree {
   metrics(): TreeMetrics {
     const { levels, valueFiles } = this.#versions.current;
     return treeMetrics({
-      values: valueFileMetrics(valueFiles, levels),
+      values: valueFileMetrics(valueFiles),
       levels: summarizeLevels(levels),
       tables: levels,
       memtables: { bytes: this.#memtables.bytes, sealed: this.#memtables.sealedCount },

@@ -56,9 +56,9 @@ export async function readManifest(disk: Disk, directory: string): Promise<Manif
   for (let offset = manifestHeaderBytes; offset < counted.length;) {
     const reader = new ByteReader(counted, offset);
     state = decode(path, offset, () => {
-      const { removed, added, addedValues, ...rest } = decodeVersionRecord(decodeManifestRecord(reader));
-      const levels = applyEdit(state.levels, { removed, added });
-      return { levels, valueFiles: valueFilesAfter(state.valueFiles, addedValues, levels), ...rest };
+      const { appliedIndex, nextFileNumber, ...edit } = decodeVersionRecord(decodeManifestRecord(reader));
+      const valueFiles = valueFilesAfter(state.valueFiles, state.levels, edit);
+      return { levels: applyEdit(state.levels, edit), valueFiles, appliedIndex, nextFileNumber };
     });
     offset = reader.offset;
     if (snapshotBytes === 0) snapshotBytes = offset;

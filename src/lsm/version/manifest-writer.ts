@@ -62,7 +62,7 @@ export class ManifestWriter {
       encodeVersionRecord({
         removed: [],
         added: state.levels.flatMap((tables, level) => tables.map((table) => ({ level, table }))),
-        addedValues: [...state.valueFiles.values()],
+        addedValues: [...state.valueFiles.values()].map(({ metadata }) => metadata),
         appliedIndex: state.appliedIndex,
         nextFileNumber: Math.max(state.nextFileNumber, number + 1),
       }),

@@ -183,7 +183,7 @@ export class VersionSet {
   async #makeDurable(edit: VersionEdit): Promise<void> {
     const levels = applyEdit(this.#current.levels, edit);
     const addedValues = edit.addedValues ?? [];
-    const valueFiles = valueFilesAfter(this.#current.valueFiles, addedValues, levels);
+    const valueFiles = valueFilesAfter(this.#current.valueFiles, this.#current.levels, edit);
     const appliedIndex = edit.appliedIndex ?? this.#appliedIndex;
     assert(appliedIndex >= this.#appliedIndex, `applied index ${appliedIndex} after ${this.#appliedIndex}`);
     const rest = { appliedIndex, nextFileNumber: this.#nextFileNumber };
@@ -213,7 +213,7 @@ export class VersionSet {
   #makeVersion(levels: Levels, valueFiles: ValueFiles, previous: LsmVersion | undefined): LsmVersion {
     const existing = previous === undefined ? new Map<number, SharedTable>() : sharedTablesOf(previous);
     const values = new Map(
-      [...valueFiles.values()].map((metadata) => [
+      [...valueFiles.values()].map(({ metadata }) => [
         metadata.number,
         previous?.sharedValues.get(metadata.number) ?? { reader: this.#valueReader(metadata), references: 0 },
       ]),

@@ -25,7 +25,7 @@ class Writing {
     const rest = { appliedIndex: LogIndex(appliedIndex), nextFileNumber: this.state.nextFileNumber + 1 };
     const levelsAfter = applyEdit(this.state.levels, edit);
     const addedValues = edit.addedValues ?? [];
-    const valueFiles = valueFilesAfter(this.state.valueFiles, addedValues, levelsAfter);
+    const valueFiles = valueFilesAfter(this.state.valueFiles, this.state.levels, edit);
     const state = { levels: levelsAfter, valueFiles, ...rest };
     this.number = await this.writer.append({ ...edit, addedValues, ...rest }, state, () => this.state.nextFileNumber);
     this.state = state;
