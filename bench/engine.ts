@@ -24,6 +24,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { InvalidArgumentError } from 'commander';
+
 import { classicLevelStore } from './engine-classic-level.js';
 import { dbBenchIsInstalled, runDbBench } from './engine-db-bench.js';
 import { partNames, type Figure, type PartName, type Sizes, type Unit } from './engine-parts.js';
@@ -68,7 +70,9 @@ export async function engine(options: SuiteOptions): Promise<Row[]> {
 function partsOf(only: readonly string[] | undefined): readonly PartName[] {
   if (only === undefined) return partNames;
   const unknown = only.filter((name) => !partNames.some((part) => part === name));
-  if (unknown.length > 0) throw new Error(`no part ${unknown.join(', ')}; there are ${partNames.join(', ')}`);
+  if (unknown.length > 0) {
+    throw new InvalidArgumentError(`no part ${unknown.join(', ')}; there are ${partNames.join(', ')}`);
+  }
   const isWanted = (part: PartName): boolean => only.includes(part);
   return partNames.filter((part) => isWanted(part) || (part === 'random' && needRandom.some(isWanted)));
 }

@@ -58,7 +58,13 @@ const [name] = program.args;
 const { json, valueBytes: sizes = [undefined], ...options } = program.opts<Options>();
 const rows: Row[] = [];
 for (const valueBytes of sizes) {
-  rows.push(...(await suites[name]({ ...options, valueBytes, progress: (text) => process.stderr.write(`${text}\n`) })));
+  const progress = (text: string): boolean => process.stderr.write(`${text}\n`);
+  try {
+    rows.push(...(await suites[name]({ ...options, valueBytes, progress })));
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) program.error(`error: ${error.message}`);
+    throw error;
+  }
 }
 console.log(table(rows));
 if (json !== undefined) writeFileSync(json, `${JSON.stringify(report(name, rows), undefined, 2)}\n`);

@@ -61,7 +61,7 @@ export interface Limits {
   readonly sealedMemtablesMax: number;
   /** Bytes that the compactions of one node write in a second, on average; flushes go first, and count. */
   readonly compactionBytesPerSecondMax: number;
-  /** Files of SSTables that are open at one time at one node; reads wait for one. Merges have up to 34 for each thread besides. */
+  /** Files of SSTables that are open at one time at one node; reads wait for one. Merges have up to 64 for each thread besides. */
   readonly openTablesMax: number;
   /** Cached SSTable blocks of one node. */
   readonly blockCacheBytesMax: number;

@@ -9,6 +9,9 @@ import { timestampMax, type LogIndex, type Timestamp } from '../base/ids.js';
 import type { KeyBounds } from './iterator/entry-iterator.js';
 import type { IteratorOptions } from './iterator/tree-iterator.js';
 
+const boundNames: readonly (keyof KeyBounds)[] = ['lower', 'upper'];
+const iteratorOptionNames: readonly (keyof IteratorOptions)[] = [...boundNames, 'at', 'reverse'];
+
 export function checkBytes(value: Uint8Array, name: string): void {
   if (!(value instanceof Uint8Array)) assert(false, `${name} must be a Uint8Array, got ${typeof value}`);
 }
@@ -45,7 +48,12 @@ export function checkReads(keys: readonly Uint8Array[], at: Timestamp): void {
 }
 
 /** `bounds` as they are meant: without a lower one, from the first key on. */
-export function checkedBounds({ lower = emptyBytes, upper }: Partial<KeyBounds>): KeyBounds {
+export function checkedBounds(bounds: Partial<KeyBounds>): KeyBounds {
+  checkNames(bounds, boundNames);
+  return boundsOf(bounds);
+}
+
+function boundsOf({ lower = emptyBytes, upper }: Partial<KeyBounds>): KeyBounds {
   checkBytes(lower, 'lower');
   if (upper !== undefined) checkBytes(upper, 'upper');
   return { lower, upper };
@@ -53,8 +61,14 @@ export function checkedBounds({ lower = emptyBytes, upper }: Partial<KeyBounds>)
 
 /** The newest versions of all keys, ascending, where `options` do not say otherwise. */
 export function checkedIteratorOptions(options: Partial<IteratorOptions>): IteratorOptions {
+  checkNames(options, iteratorOptionNames);
   const { at = timestampMax, reverse = false } = options;
   checkWhole(at, 'at');
   assert(typeof reverse === 'boolean', 'reverse must be true or false');
-  return { ...checkedBounds(options), at, reverse };
+  return { ...boundsOf(options), at, reverse };
+}
+
+/** A misspelt option would be one that is not given. */
+function checkNames(options: object, names: readonly string[]): void {
+  for (const name of Object.keys(options)) if (!names.includes(name)) assert(false, `there is no option ${name}`);
 }

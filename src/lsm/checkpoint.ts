@@ -1,5 +1,4 @@
 import { defined } from '../base/assert.js';
-import { emptyBytes } from '../base/bytes.js';
 import type { LogIndex } from '../base/ids.js';
 import { DiskError, makeDurableDirectory, type Disk } from '../env/disk.js';
 import type { KeyBounds } from './iterator/entry-iterator.js';
@@ -11,8 +10,6 @@ import type { TreeState } from './version/manifest-reader.js';
 import { currentFileName, tableFileName, valueFileName } from './version/file-names.js';
 import type { LsmVersion } from './version/lsm-version.js';
 import { ManifestWriter } from './version/manifest-writer.js';
-
-export const allKeys: KeyBounds = { lower: emptyBytes, upper: undefined };
 
 export interface CheckpointContent {
   readonly version: LsmVersion;

@@ -56,6 +56,7 @@ export interface TreeMetrics {
     readonly misses: number;
     readonly hitRate: number | undefined;
   };
+  /** Of gets that memtables alone did not answer; of those, none while tables are taken in or where the cache has no room. */
   readonly rowCache: { readonly hits: number; readonly misses: number; readonly hitRate: number | undefined };
   /** Of all trees of the node. */
   readonly openFiles: number;
@@ -87,7 +88,10 @@ export interface MetricsSources {
   readonly views: ReadViewMetrics;
 }
 
-/** What a tree is made of now, and what its flushes and compactions have done. */
+/**
+ * What a tree is made of now, and what its flushes and compactions have done. Beside {@link TreeMetrics} for who asks often, a
+ * node for each of its shards: it adds up sizes of files alone, not the properties of all tables and what they overlap.
+ */
 export interface TreeStats extends MaintenanceStats {
   /** Of all tables and value files. */
   readonly bytes: number;

@@ -37,6 +37,7 @@ export class RowCache {
   /** To be cleared when its tree is closed. */
   partition(): RowCachePartition {
     const partition: RowCachePartition = new RowCachePartition({
+      hasRoom: this.#bytesMax > 0,
       wasOffered: (hash) => this.#wasOffered(hash),
       makeRoom: (bytes) => this.#makeRoom(bytes),
       onChange: (youngBytes, oldBytes) => {
@@ -50,8 +51,6 @@ export class RowCache {
   }
 
   #wasOffered(hash: number): boolean {
-    // Without room there is nothing to be offered.
-    if (this.#bytesMax === 0) return false;
     const place = hash % offeredCount;
     if (this.#offered[place] === hash) return true;
     this.#offered[place] = hash;
@@ -79,6 +78,8 @@ interface Row {
 }
 
 interface PartitionEvents {
+  /** Whether anything is kept at all. */
+  readonly hasRoom: boolean;
   /** Whether the key with this hash was offered not long ago; it is now. */
   readonly wasOffered: (hash: number) => boolean;
   readonly makeRoom: (bytes: number) => boolean;
@@ -101,10 +102,12 @@ export class RowCachePartition {
     this.#events = events;
   }
 
+  /** Gets that were answered here. */
   get hits(): number {
     return this.#hits;
   }
 
+  /** Gets that were not, and not by memtables alone either; none where nothing is kept. */
   get misses(): number {
     return this.#misses;
   }
@@ -116,12 +119,14 @@ export class RowCachePartition {
   /** The newest version of the key, if it is here and at or below `at`. */
   get(key: Uint8Array, at: number): Found | undefined {
     const row = this.size === 0 ? undefined : this.#find(placeOf(key));
-    if (row === undefined || row.found.version > at || !isName(row.name, key)) {
-      this.#misses++;
-      return undefined;
-    }
+    if (row === undefined || row.found.version > at || !isName(row.name, key)) return undefined;
     this.#hits++;
     return row.found;
+  }
+
+  /** A get that found nothing here asked the tables. */
+  noteMiss(): void {
+    if (this.#events.hasRoom) this.#misses++;
   }
 
   #find(place: number): Row | undefined {
@@ -142,7 +147,7 @@ export class RowCachePartition {
    * pay for copies.
    */
   offer(key: Uint8Array, found: Found): void {
-    if (this.#events.wasOffered(bloomHash(key))) this.insert(key, found);
+    if (this.#events.hasRoom && this.#events.wasOffered(bloomHash(key))) this.insert(key, found);
   }
 
   /** `found` must be the newest version that the tree has of the key; it is copied. */

@@ -87,7 +87,7 @@ export class TreeReads {
     if (row !== undefined) return row;
     const written = this.#memtables.get(key, at);
     const found = this.#versions.current.get(key, at, written, this.#memtables.hiddenBelow(key, at));
-    if (found !== written) this.#offerRow(key, at, found);
+    if (written === undefined || found !== written) this.#missed(key, at, found);
     return found;
   }
 
@@ -104,7 +104,7 @@ export class TreeReads {
     const isNow = this.#asNow();
     const get = ({ key, written, hiddenBelow }: TableGet): MaybePromise<Found | undefined> => {
       const one = tables.get(key, at, written, hiddenBelow);
-      if (one !== written && isNow()) this.#offerRow(key, at, one);
+      if (written === undefined || one !== written) this.#missed(key, at, isNow() ? one : undefined);
       return one;
     };
     return getFromTables(found, gets, get, tables);
@@ -114,8 +114,12 @@ export class TreeReads {
     return this.#events.isIngesting() ? undefined : this.rows;
   }
 
-  /** What had to be read first is not hot yet; the next get finds it in the block cache, and in the same turn. */
-  #offerRow(key: Uint8Array, at: Timestamp, found: MaybePromise<Found | undefined>): void {
+  /**
+   * Neither the rows nor the memtables alone had the answer. What had to be read first is not hot yet; the next get finds it in
+   * the block cache, and in the same turn.
+   */
+  #missed(key: Uint8Array, at: Timestamp, found: MaybePromise<Found | undefined>): void {
+    this.#usableRows?.noteMiss();
     if (found === undefined || found instanceof Promise || at < this.#largestVersion) return;
     this.#usableRows?.offer(key, found);
   }

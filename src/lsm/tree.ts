@@ -4,7 +4,7 @@ import { deferred, type Deferred, type MaybePromise } from '../base/promises.js'
 import type { Disk } from '../env/disk.js';
 import { checkedBounds, checkedIteratorOptions, checkReads, checkRead, checkWhole, checkWrite } from './arguments.js';
 import { TreeClosedError } from './background-errors.js';
-import { allKeys, writeCheckpoint } from './checkpoint.js';
+import { writeCheckpoint } from './checkpoint.js';
 import { CallsUnderWay } from './calls-under-way.js';
 import { backlogBytes } from './compaction/picker.js';
 import type { Found } from './entry.js';
@@ -225,11 +225,12 @@ export class Tree {
    * Resolves to its `durableAppliedIndex`. Rejects with a DiskError `exists` if there is something at `directory`; what a
    * crash leaves there is a whole tree, or none (see {@link exists}) and to be removed. A TreeClosedError leaves nothing.
    */
-  checkpoint(directory: string, bounds: KeyBounds = allKeys): Promise<LogIndex> {
+  checkpoint(directory: string, bounds: Partial<KeyBounds> = {}): Promise<LogIndex> {
     return this.#calls.run(async (closing) => {
+      const checked = checkedBounds(bounds);
       await this.flush();
       const appliedIndex = this.durableAppliedIndex;
-      const content = { version: this.#versions.current, appliedIndex, bounds };
+      const content = { version: this.#versions.current, appliedIndex, bounds: checked };
       await writeCheckpoint(this.#resources.disk, directory, content, closing);
       return appliedIndex;
     });

@@ -1,23 +1,24 @@
-/** Bounds in milliseconds; the last class has none. */
-const boundsMs = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, Infinity] as const;
+/** In milliseconds. */
+const boundsMs = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] as const;
 
 /** How many waits took `msMax` at most, and longer than the class before allows. */
 export interface WaitClass {
-  /** Infinity in the last one. */
-  readonly msMax: number;
+  /** Undefined in the last one: it has no bound. */
+  readonly msMax: number | undefined;
   readonly count: number;
 }
 
 /** Counts waits by their length. */
 export class WaitHistogram {
-  readonly #counts = boundsMs.map(() => 0);
+  readonly #counts = [...boundsMs, undefined].map(() => 0);
 
   add(ms: number): void {
-    this.#counts[boundsMs.findIndex((bound) => ms <= bound)]++;
+    const at = boundsMs.findIndex((bound) => ms <= bound);
+    this.#counts[at === -1 ? boundsMs.length : at]++;
   }
 
   /** From the shortest on, those without any too. */
   get classes(): readonly WaitClass[] {
-    return boundsMs.map((msMax, i) => ({ msMax, count: this.#counts[i] }));
+    return this.#counts.map((count, i) => ({ msMax: boundsMs.at(i), count }));
   }
 }

@@ -47,7 +47,7 @@ export interface OpenTreeOptions extends Partial<TreeOptions> {
   readonly memtablesBytesMax?: number;
   /**
    * Files of tables that are open at one time; reads wait for one when all are being read. What the process must be allowed
-   * besides: 34 for each thread, for the tables that one flush, merge, verification or ingestion reads and writes. Default 1000.
+   * besides: 64 for each thread, for what one flush or merge reads and writes. Default 1000.
    */
   readonly openTablesMax?: number;
   /** Threads for compactions, besides one for flushes; started when they are first needed. Default 1. */

@@ -70,6 +70,12 @@ it('reads take bytes and whole numbers alone', async () => {
     expect(() => tree.openVersionIterator({ upper: bytes })).toThrow('upper must be a Uint8Array');
   }
   expect(() => tree.openIterator({ reverse: 'no' as unknown as boolean })).toThrow('reverse must be true or false');
+  const misspelt = { lower: a, reversed: true } as object;
+  expect(() => tree.openIterator(misspelt)).toThrow('there is no option reversed');
+  expect(() => tree.openVersionIterator({ reverse: true } as object)).toThrow('there is no option reverse');
+  await expect(tree.checkpoint('node/copy', { from: a } as object)).rejects.toThrow('there is no option from');
+  await expect(tree.checkpoint('node/copy', { lower: 'a' } as object)).rejects.toThrow('lower must be a Uint8Array');
+  expect(tree.openIterator({ lower: a, upper: undefined, reverse: true }).close()).toBeUndefined();
 });
 
 it('an iterator without options gives the newest versions of all keys, ascending', async () => {

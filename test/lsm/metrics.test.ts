@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import { Timestamp } from '../../src/base/ids.js';
 import { backlogBytes } from '../../src/lsm/compaction/picker.js';
+import { RowCache } from '../../src/lsm/row-cache.js';
 import { Tree } from '../../src/lsm/tree.js';
 import { ManualClock, newDisk, put, remove, scan, settled, treeDirectory, treeResources } from './harness.js';
 import { levels as levelsOf } from './tables.js';
@@ -41,6 +42,32 @@ describe('the metrics of a tree', () => {
     expect(reads.blockBytesRead).toBeGreaterThan(1000);
     expect(blockCache.hitRate).toBeGreaterThan(0.9);
     expect([openFiles, readAmplification]).toEqual([1, 1]);
+  });
+
+  it.each(['get', 'getMany'] as const)(
+    'count as hits and misses of the row cache what it could answer: %s',
+    async (method) => {
+      await using tree = await Tree.create(treeDirectory, treeResources(newDisk()));
+      const read = async (key: string): Promise<unknown> =>
+        method === 'get' ? tree.get(utf8(key), Timestamp(9)) : (await tree.getMany([utf8(key)], Timestamp(9)))[0];
+      put(tree, 'stored', 1, 'value');
+      await tree.flush();
+      put(tree, 'written', 2, 'value');
+      for (let times = 0; times < 10; times++) expect(await read('written')).toBeDefined();
+      expect(tree.metrics().rowCache).toEqual({ hits: 0, misses: 0, hitRate: undefined });
+      // Read from disk, offered, kept, and found four times.
+      for (let times = 0; times < 7; times++) expect(await read('stored')).toBeDefined();
+      expect(await read('nowhere')).toBeUndefined();
+      expect(tree.metrics().rowCache).toEqual({ hits: 4, misses: 4, hitRate: 0.5 });
+    },
+  );
+
+  it('know no hit rate of a row cache that keeps nothing', async () => {
+    await using tree = await Tree.create(treeDirectory, treeResources(newDisk(), { rowCache: new RowCache(0) }));
+    put(tree, 'stored', 1, 'value');
+    await tree.flush();
+    for (let times = 0; times < 5; times++) expect(await tree.get(utf8('stored'), Timestamp(9))).toBeDefined();
+    expect(tree.metrics().rowCache).toEqual({ hits: 0, misses: 0, hitRate: undefined });
   });
 
   it('count what scans had to pass over, not what they gave', async () => {

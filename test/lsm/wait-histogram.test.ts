@@ -12,7 +12,12 @@ describe('WaitHistogram', () => {
       { msMax: 50, count: 2 },
       { msMax: 100, count: 1 },
       { msMax: 5000, count: 1 },
-      { msMax: Infinity, count: 2 },
+      { msMax: undefined, count: 2 },
     ]);
+  });
+
+  it('has classes that JSON can tell apart', () => {
+    const { classes } = new WaitHistogram();
+    expect(JSON.parse(JSON.stringify(classes))).toEqual(classes);
   });
 });

@@ -94,7 +94,7 @@ describe('WriteGate', () => {
     };
   }
 
-  function waitsOf({ stats }: WriteGate): number[][] {
+  function waitsOf({ stats }: WriteGate): (number | undefined)[][] {
     return stats.writeWaits.filter(({ count }) => count > 0).map(({ msMax, count }) => [msMax, count]);
   }
 

@@ -42,11 +42,11 @@ export interface FlushOutput {
 /** The files are durable when this resolves, but for their names. On failure nothing is left behind, as far as the disk allows. */
 export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortSignal): Promise<FlushOutput> {
   const { directory, number, safePoint, references } = input;
-  const writer = await SstableWriter.create(disk, `${directory}/${tableFileName(number)}`, number, input);
+  const entries = EntryArena.of(input.buffers);
+  const retention = new Retention({ safePoint, tombstoneDropVersionMax: -1 }, input.ranges);
   const values = new ValueOutput(input, disk);
+  const writer = await SstableWriter.create(disk, `${directory}/${tableFileName(number)}`, number, input);
   try {
-    const entries = EntryArena.of(input.buffers);
-    const retention = new Retention({ safePoint, tombstoneDropVersionMax: -1 }, input.ranges);
     for (const reference of references) {
       const key = entries.keyOf(reference);
       const version = entries.versionOf(reference);
