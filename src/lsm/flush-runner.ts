@@ -12,7 +12,7 @@ export interface FlushStats {
   readonly flushedBytes: number;
 }
 
-/** Writes sealed memtables as tables of level 0, the oldest first. */
+/** Makes durable what a tree holds: its state at the opening, then sealed memtables as tables of level 0, the oldest first. */
 export class FlushRunner {
   readonly #context: MaintenanceContext;
   readonly #onFlushed: (durableAppliedIndex: LogIndex) => void;
@@ -34,16 +34,25 @@ export class FlushRunner {
   }
 
   get isDue(): boolean {
-    return this.#context.memtables.sealedCount > 0;
+    const { memtables, versions } = this.#context;
+    return memtables.sealedCount > 0 || !versions.isConfirmed;
   }
 
   /** Until none is left. */
   async run(): Promise<void> {
-    const { memtables } = this.#context;
+    const { memtables, versions } = this.#context;
+    if (!versions.isConfirmed) await this.#confirm();
     for (let memtable = memtables.oldestSealed; memtable; memtable = memtables.oldestSealed) {
       this.#context.closing.throwIfAborted();
       await this.#flush(memtable);
     }
+  }
+
+  /** There was no space for it when the tree was opened. */
+  async #confirm(): Promise<void> {
+    const { versions, space } = this.#context;
+    await space.run('opening', () => versions.confirm());
+    this.#onFlushed(versions.durableAppliedIndex);
   }
 
   async #flush(memtable: Memtable): Promise<void> {

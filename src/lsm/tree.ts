@@ -32,7 +32,7 @@ export type { TreeResources } from './tree-resources.js';
 
 /**
  * An ordered store of versioned keys in one folder, which it has for itself. A library of its own: it knows nothing of
- * Raft but that a log outside of it replays, after a crash, the batches from `durableAppliedIndex` on.
+ * Raft but that a log outside of it replays, after a crash, the batches from `appliedIndex` on.
  *
  * - `write` is synchronous and volatile. What was written becomes durable by flushes, whole batches at a time and in
  *   the order of writing; a reopened tree has exactly the batches up to its `durableAppliedIndex`.
@@ -74,7 +74,8 @@ export class Tree {
 
   /**
    * The tree as its last durable flush or compaction left it. Rejects with a CorruptionError if a file is damaged or
-   * missing, as far as that shows without reading the tables; see {@link verify}.
+   * missing, as far as that shows without reading the tables; see {@link verify}. On a full disk it can be read, and waits
+   * for space before anything becomes durable.
    */
   static async open(directory: string, resources: TreeResources, options: Partial<TreeOptions> = {}): Promise<Tree> {
     const all = treeOptions(options);
@@ -86,7 +87,7 @@ export class Tree {
     this.#options = options;
     this.#resources = resources;
     this.#budget = resources.memtableBudget;
-    this.#memtables = new MemtableQueue(versions.durableAppliedIndex, this.#budget);
+    this.#memtables = new MemtableQueue(versions.appliedIndex, this.#budget);
     this.#maintenance = new Maintenance(this.#memtables, versions, resources, options, {
       onFlushed: (appliedIndex) => this.#flushed(appliedIndex),
       onFailed: (error) => this.#failed(error),
@@ -180,12 +181,15 @@ export class Tree {
     return this.#reads.openVersionIterator(checkedBounds(bounds));
   }
 
-  /** Of the last batch that was written. */
+  /** Of the last batch that was written; after an opening, of the last one that the tree has: a log replays what comes after it. */
   get appliedIndex(): LogIndex {
     return this.#memtables.active.appliedIndex;
   }
 
-  /** Of the last batch that a crash cannot take away: the log replays what comes after it. */
+  /**
+   * Of the last batch that a crash cannot take away: a log may forget it. As {@link appliedIndex} after an opening, but 0 after
+   * one on a full disk, until there is space.
+   */
   get durableAppliedIndex(): LogIndex {
     return this.#versions.durableAppliedIndex;
   }

@@ -157,7 +157,7 @@ export class ShardHost implements ReplicaHost {
     const { descriptor, machine, tree } = await this.#folders.open(path);
     const log = this.#log.group(descriptor.shard);
     if (log.lastIndex < initialIndex) log.truncatePrefix(initialIndex, Term(0));
-    const fault = logFault(log, tree.durableAppliedIndex);
+    const fault = logFault(log, tree.appliedIndex);
     if (fault !== undefined) {
       throw new CorruptionError(`${this.#options.directory}/log`, 0, `shard ${descriptor.shard}: ${fault}`);
     }

@@ -11,7 +11,7 @@ import { SstableWriter } from '../../src/lsm/sstable/sstable-writer.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import type { TreeOptions } from '../../src/lsm/tree-options.js';
 import { Tree } from '../../src/lsm/tree.js';
-import type { SimDisk } from '../../src/sim/disk.js';
+import type { DiskOperation, SimDisk } from '../../src/sim/disk.js';
 import { ManualClock, newDisk, scan, settled, treeDirectory, treeResources, type ShownRecord } from './harness.js';
 
 let options: Partial<TreeOptions> = {
@@ -24,6 +24,7 @@ let options: Partial<TreeOptions> = {
   manifestBytesMax: 1,
 };
 const batchCount = 14;
+const takeSpace: readonly DiskOperation[] = ['write', 'link', 'rename', 'makeDirectory', 'sync'];
 /** Attempts that find no space. */
 const refusals = 3;
 
@@ -32,8 +33,12 @@ function recordsOf(index: number): { key: string; value: string }[] {
 }
 
 function expected(): ShownRecord[] {
+  return expectedAfter(batchCount);
+}
+
+function expectedAfter(count: number): ShownRecord[] {
   const all = new Map<string, ShownRecord>();
-  for (let index = 1; index <= batchCount; index++) {
+  for (let index = 1; index <= count; index++) {
     for (const { key, value } of recordsOf(index)) all.set(key, { key, version: index, value });
   }
   return [...all.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -47,14 +52,26 @@ async function workload(disk: Disk, clock: ManualClock): Promise<Tree> {
     if (index === 6) {
       await again(() => inTime(clock, tree.ingest(['node/foreign.sst'], LogIndex(index))));
     } else {
-      const batch = new TreeBatch();
-      for (const { key, value } of recordsOf(index)) batch.put(utf8(key), Timestamp(index), utf8(value));
-      tree.write(batch, LogIndex(index));
+      writeBatch(tree, index);
     }
     if (index === 10) await again(() => inTime(clock, tree.checkpoint('node/checkpoint')));
   }
   await inTime(clock, settled(tree));
   return tree;
+}
+
+function writeBatch(tree: Tree, index: number): void {
+  const batch = new TreeBatch();
+  for (const { key, value } of recordsOf(index)) batch.put(utf8(key), Timestamp(index), utf8(value));
+  tree.write(batch, LogIndex(index));
+}
+
+async function writeAll(tree: Tree): Promise<void> {
+  for (let index = 1; index <= batchCount; index++) {
+    await tree.writeStall();
+    writeBatch(tree, index);
+    await tree.flush();
+  }
 }
 
 async function openTree(disk: Disk, clock: ManualClock): Promise<Tree> {
@@ -109,7 +126,7 @@ async function fullAt(operation: number): Promise<'full' | 'over'> {
   let count = 0;
   let left = refusals;
   disk.fault = (type) => {
-    if (!['write', 'link', 'rename', 'makeDirectory', 'sync'].includes(type)) return undefined;
+    if (!takeSpace.includes(type)) return undefined;
     return ++count >= operation && left-- > 0 ? 'noSpace' : undefined;
   };
   const clock = new ManualClock();
@@ -146,3 +163,81 @@ describe.each([Number.MAX_SAFE_INTEGER, 7])(
     });
   },
 );
+
+/** From now on nothing finds space. */
+function fill(disk: SimDisk): void {
+  disk.fault = (type) => (takeSpace.includes(type) ? 'noSpace' : undefined);
+}
+
+describe('a tree that is opened on a full disk', () => {
+  it('can be read, takes writes and makes them durable when there is room again', async () => {
+    const disk = await prepared();
+    const clock = new ManualClock();
+    await (await workload(disk, clock)).close();
+    const stray = `${treeDirectory}/000999.sst`;
+    await (await disk.open(stray, 'create')).close();
+    fill(disk);
+    await using tree = await Tree.open(treeDirectory, treeResources(disk, { clock }), options);
+    expect(await scan(tree)).toEqual(expected());
+    await tree.verify();
+    expect([tree.appliedIndex, tree.durableAppliedIndex, tree.outOfSpace]).toEqual([batchCount, 0, true]);
+    // Nothing of what is not known to be durable is relied on.
+    expect(disk.paths()).toContain(`/${stray}`);
+    const durable: number[] = [];
+    tree.onDurable((index) => durable.push(index));
+    tree.write(new TreeBatch().put(utf8('late'), Timestamp(batchCount + 1), utf8('x')), LogIndex(batchCount + 1));
+    const flushed = tree.flush();
+    for (let times = 0; times < 5; times++) {
+      clock.advance(10_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect([tree.durableAppliedIndex, durable, tree.failure]).toEqual([0, [], undefined]);
+    disk.fault = undefined;
+    await inTime(clock, flushed);
+    expect(durable).toEqual([batchCount, batchCount + 1]);
+    expect([tree.durableAppliedIndex, tree.outOfSpace]).toEqual([batchCount + 1, false]);
+    await inTime(clock, settled(tree));
+    expect(disk.paths()).not.toContain(`/${stray}`);
+    expect(await scan(tree)).toContainEqual({ key: 'late', version: batchCount + 1, value: 'x' });
+  });
+
+  it('says of nothing that it is durable that a power loss may undo, whichever sync of the folder failed before', async () => {
+    let undone = 0;
+    for (let failing = 1; ; failing++) {
+      const disk = await prepared();
+      let syncs = 0;
+      let isDown = false;
+      disk.fault = (type) =>
+        isDown || (type === 'syncDirectory' && (isDown = ++syncs === failing)) ? 'io' : undefined;
+      let durable = 0;
+      let isCreated = false;
+      try {
+        const tree = await Tree.create(treeDirectory, treeResources(disk), { ...options, manifestBytesMax: 1000 });
+        isCreated = true;
+        tree.onDurable((index) => (durable = index));
+        await writeAll(tree).catch(() => undefined);
+        await tree.close();
+      } catch (error) {
+        expect(error).toBeInstanceOf(DiskError);
+      }
+      const isOver = syncs < failing;
+      if (isCreated && !isOver) {
+        fill(disk);
+        const seen = await Tree.open(treeDirectory, treeResources(disk), options);
+        expect(seen.appliedIndex).toBeGreaterThanOrEqual(durable);
+        expect(await scan(seen)).toEqual(expectedAfter(seen.appliedIndex));
+        const { appliedIndex: before, durableAppliedIndex: promised } = seen;
+        await seen.close();
+        disk.fault = undefined;
+        disk.crash({ keep: 'none' });
+        await using tree = await Tree.open(treeDirectory, treeResources(disk), options);
+        expect(tree.appliedIndex).toBeGreaterThanOrEqual(Math.max(durable, promised));
+        expect(await scan(tree)).toEqual(expectedAfter(tree.appliedIndex));
+        await tree.verify();
+        if (tree.appliedIndex < before) undone++;
+      }
+      if (isOver) break;
+    }
+    expect(undone).toBeGreaterThan(2);
+  });
+});

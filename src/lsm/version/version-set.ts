@@ -53,6 +53,10 @@ export class VersionSet {
   #nextFileNumber: number;
   /** The last edit has failed: which state is on disk is not known. */
   #isInDoubt = false;
+  /** See {@link confirm}. */
+  #isConfirmed = false;
+  /** What was in the folder when it was opened and is not the current version's: it goes when that is confirmed. */
+  #unwanted: readonly string[] = [];
   /** Edits queue behind each other. */
   #lastEdit: Promise<unknown> = Promise.resolve();
   readonly #removals = new Set<Promise<void>>();
@@ -69,7 +73,7 @@ export class VersionSet {
     await makeDurableDirectory(disk, directory);
     await clearUnfinishedCreation(disk, directory);
     const versions = new VersionSet(directory, manifestBytesMax, resources, undefined);
-    await versions.apply({ removed: [], added: [] });
+    await versions.confirm();
     return versions;
   }
 
@@ -77,11 +81,11 @@ export class VersionSet {
     const manifest = await readManifest(resources.disk, directory);
     const versions = new VersionSet(directory, manifestBytesMax, resources, manifest);
     try {
-      const unwanted = await versions.#findFiles();
-      // What is seen may be what an edit left whose sync failed, and then the power can still take it away; another sync
-      // would not help (a disk forgets what it failed to write). So the state is written anew before anybody relies on it.
-      await versions.apply({ removed: [], added: [] });
-      for (const path of unwanted) versions.#removeInBackground(path);
+      versions.#unwanted = await versions.#findFiles();
+      await versions.confirm().catch((error: unknown) => {
+        if (!isNoSpace(error)) throw error;
+        resources.logger.warn('no space on the disk: a tree can be read, not changed', { directory });
+      });
       await versions.#removalsDone();
     } catch (error) {
       await versions.close();
@@ -114,8 +118,28 @@ export class VersionSet {
     return this.#current;
   }
 
-  get durableAppliedIndex(): LogIndex {
+  /** Of the last batch that is in tables. */
+  get appliedIndex(): LogIndex {
     return this.#appliedIndex;
+  }
+
+  /** The same, once it is known that a crash cannot take it away; until then 0. */
+  get durableAppliedIndex(): LogIndex {
+    return this.#isConfirmed ? this.#appliedIndex : LogIndex(0);
+  }
+
+  /** Whether an edit has succeeded since the opening. */
+  get isConfirmed(): boolean {
+    return this.#isConfirmed;
+  }
+
+  /**
+   * Writes the state anew. What was seen at the opening may be what an edit left whose sync failed, and then the power can
+   * still take it away; another sync would not help (a disk forgets what it failed to write). Until an edit has succeeded it
+   * can be read, but nobody may rely on it: neither go files that it does not name, nor what a log has of its batches.
+   */
+  async confirm(): Promise<void> {
+    await this.apply({ removed: [], added: [] });
   }
 
   get directory(): string {
@@ -202,7 +226,10 @@ export class VersionSet {
     const previous = this.#current;
     this.#appliedIndex = appliedIndex;
     this.#current = this.#makeVersion(levels, valueFiles, previous);
+    this.#isConfirmed = true;
     previous.release();
+    for (const path of this.#unwanted) this.#removeInBackground(path);
+    this.#unwanted = [];
     for (const number of this.#manifestNumbers) {
       if (number === manifestNumber) continue;
       this.#manifestNumbers.delete(number);
@@ -286,9 +313,8 @@ export class VersionSet {
           this.#nextFileNumber = Math.max(this.#nextFileNumber, file.number + 1);
           if (!this.#manifestNumbers.has(file.number)) unwanted.push(path);
           break;
+        // Every edit replaces it.
         case 'aside':
-          unwanted.push(path);
-          break;
         case 'current':
         case 'foreign':
           break;

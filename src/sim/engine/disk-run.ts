@@ -109,17 +109,17 @@ class DiskRun {
     await this.#tree?.close();
     const tree = await this.#options.open(this.#random);
     this.#tree = tree;
-    const durable = tree.durableAppliedIndex;
-    requireThat(durable <= this.batches, `the tree has batch ${durable} of ${this.batches}`);
+    const { appliedIndex: opened } = tree;
+    requireThat(opened <= this.batches, `the tree has batch ${opened} of ${this.batches}`);
     const lost = new Set<number>();
-    for (let index = durable + 1; index <= this.batches; index++) {
+    for (let index = opened + 1; index <= this.batches; index++) {
       for (const { key } of this.#batch(index)) lost.add(key);
     }
     for (let i = 0; i < 500; i++) {
       const key = this.#random.int(0, this.#options.keys - 1);
       if (!lost.has(key)) await this.#checkGet(tree, key);
     }
-    for (let index = durable + 1; index <= this.batches; index++) await this.#write(tree, index);
+    for (let index = opened + 1; index <= this.batches; index++) await this.#write(tree, index);
   }
 
   async step(): Promise<void> {

@@ -60,18 +60,18 @@ export class EngineSession {
       : await Tree.create(directory, resources, treeOptions());
     this.#tree = tree;
     this.#wasCreated = true;
-    const durable = tree.durableAppliedIndex;
-    if (durable < this.#durableIndex) {
-      throw new Disagreement(`the tree has ${durable}, though ${this.#durableIndex} was durable`);
+    const { appliedIndex: opened } = tree;
+    if (opened < this.#durableIndex) {
+      throw new Disagreement(`the tree has ${opened}, though ${this.#durableIndex} was durable`);
     }
-    requireThat(durable <= this.#model.appliedIndex, `the tree has batch ${durable}, which was never written`);
-    this.#durableIndex = durable;
+    requireThat(opened <= this.#model.appliedIndex, `the tree has batch ${opened}, which was never written`);
+    this.#durableIndex = Math.max(this.#durableIndex, tree.durableAppliedIndex);
     tree.onDurable((index) => (this.#durableIndex = Math.max(this.#durableIndex, index)));
     for (const at of new Set([this.#model.newestVersion, this.#safePoint])) {
-      await compareWhole(tree, this.#model, at, durable);
+      await compareWhole(tree, this.#model, at, opened);
     }
     await this.#examineCheckpoints(resources);
-    for (let index = durable + 1; index <= this.#model.appliedIndex; index++) {
+    for (let index = opened + 1; index <= this.#model.appliedIndex; index++) {
       await waitForRoom(tree);
       writeTo(tree, this.#model.batch(index), index);
     }
@@ -243,7 +243,7 @@ export class EngineSession {
 
     const model = this.#model.part(bounds, taken);
     const child = await Tree.open(directory, resources, this.#options.treeOptions());
-    requireEqual('applied index of a checkpoint', child.durableAppliedIndex, taken);
+    requireEqual('applied index of a checkpoint', child.appliedIndex, taken);
     await compareWhole(child, model, model.newestVersion, taken);
     const more = this.#entries(entries).filter(({ key, kind, value }) => {
       const end = kind === 'deleteRange' ? value : `${key}\u0000`;
