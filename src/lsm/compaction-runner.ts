@@ -1,13 +1,16 @@
 import { defined } from '../base/assert.js';
+import type { LogIndex } from '../base/ids.js';
 import { compactJobType, type CompactInput, type CompactOutput } from './compaction/compact-job.js';
 import { lastLevel } from './compaction/level-targets.js';
 import { pickCompaction, type CompactionDecision } from './compaction/picker.js';
+import { placeTables, type OutputRange } from './compaction/placement.js';
 import { editOfMerge, editOfMove, planMerge, type CompactDecision } from './compaction/plan-compaction.js';
 import { runEdit, type MaintenanceContext } from './maintenance-context.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
 import { tableBytesTarget, tableOptions } from './tree-options.js';
 import { filesToCollect, totalFileBytes } from './value/value-files.js';
-import { totalBytes } from './version/levels.js';
+import { rangeOf, totalBytes } from './version/levels.js';
+import type { VersionEdit } from './version/version-edit.js';
 import { DrainRate } from './write-delay.js';
 
 /** Sums since the tree was opened. */
@@ -26,6 +29,10 @@ export interface CompactionStats {
 export class CompactionRunner {
   readonly #context: MaintenanceContext;
   readonly #onDone: () => void;
+  /** Of the compaction under way. */
+  #writing: OutputRange | undefined;
+  /** While tables are taken in. */
+  #isHeld = false;
   /** What leaves level 0, and what gets to the last level, by compactions of whatever levels: each waits for the others. */
   readonly #level0Rate = new DrainRate();
   readonly #lastLevelRate = new DrainRate();
@@ -38,7 +45,7 @@ export class CompactionRunner {
     movedTables: 0,
   };
 
-  /** @param onDone called after each compaction */
+  /** @param onDone called after each compaction, and when tables were taken in: others may be due */
   constructor(context: MaintenanceContext, onDone: () => void) {
     this.#context = context;
     this.#onDone = onDone;
@@ -57,7 +64,7 @@ export class CompactionRunner {
   }
 
   get isDue(): boolean {
-    return this.#pick().type !== 'nothing';
+    return !this.#isHeld && this.#pick().type !== 'nothing';
   }
 
   #pick(): CompactionDecision {
@@ -76,6 +83,7 @@ export class CompactionRunner {
   async run(): Promise<void> {
     for (;;) {
       this.#context.closing.throwIfAborted();
+      if (this.#isHeld) return;
       const decision = this.#pick();
       switch (decision.type) {
         case 'nothing':
@@ -85,11 +93,34 @@ export class CompactionRunner {
           this.#stats.movedTables += decision.tables.length;
           break;
         case 'compact':
+          this.#writing = { ...rangeOf([...decision.upper, ...decision.lower]), level: decision.outputLevel };
           await this.#compact(decision);
+          this.#writing = undefined;
           break;
       }
       this.#onDone();
     }
+  }
+
+  /**
+   * Takes in tables that are newer than all others. What is not seen yet cannot be merged, and must not be written over: so no
+   * compaction is begun meanwhile, and the one under way says what it writes.
+   */
+  async adopt(tables: readonly TableMetadata[], appliedIndex: LogIndex): Promise<void> {
+    const { versions, options, space } = this.#context;
+    const edit = (): VersionEdit => {
+      const added = placeTables(versions.current.levels, tables, { options, writing: this.#writing });
+      return { removed: [], added, appliedIndex };
+    };
+    await space.run('ingestion', async () => {
+      this.#isHeld = true;
+      try {
+        await versions.apply(edit);
+      } finally {
+        this.#isHeld = false;
+        this.#onDone();
+      }
+    });
   }
 
   async #compact(decision: CompactDecision): Promise<void> {

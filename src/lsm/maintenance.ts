@@ -12,11 +12,11 @@ import { Timestamp as timestamp } from '../base/ids.js';
 import { reviveJobError, TreeClosedError } from './background-errors.js';
 import { CompactionRunner, type CompactionStats } from './compaction-runner.js';
 import { FlushRunner, type FlushStats } from './flush-runner.js';
-import { runEdit, type MaintenanceContext, type MaintenanceResources } from './maintenance-context.js';
+import type { MaintenanceContext, MaintenanceResources } from './maintenance-context.js';
 import type { MemtableQueue } from './memtable/memtable-queue.js';
 import { SpaceRetry } from './space-retry.js';
+import type { TableMetadata } from './sstable/sstable-format.js';
 import type { TreeOptions } from './tree-options.js';
-import type { VersionEdit } from './version/version-edit.js';
 import type { VersionSet } from './version/version-set.js';
 import { levelSizes, writeBacklogs, type LevelSizes } from './write-backlogs.js';
 import type { Backlog } from './write-delay.js';
@@ -192,12 +192,11 @@ export class Maintenance {
     );
   }
 
-  /** Makes an edit that is neither a flush nor a compaction. If that fails, the tree has failed. */
-  async adopt(edit: VersionEdit): Promise<void> {
-    const adopted = runEdit(this.#context, edit);
+  /** Takes in tables from elsewhere; the later ones are newer. If that fails, the tree has failed. */
+  async adopt(tables: readonly TableMetadata[], appliedIndex: LogIndex): Promise<void> {
+    const adopted = this.#compactions.adopt(tables, appliedIndex);
     await this.#guard(adopted);
     await adopted;
-    this.wake();
   }
 
   /** Cancels the work under way and waits for its end. A stall that is waited for is rejected. */

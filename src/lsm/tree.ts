@@ -264,7 +264,7 @@ export class Tree {
       const checked = await checkForeignTables(this.#resources.disk, paths, { safePoint, closing });
       await this.flush();
       const added = await linkTables(this.#resources.disk, checked, this.#versions, closing);
-      await this.#maintenance.adopt({ removed: [], added: added.map((table) => ({ level: 0, table })), appliedIndex });
+      await this.#maintenance.adopt(added, appliedIndex);
       this.#memtables.write(new TreeBatch(), appliedIndex);
       this.#reads.ingested();
       this.#flushed(appliedIndex);

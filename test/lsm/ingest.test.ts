@@ -3,13 +3,26 @@ import { utf8 } from '../../src/base/bytes.js';
 import { CorruptionError } from '../../src/base/errors.js';
 import { LogIndex, Timestamp } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
+import { deferred } from '../../src/base/promises.js';
+import type { Background, Job } from '../../src/env/background.js';
+import { compactJobType } from '../../src/lsm/compaction/compact-job.js';
 import { compareEntries, type Kind } from '../../src/lsm/entry.js';
 import { IngestError } from '../../src/lsm/ingest.js';
 import { SstableWriter } from '../../src/lsm/sstable/sstable-writer.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import { Tree } from '../../src/lsm/tree.js';
 import type { SimDisk } from '../../src/sim/disk.js';
-import { newDisk, put, remove, scan, settled, text, treeDirectory, treeResources } from './harness.js';
+import {
+  inlineBackground,
+  newDisk,
+  put,
+  remove,
+  scan,
+  settled,
+  text,
+  treeDirectory,
+  treeResources,
+} from './harness.js';
 
 const options = {
   memtableBytesMax: 1500,
@@ -117,6 +130,54 @@ describe('ingested tables', () => {
     expect(tree.stats().compactions).toBeGreaterThan(2);
     expect(await scan(tree)).toEqual(wanted);
     await tree.verify();
+    await tree.close();
+  });
+
+  it('go to the bottom where nothing of their keys is above, and wait in no level for a merge', async () => {
+    for (const [round, keys] of ['ab', 'mn', 'yz'].entries()) {
+      const path = await foreignTable(
+        disk,
+        `elsewhere/${round}`,
+        [...keys].map((key) => [key, 5, keys]),
+      );
+      await tree.ingest([path], LogIndex(round + 1));
+    }
+    expect(tree.stats().levels.map(({ tables }) => tables)).toEqual([0, 0, 0, 0, 0, 0, 3]);
+    // Over one of them there is level 0 alone as long as the tree is small.
+    await tree.ingest([await foreignTable(disk, 'elsewhere/over', [['n', 9, 'newer']])], LogIndex(4));
+    expect(tree.stats().levels.map(({ tables }) => tables)).toEqual([1, 0, 0, 0, 0, 0, 3]);
+    expect((await scan(tree)).map(({ key, value }) => key + value).join()).toBe('aab,bab,mmn,nnewer,yyz,zyz');
+    await tree.close();
+  });
+
+  it('do not get between the keys of a compaction that is under way', async () => {
+    const [begun, mayEnd] = [deferred<void>(), deferred<void>()];
+    const inline = inlineBackground(disk);
+    const background: Background = {
+      async run<Input, Output>(job: Job<Input>, signal?: AbortSignal): Promise<Output> {
+        if (job.type === compactJobType) {
+          begun.resolve();
+          await mayEnd.promise;
+        }
+        return inline.run(job, signal);
+      },
+    };
+    const shape = { ...options, level0TablesCompact: 3 };
+    await using other = await Tree.create('node/other', treeResources(disk, { background }), shape);
+    for (const [i, key] of ['a', 'a', 'z'].entries()) {
+      put(other, key, i + 1, 'value');
+      await other.flush();
+    }
+    await begun.promise;
+    await other.ingest([await foreignTable(disk, 'elsewhere/m', [['m', 5, 'value']])], LogIndex(9));
+    const whileMerging = other.stats().levels.map(({ tables }) => tables);
+    mayEnd.resolve();
+    expect(whileMerging).toEqual([4, 0, 0, 0, 0, 0, 0]);
+    await settled(other);
+    expect(other.failure).toBeUndefined();
+    // Merged, as one table: it would have overlapped.
+    expect(other.stats().levels.map(({ tables }) => tables)).toEqual([1, 0, 0, 0, 0, 0, 1]);
+    expect((await scan(other)).map(({ key }) => key)).toEqual(['a', 'm', 'z']);
     await tree.close();
   });
 

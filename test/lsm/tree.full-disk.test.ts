@@ -11,7 +11,8 @@ import { SstableWriter } from '../../src/lsm/sstable/sstable-writer.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import type { TreeOptions } from '../../src/lsm/tree-options.js';
 import { Tree } from '../../src/lsm/tree.js';
-import type { DiskOperation, SimDisk } from '../../src/sim/disk.js';
+import type { SimDisk } from '../../src/sim/disk.js';
+import type { DiskOperation } from '../../src/sim/tree-disk.js';
 import { ManualClock, newDisk, scan, settled, treeDirectory, treeResources, type ShownRecord } from './harness.js';
 
 let options: Partial<TreeOptions> = {

@@ -161,9 +161,10 @@ export class VersionSet {
    * Makes the edit durable, then current. Files that it adds are durable already, but for their names. If it rejects, the edit
    * has not happened, yet a crash may show it: the files of both sides must stay until an edit has succeeded. Only after
    * one that failed for want of space another may be tried.
+   * @param edit or what makes it when its turn has come
    */
-  apply(edit: VersionEdit): Promise<void> {
-    const done = this.#lastEdit.then(() => this.#apply(edit));
+  apply(edit: VersionEdit | (() => VersionEdit)): Promise<void> {
+    const done = this.#lastEdit.then(() => this.#apply(typeof edit === 'function' ? edit() : edit));
     this.#lastEdit = done.catch(() => undefined);
     return done;
   }
