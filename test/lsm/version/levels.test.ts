@@ -1,9 +1,43 @@
 import { describe, expect, it } from 'vitest';
-import { AssertionError } from '../../../src/base/assert.js';
-import { utf8 } from '../../../src/base/bytes.js';
-import { applyEdit, checkLevels, overlaps, rangeOf } from '../../../src/lsm/version/levels.js';
+import { assert, AssertionError } from '../../../src/base/assert.js';
+import { compareBytes, utf8 } from '../../../src/base/bytes.js';
+import { Prng } from '../../../src/base/prng.js';
+import {
+  applyEdit,
+  checkLevels,
+  emptyLevels,
+  overlaps,
+  rangeOf,
+  type Levels,
+} from '../../../src/lsm/version/levels.js';
+import type { VersionEdit } from '../../../src/lsm/version/version-edit.js';
 import { manifestFileName, parseFileName, tableFileName } from '../../../src/lsm/version/file-names.js';
 import { levels, table } from '../tables.js';
+
+function applyEditSlowly(before: Levels, removed: VersionEdit['removed'], added: VersionEdit['added']): Levels {
+  const changed = before.map((tables) => [...tables]);
+  for (const { level, number } of removed) {
+    const at = changed[level].findIndex((one) => one.number === number);
+    assert(at >= 0, 'it is not there');
+    changed[level].splice(at, 1);
+  }
+  for (const { level, table: one } of added) changed[level].push(one);
+  changed.forEach((tables, level) =>
+    tables.sort((a, b) => (level === 0 ? b.number - a.number : compareBytes(a.smallestKey, b.smallestKey))),
+  );
+  checkLevels(changed);
+  return changed;
+}
+
+/** Undefined when it is refused. */
+function outcomeOf(apply: () => Levels): Levels | undefined {
+  try {
+    return apply();
+  } catch (error) {
+    expect(error).toBeInstanceOf(AssertionError);
+    return undefined;
+  }
+}
 
 describe('applyEdit', () => {
   it('puts tables in their places and leaves the old levels as they were', () => {
@@ -38,6 +72,42 @@ describe('applyEdit', () => {
     const apply = (): unknown => applyEdit(levels('1:a-z', '3:m-n'), edit);
     expect(apply).toThrow(message);
     expect(apply).toThrow(AssertionError);
+  });
+
+  it.each([1, 2, 3, 4])('does what sorting and checking all tables does, seed %i', (seed) => {
+    const random = new Prng(seed);
+    let before = emptyLevels;
+    let number = 0;
+    let [applied, refused] = [0, 0];
+    for (let round = 0; round < 400; round++) {
+      const all = before.flatMap((tables, level) => tables.map((one) => ({ level, one })));
+      const removed = all.filter(() => random.chance(0.1)).map(({ level, one }) => ({ level, number: one.number }));
+      if (random.chance(0.05)) removed.push({ level: random.int(0, 6), number: random.int(1, number + 1) });
+      const added = Array.from({ length: random.int(0, 3) }, () => {
+        const [from, to] = [random.int(10, 99), random.int(0, 3)];
+        const chosen = random.chance(0.05) ? random.int(1, number + 1) : ++number;
+        return {
+          level: random.int(0, 6),
+          table: table(`${chosen}:${from}-${from + to - (random.chance(0.02) ? 9 : 0)}`),
+        };
+      });
+      const outcome = outcomeOf(() => applyEdit(before, { removed, added }));
+      const expected = outcomeOf(() => applyEditSlowly(before, removed, added));
+      expect(outcome === undefined).toBe(expected === undefined);
+      if (outcome === undefined) refused++;
+      else {
+        expect(outcome).toEqual(expected);
+        before = outcome;
+        applied++;
+      }
+    }
+    expect(applied).toBeGreaterThan(50);
+    expect(refused).toBeGreaterThan(50);
+  });
+
+  it('refuses to remove a table twice', () => {
+    const twice = { removed: [1, 1].map((number) => ({ level: 0, number })), added: [] };
+    expect(() => applyEdit(levels('1:a-z'), twice)).toThrow('table 1 is removed twice');
   });
 
   it('checks the order of level 0', () => {
