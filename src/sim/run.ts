@@ -156,11 +156,11 @@ async function readAll(cluster: SimCluster, workload: Workload): Promise<string 
 }
 
 function checkSeen(workload: Workload, faultMs: number, now: () => number): string | undefined {
+  const violations = checkObservations(workload.seen, { staleMsMax: staleMsMax(workload.cluster) });
+  if (violations.length > 0) return violations.slice(0, violationsShown).join('\n');
   const floor = (doneMinPerSecond * faultMs) / 1000;
   if (workload.counts.done < floor)
     return `only ${workload.counts.done} operations were done: too few to mean anything`;
-  const violations = checkObservations(workload.seen, { staleMsMax: staleMsMax(workload.cluster) });
-  if (violations.length > 0) return violations.slice(0, violationsShown).join('\n');
   const result = checkHistory({ model: registerModel, history: workload.recorder.history(), now });
   if (result.verdict === 'linearizable') return undefined;
   const { failure } = result;

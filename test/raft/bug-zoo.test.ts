@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { stableAfterLateSyncs } from './bench.js';
 import { type Bug, bugs } from './bugs.js';
 import type { Chaos } from './chaos.js';
 import { runSeed } from './chaos-seed.js';
@@ -11,6 +12,7 @@ import { runScript } from './script.js';
 const root = join(import.meta.dirname, '../..');
 const testdata = join(import.meta.dirname, 'testdata');
 const support = [
+  'bench.ts',
   'chaos.ts',
   'chaos-checks.ts',
   'chaos-draws.ts',
@@ -23,6 +25,7 @@ support.push('script.ts', 'show.ts');
 interface Broken {
   readonly Chaos: typeof Chaos;
   readonly runScript: typeof runScript;
+  readonly stableAfterLateSyncs: typeof stableAfterLateSyncs;
 }
 
 let folder = '';
@@ -52,7 +55,8 @@ async function withBug({ file, line, broken }: Bug, name: string): Promise<Broke
   const load = (module: string): Promise<unknown> => import(join(copy, 'test/raft', module));
   const { Chaos: brokenChaos } = (await load('chaos.ts')) as Pick<Broken, 'Chaos'>;
   const { runScript: brokenRunScript } = (await load('script.ts')) as Pick<Broken, 'runScript'>;
-  return { Chaos: brokenChaos, runScript: brokenRunScript };
+  const { stableAfterLateSyncs: brokenSyncs } = (await load('bench.ts')) as Pick<Broken, 'stableAfterLateSyncs'>;
+  return { Chaos: brokenChaos, runScript: brokenRunScript, stableAfterLateSyncs: brokenSyncs };
 }
 
 /** The first seed that fails; undefined when none does. */
@@ -85,7 +89,9 @@ describe('a core that', () => {
     async (_name, bug, copy) => {
       const broken = await withBug(bug, copy);
       const { foundBy } = bug;
-      if (foundBy.type === 'script') {
+      if (foundBy.type === 'lateSyncs') {
+        expect(broken.stableAfterLateSyncs()).not.toEqual(stableAfterLateSyncs());
+      } else if (foundBy.type === 'script') {
         expect(deviates(broken.runScript, foundBy.name), `script ${foundBy.name} has another trace`).toBe(true);
       } else {
         const seed = firstFailure(broken.Chaos, foundBy.seedsMax);

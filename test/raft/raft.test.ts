@@ -2,110 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { emptyBytes, utf8 } from '../../src/base/bytes.js';
 import { LogIndex, ReplicaId, Term } from '../../src/base/ids.js';
-import { Prng } from '../../src/base/prng.js';
-import { createConfiguration } from '../../src/raft/config.js';
-import type { RaftOptions } from '../../src/raft/options.js';
-import { Raft } from '../../src/raft/raft.js';
-import type { AppendRequest, Entry, RaftMessage, Ready } from '../../src/raft/types.js';
+import type { RaftMessage } from '../../src/raft/types.js';
+import { appendRequest, Bench, peer, self, stableAfterLateSyncs, start, unknown } from './bench.js';
 import { newHardState, TestLog } from './replica.js';
-
-const self = ReplicaId(1);
-const peer = ReplicaId(2);
-
-const unknown = { commit: LogIndex(0), commitTerm: Term(0) };
-
-/** A replica whose `Ready`s are handed to its log, and applied; what is durable is up to the test. */
-class Bench {
-  readonly log = new TestLog();
-  readonly raft: Raft;
-
-  constructor(options: Partial<RaftOptions> = {}) {
-    this.raft = new Raft({
-      self,
-      configuration: createConfiguration({ voters: [self, peer, ReplicaId(3)] }),
-      hardState: newHardState,
-      log: this.log,
-      appliedIndex: LogIndex(0),
-      electionTicksMin: 10,
-      electionTicksMax: 20,
-      heartbeatTicks: 2,
-      appendBytesMax: 1000,
-      appendsInFlightMax: 4,
-      uncommittedBytesMax: 1000,
-      quiesceTicks: 0,
-      lease: undefined,
-      random: new Prng(1),
-      ...options,
-    });
-  }
-
-  take(): Ready {
-    const ready = this.raft.takeReady();
-    this.log.write(ready.entries);
-    this.raft.applied(ready.commitIndex);
-    return ready;
-  }
-
-  lead(): void {
-    this.raft.campaign();
-    this.raft.step({
-      type: 'preVoteResponse',
-      from: peer,
-      to: self,
-      term: Term(this.raft.term + 1),
-      granted: true,
-      ...unknown,
-    });
-    this.raft.synced(this.take().syncPoint);
-    this.raft.step({ type: 'voteResponse', from: peer, to: self, term: this.raft.term, granted: true, ...unknown });
-    this.raft.synced(this.take().syncPoint);
-    this.acknowledge(this.raft.lastIndex);
-    this.take();
-  }
-
-  acknowledge(index: number): void {
-    const { term } = this.raft;
-    const hint = { hintIndex: LogIndex(0), hintTerm: Term(0) };
-    this.raft.step({
-      type: 'appendResponse',
-      from: peer,
-      to: self,
-      term,
-      logIndex: LogIndex(index),
-      rejected: false,
-      ...hint,
-    });
-  }
-
-  append(term: number, prev: { index: number; term: number }, entryTerms: number[], commit = 0): void {
-    this.raft.step(appendRequest(term, prev, entryTerms, commit));
-  }
-}
-
-function appendRequest(
-  term: number,
-  prev: { index: number; term: number },
-  entryTerms: number[],
-  commit = 0,
-): AppendRequest {
-  const entries: Entry[] = entryTerms.map((entryTerm, i) => ({
-    index: LogIndex(prev.index + 1 + i),
-    term: Term(entryTerm),
-    data: utf8('x'),
-  }));
-  return {
-    type: 'appendRequest',
-    from: peer,
-    to: self,
-    term: Term(term),
-    prevLogIndex: LogIndex(prev.index),
-    prevLogTerm: Term(prev.term),
-    entries,
-    commit: LogIndex(commit),
-  };
-}
-
-const start = { index: 0, term: 0 };
 
 describe('raft', () => {
   test('answers of replicas outside of the group have no effect, whatever their term', () => {
@@ -155,21 +54,7 @@ describe('raft', () => {
   });
 
   test('entries that were replaced and came back are durable only when they were written again', () => {
-    const bench = new Bench();
-    bench.append(1, start, [1, 1]);
-    const first = bench.take();
-    bench.append(2, start, [2]);
-    const second = bench.take();
-    bench.append(3, start, [1, 1]);
-    const third = bench.take();
-    for (const { point, stable } of [
-      { point: first.syncPoint, stable: 0 },
-      { point: second.syncPoint, stable: 0 },
-      { point: third.syncPoint, stable: 2 },
-    ]) {
-      bench.raft.synced(point);
-      expect(bench.raft.status().stableIndex).toBe(stable);
-    }
+    expect(stableAfterLateSyncs()).toEqual([0, 0, 2]);
   });
 
   test('a sync point counts once, and one that was never handed out is a bug of the host', () => {

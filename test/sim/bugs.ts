@@ -1,0 +1,78 @@
+/**
+ * The bug zoo of whole nodes: each bug breaks a rule that the core of Raft has no part in, by a change to one place of a
+ * copy of the sources (those of the core are in test/raft/bugs.ts). So the product has no switches, and a bug whose
+ * place is gone is noticed.
+ */
+import type { SimPlan } from '../../src/sim/swarm.js';
+
+export interface Bug {
+  /** What the broken node does. */
+  readonly name: string;
+  readonly file: string;
+  /** Stands in the file once. */
+  readonly line: string;
+  readonly broken: string;
+  /** What the first failure says, of runs of {@link bugPlan} from seed 1 on. */
+  readonly found: RegExp;
+  /** One of so many runs fails. */
+  readonly seedsMax: number;
+}
+
+/** Processes die often, and tables are written often. */
+export const bugPlan: Partial<SimPlan> = {
+  nodes: 3,
+  replicas: 3,
+  shards: 1,
+  limits: { memtableBytesMax: 4096, sealedMemtablesMax: 2, blockCacheBytesMax: 16_384 },
+  workload: {
+    clients: 6,
+    keys: 6,
+    thinkMsMax: 40,
+    valueBytes: 100,
+    actions: { one: 10, batch: 1, scan: 1, staleRead: 0, staleScan: 0 },
+  },
+  faults: { types: ['crash', 'powerLoss'], gapMsMax: 1500, lastsMsMax: 1000 },
+};
+
+export const bugs: readonly Bug[] = [
+  {
+    name: 'saves, as applied, an entry whose changes are in memory only (pitfall 5)',
+    file: 'lsm/flush-runner.ts',
+    line: `      appliedIndex: memtable.appliedIndex,
+    });
+    memtables`,
+    broken: `      appliedIndex: (memtable.appliedIndex + Math.min(1, memtable.count >> 4)) as typeof memtable.appliedIndex,
+    });
+    memtables`,
+    found: /shard 1 at index \d+ differs between/,
+    seedsMax: 3,
+  },
+  {
+    name: 'saves the changes of an entry that it does not say was applied (pitfall 5)',
+    file: 'lsm/flush-runner.ts',
+    line: `      appliedIndex: memtable.appliedIndex,
+    });
+    memtables`,
+    broken: `      appliedIndex: (memtable.appliedIndex - Math.min(1, memtable.count >> 4)) as typeof memtable.appliedIndex,
+    });
+    memtables`,
+    found: /entry \d+ writes \d+, the shard has/,
+    seedsMax: 3,
+  },
+  {
+    name: 'does a request again that is sent again (pitfall 25)',
+    file: 'mvcc/evaluation.ts',
+    line: 'if (record !== undefined) return answerAgain(operation, record, met);',
+    broken: '',
+    found: /was answered with written at \d+ and then written at/,
+    seedsMax: 3,
+  },
+  {
+    name: 'keeps request ids out of the replicated state (pitfall 25)',
+    file: 'mvcc/evaluation.ts',
+    line: 'this.#put(keys.request, keys.requestMapKey, { value: { version, value }, met });',
+    broken: 'this.changed.set(keys.requestMapKey, { value: { version, value }, met });',
+    found: /was answered with written at \d+ and then written at/,
+    seedsMax: 3,
+  },
+];
