@@ -11,6 +11,9 @@ export class CommandFailure extends Error {
   override readonly name = 'CommandFailure';
 }
 
+/** The way out for who has damaged files. */
+export const damageHint = 'see "Damaged files" in docs/operations.md';
+
 const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   UNAVAILABLE: 'is a node running there? `quorate dev` starts three; --endpoints names others',
   SHARD_UNAVAILABLE: "a majority of the shard's nodes must be up: see `quorate status`",
@@ -19,7 +22,7 @@ const hints: Readonly<Partial<Record<ErrorCode, string>>> = {
   OVERLOADED: 'try again later',
   NODE_STOPPING: 'try again, another node takes over',
   DISK_FULL: 'free space on the nodes; reads go on meanwhile',
-  CORRUPTION: 'see "Damaged files" in docs/operations.md',
+  CORRUPTION: damageHint,
   INTERNAL: "this is a bug; the node's log has more",
 };
 const unknownOutcomeHint = 'it may have taken effect: read before you write again';

@@ -117,6 +117,7 @@ describe('a node refuses to start on a byte that changed', () => {
       node.start();
       expect(await node.exited).toEqual({ status: 2, signal: null });
       expect(lastWords()).toContain(`${file} is damaged at offset ${namedOffset}`);
+      expect(lastWords()).toContain('see "Damaged files" in docs/operations.md');
       await othersServe();
     } finally {
       restore();

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startProcesses, type RunningCluster } from './support.js';
+import { isCaughtUp, startProcesses, untilStatus, type RunningCluster } from './support.js';
 import { WatchedSyncs } from './watched-syncs.js';
 
 let folder: string;
@@ -35,6 +35,19 @@ test('many writes at a time share a sync', async () => {
     expect(count).toBeGreaterThan(0);
     expect(count).toBeLessThan(total / 4);
   }
+}, 60_000);
+
+test('a sync that fails ends the process, and is not tried again; the others go on, and it comes back', async () => {
+  const { client, processes } = cluster;
+  const node = processes.node(3);
+  const syncsOf = syncs.failNext(node);
+  for (const letter of '0GWm') await client.put(`${letter}/while-it-fails`, 'kept', { deadlineMs: 20_000 });
+  expect(await node.exited).toEqual({ status: 2, signal: null });
+  expect(node.log.trimEnd().split('\n').at(-1)).toMatch(/^quorate: the node stopped: .*\.log.*/);
+  expect(syncsOf()).toMatch(/^[be]*f$/);
+  node.start();
+  await untilStatus(client, 'replicas that have applied the same', isCaughtUp);
+  for (const letter of '0GWm') expect(await client.get(`${letter}/while-it-fails`)).toMatchObject({ type: 'found' });
 }, 60_000);
 
 test('no write is acknowledged before a majority has synced it', async () => {

@@ -1,7 +1,8 @@
 /**
  * Preloaded into a node (`node --import`), between its code and the system: writes a `b` into a file when a sync of a
  * segment of the log begins, and an `e` when it has ended well, before the node learns of that. Every sync takes longer
- * than it would: whoever does not wait for it is surely ahead of it. watched-syncs.ts starts and reads this.
+ * than it would: whoever does not wait for it is surely ahead of it. A file named `PID.fail` has one sync fail (`f`), and
+ * is removed. watched-syncs.ts starts and reads this.
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -9,7 +10,7 @@ import { join } from 'node:path';
 
 const { WATCH_SYNCS_FOLDER = '', WATCH_SYNCS_EXTRA_MS } = process.env;
 const extraMs = Number(WATCH_SYNCS_EXTRA_MS);
-const { appendFileSync, fdatasync, open } = fs;
+const { appendFileSync, existsSync, fdatasync, open, unlinkSync } = fs;
 const file = join(WATCH_SYNCS_FOLDER, String(process.pid));
 const segments = new Set<number>();
 
@@ -24,6 +25,14 @@ Object.assign(fs, {
   fdatasync: (fd: number, done: (error: Error | null) => void) => {
     if (!segments.has(fd)) {
       fdatasync(fd, done);
+      return;
+    }
+    if (existsSync(`${file}.fail`)) {
+      unlinkSync(`${file}.fail`);
+      appendFileSync(file, 'f');
+      setImmediate(() =>
+        done(Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO', syscall: 'fdatasync' })),
+      );
       return;
     }
     appendFileSync(file, 'b');

@@ -1,5 +1,5 @@
 /** Real processes whose log syncs are counted and take longer: see watch-syncs.ts, which runs in them. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClusterProcess } from '../../jepsen-lite/cluster/process-cluster.js';
 import { compile } from '../platform/compile.js';
@@ -30,6 +30,13 @@ export class WatchedSyncs {
   of(node: ClusterProcess): string {
     const file = join(this.#folder, String(node.pid));
     return existsSync(file) ? readFileSync(file, 'latin1') : '';
+  }
+
+  /** Has the next sync of a running node's log fail. The result says what {@link of} did, also when the node has ended. */
+  failNext(node: ClusterProcess): () => string {
+    const file = join(this.#folder, String(node.pid));
+    writeFileSync(`${file}.fail`, '');
+    return () => readFileSync(file, 'latin1');
   }
 
   /** Syncs that have both begun and ended since `before`. The log has one writer: they come one after the other. */

@@ -172,6 +172,21 @@ describe('cut off', () => {
     expect(await read(disk)).toContain('4 in term 2');
   });
 
+  test.each(['with', 'without'])('what the file held in an earlier life, %s a proof behind it', async (proof) => {
+    const disk = healthy.clone(new Prng(1));
+    const [first, second] = batchOffsets(disk, 1);
+    const batch = disk.content(path(1)).subarray(first, second);
+    const end = batchOffsets(disk, 3).at(-1) ?? 0;
+    const length = disk.content(path(3)).length;
+    const sameOffset = disk.content(path(1)).subarray(end, end + 600);
+    if (proof === 'without') disk.overwrite(path(3), end, new Uint8Array(length - end));
+    disk.overwrite(path(3), end, sameOffset);
+    disk.overwrite(path(3), end + sameOffset.length, batch);
+    disk.overwrite(path(3), end, batch);
+    expect(await read(disk)).toBe(content);
+    expect(await read(disk), 'opened again').toBe(content);
+  });
+
   test('a segment that was being made', async () => {
     for (const length of [0, 1, segmentHeaderBytes - 1]) {
       const disk = healthy.clone(new Prng(1));

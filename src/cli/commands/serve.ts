@@ -1,13 +1,13 @@
 /** `quorate serve`: one node, until it is told to stop. */
 import { readFileSync } from 'node:fs';
 
-import { QuorateError } from '../../base/errors.js';
+import { CorruptionError, QuorateError } from '../../base/errors.js';
 import type { Logger } from '../../env/logger.js';
 import { loadConfig, printConfig, type ConfigSources } from '../../node/config/config.js';
 import { configuredLogger } from '../../node/config/logger.js';
 import type { NodeOptions } from '../../node/options.js';
 import { serveNode, type RunningNode } from '../../node/serve.js';
-import { CommandFailure } from '../failure.js';
+import { CommandFailure, damageHint } from '../failure.js';
 import { printLine } from '../output.js';
 import { onStopSignal } from '../signals.js';
 
@@ -49,7 +49,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     logger.info('stopped');
     return 0;
   }
-  throw new CommandFailure(`the node stopped: ${error.message}`, { cause: error });
+  throw new CommandFailure(`the node stopped: ${reasonOf(error)}`, { cause: error });
 }
 
 /** Nobody called an operation yet: outcome and hints for callers would only confuse. */
@@ -57,9 +57,13 @@ async function startNode(options: NodeOptions, logger: Logger): Promise<RunningN
   try {
     return await serveNode(options, { logger });
   } catch (error) {
-    if (!(error instanceof QuorateError) || error.code === 'INTERNAL') throw error;
-    throw new CommandFailure(error.message, { cause: error });
+    const isExpected = error instanceof CorruptionError || (error instanceof QuorateError && error.code !== 'INTERNAL');
+    throw isExpected ? new CommandFailure(reasonOf(error), { cause: error }) : error;
   }
+}
+
+function reasonOf(error: Error): string {
+  return error instanceof CorruptionError ? `${error.message} (${damageHint})` : error.message;
 }
 
 function configSources(options: ServeOptions): ConfigSources {
