@@ -150,11 +150,16 @@ describe.each([Number.MAX_SAFE_INTEGER, 7])(
       { keep: 'random', first: 1, step: 1 },
       { keep: 'none', first: 1, step: 3 },
       { keep: 'all', first: 2, step: 3 },
-    ] as const)('have happened or not, and have if they said so; keeps $keep', async ({ keep, first, step }) => {
-      let operation = first;
-      while ((await crashAt(operation, keep)) === 'crashed') operation += step;
-      expect(operation).toBeGreaterThan(150);
-    });
+    ] as const)(
+      'have happened or not, and have if they said so; keeps $keep',
+      async ({ keep, first, step }) => {
+        let operation = first;
+        while ((await crashAt(operation, keep)) === 'crashed') operation += step;
+        expect(operation).toBeGreaterThan(150);
+      },
+      // Some hundred trees are written and recovered.
+      120_000,
+    );
 
     // The simulated disk keeps changes of names in their order; others need not.
     it('make links durable before a root means them', async () => {

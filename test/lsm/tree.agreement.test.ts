@@ -153,5 +153,6 @@ describe('trees of different shapes', () => {
       ),
       { numRuns: 25, ...(seed === undefined ? {} : { seed: Number(seed) }) },
     );
-  });
+    // Twenty-five runs of three trees, and as many again to shrink a failure.
+  }, 120_000);
 });
