@@ -54,7 +54,8 @@ export interface ScanReader {
 export class SimMachine {
   readonly name: string;
   readonly id: NodeId;
-  readonly disk: SimDisk;
+  /** Another may take its place while no process runs: a lost disk. */
+  disk: SimDisk;
   readonly clock: MachineClock;
   readonly #cluster: SimCluster;
   readonly #options: NodeOptions;

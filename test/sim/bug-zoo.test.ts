@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runTurns } from '../../src/platform/turns.js';
 import { simulate } from '../../src/sim/run.js';
 import { bugPlan, bugs, type Bug } from './bugs.js';
+import { lostDiskSeed, type loseDisk } from './lost-disk.js';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -19,10 +20,16 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** The simulator as it would be if nodes had this bug. */
-async function withBug({ file, line, broken }: Bug, name: string): Promise<typeof simulate> {
+interface Broken {
+  readonly simulate: typeof simulate;
+  readonly loseDisk: typeof loseDisk;
+}
+
+/** Runs and scenarios as they would be if nodes had this bug. */
+async function withBug({ file, line, broken }: Bug, name: string): Promise<Broken> {
   const copy = join(folder, name);
-  for (const part of ['src', 'jepsen-lite']) cpSync(join(root, part), join(copy, part), { recursive: true });
+  for (const part of ['src', 'jepsen-lite', 'test/sim/scenario.ts', 'test/sim/lost-disk.ts'])
+    cpSync(join(root, part), join(copy, part), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
   const path = join(copy, 'src', file);
   const source = readFileSync(path, 'utf8');
@@ -31,12 +38,14 @@ async function withBug({ file, line, broken }: Bug, name: string): Promise<typeo
     path,
     source.replace(line, () => broken),
   );
-  const { simulate: brokenSimulate } = (await import(join(copy, 'src/sim/run.ts'))) as { simulate: typeof simulate };
-  return brokenSimulate;
+  const load = (module: string): Promise<unknown> => import(join(copy, module));
+  const runs = (await load('src/sim/run.ts')) as Pick<Broken, 'simulate'>;
+  const scenarios = (await load('test/sim/lost-disk.ts')) as Pick<Broken, 'loseDisk'>;
+  return { simulate: runs.simulate, loseDisk: scenarios.loseDisk };
 }
 
 /** What was wrong in the first run that failed; undefined when none did. */
-async function firstFailure(run: typeof simulate, { seedsMax }: Bug): Promise<string | undefined> {
+async function firstFailure(run: typeof simulate, seedsMax: number): Promise<string | undefined> {
   for (let seed = 1; seed <= seedsMax; seed++) {
     const options = { seed, runTurns, nowMs: () => performance.now(), faultMs: 8000, plan: bugPlan };
     const { failure } = await run(options);
@@ -49,8 +58,15 @@ describe('a node that', () => {
   test.each(bugs.map((bug, i) => [bug.name, bug, `bug-${i}`] as const))(
     '%s is found out',
     async (_name, bug, copy) => {
-      const failure = await firstFailure(await withBug(bug, copy), bug);
-      expect(failure, `a seed up to ${bug.seedsMax} fails`).toMatch(bug.found);
+      const broken = await withBug(bug, copy);
+      const { foundBy } = bug;
+      if (foundBy.type === 'lostDisk') {
+        const { scenario } = await broken.loseDisk(lostDiskSeed);
+        expect(scenario.cluster.raftChecks.violations[0]).toMatch(foundBy.violation);
+      } else {
+        const failure = await firstFailure(broken.simulate, foundBy.seedsMax);
+        expect(failure, `a seed up to ${foundBy.seedsMax} fails`).toMatch(foundBy.failure);
+      }
     },
     120_000,
   );
