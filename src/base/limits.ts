@@ -51,6 +51,17 @@ export interface Limits {
   readonly logBytesFlush: number;
   /** A log of more than this, of which less than a third is needed, has its oldest needed entries written again. */
   readonly logBytesRewrite: number;
+  /**
+   * A shard's entries in its leader's log take no more than this for the sake of followers that lack them: these get a Raft
+   * snapshot. While one is on its way, twice as much.
+   */
+  readonly shardLogBytesMax: number;
+  /** Bytes of Raft snapshots that a node sends in a second, on average. */
+  readonly snapshotBytesPerSecondMax: number;
+  /** One answer to a follower that fetches a Raft snapshot. */
+  readonly snapshotChunkBytesMax: number;
+  /** Raft snapshots that a node sends at a time, and that it fetches. */
+  readonly snapshotsInFlightMax: number;
   /** Log entries that one node keeps in memory. */
   readonly logCacheBytesMax: number;
   /** Memory of all memtables of one node. With half of it in use by those that take writes, the largest is flushed. */
@@ -96,6 +107,10 @@ export const defaultLimits: Limits = {
   segmentBytesMax: 64 * mib,
   logBytesFlush: 512 * mib,
   logBytesRewrite: 1024 * mib,
+  shardLogBytesMax: 64 * mib,
+  snapshotBytesPerSecondMax: 64 * mib,
+  snapshotChunkBytesMax: 1 * mib,
+  snapshotsInFlightMax: 2,
   logCacheBytesMax: 64 * mib,
   nodeMemtableBytesMax: 128 * mib,
   memtableBytesMax: 16 * mib,
@@ -165,6 +180,13 @@ export function brokenLimits(limits: Limits): readonly BrokenLimits[] {
     ['peerFrameBytesMax', 'scanPageBytesMax', 'keyBytesMax', 'valueBytesMax'],
     'peerFrameBytesMax must hold a page of a scan of scanPageBytesMax and one more record',
   );
+  rule(
+    limits.snapshotChunkBytesMax >= 1 &&
+      limits.snapshotChunkBytesMax + perOperationOverhead <= limits.peerFrameBytesMax,
+    ['peerFrameBytesMax', 'snapshotChunkBytesMax'],
+    'peerFrameBytesMax must hold a chunk of snapshotChunkBytesMax, which is at least 1',
+  );
+  rule(limits.snapshotsInFlightMax >= 1, ['snapshotsInFlightMax'], 'snapshotsInFlightMax must be at least 1');
   rule(
     limits.peerFrameBytesMax <= limits.peerQueueBytesMax,
     ['peerQueueBytesMax', 'peerFrameBytesMax'],

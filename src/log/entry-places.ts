@@ -34,6 +34,7 @@ export class EntryPlaces {
   #head = 0;
   #end = 0;
   #lastIndex = 0;
+  #bytes = 0;
   /** The rows' segments are not in order. */
   #isRewritten = false;
 
@@ -43,6 +44,11 @@ export class EntryPlaces {
 
   get isEmpty(): boolean {
     return this.#head === this.#end;
+  }
+
+  /** Of all records that are in use. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** The last entry that lies on disk. Call it only when there is one. */
@@ -150,12 +156,14 @@ export class EntryPlaces {
 
   #setRow(row: number, first: number, { segment, offset, bytes }: RecordPlace): void {
     this.#rows.set([first, segment, offset, bytes], row * columns);
+    this.#bytes += bytes;
     if (segment !== nowhere) this.#use.retain(segment, bytes);
   }
 
   #release(row: number): void {
     const at = row * columns;
     const segment = this.#rows[at + 1];
+    this.#bytes -= this.#rows[at + 3];
     if (segment !== nowhere) this.#use.release(segment, this.#rows[at + 3]);
   }
 

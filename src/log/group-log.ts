@@ -40,6 +40,11 @@ export class GroupLog implements LogView {
     return this.#state.lastIndex;
   }
 
+  /** That its entries take on disk. */
+  get bytes(): number {
+    return this.#state.bytes;
+  }
+
   /** Whether an entry lies in the older half of the node's log: the group is one of those that keep it long. */
   get keepsLogLong(): boolean {
     const segment = this.#state.oldestSegment;

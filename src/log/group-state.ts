@@ -87,6 +87,11 @@ export class GroupState implements LogView {
     return this.#places.isEmpty ? undefined : this.#places.oldestSegment;
   }
 
+  /** That its entries take on disk. */
+  get bytes(): number {
+    return this.#places.bytes;
+  }
+
   /** The last entry that was dropped, with its term; index 0 when none was. */
   get dropped(): DroppedEntry {
     return { index: this.#terms.baseIndex, term: this.#terms.baseTerm };

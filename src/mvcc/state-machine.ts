@@ -10,11 +10,11 @@
  *   restarts, without what was not flushed or with another retention, would serve reads of versions that are gone.
  */
 import { createHash } from 'node:crypto';
-import { assert } from '../base/assert.js';
+import { assert, defined } from '../base/assert.js';
 import { ByteReader, ByteWriter } from '../base/coding.js';
 import { QuorateError } from '../base/errors.js';
 import { LogIndex, Timestamp, timestampMax } from '../base/ids.js';
-import type { MaybePromise } from '../base/promises.js';
+import { deferred, type MaybePromise } from '../base/promises.js';
 import { TreeBatch } from '../lsm/tree-batch.js';
 import type { Engine, EngineEntry, EngineIterator, EngineRange, EngineReader } from './engine.js';
 import { descriptorKey, keyPrefix, maxVersionKey, prefixKey, userKey } from './keyspace.js';
@@ -46,11 +46,15 @@ const initialVersion = Timestamp(1);
 export class StateMachine implements EngineReader {
   readonly #engine: Engine;
   readonly #retentionMicros: number;
-  readonly #descriptor: Uint8Array;
+  #descriptor: Uint8Array;
   #maxVersion: Timestamp;
   #safePoint: Timestamp;
   /** The engine may have this safe point as soon as `index` is durable. */
   #mark: { readonly index: LogIndex; readonly safePoint: Timestamp };
+  /** Another state takes the place of this one: reads wait for the end. */
+  #replacing: Promise<void> | undefined;
+  /** Those that wait for the engine. */
+  readonly #reads = new Set<Promise<unknown>>();
 
   private constructor(engine: Engine, stored: StoredState, options: StateMachineOptions) {
     this.#engine = engine;
@@ -71,15 +75,45 @@ export class StateMachine implements EngineReader {
 
   /** Undefined when the engine holds no shard: `create` has not come to its end. */
   static async open(engine: Engine, options: StateMachineOptions): Promise<StateMachine | undefined> {
-    const descriptor = await engine.get(descriptorKey, timestampMax);
-    if (descriptor === undefined) {
-      assert(engine.appliedIndex === 0, `entries up to ${engine.appliedIndex} were applied without a descriptor`);
-      return undefined;
-    }
-    const newest = await engine.get(maxVersionKey, timestampMax);
-    const maxVersion = newest?.version ?? Timestamp(0);
-    const safePoint = newest === undefined ? Timestamp(0) : decodeSafePoint(newest.value);
-    return new StateMachine(engine, { descriptor: descriptor.value, maxVersion, safePoint }, options);
+    const stored = await loadStored(engine);
+    return stored === undefined ? undefined : new StateMachine(engine, stored, options);
+  }
+
+  /**
+   * `replace` has another, later state of the shard take the place of what the engine has; this goes on with that. Nothing
+   * is applied or evaluated meanwhile. Reads under way end first, others wait.
+   */
+  async replaceState(replace: () => Promise<void>): Promise<void> {
+    assert(this.#replacing === undefined, 'the state is replaced already');
+    this.#replacing = this.#readsEnded().then(() => this.#replaceState(replace));
+    // Whoever waits to read learns of a failure, too; it may be nobody.
+    this.#replacing.catch(() => undefined);
+    await this.#replacing.finally(() => (this.#replacing = undefined));
+  }
+
+  async #readsEnded(): Promise<void> {
+    while (this.#reads.size > 0) await Promise.allSettled(this.#reads);
+  }
+
+  /** Notes that the read is under way, until it has ended. */
+  #noted<T>(read: Promise<T>): Promise<T> {
+    this.#reads.add(read);
+    const ended = (): void => void this.#reads.delete(read);
+    read.then(ended, ended);
+    return read;
+  }
+
+  async #replaceState(replace: () => Promise<void>): Promise<void> {
+    await replace();
+    const stored = defined(await loadStored(this.#engine), 'the descriptor of a shard');
+    assert(
+      stored.maxVersion >= this.#maxVersion,
+      `version ${stored.maxVersion} takes the place of ${this.#maxVersion}`,
+    );
+    this.#descriptor = stored.descriptor;
+    this.#maxVersion = stored.maxVersion;
+    this.#safePoint = Timestamp(Math.max(this.#safePoint, stored.safePoint));
+    this.#mark = { index: this.#engine.appliedIndex, safePoint: this.#safePoint };
   }
 
   get descriptor(): Uint8Array {
@@ -123,27 +157,41 @@ export class StateMachine implements EngineReader {
 
   /** The newest version at or below `at`. Throws, or rejects with, READ_TOO_OLD below the safe point. */
   read(key: Uint8Array, at: Timestamp): MaybePromise<VersionedValue | undefined> {
+    if (this.#replacing !== undefined) return this.#replacing.then(() => this.read(key, at));
     this.#checkReadable(at);
     const found = this.#engine.get(userKey(key), at);
-    return found instanceof Promise ? found.then(valueOf) : valueOf(found);
+    return found instanceof Promise ? this.#noted(found.then(valueOf)) : valueOf(found);
   }
 
   /** One page of user keys, consistent in itself. Rejects with READ_TOO_OLD below the safe point. */
   async scan(spec: ScanSpec): Promise<ScanResult> {
+    while (this.#replacing !== undefined) await this.#replacing;
     this.#checkReadable(spec.at);
     // What is applied while the page is read has higher versions.
     const at = spec.at < this.#maxVersion ? spec.at : this.#maxVersion;
-    return await scanPage(this.#engine, { ...spec, at });
+    return await this.#noted(scanPage(this.#engine, { ...spec, at }));
   }
 
   /** For evaluation: any raw key, without the check of the safe point. */
   get(key: Uint8Array, at: Timestamp): MaybePromise<EngineEntry | undefined> {
-    return this.#engine.get(key, at);
+    if (this.#replacing !== undefined) return this.#replacing.then(() => this.get(key, at));
+    const found = this.#engine.get(key, at);
+    return found instanceof Promise ? this.#noted(found) : found;
   }
 
-  /** For evaluation, as `get`. */
+  /** For evaluation, as `get`. Throws NOT_LEADER while the state is replaced, which happens to followers alone. */
   openIterator(range: EngineRange): EngineIterator {
-    return this.#engine.openIterator(range);
+    if (this.#replacing !== undefined) throw new QuorateError('NOT_LEADER', 'a Raft snapshot is put in place');
+    const iterator = this.#engine.openIterator(range);
+    const closed = deferred<void>();
+    void this.#noted(closed.promise);
+    return {
+      next: () => iterator.next(),
+      close: () => {
+        iterator.close();
+        closed.resolve();
+      },
+    };
   }
 
   /**
@@ -151,6 +199,11 @@ export class StateMachine implements EngineReader {
    * whatever each has flushed and compacted. Reads the whole shard: for tests and verification.
    */
   async stateHash(): Promise<string> {
+    while (this.#replacing !== undefined) await this.#replacing;
+    return await this.#noted(this.#hash());
+  }
+
+  async #hash(): Promise<string> {
     const hash = createHash('sha256');
     const framed = new ByteWriter();
     framed.bytes(this.#descriptor).varint(this.#maxVersion);
@@ -185,6 +238,19 @@ export class StateMachine implements EngineReader {
     const message = `a read at ${at} is below the safe point ${this.#safePoint} (versionRetentionMs)`;
     throw new QuorateError('READ_TOO_OLD', message);
   }
+}
+
+/** Undefined where nothing was ever written. */
+async function loadStored(engine: Engine): Promise<StoredState | undefined> {
+  const descriptor = await engine.get(descriptorKey, timestampMax);
+  if (descriptor === undefined) {
+    assert(engine.appliedIndex === 0, `entries up to ${engine.appliedIndex} were applied without a descriptor`);
+    return undefined;
+  }
+  const newest = await engine.get(maxVersionKey, timestampMax);
+  const maxVersion = newest?.version ?? Timestamp(0);
+  const safePoint = newest === undefined ? Timestamp(0) : decodeSafePoint(newest.value);
+  return { descriptor: descriptor.value, maxVersion, safePoint };
 }
 
 function valueOf(entry: EngineEntry | undefined): VersionedValue | undefined {

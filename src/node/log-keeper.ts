@@ -3,14 +3,17 @@
  * which node that is down the log is kept.
  */
 import { QuorateError } from '../base/errors.js';
+import { LogIndex } from '../base/ids.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Logger } from '../env/logger.js';
+import { droppableIndex } from '../raft/log-truncation.js';
 import { encodeEntry } from '../shard/entry-format.js';
-import { nodesLacking, storedByAll } from '../shard/followers.js';
+import { nodesLacking } from '../shard/followers.js';
+import type { Replica } from '../shard/replica.js';
 import type { HostedShard } from './hosted-shard.js';
 
-/** Entries that a log may gather before its leader has them dropped, when every voter has them. */
+/** Entries that a log may gather before its leader has them dropped, when nobody needs them. */
 const truncateEntriesMin = 1000;
 /** Ticks between two looks at what the log could drop. */
 const lookTicks = 20;
@@ -20,7 +23,9 @@ const truncateFewTicks = 200;
 export interface LogKeeperOptions {
   readonly shards: () => Iterable<HostedShard>;
   readonly logBytes: () => number;
-  readonly limits: Pick<Limits, 'logBytesFlush'>;
+  /** Entries after it are needed for a Raft snapshot that is being sent, if there is one. */
+  readonly snapshotIndex: (shard: ShardId) => LogIndex | undefined;
+  readonly limits: Pick<Limits, 'logBytesFlush' | 'shardLogBytesMax'>;
   readonly logger: Logger;
   readonly onFailure: (error: Error) => void;
 }
@@ -49,19 +54,33 @@ export class LogKeeper {
   }
 
   /**
-   * Leaders have entries dropped that every voter holds, many at a time, and now and then the few of a quiet shard, which
+   * Leaders have entries dropped that nobody needs, many at a time, and now and then the few of a quiet shard, which
    * keep whole segments: a leader does not see whose log is long. Where the log is, at once.
    */
   #dropEntries(isLong: boolean): void {
     const isTimeForFew = this.#ticks % truncateFewTicks === 0;
     for (const { replica } of this.#options.shards()) {
       if (!replica.isReadyLeader) continue;
-      const upTo = storedByAll(replica.status());
-      const count = upTo - replica.logPrefix.storedByAll;
+      const upTo = this.#droppableIndex(replica);
+      const count = upTo - replica.logPrefix.allowedIndex;
       // What this proposes is an entry, too: one alone is not worth the next.
-      const enough = isLong && replica.logPrefix.keepsLogLong ? 1 : isTimeForFew ? 2 : truncateEntriesMin;
+      const isTooLong = replica.logPrefix.bytes > this.#options.limits.shardLogBytesMax;
+      const enough =
+        isTooLong || (isLong && replica.logPrefix.keepsLogLong) ? 1 : isTimeForFew ? 2 : truncateEntriesMin;
       if (count >= enough) replica.propose(encodeEntry({ type: 'truncateLog', upTo }), () => undefined);
     }
+  }
+
+  /** Up to what the followers have, as far as the shard's log is not too long for the sake of the slowest. */
+  #droppableIndex(replica: Replica): LogIndex {
+    const { shard, logPrefix, lastIndex } = replica;
+    const { limits, snapshotIndex } = this.#options;
+    const { bytes, firstIndex } = logPrefix;
+    const entries = lastIndex - firstIndex + 1;
+    // Half of the limit at once, so that the next does not come at the next look.
+    const entriesKeptMax =
+      bytes <= limits.shardLogBytesMax ? Infinity : (entries * limits.shardLogBytesMax) / (2 * bytes);
+    return LogIndex(Math.min(droppableIndex(replica.status(), entriesKeptMax), snapshotIndex(shard) ?? Infinity));
   }
 
   /** Flushes the trees that keep a long log from shrinking. */

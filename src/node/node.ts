@@ -32,6 +32,8 @@ import { Registration } from './registration.js';
 import { Router } from './routing/router.js';
 import { Scanner } from './routing/scanner.js';
 import { ShardHost } from './shard-host.js';
+import { Snapshots } from './snapshots/snapshots.js';
+import type { SnapshotStats } from './snapshots/snapshots.js';
 import { ShardNodes } from './routing/shard-nodes.js';
 import { TimestampClient } from './routing/timestamp-client.js';
 
@@ -42,6 +44,7 @@ export class Node implements KvBackend, AdminBackend {
   readonly #env: Env;
   readonly #admin: Admin;
   readonly #peers: Peers;
+  readonly #snapshots: Snapshots;
   readonly #router: Router;
   readonly #scanner: Scanner;
   readonly #placementLeader: PlacementLeader;
@@ -88,6 +91,16 @@ export class Node implements KvBackend, AdminBackend {
         onFailure: (error) => this.#failBy(error),
       },
     });
+    this.#snapshots = new Snapshots({
+      env,
+      limits,
+      shardsFolder: this.host.shardsFolder,
+      shard: (id) => this.host.shard(id),
+      request: this.#peers.request.bind(this.#peers),
+      requestBulk: this.#peers.requestBulk.bind(this.#peers),
+      onFailure: (error) => this.fail(error),
+    });
+    this.host.snapshots = this.#snapshots;
     this.host.sendRaft = (node, messages) => this.#peers.sendRaft(node, messages);
     this.#placement = new PlacementView(placementReplica, {
       change: ({ shardMap }) => this.#assigned.update(shardMap.shards),
@@ -145,6 +158,7 @@ export class Node implements KvBackend, AdminBackend {
       placementLeader: this.#placementLeader,
       status: () => this.#admin.localStatus(),
       leaderOf,
+      snapshots: this.#snapshots,
       onFailure: (error) => this.#failBy(error),
     });
     const { storeId } = this.identity;
@@ -208,6 +222,7 @@ export class Node implements KvBackend, AdminBackend {
       this.#planTick();
       this.host.tick();
       this.#peers.tick();
+      this.#snapshots.tick();
       this.#router.tick();
       this.#registration.tick();
       this.#leaderBalance.tick();
@@ -235,6 +250,11 @@ export class Node implements KvBackend, AdminBackend {
 
   get isReady(): boolean {
     return this.#assigned.haveLeaders(this.#placement.state.shardMap.shards);
+  }
+
+  /** What Raft snapshots have moved since the start. */
+  get snapshotStats(): SnapshotStats {
+    return this.#snapshots.stats;
   }
 
   // ---- KvBackend
@@ -318,9 +338,11 @@ export class Node implements KvBackend, AdminBackend {
     this.#assigned.close();
     this.#router.close();
     this.#scanner.close();
+    this.#snapshots.stop();
     try {
       await this.#peers.close();
       await this.host.close();
+      await this.#snapshots.close();
     } catch (thrown) {
       const error = QuorateError.from(thrown);
       this.#env.logger.error('the node did not end in good order', { error: error.message });

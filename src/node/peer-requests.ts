@@ -14,6 +14,7 @@ import type { ShardMap } from '../placement/shard-map.js';
 import type { LocalStatus, PeerRequest, PeerResponse, RequestFrame } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import type { KvExecutor } from '../shard/kv-executor.js';
+import type { Snapshots } from './snapshots/snapshots.js';
 import type { Router } from './routing/router.js';
 
 export interface PeerRequestsOptions {
@@ -23,6 +24,7 @@ export interface PeerRequestsOptions {
   readonly router: Router;
   readonly placementLeader: PlacementLeader;
   readonly status: () => LocalStatus;
+  readonly snapshots: Pick<Snapshots, 'answer'>;
   /** What this node believes of a shard's leader, for the asker. */
   readonly leaderOf: (shard: ShardDescriptor) => NodeId | undefined;
   /** This node must stop. */
@@ -75,6 +77,9 @@ export class PeerRequests {
       }
       case 'nodeStatus':
         return { type: 'nodeStatus', status: this.#options.status() };
+      case 'offerSnapshot':
+      case 'readSnapshot':
+        return this.#options.snapshots.answer(from, body);
     }
   }
 

@@ -1,6 +1,6 @@
 /**
  * The shards of this node on disk: `shards/<id>/` is a replica's tree. A tree is made aside and renamed, so a folder that
- * is there is whole.
+ * is there is whole. Beside it lie those of Raft snapshots: snapshots/folders.ts.
  */
 import { CorruptionError } from '../base/errors.js';
 import type { ShardId } from '../base/ids.js';
@@ -16,6 +16,9 @@ import type { TreeResources } from '../lsm/tree.js';
 import { StateMachine } from '../mvcc/state-machine.js';
 import { decodeDescriptor, encodeDescriptor } from '../shard/descriptor.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
+import { shardOfInstall } from './snapshots/folders.js';
+import { finishInstall, switchFolders, type LogOfShard } from './snapshots/install.js';
+import { ShardTree } from './shard-tree.js';
 
 /** Bytes of a memtable for each byte of an entry of the log, at most: keys of a few bytes have mostly overhead. */
 const memtableBytesPerEntryByte = 8;
@@ -32,7 +35,7 @@ export interface ShardFoldersOptions {
 export interface OpenedShard {
   readonly descriptor: ShardDescriptor;
   readonly machine: StateMachine;
-  readonly tree: Tree;
+  readonly tree: ShardTree;
 }
 
 export class ShardFolders {
@@ -62,14 +65,23 @@ export class ShardFolders {
     };
   }
 
+  /** Of all shards. */
+  get folder(): string {
+    return this.#folder;
+  }
+
   path(shard: ShardId): string {
     return `${this.#folder}/${shard}`;
   }
 
-  /** Paths of all shards, and removes what a crash has left of others. */
+  /** Paths of all shards. Puts those in place that were decided for, and removes what else a crash has left. */
   async list(): Promise<string[]> {
     const { disk } = this.#resources;
     const paths: string[] = [];
+    for (const name of await disk.list(this.#folder)) {
+      const shard = shardOfInstall(name);
+      if (shard !== undefined) await switchFolders(disk, this.#folder, `${this.#folder}/${shard}`);
+    }
     for (const name of await disk.list(this.#folder)) {
       const path = `${this.#folder}/${name}`;
       if (/^\d+$/.test(name)) paths.push(path);
@@ -98,8 +110,14 @@ export class ShardFolders {
   }
 
   /** Throws CorruptionError. */
-  async open(path: string): Promise<OpenedShard> {
-    const tree = await Tree.open(path, this.#resources, this.#treeOptions());
+  async open(path: string, log: LogOfShard): Promise<OpenedShard> {
+    const { disk } = this.#resources;
+    await finishInstall(disk, path, log);
+    const openTree = (): Promise<Tree> => Tree.open(path, this.#resources, this.#treeOptions());
+    const tree = new ShardTree(await openTree(), async () => {
+      await switchFolders(disk, this.#folder, path);
+      return openTree();
+    });
     const machine = await StateMachine.open(tree, this.#machineOptions());
     if (machine === undefined) throw new CorruptionError(path, 0, 'it holds no shard');
     return { descriptor: decodeDescriptor(machine.descriptor), machine, tree };

@@ -7,8 +7,8 @@
  * On disk: `log/` is the shared log; `shards/` is for shard-folders.ts.
  */
 import { CorruptionError } from '../base/errors.js';
-import { Term } from '../base/ids.js';
-import type { NodeId, ShardId } from '../base/ids.js';
+import { ShardId, Term } from '../base/ids.js';
+import type { LogIndex, NodeId, ReplicaId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
 import type { Clock } from '../env/clock.js';
@@ -37,6 +37,11 @@ export interface ShardHostOptions {
   readonly observer?: ReplicaObserver | undefined;
 }
 
+export interface SnapshotSource {
+  want(shard: ShardId, to: ReplicaId): void;
+  pinnedIndex(shard: ShardId): LogIndex | undefined;
+}
+
 /** Ticks between two looks for space where the disk was full. */
 const lookForSpaceTicks = 20;
 
@@ -50,6 +55,8 @@ export class ShardHost implements ReplicaHost {
   readonly observer: ReplicaObserver | undefined;
   /** Takes one turn's messages to a node. Set by the owner before the first tick. */
   sendRaft: (node: NodeId, messages: readonly ShardMessage[]) => void = () => undefined;
+  /** What becomes of a wish for a Raft snapshot, and which entries are needed for those under way. Set by the owner, too. */
+  snapshots: SnapshotSource = { want: () => undefined, pinnedIndex: () => undefined };
   readonly #options: ShardHostOptions;
   readonly #log: SharedLog;
   readonly #folders: ShardFolders;
@@ -85,6 +92,7 @@ export class ShardHost implements ReplicaHost {
     this.#logKeeper = new LogKeeper({
       shards: () => this.#shards.values(),
       logBytes: () => log.stats().bytes,
+      snapshotIndex: (shard) => this.snapshots.pinnedIndex(shard),
       limits: this.limits,
       logger: this.logger,
       onFailure: (error) => this.fail(error),
@@ -132,6 +140,11 @@ export class ShardHost implements ReplicaHost {
     return this.#areTablesOutOfSpace || this.#log.isDiskFull;
   }
 
+  /** Where the folders of the shards are. */
+  get shardsFolder(): string {
+    return this.#folders.folder;
+  }
+
   get logStats(): ReturnType<SharedLog['stats']> {
     return this.#log.stats();
   }
@@ -154,8 +167,11 @@ export class ShardHost implements ReplicaHost {
   }
 
   async #openShard(path: string): Promise<HostedShard> {
-    const { descriptor, machine, tree } = await this.#folders.open(path);
-    const log = this.#log.group(descriptor.shard);
+    const shard = shardOf(path);
+    const log = this.#log.group(shard);
+    const sync = (): Promise<void> =>
+      this.#log.append(shard, { hardState: log.hardState, entries: [], mustSync: true });
+    const { descriptor, machine, tree } = await this.#folders.open(path, { log, sync });
     if (log.lastIndex < initialIndex) log.truncatePrefix(initialIndex, Term(0));
     const fault = logFault(log, tree.appliedIndex);
     if (fault !== undefined) {
@@ -219,6 +235,10 @@ export class ShardHost implements ReplicaHost {
     if (messages === undefined) this.#outbox.set(node, [{ shard, message }]);
     else messages.push({ shard, message });
     this.#planTurn();
+  }
+
+  snapshotWanted(shard: ShardId, to: ReplicaId): void {
+    this.snapshots.want(shard, to);
   }
 
   schedule(replica: Scheduled): void {
@@ -290,6 +310,11 @@ export class ShardHost implements ReplicaHost {
     await Promise.allSettled([...this.#creating.values()]);
     for (const { replica } of this.#shards.values()) replica.close();
     await Promise.allSettled([...this.#shards.values()].map(({ tree }) => tree.close()));
+    await Promise.all([...this.#shards.values()].map(({ replica }) => replica.snapshots.settled()));
     await this.#log.close();
   }
+}
+
+function shardOf(path: string): ShardId {
+  return ShardId(Number(path.slice(path.lastIndexOf('/') + 1)));
 }

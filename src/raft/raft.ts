@@ -14,7 +14,7 @@ import type { Configuration } from './config.js';
 import type { ElectionPriority } from './election.js';
 import { Handover } from './handover.js';
 import { Inbox } from './inbox.js';
-import { Installation } from './install.js';
+import { Installation, judgeSnapshot } from './install.js';
 import type { Leader } from './leader.js';
 import { Membership } from './membership.js';
 import { checkOptions, type RaftOptions } from './options.js';
@@ -280,6 +280,16 @@ export class Raft {
   /** The snapshot for `to` was delivered, or could not be. Where the follower still lacks entries, it is wanted again. */
   snapshotEnded(to: ReplicaId, outcome: 'delivered' | 'failed'): void {
     this.#leadership?.replication.snapshotEnded(to, outcome === 'delivered');
+  }
+
+  /** Whether this snapshot would take the place of log and state machine now; else its message alone says what is to know. */
+  needsSnapshot(snapshot: RaftSnapshot): boolean {
+    return !this.#installation.isUnderWay && judgeSnapshot(this.#log, snapshot) === 'install';
+  }
+
+  /** A snapshot is to be put in place, or being put in place. */
+  get isInstalling(): boolean {
+    return this.#installation.isUnderWay;
   }
 
   /** `Ready.snapshot` is in place, durably: the state machine has its state, and the log begins after it. */

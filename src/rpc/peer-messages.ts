@@ -4,7 +4,7 @@
  */
 import type { QuorateError } from '../base/errors.js';
 import type { NodeId, ShardId, Timestamp } from '../base/ids.js';
-import type { RaftMessage } from '../raft/types.js';
+import type { RaftMessage, SnapshotRequest } from '../raft/types.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import type { ShardEpoch } from '../shard/descriptor.js';
 import type { ScanRecord } from './backend.js';
@@ -88,7 +88,26 @@ export type PeerRequest =
       readonly clientAddress: string;
       readonly peerAddress: string;
     }
-  | { readonly type: 'nodeStatus' };
+  | { readonly type: 'nodeStatus' }
+  /** By a leader, for a follower: fetch this Raft snapshot from me. Answered when it is in place, or not needed. */
+  | {
+      readonly type: 'offerSnapshot';
+      readonly shard: ShardId;
+      readonly request: SnapshotRequest;
+      /** Names the sender's checkpoint, as long as its process runs. */
+      readonly checkpoint: number;
+      /** Size of its manifest (docs/formats/raft-snapshot.md). */
+      readonly manifestBytes: number;
+    }
+  /** For the node that offered it: bytes of a file of the checkpoint. */
+  | {
+      readonly type: 'readSnapshot';
+      readonly shard: ShardId;
+      readonly checkpoint: number;
+      readonly file: string;
+      readonly offset: number;
+      readonly bytesMax: number;
+    };
 
 export type PeerResponse =
   /** One result for each operation, in order. */
@@ -103,6 +122,9 @@ export type PeerResponse =
   | { readonly type: 'timestamps'; readonly first: Timestamp; readonly count: number }
   | { readonly type: 'registered' }
   | { readonly type: 'nodeStatus'; readonly status: LocalStatus }
+  | { readonly type: 'snapshotTaken' }
+  /** As many as there are, were asked for and fit; none at the end of the file. Masked CRC-32 of the bytes. */
+  | { readonly type: 'snapshotChunk'; readonly bytes: Uint8Array; readonly checksum: number }
   /** The whole request failed. `leader` is where the sender might try instead. */
   | { readonly type: 'failed'; readonly error: QuorateError; readonly leader: NodeId | undefined };
 

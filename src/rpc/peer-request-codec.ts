@@ -9,6 +9,7 @@ import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
 import { wholeMs } from './error-codec.js';
 import { readOperation, requireRequestId, writeOperation } from './operation-codec.js';
 import { type PeerRequest, type RequestFrame, timestampsPerRequestMax } from './peer-messages.js';
+import { readOffer, readSnapshotRead, writeOffer, writeSnapshotRead } from './peer-snapshot-codec.js';
 import type { WireReader } from './wire-reader.js';
 import type { WireWriter } from './wire-writer.js';
 
@@ -19,6 +20,8 @@ const bodyField: Readonly<Record<PeerRequest['type'], number>> = {
   timestamps: 5,
   registerNode: 6,
   nodeStatus: 7,
+  offerSnapshot: 14,
+  readSnapshot: 15,
 };
 
 type Body<Type extends PeerRequest['type']> = Extract<PeerRequest, { readonly type: Type }>;
@@ -60,6 +63,12 @@ export function readRequestFrame(reader: WireReader): RequestFrame {
         reader.skip();
         body = { type: 'nodeStatus' };
         break;
+      case 14:
+        body = readOffer(reader.message());
+        break;
+      case 15:
+        body = readSnapshotRead(reader.message());
+        break;
       default:
         reader.skip();
     }
@@ -100,6 +109,12 @@ function writeBody(writer: WireWriter, body: PeerRequest): void {
       writer.text(4, body.peerAddress);
       return;
     case 'nodeStatus':
+      return;
+    case 'offerSnapshot':
+      writeOffer(writer, body);
+      return;
+    case 'readSnapshot':
+      writeSnapshotRead(writer, body);
       return;
     default:
       unreachable(body);

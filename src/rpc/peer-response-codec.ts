@@ -8,6 +8,7 @@ import type { ScanRecord } from './backend.js';
 import { decodeNodeId, decodeShardId, decodeTimestamp, required } from './decode-ids.js';
 import { readError, writeError } from './error-codec.js';
 import type { LocalReplicaStatus, LocalStatus, PeerResponse, ResponseFrame } from './peer-messages.js';
+import { readChunk, writeChunk } from './peer-snapshot-codec.js';
 import { readRecord, writeRecords } from './record-codec.js';
 import { readResult, writeResult } from './result-codec.js';
 import type { WireReader } from './wire-reader.js';
@@ -21,6 +22,8 @@ const bodyField: Readonly<Record<PeerResponse['type'], number>> = {
   registered: 5,
   nodeStatus: 6,
   failed: 7,
+  snapshotTaken: 14,
+  snapshotChunk: 15,
 };
 
 type Body<Type extends PeerResponse['type']> = Extract<PeerResponse, { readonly type: Type }>;
@@ -60,6 +63,13 @@ export function readResponseFrame(reader: WireReader): ResponseFrame {
       case 7:
         body = readFailed(reader.message());
         break;
+      case 14:
+        reader.skip();
+        body = { type: 'snapshotTaken' };
+        break;
+      case 15:
+        body = readChunk(reader.message());
+        break;
       default:
         reader.skip();
     }
@@ -85,6 +95,10 @@ function writeBody(writer: WireWriter, body: PeerResponse): void {
       writer.uint(2, body.count);
       return;
     case 'registered':
+    case 'snapshotTaken':
+      return;
+    case 'snapshotChunk':
+      writeChunk(writer, body);
       return;
     case 'nodeStatus':
       writeLocalStatus(writer, body.status);

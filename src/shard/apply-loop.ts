@@ -25,7 +25,9 @@ const readBytesMax = 1024 * 1024;
 export class ApplyLoop {
   readonly #options: ApplyLoopOptions;
   #to: LogIndex;
-  #isRunning = false;
+  /** The run under way. */
+  #running: Promise<void> | undefined;
+  #isHalted = false;
   #closed = false;
 
   /** @param to entries up to here may be applied from the beginning. */
@@ -42,23 +44,39 @@ export class ApplyLoop {
 
   /** Applies what it may, now as far as that goes without waiting. */
   run(): void {
-    if (this.#isRunning) return;
-    this.#isRunning = true;
-    this.#runToEnd().then(() => {
-      this.#isRunning = false;
+    if (this.#running !== undefined || this.#isOver) return;
+    this.#running = this.#runToEnd().then(() => {
+      this.#running = undefined;
     }, this.#options.onFailure);
+  }
+
+  /** Resolves when nothing is applied, until {@link resume}. */
+  async halt(): Promise<void> {
+    this.#isHalted = true;
+    await this.#running;
+  }
+
+  /** The state machine has everything up to `applied` in another way: goes on after it. */
+  resume(applied: LogIndex): void {
+    if (this.#to < applied) this.#to = applied;
+    this.#isHalted = false;
+    this.run();
+  }
+
+  get #isOver(): boolean {
+    return this.#closed || this.#isHalted;
   }
 
   async #runToEnd(): Promise<void> {
     const { log, tree, appliedIndex, onApplied } = this.#options;
     for (;;) {
       const to = this.#to;
-      if (this.#closed || appliedIndex() >= to) return;
+      if (this.#isOver || appliedIndex() >= to) return;
       const from = LogIndex(appliedIndex() + 1);
       const entries = log.entries(from, to, readBytesMax) ?? (await log.read(from, to, readBytesMax));
       for (const entry of entries) {
         for (let stall = tree.writeStall(); stall !== undefined; stall = tree.writeStall()) await stall;
-        if (this.#closed) return;
+        if (this.#isOver) return;
         this.#applyNext(entry);
       }
       onApplied();

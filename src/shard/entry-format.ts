@@ -7,7 +7,7 @@ import type { ShardEpoch } from './descriptor.js';
 export type ShardEntry =
   /** The effects of operations, evaluated by the leader under `epoch`. Refused when the epoch has changed since. */
   | { readonly type: 'effects'; readonly epoch: ShardEpoch; readonly batch: Uint8Array }
-  /** Every voter has these entries: logs may drop them up to here as soon as their own tree has them. */
+  /** Nobody needs these entries, but for those who are to get a Raft snapshot: logs may drop them up to here as soon as their own tree has them. */
   | { readonly type: 'truncateLog'; readonly upTo: LogIndex };
 
 const entryTypes = { effects: 1, truncateLog: 2 } as const;

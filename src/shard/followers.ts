@@ -1,6 +1,5 @@
 /** What the core of a leader knows of its followers, as decisions need it. Pure; of other replicas nothing is known. */
-import { LogIndex } from '../base/ids.js';
-import type { NodeId, ReplicaId } from '../base/ids.js';
+import type { LogIndex, NodeId, ReplicaId } from '../base/ids.js';
 import { isCaughtUp } from '../raft/caught-up.js';
 import type { RaftStatus } from '../raft/status.js';
 import { nodeOf } from './descriptor.js';
@@ -10,13 +9,6 @@ import type { ShardDescriptor } from './descriptor.js';
 export function isFollowerCaughtUp(status: RaftStatus, replica: ReplicaId, entriesMax: number): boolean {
   const follower = status.followers.find((candidate) => candidate.replica === replica);
   return follower !== undefined && isCaughtUp(follower, status.commitIndex, entriesMax);
-}
-
-/** The entries up to here are applied on the leader and stored by every voter. */
-export function storedByAll(status: RaftStatus): LogIndex {
-  let upTo: number = status.appliedIndex;
-  for (const { matchIndex } of status.followers) upTo = Math.min(upTo, matchIndex);
-  return LogIndex(upTo);
 }
 
 /** The nodes whose replicas lack entries up to `upTo`. */

@@ -1,15 +1,15 @@
 /**
- * The oldest entries of a replica's log, and when they go: when every voter has them, as an applied `truncateLog` entry
- * says, and this replica's own tree holds them durably.
+ * The oldest entries of a replica's log, and when they go: when nobody needs them, as an applied `truncateLog` entry says,
+ * and this replica's own tree holds them durably.
  */
 import { defined } from '../base/assert.js';
 import { LogIndex } from '../base/ids.js';
 import type { ReplicaLog, ReplicaTree } from './replica-host.js';
 
 export class LogPrefix {
-  readonly #log: Pick<ReplicaLog, 'firstIndex' | 'keepsLogLong' | 'term' | 'truncatePrefix'>;
+  readonly #log: Pick<ReplicaLog, 'firstIndex' | 'bytes' | 'keepsLogLong' | 'term' | 'truncatePrefix'>;
   readonly #tree: Pick<ReplicaTree, 'durableAppliedIndex'>;
-  #storedByAll: LogIndex = LogIndex(0);
+  #allowedIndex: LogIndex = LogIndex(0);
 
   constructor(log: ReplicaLog, tree: ReplicaTree) {
     this.#log = log;
@@ -21,24 +21,29 @@ export class LogPrefix {
     return this.#log.firstIndex;
   }
 
+  /** That the shard's entries take on disk. */
+  get bytes(): number {
+    return this.#log.bytes;
+  }
+
   /** Whether this shard's entries are among the oldest of the node's log. */
   get keepsLogLong(): boolean {
     return this.#log.keepsLogLong;
   }
 
-  /** Every voter has the entries up to here, as was proposed and applied. */
-  get storedByAll(): LogIndex {
-    return LogIndex(Math.max(this.#storedByAll, this.#log.firstIndex - 1));
+  /** Nobody needs the entries up to here, as was proposed and applied. */
+  get allowedIndex(): LogIndex {
+    return LogIndex(Math.max(this.#allowedIndex, this.#log.firstIndex - 1));
   }
 
-  /** An applied entry says that every voter has the entries up to `upTo`. They stay until {@link drop}. */
+  /** An applied entry says that nobody needs the entries up to `upTo`. They stay until {@link drop}. */
   allow(upTo: LogIndex): void {
-    if (upTo > this.#storedByAll) this.#storedByAll = upTo;
+    if (upTo > this.#allowedIndex) this.#allowedIndex = upTo;
   }
 
   /** Drops what may go. */
   drop(): void {
-    const upTo = LogIndex(Math.min(this.#storedByAll, this.#tree.durableAppliedIndex));
+    const upTo = LogIndex(Math.min(this.#allowedIndex, this.#tree.durableAppliedIndex));
     if (upTo < this.#log.firstIndex) return;
     this.#log.truncatePrefix(upTo, defined(this.#log.term(upTo), 'term of an entry of the log'));
   }

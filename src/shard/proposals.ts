@@ -43,6 +43,18 @@ export class Proposals {
     }
   }
 
+  /** A Raft snapshot has taken the place of the entries up to `index`: whether proposals are among them nobody can tell. */
+  skipped(index: LogIndex): void {
+    while (this.#waiting.length > 0 && this.#waiting[0].index <= index) {
+      const proposal = defined(this.#waiting.shift(), 'proposal');
+      const error = new QuorateError('NOT_LEADER', `the leader of shard ${this.#shard} changed`, {
+        shard: this.#shard,
+        outcome: 'unknown',
+      });
+      proposal.done({ type: 'lost', error });
+    }
+  }
+
   /** This replica leads in a new term and has committed an entry of it: what it proposed before and is not applied never will be. */
   overtaken(): void {
     this.lose(this.#overtaken());

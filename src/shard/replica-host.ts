@@ -6,7 +6,7 @@ import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
 import type { GroupLog } from '../log/group-log.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
-import type { Entry, HardState, RaftMessage, Ready } from '../raft/types.js';
+import type { Entry, HardState, RaftMessage, Ready, RaftSnapshot } from '../raft/types.js';
 import type { ShardDescriptor } from './descriptor.js';
 import type { EntryEffect } from './entry-effect.js';
 
@@ -36,6 +36,8 @@ export interface ReplicaObserver {
   onReady(shard: ShardId, replica: ReplicaId, ready: Ready): void;
   /** The state machine has applied this. */
   onApplied(shard: ShardId, replica: ReplicaId, entry: Entry, effect: EntryEffect): void;
+  /** A Raft snapshot took the place of state machine and log. */
+  onInstalled(shard: ShardId, replica: ReplicaId, snapshot: RaftSnapshot): void;
 }
 
 /** What a replica needs of the node that it lives on. */
@@ -50,6 +52,8 @@ export interface ReplicaHost {
   append(shard: ShardId, records: LogRecords): Promise<void>;
   /** Puts a message into this turn's frame to `node`. */
   send(node: NodeId, shard: ShardId, message: RaftMessage): void;
+  /** This node's replica of the shard leads, and follower `to` needs a Raft snapshot. */
+  snapshotWanted(shard: ShardId, to: ReplicaId): void;
   /** Has `handleReady` called at the end of the turn. */
   schedule(replica: Scheduled): void;
   /** The node cannot go on: its log failed, its data is damaged, or an assertion did not hold. */
@@ -59,7 +63,7 @@ export interface ReplicaHost {
 /** Its part of the node's log, as a replica reads and shortens it; it writes through `append` of its host. */
 export type ReplicaLog = Pick<
   GroupLog,
-  'hardState' | 'firstIndex' | 'lastIndex' | 'keepsLogLong' | 'term' | 'entries' | 'read' | 'truncatePrefix'
+  'hardState' | 'firstIndex' | 'lastIndex' | 'bytes' | 'keepsLogLong' | 'term' | 'entries' | 'read' | 'truncatePrefix'
 >;
 
 /** What a replica asks of its tree beyond what the state machine does. */
@@ -68,6 +72,8 @@ export interface ReplicaTree {
   onDurable(callback: (appliedIndex: LogIndex) => void): void;
   /** Back-pressure: defined while the tree cannot take more. */
   writeStall(): Promise<void> | undefined;
+  /** Has the tree in a folder take its place, durably; resolves to the applied index of that. */
+  replaceBy(folder: string): Promise<LogIndex>;
 }
 
 /** What a replica is made of. Its owner closes the tree. */

@@ -15,9 +15,9 @@ import type { StateMachine } from '../mvcc/state-machine.js';
 import { messageFault } from '../raft/message-fault.js';
 import type { Raft } from '../raft/raft.js';
 import type { RaftStatus } from '../raft/status.js';
-import type { Entry, RaftMessage, Ready } from '../raft/types.js';
+import type { Entry, RaftMessage, RaftSnapshot, Ready, SnapshotRequest } from '../raft/types.js';
 import { ApplyLoop } from './apply-loop.js';
-import { nodeOf, replicaOn } from './descriptor.js';
+import { decodeDescriptor, nodeOf, replicaOn } from './descriptor.js';
 import type { ShardDescriptor } from './descriptor.js';
 import { effectOf } from './entry-effect.js';
 import { isFollowerCaughtUp } from './followers.js';
@@ -30,6 +30,7 @@ import { Proposals } from './proposals.js';
 import type { ProposalEnd } from './proposals.js';
 import { ReadGate } from './read-gate.js';
 import type { ReplicaHost, ReplicaParts } from './replica-host.js';
+import { ReplicaSnapshots } from './replica-snapshots.js';
 
 export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded';
 
@@ -39,6 +40,7 @@ export class Replica {
   readonly machine: StateMachine;
   readonly reads: ReadGate;
   readonly logPrefix: LogPrefix;
+  readonly snapshots: ReplicaSnapshots;
   readonly #host: ReplicaHost;
   readonly #raft: Raft;
   readonly #logWork: LogWork;
@@ -85,6 +87,21 @@ export class Replica {
       onFailure: (error: unknown) => this.#fail(error),
     };
     this.#applyLoop = new ApplyLoop(applyLoop, this.#raft.hardState.commit);
+    this.snapshots = new ReplicaSnapshots({
+      raft: this.#raft,
+      log,
+      machine,
+      tree,
+      applyLoop: this.#applyLoop,
+      append: (records) => host.append(this.shard, records),
+      step: (request) => {
+        this.#raft.step(request);
+        this.#schedule();
+      },
+      onInstalled: (snapshot) => this.#afterInstall(snapshot),
+      schedule: () => this.#schedule(),
+      onFailure: (error) => this.#fail(error),
+    });
     this.#freshness = new Freshness(host.random.split(`freshness-${descriptor.shard}`));
     this.reads = new ReadGate({
       raft: this.#raft,
@@ -141,7 +158,7 @@ export class Replica {
     this.#leadership.onChange(listener);
   }
 
-  /** `listener(index)` runs after every applied entry. */
+  /** `listener(index)` runs after every applied entry, and when a Raft snapshot of that entry is in place. */
   onApplied(listener: (index: LogIndex) => void): void {
     this.#applyListeners.push(listener);
   }
@@ -163,6 +180,15 @@ export class Replica {
     if (sender !== node) return `a message of replica ${message.from}, which is on node ${sender}`;
     if (message.type === 'snapshotRequest') return 'a Raft snapshot without its data';
     return messageFault(message, this.#raft);
+  }
+
+  /** Why a Raft snapshot that `node` offers is not taken, whatever is in it; undefined when it may be asked for. */
+  offerFault(node: NodeId, request: SnapshotRequest): string | undefined {
+    if (request.to !== this.replicaId) return `there is no replica ${request.to} of shard ${this.shard} here`;
+    const sender = nodeOf(this.#descriptor, request.from);
+    // It may have joined since: the group has grown, and this replica does not know yet.
+    if (sender !== undefined && sender !== node) return `replica ${request.from} is on node ${sender}`;
+    return messageFault(request, this.#raft);
   }
 
   step(message: RaftMessage): void {
@@ -286,6 +312,8 @@ export class Replica {
     this.#applyLoop.allow(ready.commitIndex);
     if (ready.readsLost) this.reads.fail();
     for (const state of ready.readStates) this.reads.confirmed(state);
+    if (ready.snapshot !== undefined) this.snapshots.putInPlace(ready.snapshot);
+    for (const to of ready.snapshotsWanted) this.#host.snapshotWanted(this.shard, to);
     for (const read of ready.logReads) void this.#logWork.read(read.to, read.from, read.bytesMax);
   }
 
@@ -324,6 +352,18 @@ export class Replica {
     this.#schedule();
   }
 
+  /** A Raft snapshot took the place of all that was here. */
+  #afterInstall(snapshot: RaftSnapshot): void {
+    const { index } = snapshot;
+    this.#host.observer?.onInstalled(this.shard, this.replicaId, snapshot);
+    this.#descriptor = decodeDescriptor(this.machine.descriptor);
+    this.#proposals.skipped(index);
+    this.reads.applied(index);
+    this.#freshness.applied(index);
+    for (const listener of this.#applyListeners) listener(index);
+    this.#schedule();
+  }
+
   #fail(error: unknown): void {
     if (this.#closed) return;
     this.#host.fail(error instanceof Error ? error : new Error(String(error)));
@@ -335,6 +375,7 @@ export class Replica {
     this.#closed = true;
     this.#applyLoop.close();
     this.#logWork.close();
+    this.snapshots.close();
     this.#leadership.close();
     this.reads.close();
     this.#proposals.lose(

@@ -16,6 +16,10 @@ const lines = {
   logFailed: 'the log failed; nothing more is written',
   treeWaitsForSpace: 'no space on the disk: waiting',
   treeFlushedForLog: 'flushes a tree to shorten the log',
+  checkpointMade: 'made a checkpoint for a Raft snapshot',
+  snapshotOffered: 'offers a Raft snapshot',
+  snapshotFetched: 'fetched a Raft snapshot',
+  snapshotNotFetched: 'a Raft snapshot was not fetched',
   logKeptForFollower: 'the log is long, kept for a node that lacks entries',
   memtableFlushed: 'memtable flushed',
   tablesMerged: 'tables compacted',
@@ -40,6 +44,7 @@ const decisions = [
   'fellQuiet',
   'wokeUp',
   'logTruncated',
+  'snapshotInstalled',
 ] as const;
 
 /** Errors that clients get when something is wrong, by their codes. */
@@ -85,6 +90,11 @@ export class Coverage {
   /** A replica has applied an entry with this effect. */
   applied(effect: EntryEffect): void {
     if (effect.type === 'truncateLog') this.counts.logTruncated++;
+  }
+
+  /** A Raft snapshot took the place of what a replica had. */
+  installed(): void {
+    this.counts.snapshotInstalled++;
   }
 
   #sent(message: RaftMessage): void {

@@ -11,7 +11,7 @@
 import { crc32 } from '../base/checksum.js';
 import { emptyBytes } from '../base/bytes.js';
 import type { ReplicaId, ShardId, Term } from '../base/ids.js';
-import type { Entry, Ready } from '../raft/types.js';
+import type { Entry, RaftSnapshot, Ready } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
 import type { WatchedReplica } from './replica-watch.js';
 
@@ -59,6 +59,16 @@ export class RaftChecks {
     const known = applied.get(entry.index);
     if (known === undefined) applied.set(entry.index, what);
     else if (known !== what) this.#violated(seen, `applies at ${entry.index} ${what}, where another had ${known}`);
+  }
+
+  /** A Raft snapshot took the place of the replica's state and log. */
+  installed(seen: WatchedReplica, { index, term }: RaftSnapshot): void {
+    if (index <= (seen.appliedIndex ?? 0)) this.#violated(seen, `goes back from ${seen.appliedIndex} to ${index}`);
+    seen.appliedIndex = index;
+    const known = this.#factsOf(seen.shard).applied.get(index);
+    if (known !== undefined && !known.startsWith(`term ${term},`)) {
+      this.#violated(seen, `takes a Raft snapshot of entry ${index} of term ${term}, where another applied ${known}`);
+    }
   }
 
   #checkMonotone(seen: WatchedReplica, { syncPoint, commitIndex }: Ready): void {

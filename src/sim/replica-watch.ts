@@ -1,6 +1,6 @@
 /** Sees what the replicas of a cluster do, and holds each step against the one before. */
 import type { LogIndex, ReplicaId, ShardId, Term } from '../base/ids.js';
-import type { Entry, Ready } from '../raft/types.js';
+import type { Entry, RaftSnapshot, Ready } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
 import type { ReplicaObserver } from '../shard/replica-host.js';
 import type { Coverage } from './coverage.js';
@@ -55,6 +55,13 @@ export function watchReplicas(checks: RaftChecks, coverage: Coverage): ReplicaOb
     onApplied(shard: ShardId, replica: ReplicaId, entry: Entry, effect: EntryEffect): void {
       checks.applied(watched(shard, replica), entry, effect);
       coverage.applied(effect);
+    },
+    onInstalled(shard: ShardId, replica: ReplicaId, snapshot: RaftSnapshot): void {
+      const seen = watched(shard, replica);
+      checks.installed(seen, snapshot);
+      coverage.installed();
+      const { index, term } = snapshot;
+      if (seen.last !== undefined) seen.last = { ...seen.last, commitIndex: index, lastIndex: index, lastTerm: term };
     },
   };
 }

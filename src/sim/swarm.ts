@@ -59,8 +59,15 @@ const tinyLimits = {
     scanPageBytesMax: 16 * kib,
     peerFrameBytesMax: 64 * kib,
     peerQueueBytesMax: 128 * kib,
+    snapshotChunkBytesMax: 512,
   },
-  log: { segmentBytesMax: 16 * kib, logBytesFlush: 40 * kib, logBytesRewrite: 64 * kib, logCacheBytesMax: 4 * kib },
+  log: {
+    segmentBytesMax: 16 * kib,
+    logBytesFlush: 40 * kib,
+    logBytesRewrite: 64 * kib,
+    logCacheBytesMax: 4 * kib,
+    shardLogBytesMax: 4 * kib,
+  },
   tables: { memtableBytesMax: 4 * kib, sealedMemtablesMax: 2, blockCacheBytesMax: 16 * kib },
   inFlight: {
     appendsInFlightMax: 2,

@@ -46,6 +46,12 @@ describe('a leader drops entries', () => {
     ['without waiting for one that lags too far', [follower(1000), follower(100)], 990],
     ['without waiting for one that needs a snapshot', [follower(1000), follower(950, { state: 'snapshot' })], 990],
     [
+      'nothing that one may lack of which a new leader does not know yet what it has',
+      [follower(1000), follower(0, { state: 'probe' })],
+      0,
+    ],
+    ['without waiting for one that lags too far and is dead', [follower(0, { state: 'probe', isAlive: false })], 990],
+    [
       'up to a snapshot that is on its way',
       [follower(1000), follower(100, { state: 'snapshot', pinnedIndex: LogIndex(700) })],
       700,

@@ -105,7 +105,7 @@ const kept: Record<string, Kept> = {
       const folders = shardFolders(disk);
       const seen: string[] = [];
       for (const path of await folders.list()) {
-        const { tree, descriptor } = await folders.open(path);
+        const { tree, descriptor } = await folders.open(path, { log: newLog, sync: () => Promise.resolve() });
         seen.push(`${path} is of shard ${descriptor.shard}`);
         await tree.close();
       }
@@ -113,6 +113,8 @@ const kept: Record<string, Kept> = {
     },
   },
 };
+
+const newLog = { firstIndex: LogIndex(1), truncatePrefix: () => undefined };
 
 async function identity(disk: SimDisk, seed: number): Promise<string> {
   const expected = { clusterId: 'c-1', nodeId: NodeId(1), random: new Prng(seed) };

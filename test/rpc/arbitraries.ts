@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { QuorateError } from '../../src/base/errors.js';
 import { LogIndex, NodeId, ReplicaId, ShardId, Term, Timestamp } from '../../src/base/ids.js';
 import type { Condition, Operation, OperationResult, VersionedValue } from '../../src/mvcc/operations.js';
-import type { Entry, RaftMessage } from '../../src/raft/types.js';
+import type { Entry, RaftMessage, SnapshotRequest } from '../../src/raft/types.js';
 import type { ScanRecord } from '../../src/rpc/backend.js';
 import { allErrorCodes } from '../../src/rpc/enums.js';
 import { timestampsPerRequestMax } from '../../src/rpc/peer-messages.js';
@@ -80,6 +80,12 @@ const entriesAfter = (prevLogIndex: number): fc.Arbitrary<readonly Entry[]> =>
     .array(record({ term, data: bytes }), { maxLength: 4 })
     .map((parts) => parts.map((part, i) => ({ ...part, index: LogIndex(prevLogIndex + 1 + i) })));
 
+const snapshotRequest: fc.Arbitrary<SnapshotRequest> = record({
+  type: fc.constant('snapshotRequest' as const),
+  ...address,
+  snapshot: record({ index: logIndex, term, configuration: anyConfiguration }),
+});
+
 const raftMessage: fc.Arbitrary<RaftMessage> = fc.oneof(
   record({
     type: fc.constantFrom('preVoteRequest' as const, 'voteRequest' as const),
@@ -129,11 +135,7 @@ const raftMessage: fc.Arbitrary<RaftMessage> = fc.oneof(
     probe: u53,
     quiet: fc.boolean(),
   }),
-  record({
-    type: fc.constant('snapshotRequest' as const),
-    ...address,
-    snapshot: record({ index: logIndex, term, configuration: anyConfiguration }),
-  }),
+  snapshotRequest,
   record({ type: fc.constant('timeoutNow' as const), ...address }),
 );
 
@@ -169,6 +171,21 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
     peerAddress: text,
   }),
   fc.constant<PeerRequest>({ type: 'nodeStatus' }),
+  record({
+    type: fc.constant('offerSnapshot' as const),
+    shard: shardId,
+    request: snapshotRequest,
+    checkpoint: u53,
+    manifestBytes: positive,
+  }),
+  record({
+    type: fc.constant('readSnapshot' as const),
+    shard: shardId,
+    checkpoint: u53,
+    file: text,
+    offset: u53,
+    bytesMax: u53,
+  }),
 );
 
 const localReplica: fc.Arbitrary<LocalReplicaStatus> = record({
@@ -193,6 +210,8 @@ const responseBody: fc.Arbitrary<PeerResponse> = fc.oneof(
     count: fc.integer({ min: 1, max: 2 ** 50 }),
   }),
   fc.constant<PeerResponse>({ type: 'registered' }),
+  fc.constant<PeerResponse>({ type: 'snapshotTaken' }),
+  record({ type: fc.constant('snapshotChunk' as const), bytes, checksum: u32 }),
   record({
     type: fc.constant('nodeStatus' as const),
     status: record({

@@ -36,6 +36,7 @@ class Bench {
     const replicaLog: ReplicaLog = {
       hardState: newHardState,
       keepsLogLong: false,
+      bytes: 0,
       get firstIndex() {
         return log.firstIndex;
       },
@@ -70,6 +71,7 @@ class Bench {
         log.write(entries);
         return Promise.resolve();
       },
+      snapshotWanted: () => undefined,
       send: (_node, _shard, message) => this.sent.push(message),
       schedule: (replica) => {
         this.#scheduled = replica;
@@ -83,7 +85,12 @@ class Bench {
       descriptor,
       log: replicaLog,
       machine,
-      tree: { durableAppliedIndex: LogIndex(0), onDurable: () => undefined, writeStall: () => undefined },
+      tree: {
+        durableAppliedIndex: LogIndex(0),
+        onDurable: () => undefined,
+        writeStall: () => undefined,
+        replaceBy: () => Promise.reject(new Error()),
+      },
     });
     this.replica.onLeadership((leading) => this.roles.push(leading));
   }

@@ -38,7 +38,7 @@ function reports(scenario: Scenario): object[] {
 
 describe('the log', () => {
   test('of every node drops what all have, keeps what a dead follower misses, and the follower catches up', async () => {
-    const scenario = await Scenario.formed({ seed: 51 });
+    const scenario = await Scenario.formed({ seed: 51, limits: { shardLogBytesMax: 8 * 1024 * 1024 } });
     const leader = scenario.leaderOf();
     const follower = scenario.others(leader).find((id) => id !== scenario.placementLeader) ?? leader;
     const [third] = scenario.others(leader).filter((id) => id !== follower);

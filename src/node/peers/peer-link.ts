@@ -55,9 +55,15 @@ export class PeerLink {
   #lastReason: string | undefined;
   #nextRequestId = 1;
   readonly #requests = new OpenRequests();
+  #idleTicks = 0;
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
+  }
+
+  /** Since it had an open request. */
+  get idleTicks(): number {
+    return this.#idleTicks;
   }
 
   get isReady(): boolean {
@@ -118,6 +124,7 @@ export class PeerLink {
       const message = `node ${this.#options.node} did not answer in time`;
       return new QuorateError('DEADLINE_EXCEEDED', message, { outcome: 'unknown', retryable: true });
     });
+    this.#idleTicks = this.#requests.size > 0 ? 0 : this.#idleTicks + 1;
     const state = this.#state;
     switch (state.type) {
       case 'idle':

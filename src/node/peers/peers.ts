@@ -18,6 +18,7 @@ import { AcceptedPeer } from './accepted-peer.js';
 import type { RaftTiming } from '../options.js';
 import type { PeerHandler } from './peer-handler.js';
 import { PeerLink } from './peer-link.js';
+import type { PeerLinkOptions } from './peer-link.js';
 import type { ProtocolError } from './protocol-error.js';
 
 const protocolVersion = { min: 1, max: 1 } as const;
@@ -42,12 +43,17 @@ export interface PeersOptions {
 /** Accepted connections that have not said hello; one more, and the oldest of them makes room. */
 const strangersMax = 64;
 
+/** Ticks for which a connection for bulk stays that nobody asks for anything. */
+const bulkIdleTicksMax = 200;
+
 /** One line for each reason in this time, however often a peer comes back with it. */
 const sameReasonMs = 60_000;
 
 export class Peers {
   readonly #options: PeersOptions;
   readonly #links = new Map<NodeId, PeerLink>();
+  /** For {@link requestBulk}. */
+  readonly #bulkLinks = new Map<NodeId, PeerLink>();
   readonly #accepted = new Set<AcceptedPeer>();
   #protocolErrors = 0;
   /** The last one that was logged. */
@@ -83,6 +89,16 @@ export class Peers {
     return this.#link(node).request(body, timeoutMs);
   }
 
+  /** As {@link request}, on a connection of its own: neither waits for the other. */
+  requestBulk(node: NodeId, body: PeerRequest, timeoutMs: number): Promise<PeerResponse> {
+    let link = this.#bulkLinks.get(node);
+    if (link === undefined) {
+      link = this.#newLink(node, `bulk-${node}`, { onUnreachable: () => undefined, onReachable: () => undefined });
+      this.#bulkLinks.set(node, link);
+    }
+    return link.request(body, timeoutMs);
+  }
+
   /** Whether a connection to `node` is up and its hello was accepted. */
   isReachable(node: NodeId): boolean {
     return this.#links.get(node)?.isReady ?? false;
@@ -91,33 +107,51 @@ export class Peers {
   /** Called with every tick: gives up on what is over, dials what is due, keeps connections alive. */
   tick(): void {
     for (const link of this.#links.values()) link.tick();
+    this.#tickBulkLinks();
     for (const peer of this.#accepted) peer.tick();
+  }
+
+  /** Bulk comes seldom: a connection for it that has nothing to do goes. */
+  #tickBulkLinks(): void {
+    for (const [node, link] of this.#bulkLinks) {
+      link.tick();
+      if (link.idleTicks < bulkIdleTicksMax) continue;
+      link.close();
+      this.#bulkLinks.delete(node);
+    }
   }
 
   #link(node: NodeId): PeerLink {
     let link = this.#links.get(node);
     if (link === undefined) {
-      const { network, clock, logger, random, limits, timing, addressOf, handler } = this.#options;
-      link = new PeerLink({
-        node,
-        network,
-        clock,
-        logger,
-        random: random.split(`link-${node}`),
-        limits,
-        timing,
-        hello: this.#hello(),
-        addressOf: () => addressOf(node),
-        refusal: (hello) => this.#refusal(hello, node),
+      const { handler } = this.#options;
+      link = this.#newLink(node, `link-${node}`, {
         onUnreachable: () => handler.onUnreachable(node),
         onReachable: () => handler.onReachable(node),
-        onRefused: (error) => handler.onRefused(error),
-        onProtocolError: (error, remote) => this.#onProtocolError(error, remote, node),
-        onFailure: (error) => handler.onFailure(error),
       });
       this.#links.set(node, link);
     }
     return link;
+  }
+
+  #newLink(node: NodeId, name: string, on: Pick<PeerLinkOptions, 'onUnreachable' | 'onReachable'>): PeerLink {
+    const { network, clock, logger, random, limits, timing, addressOf, handler } = this.#options;
+    return new PeerLink({
+      node,
+      network,
+      clock,
+      logger,
+      random: random.split(name),
+      limits,
+      timing,
+      hello: this.#hello(),
+      addressOf: () => addressOf(node),
+      refusal: (hello) => this.#refusal(hello, node),
+      ...on,
+      onRefused: (error) => handler.onRefused(error),
+      onProtocolError: (error, remote) => this.#onProtocolError(error, remote, node),
+      onFailure: (error) => handler.onFailure(error),
+    });
   }
 
   #hello(): Hello {
@@ -193,7 +227,7 @@ export class Peers {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const link of this.#links.values()) link.close();
+    for (const link of [...this.#links.values(), ...this.#bulkLinks.values()]) link.close();
     await this.#listener?.close();
     for (const peer of this.#accepted) peer.close();
   }

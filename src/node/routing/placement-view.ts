@@ -2,6 +2,7 @@
  * What the placement group has decided, as this node knows it: read anew from the node's replica of the group after
  * each change. A change that comes while one is being read is read right after.
  */
+import { QuorateError } from '../../base/errors.js';
 import { emptyPlacementState, loadPlacementState } from '../../placement/placement-state.js';
 import type { PlacementState } from '../../placement/placement-state.js';
 import type { Replica } from '../../shard/replica.js';
@@ -33,13 +34,26 @@ export class PlacementView {
     return this.#reading;
   }
 
+  /** Undefined where a much newer state took the place of the one that was being read (a Raft snapshot): to be read anew. */
+  async #read(): Promise<PlacementState | undefined> {
+    try {
+      return await loadPlacementState(this.#replica.machine);
+    } catch (error) {
+      if (!(error instanceof QuorateError) || error.code !== 'READ_TOO_OLD') throw error;
+      this.#isOutdated = true;
+      return undefined;
+    }
+  }
+
   /** Ends in the turn of the look at `#isOutdated` that found nothing: a change after that begins the next read. */
   async #readUntilCurrent(): Promise<void> {
     try {
       while (this.#isOutdated) {
         this.#isOutdated = false;
-        this.#state = await loadPlacementState(this.#replica.machine);
-        this.#onChange(this.#state);
+        const state = await this.#read();
+        if (state === undefined) continue;
+        this.#state = state;
+        this.#onChange(state);
       }
     } finally {
       this.#reading = undefined;

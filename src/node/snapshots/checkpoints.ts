@@ -1,0 +1,242 @@
+/**
+ * Checkpoints of this node's shards that Raft snapshots are sent from. Followers of a shard that need a snapshot at about
+ * the same time share one; it stays a while after its last use, so that a transfer that broke goes on with it.
+ *
+ * Invariant: of a checkpoint that is made or used, the log is kept from its index on (`pinnedIndex`), as far as the log's
+ * keeper is willing; one that the log does not go on from is not used again.
+ */
+import { maskedCrc32 } from '../../base/checksum.js';
+import { QuorateError } from '../../base/errors.js';
+import type { LogIndex, ShardId } from '../../base/ids.js';
+import { DiskError, type Disk } from '../../env/disk.js';
+import type { Logger } from '../../env/logger.js';
+import type { RaftSnapshot } from '../../raft/types.js';
+import type { HostedShard } from '../hosted-shard.js';
+import { checkpointFolder } from './folders.js';
+import { encodeManifest, manifestName, type SnapshotFile } from './manifest.js';
+
+export interface CheckpointsOptions {
+  readonly disk: Disk;
+  /** Folder of a shard. */
+  readonly folderOf: (shard: ShardId) => string;
+  /** Where numbers of checkpoints begin: not those of an earlier process. */
+  readonly firstNumber: number;
+  /** Ticks for which one stays that nobody uses. */
+  readonly unusedTicksMax: number;
+  readonly logger: Logger;
+}
+
+export interface Checkpoint {
+  /** Of this process, never used twice. */
+  readonly number: number;
+  readonly snapshot: RaftSnapshot;
+  readonly manifestBytes: number;
+  /** Of all files. */
+  readonly bytes: number;
+}
+
+export interface Chunk {
+  readonly bytes: Uint8Array;
+  readonly checksum: number;
+}
+
+interface Kept extends Checkpoint {
+  readonly folder: string;
+  /** Sizes by name. */
+  readonly files: ReadonlyMap<string, number>;
+}
+
+interface Slot {
+  readonly shard: ShardId;
+  /** Entries after it are needed. */
+  readonly pinnedIndex: LogIndex;
+  readonly made: Promise<Kept>;
+  /** Undefined while it is being made. */
+  kept: Kept | undefined;
+  users: number;
+  unusedTicks: number;
+}
+
+export class Checkpoints {
+  readonly #options: CheckpointsOptions;
+  #nextNumber: number;
+  readonly #slots = new Set<Slot>();
+  readonly #removals = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(options: CheckpointsOptions) {
+    this.#options = options;
+    this.#nextNumber = options.firstNumber;
+  }
+
+  /**
+   * A checkpoint that the shard's log goes on from; {@link release} it. Rejects with a DiskError or TreeClosedError, and with
+   * UNAVAILABLE when the shard changed while it was made.
+   */
+  async acquire(hosted: HostedShard): Promise<Checkpoint> {
+    const { firstIndex } = hosted.replica.logPrefix;
+    const slot =
+      this.#find(hosted.replica.shard, ({ pinnedIndex }) => pinnedIndex + 1 >= firstIndex) ?? this.#add(hosted);
+    slot.users++;
+    try {
+      return await slot.made;
+    } catch (error) {
+      this.#slots.delete(slot);
+      throw error;
+    }
+  }
+
+  release(checkpoint: Checkpoint): void {
+    for (const slot of this.#slots) {
+      if (slot.kept?.number !== checkpoint.number) continue;
+      slot.users--;
+      slot.unusedTicks = 0;
+    }
+  }
+
+  /** Of the shard's checkpoints that are made or used, the oldest: entries after it are needed. */
+  pinnedIndex(shard: ShardId): LogIndex | undefined {
+    let oldest: LogIndex | undefined;
+    for (const slot of this.#slots) {
+      if (slot.shard !== shard || slot.users === 0) continue;
+      if (oldest === undefined || slot.pinnedIndex < oldest) oldest = slot.pinnedIndex;
+    }
+    return oldest;
+  }
+
+  /** The shard's checkpoints are not used again: the log will not go on from them. */
+  outdate(shard: ShardId): void {
+    for (const slot of this.#slots) if (slot.shard === shard && slot.kept !== undefined) this.#drop(slot);
+  }
+
+  /**
+   * Bytes of a file, none beyond its end. Rejects with INVALID_ARGUMENT where there is no such checkpoint (any more) or
+   * file, with UNAVAILABLE where it cannot be read.
+   */
+  async read(shard: ShardId, number: number, file: string, offset: number, bytesMax: number): Promise<Chunk> {
+    const kept = this.#find(shard, (slot) => slot.kept?.number === number)?.kept;
+    const size = kept?.files.get(file);
+    if (kept === undefined || size === undefined) {
+      throw new QuorateError('INVALID_ARGUMENT', `there is no ${file} of checkpoint ${number} (any more)`, { shard });
+    }
+    const bytes = new Uint8Array(Math.max(0, Math.min(bytesMax, size - offset)));
+    const path = `${kept.folder}/${file}`;
+    try {
+      const read = await this.#readFile(path, bytes, offset);
+      return { bytes: read, checksum: maskedCrc32(read) };
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      // It may have been dropped meanwhile. Whether the disk fails is for those to say who rely on it.
+      throw new QuorateError('UNAVAILABLE', error.message, { shard, retryable: false, cause: error });
+    }
+  }
+
+  async #readFile(path: string, target: Uint8Array, offset: number): Promise<Uint8Array> {
+    const opened = await this.#options.disk.open(path, 'read');
+    try {
+      const length = await opened.read(target, offset);
+      return target.subarray(0, length);
+    } finally {
+      await opened.close();
+    }
+  }
+
+  tick(): void {
+    for (const slot of this.#slots) {
+      if (slot.kept === undefined || slot.users > 0) continue;
+      if (++slot.unusedTicks >= this.#options.unusedTicksMax) this.#drop(slot);
+    }
+  }
+
+  #find(shard: ShardId, condition: (slot: Slot) => boolean): Slot | undefined {
+    for (const slot of this.#slots) if (slot.shard === shard && condition(slot)) return slot;
+    return undefined;
+  }
+
+  #add(hosted: HostedShard): Slot {
+    const { shard, appliedIndex } = hosted.replica;
+    const number = this.#nextNumber++;
+    const made = this.#make(hosted, number);
+    const slot: Slot = { shard, pinnedIndex: appliedIndex, made, kept: undefined, users: 0, unusedTicks: 0 };
+    this.#slots.add(slot);
+    made.then(
+      (kept) => {
+        slot.kept = kept;
+        if (this.#closed) this.#drop(slot);
+      },
+      () => undefined,
+    );
+    return slot;
+  }
+
+  async #make({ replica, tree }: HostedShard, number: number): Promise<Kept> {
+    const { disk, folderOf, logger } = this.#options;
+    const { shard } = replica;
+    const folder = checkpointFolder(folderOf(shard), number);
+    const { configuration } = replica.snapshots;
+    const index = await tree.checkpoint(folder);
+    try {
+      const hasChanged = replica.snapshots.configuration !== configuration;
+      const snapshot = hasChanged ? undefined : replica.snapshots.name(index, configuration);
+      if (snapshot === undefined) {
+        throw new QuorateError('UNAVAILABLE', `shard ${shard} changed while a checkpoint was made`, { shard });
+      }
+      const files = await filesIn(disk, folder);
+      const manifest = encodeManifest({ shard, index, term: snapshot.term, files });
+      await writeFile(disk, `${folder}/${manifestName}`, manifest);
+      const bytes = files.reduce((sum, file) => sum + file.bytes, manifest.length);
+      const sizes = new Map(files.map((file) => [file.name, file.bytes]));
+      sizes.set(manifestName, manifest.length);
+      logger.info('made a checkpoint for a Raft snapshot', { shard, index, bytes });
+      return { number, snapshot, manifestBytes: manifest.length, bytes, folder, files: sizes };
+    } catch (error) {
+      await disk.removeTree(folder).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  #drop(slot: Slot): void {
+    this.#slots.delete(slot);
+    const { disk, logger } = this.#options;
+    const { kept, shard } = slot;
+    if (kept === undefined) return;
+    // What cannot be removed goes at the next start.
+    const removal = disk
+      .removeTree(kept.folder)
+      .catch((error: unknown) => logger.warn('a checkpoint could not be removed', { shard, error: String(error) }))
+      .then(() => {
+        this.#removals.delete(removal);
+      });
+    this.#removals.add(removal);
+  }
+
+  /** Makes none any more; those that are there go. To be called when the trees are closed. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled([...this.#slots].map(({ made }) => made));
+    for (const slot of this.#slots) this.#drop(slot);
+    await Promise.all(this.#removals);
+  }
+}
+
+async function filesIn(disk: Disk, folder: string): Promise<readonly SnapshotFile[]> {
+  const files: SnapshotFile[] = [];
+  for (const name of await disk.list(folder)) {
+    const file = await disk.open(`${folder}/${name}`, 'read');
+    try {
+      files.push({ name, bytes: await file.size() });
+    } finally {
+      await file.close();
+    }
+  }
+  return files;
+}
+
+async function writeFile(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
+  const file = await disk.open(path, 'create');
+  try {
+    await file.write(bytes, 0);
+  } finally {
+    await file.close();
+  }
+}

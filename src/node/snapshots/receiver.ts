@@ -1,0 +1,192 @@
+/**
+ * A follower's node: fetches the Raft snapshots that leaders offer, and has them put in place. One of a shard at a time, and
+ * `snapshotsInFlightMax` in all; an offer beyond that is refused, and comes again.
+ */
+import { AssertionError } from '../../base/assert.js';
+import { QuorateError } from '../../base/errors.js';
+import type { NodeId, ShardId } from '../../base/ids.js';
+import type { Limits } from '../../base/limits.js';
+import type { Clock } from '../../env/clock.js';
+import { DiskError, type Disk } from '../../env/disk.js';
+import type { Logger } from '../../env/logger.js';
+import type { SnapshotRequest } from '../../raft/types.js';
+import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
+import type { Replica } from '../../shard/replica.js';
+import type { SnapshotData } from '../../shard/replica-snapshots.js';
+import type { HostedShard } from '../hosted-shard.js';
+import { download, type DownloadProgress } from './download.js';
+import { incomingFolder, installFolder } from './folders.js';
+import { decideInstall, removeManifest } from './install.js';
+
+export interface SnapshotReceiverOptions {
+  readonly limits: Pick<Limits, 'snapshotsInFlightMax' | 'snapshotChunkBytesMax'>;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Folder of a shard; it is in that of all shards. */
+  readonly folderOf: (shard: ShardId) => string;
+  readonly shardsFolder: string;
+  readonly shard: (id: ShardId) => HostedShard | undefined;
+  /** On the connection for bulk. */
+  readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+  /** The disk has failed, or this is a bug: the node must stop. */
+  readonly onFailure: (error: Error) => void;
+}
+
+type Offer = Extract<PeerRequest, { readonly type: 'offerSnapshot' }>;
+
+interface Incoming {
+  readonly from: NodeId;
+  readonly offer: Offer;
+  /** The newest that came with this checkpoint: the sender may have been elected again meanwhile. */
+  request: SnapshotRequest;
+  readonly giveUp: AbortController;
+  readonly ended: Promise<void>;
+}
+
+/** Sums since the start. */
+export interface ReceiverStats extends Readonly<DownloadProgress> {
+  readonly installed: number;
+}
+
+export class SnapshotReceiver {
+  readonly #options: SnapshotReceiverOptions;
+  readonly #incoming = new Map<ShardId, Incoming>();
+  readonly #progress: DownloadProgress = { bytes: 0, readsAgain: 0 };
+  #installed = 0;
+  #closed = false;
+
+  constructor(options: SnapshotReceiverOptions) {
+    this.#options = options;
+  }
+
+  get stats(): ReceiverStats {
+    return { ...this.#progress, installed: this.#installed };
+  }
+
+  /** Resolves when the follower has the state, or does not need it; rejects with a QuorateError when it failed. */
+  async offer(from: NodeId, offer: Offer): Promise<PeerResponse> {
+    const { shard, request } = offer;
+    const replica = this.#options.shard(shard)?.replica;
+    if (this.#closed || replica === undefined)
+      throw new QuorateError('UNAVAILABLE', `no replica of shard ${shard}`, { shard });
+    const fault = replica.offerFault(from, request);
+    if (fault !== undefined) throw new QuorateError('INVALID_ARGUMENT', fault, { shard });
+    if (!replica.snapshots.needs(request)) {
+      replica.snapshots.step(request);
+      return { type: 'snapshotTaken' };
+    }
+    await this.#take(from, offer, replica);
+    return { type: 'snapshotTaken' };
+  }
+
+  async #take(from: NodeId, offer: Offer, replica: Replica): Promise<void> {
+    const { shard, request } = offer;
+    const current = this.#incoming.get(shard);
+    if (current !== undefined && isSame(current, from, offer)) {
+      if (request.term > current.request.term) current.request = request;
+      await current.ended;
+      return;
+    }
+    current?.giveUp.abort(new QuorateError('CANCELLED', 'another Raft snapshot was offered', { retryable: true }));
+    if (current !== undefined || this.#incoming.size >= this.#options.limits.snapshotsInFlightMax) {
+      throw new QuorateError('OVERLOADED', 'the node fetches other Raft snapshots', { shard, retryAfterMs: 500 });
+    }
+    const giveUp = new AbortController();
+    // Nothing of it happens in this turn.
+    const ended = Promise.resolve().then(() => this.#run(incoming, replica));
+    const incoming: Incoming = { from, offer, request, giveUp, ended };
+    this.#incoming.set(shard, incoming);
+    await ended;
+  }
+
+  async #run(incoming: Incoming, replica: Replica): Promise<void> {
+    const { disk, folderOf, logger, clock, onFailure } = this.#options;
+    const { shard } = replica;
+    const { index } = incoming.request.snapshot;
+    const folder = incomingFolder(folderOf(shard));
+    const beganMs = clock.monotonicMs();
+    const before = { ...this.#progress };
+    try {
+      logger.info('fetches a Raft snapshot', { shard, from: incoming.from, index });
+      await this.#fetch(incoming, shard, folder);
+      const end = await replica.snapshots.install(incoming.request, this.#data(shard));
+      if (end === 'ended') throw new QuorateError('NODE_STOPPING', 'the replica has ended', { shard });
+      if (end === 'installed') this.#installed++;
+      const bytes = this.#progress.bytes - before.bytes;
+      const readsAgain = this.#progress.readsAgain - before.readsAgain;
+      const ms = Math.round(clock.monotonicMs() - beganMs);
+      logger.info('fetched a Raft snapshot', { shard, index, end, bytes, readsAgain, ms });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      logger.warn('a Raft snapshot was not fetched', { shard, index, reason });
+      const mustStop = error instanceof AssertionError || (error instanceof DiskError && error.code !== 'noSpace');
+      if (mustStop && !this.#closed) onFailure(error);
+      throw error instanceof QuorateError ? error : new QuorateError('UNAVAILABLE', reason, { shard, cause: error });
+    } finally {
+      // What cannot be removed goes before the next one, or at the next start.
+      if (!this.#closed) await disk.removeTree(folder).catch(() => undefined);
+      this.#incoming.delete(shard);
+    }
+  }
+
+  #fetch({ from, offer, giveUp }: Incoming, shard: ShardId, folder: string): Promise<void> {
+    const { disk, clock, limits, request } = this.#options;
+    return download({
+      disk,
+      clock,
+      shard,
+      folder,
+      snapshot: offer.request.snapshot,
+      checkpoint: offer.checkpoint,
+      manifestBytes: offer.manifestBytes,
+      chunkBytesMax: limits.snapshotChunkBytesMax,
+      request: (body, timeoutMs) => request(from, body, timeoutMs),
+      signal: giveUp.signal,
+      progress: this.#progress,
+    });
+  }
+
+  #data(shard: ShardId): SnapshotData {
+    const { disk, folderOf, shardsFolder } = this.#options;
+    const shardFolder = folderOf(shard);
+    return {
+      commit: async () => {
+        await decideInstall(disk, shardsFolder, shardFolder);
+        return installFolder(shardFolder);
+      },
+      finish: () => removeManifest(disk, shardFolder),
+    };
+  }
+
+  /** Gives up what this node no longer takes for the leader's. */
+  tick(): void {
+    for (const [shard, { request, from, giveUp }] of this.#incoming) {
+      const replica = this.#options.shard(shard)?.replica;
+      const leader = replica?.leaderNode;
+      if (replica === undefined || (replica.term > request.term && leader !== undefined && leader !== from)) {
+        giveUp.abort(new QuorateError('NOT_LEADER', 'another node leads', { shard }));
+      }
+    }
+  }
+
+  /** Takes nothing any more, and gives up what is under way. */
+  stop(): void {
+    this.#closed = true;
+    for (const { giveUp } of this.#incoming.values())
+      giveUp.abort(new QuorateError('NODE_STOPPING', 'the node is stopping'));
+  }
+
+  /** Resolves when nothing is under way; after {@link stop}, once the trees are closed. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([...this.#incoming.values()].map(({ ended }) => ended));
+  }
+}
+
+function isSame({ from, offer }: Incoming, otherFrom: NodeId, other: Offer): boolean {
+  return (
+    from === otherFrom &&
+    offer.checkpoint === other.checkpoint &&
+    offer.request.snapshot.index === other.request.snapshot.index
+  );
+}

@@ -1,0 +1,87 @@
+/** Raft snapshots of this node: what it sends, and what it fetches. */
+import type { LogIndex, NodeId, ReplicaId, ShardId } from '../../base/ids.js';
+import type { Limits } from '../../base/limits.js';
+import type { Env } from '../../env/env.js';
+import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
+import type { HostedShard } from '../hosted-shard.js';
+import { Checkpoints } from './checkpoints.js';
+import { SnapshotReceiver, type ReceiverStats } from './receiver.js';
+import { SnapshotSender } from './sender.js';
+
+export interface SnapshotsOptions {
+  readonly env: Pick<Env, 'disk' | 'clock' | 'random' | 'logger'>;
+  readonly limits: Limits;
+  /** Of all shards. */
+  readonly shardsFolder: string;
+  readonly shard: (id: ShardId) => HostedShard | undefined;
+  readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+  /** As `request`, on a connection of its own. */
+  readonly requestBulk: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+  readonly onFailure: (error: Error) => void;
+}
+
+/** Ticks for which a checkpoint stays for a transfer that begins again: half a minute. */
+const unusedTicksMax = 600;
+
+/** Sums since the start. */
+export interface SnapshotStats {
+  readonly sentBytes: number;
+  readonly received: ReceiverStats;
+}
+
+export class Snapshots {
+  readonly #checkpoints: Checkpoints;
+  readonly #sender: SnapshotSender;
+  readonly #receiver: SnapshotReceiver;
+
+  constructor({ env, limits, shardsFolder, shard, request, requestBulk, onFailure }: SnapshotsOptions) {
+    const { disk, clock, random, logger } = env;
+    const folderOf = (id: ShardId): string => `${shardsFolder}/${id}`;
+    const common = { limits, clock, logger, shard, onFailure };
+    const firstNumber = random.split('checkpoints').u32() + 1;
+    this.#checkpoints = new Checkpoints({ disk, folderOf, firstNumber, unusedTicksMax, logger });
+    this.#sender = new SnapshotSender({ ...common, checkpoints: this.#checkpoints, request });
+    this.#receiver = new SnapshotReceiver({ ...common, disk, folderOf, shardsFolder, request: requestBulk });
+  }
+
+  get stats(): SnapshotStats {
+    return { sentBytes: this.#sender.sentBytes, received: this.#receiver.stats };
+  }
+
+  /** This node's replica leads the shard, and follower `to` needs a snapshot. */
+  want(shard: ShardId, to: ReplicaId): void {
+    this.#sender.want(shard, to);
+  }
+
+  /** Entries after it are needed for a snapshot that is being sent; undefined where there is none. */
+  pinnedIndex(shard: ShardId): LogIndex | undefined {
+    return this.#checkpoints.pinnedIndex(shard);
+  }
+
+  /** Rejects with a QuorateError; with a DiskError where what is to be read cannot be. */
+  answer(
+    from: NodeId,
+    body: Extract<PeerRequest, { readonly type: 'offerSnapshot' | 'readSnapshot' }>,
+  ): Promise<PeerResponse> {
+    return body.type === 'offerSnapshot' ? this.#receiver.offer(from, body) : this.#sender.read(body);
+  }
+
+  tick(): void {
+    this.#sender.tick();
+    this.#receiver.tick();
+    this.#checkpoints.tick();
+  }
+
+  /** Begins nothing any more, and gives up what is under way. */
+  stop(): void {
+    this.#sender.stop();
+    this.#receiver.stop();
+  }
+
+  /** After {@link stop} and the end of all trees: resolves when no file is touched any more. */
+  async close(): Promise<void> {
+    await this.#receiver.settled();
+    await this.#sender.settled();
+    await this.#checkpoints.close();
+  }
+}

@@ -1,0 +1,73 @@
+import { describe, expect, test } from 'vitest';
+import type { SnapshotStats } from '../../src/node/snapshots/snapshots.js';
+import { Scenario } from './scenario.js';
+
+const writes = 400;
+const valueBytes = 200;
+
+/** Each write an entry of its own. */
+async function writeMany(scenario: Scenario, node: number, name: string): Promise<void> {
+  for (let i = 0; i < writes; i++) {
+    await scenario.written(scenario.put(node, `key-${i % 100}`, `${name} ${i}`.padEnd(valueBytes, '.')));
+  }
+}
+
+function stats(scenario: Scenario, node: number): SnapshotStats {
+  const { node: running } = scenario.machine(node);
+  if (running === undefined) throw new Error(`node ${node} is down`);
+  return running.snapshotStats;
+}
+
+/** The follower that leads nothing, which the story is about. */
+function someFollower(scenario: Scenario): number {
+  const leader = scenario.leaderOf();
+  return scenario.others(leader).find((id) => id !== scenario.placementLeader) ?? leader;
+}
+
+/** Until the node has as much as the leader, and all agree. */
+async function caughtUp(scenario: Scenario, follower: number): Promise<void> {
+  await scenario.ready();
+  const isThere = (): boolean =>
+    scenario.replica(follower).appliedIndex >= scenario.replica(scenario.leaderOf()).appliedIndex;
+  await scenario.until('the follower has caught up', isThere, 20_000);
+  await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree());
+}
+
+/** Folders beside those of the shards. */
+function asides(scenario: Scenario, node: number): string[] {
+  const paths = scenario.machine(node).disk.paths();
+  const folders = paths.map((path) => /^\/data\/shards\/([^/]*)\//.exec(path)?.[1] ?? '0');
+  return [...new Set(folders)].filter((name) => !/^\d+$/.test(name));
+}
+
+describe('a follower that was away for longer than the log is kept for it', () => {
+  test('gets a Raft snapshot, goes on by entries, and serves what was written meanwhile', async () => {
+    const scenario = await Scenario.formed({ seed: 71 });
+    const leader = scenario.leaderOf();
+    const follower = someFollower(scenario);
+    await writeMany(scenario, leader, 'before');
+    scenario.machine(follower).crash('none');
+    const diedAt = scenario.replica(leader).appliedIndex;
+    await writeMany(scenario, leader, 'away');
+    await scenario.run(3000);
+    expect(scenario.replica(leader).logPrefix.firstIndex).toBeGreaterThan(diedAt + 1);
+
+    scenario.machine(follower).start();
+    await caughtUp(scenario, follower);
+    expect(stats(scenario, follower).received.installed).toBe(1);
+    expect(stats(scenario, leader).sentBytes).toBe(stats(scenario, follower).received.bytes);
+    await writeMany(scenario, leader, 'after');
+    await caughtUp(scenario, follower);
+    expect((await scenario.scan(follower)).get('key-99')).toBe('after 399'.padEnd(valueBytes, '.'));
+    expect(stats(scenario, follower).received.installed).toBe(1);
+    // The checkpoint stays for half a minute.
+    expect(asides(scenario, follower)).toEqual([]);
+    await scenario.run(35_000);
+    expect(asides(scenario, leader)).toEqual([]);
+
+    scenario.machine(follower).crash('none');
+    scenario.machine(follower).start();
+    await caughtUp(scenario, follower);
+    expect((await scenario.scan(follower)).get('key-0')).toBe('after 300'.padEnd(valueBytes, '.'));
+  });
+});
