@@ -48,7 +48,7 @@ const decisions = [
 ] as const;
 
 /** Errors that clients get when something is wrong, by their codes. */
-const answers = ['SHARD_UNAVAILABLE', 'TIMESTAMP_UNAVAILABLE', 'OVERLOADED', 'DISK_FULL', 'DEADLINE_EXCEEDED'] as const;
+const answers = ['SHARD_UNAVAILABLE', 'OVERLOADED', 'DISK_FULL', 'DEADLINE_EXCEEDED', 'READ_TOO_OLD'] as const;
 
 export type Mark = keyof typeof lines | (typeof decisions)[number] | (typeof answers)[number];
 

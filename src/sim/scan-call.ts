@@ -1,4 +1,5 @@
 import { emptyBytes } from '../base/bytes.js';
+import { QuorateError } from '../base/errors.js';
 import { Timestamp } from '../base/ids.js';
 import type { OpenOperation } from '../../jepsen-lite/checker/history.js';
 import type { ScanPage, ScanRequest } from '../rpc/backend.js';
@@ -125,6 +126,7 @@ class ScanCall {
     const { counts, seen } = this.#workload;
     if (error === undefined) counts.scans++;
     else counts.scansFailed++;
+    if (error instanceof QuorateError) this.#workload.cluster.coverage.refused(error.code);
     if (limit > 0 && this.#count > limit) seen.violated(`a scan has ${this.#count} records, its limit is ${limit}`);
     const isWhole = error === undefined && (limit === 0 || this.#count < limit);
     this.#observe(isWhole ? this.#keys : this.#keys.slice(0, this.#reach()));
