@@ -44,17 +44,22 @@ export function compressBlock(contents: Uint8Array, compression: Compression): C
  * on bytes of any other form, before it takes memory that they ask for in vain.
  */
 export function decompressBlock(stored: Uint8Array): Uint8Array {
-  if (stored.length === 0) throw new DecodeError('a block without its type');
+  const length = contentsLength(stored);
   const bytes = stored.subarray(0, stored.length - 1);
+  return length === undefined ? bytes : uncompress(bytes, length);
+}
+
+/** How many bytes the contents of a compressed block have; undefined of one that is not. Throws as {@link decompressBlock}. */
+export function contentsLength(stored: Uint8Array): number | undefined {
+  if (stored.length === 0) throw new DecodeError('a block without its type');
   const type = stored[stored.length - 1];
-  if (type === typeNone) return bytes;
+  if (type === typeNone) return undefined;
   if (type !== typeSnappy) throw new DecodeError(`a block has the unknown compression ${type}`);
-  // Snappy's own header: the package allocates that much before it looks further.
-  const length = new ByteReader(bytes).varint();
-  if (length > bytes.length * expansionMax) {
-    throw new DecodeError(`${bytes.length} compressed bytes cannot stand for ${length}`);
-  }
-  return uncompress(bytes, length);
+  // Snappy's own header: whoever decompresses allocates that much before it looks further.
+  const bytes = stored.length - 1;
+  const length = new ByteReader(stored, 0, bytes).varint();
+  if (length > bytes * expansionMax) throw new DecodeError(`${bytes} compressed bytes cannot stand for ${length}`);
+  return length;
 }
 
 function uncompress(bytes: Uint8Array, length: number): Uint8Array {

@@ -11,7 +11,7 @@ import { clipFragments, countVersions, noFragments, type RangeFragments } from '
 import { BlockSearch } from './block-search.js';
 import { bloomMayContain } from './bloom-filter.js';
 import { decompressBlock } from './compression.js';
-import { lentBytes, owned } from './lent-bytes.js';
+import { LentContents, lentBytes, owned } from './lent-contents.js';
 import type { FileSlot } from './open-files.js';
 import {
   decodeBlockHandle,
@@ -111,7 +111,8 @@ export class SstableReader {
 
   /** The contents of a block that was read with others. @param stored its bytes in the file; not kept */
   blockOf(handle: BlockHandle, stored: Uint8Array): Uint8Array {
-    const contents = this.#checkedBlock(handle, stored, stored.length);
+    this.#check(handle, stored, stored.length);
+    const contents = this.#decompressed(handle, stored);
     return this.#keep(handle, contents.buffer === stored.buffer ? new Uint8Array(contents) : contents);
   }
 
@@ -140,12 +141,18 @@ export class SstableReader {
     return this.#file.use((file) => file.read(target, offset));
   }
 
-  /** Undefined where the file is not open, or must be waited for. What fails is a promise, as if it had been. */
   #readBlockNow(handle: BlockHandle): MaybePromise<Uint8Array> | undefined {
+    return this.#readStoredNow(handle, (stored) => this.#keep(handle, this.#decompressed(handle, stored)));
+  }
+
+  /** Undefined where the file is not open, or must be waited for. What fails is a promise, as if it had been. */
+  #readStoredNow<T>(handle: BlockHandle, use: (stored: Uint8Array) => T): MaybePromise<T> | undefined {
     try {
       const stored = lentBytes(this.lengthOf(handle));
       const got = this.readNow(stored, handle.offset);
-      return got === undefined ? undefined : this.#keep(handle, this.#checkedBlock(handle, stored, got));
+      if (got === undefined) return undefined;
+      this.#check(handle, stored, got);
+      return use(stored);
     } catch (error) {
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it was thrown
       return Promise.reject(error);
@@ -156,7 +163,8 @@ export class SstableReader {
   async readBlock(handle: BlockHandle, keep: boolean): Promise<Uint8Array> {
     const stored = new Uint8Array(this.lengthOf(handle));
     const got = await this.read(stored, handle.offset);
-    const contents = this.#checkedBlock(handle, stored, got);
+    this.#check(handle, stored, got);
+    const contents = this.#decompressed(handle, stored);
     return keep ? this.#keep(handle, contents) : contents;
   }
 
@@ -167,20 +175,39 @@ export class SstableReader {
   }
 
   /** @param got how many of the stored bytes could be read */
-  #checkedBlock({ offset, length, checksum }: BlockHandle, stored: Uint8Array, got: number): Uint8Array {
+  #check({ offset, length, checksum }: BlockHandle, stored: Uint8Array, got: number): void {
     if (got !== length) throw this.corruption(offset + got, `it ends after ${got} of ${length} bytes`);
     this.#counters.blocksRead++;
     this.#counters.blockBytesRead += stored.length;
     if (maskedCrc32(stored) !== checksum) throw this.corruption(offset, 'a block does not match its checksum');
+  }
+
+  #decompressed({ offset }: BlockHandle, stored: Uint8Array): Uint8Array {
     return this.decode(offset, () => decompressBlock(stored));
   }
 
   /** The same contents, which are the cache's from now on if it wants them. */
   #keep({ offset }: BlockHandle, contents: Uint8Array): Uint8Array {
-    if (this.#closed || !this.#cache.wants(offset, contents.length)) return contents;
+    if (!this.#isWanted(offset, contents.length)) return contents;
     const kept = owned(contents);
     this.#cache.insert(offset, kept);
     return kept;
+  }
+
+  /** What a get searches of a block that was read at once: no more than that is decompressed where nobody keeps it. */
+  #searchable(handle: BlockHandle, stored: Uint8Array): Uint8Array | LentContents {
+    return this.decode(handle.offset, () => {
+      const contents = LentContents.of(stored);
+      if (contents === undefined) return this.#keep(handle, decompressBlock(stored));
+      if (!this.#isWanted(handle.offset, contents.length)) return contents;
+      const kept = contents.all();
+      this.#cache.insert(handle.offset, kept);
+      return kept;
+    });
+  }
+
+  #isWanted(offset: number, bytes: number): boolean {
+    return !this.#closed && this.#cache.wants(offset, bytes);
   }
 
   async readProperties(): Promise<TableProperties> {
@@ -257,7 +284,10 @@ export class SstableReader {
     if (handle === undefined) return this.#passedInVain();
     const cached = this.#cache.get(handle.offset);
     if (cached !== undefined) return this.#findEntry(handle, cached, key, at);
-    const block = this.#readBlock(handle);
+    const block =
+      this.#reading.get(handle.offset) ??
+      this.#readStoredNow(handle, (stored) => this.#searchable(handle, stored)) ??
+      this.#readOnce(handle);
     if (block instanceof Promise) return block.then((read) => this.#findEntry(handle, read, key, at));
     const found = this.#findEntry(handle, block, key, at);
     return found === undefined ? undefined : { ...found, value: owned(found.value) };
@@ -297,7 +327,12 @@ export class SstableReader {
     });
   }
 
-  #findEntry(handle: BlockHandle, block: Uint8Array, key: Uint8Array, at: number): StoredFound | undefined {
+  #findEntry(
+    handle: BlockHandle,
+    block: Uint8Array | LentContents,
+    key: Uint8Array,
+    at: number,
+  ): StoredFound | undefined {
     return this.decode(handle.offset, () => {
       const search = new BlockSearch(block, key, at);
       if (!search.isOfKey) return this.#passedInVain();

@@ -4,7 +4,7 @@ import { CorruptionError } from '../../base/errors.js';
 import type { MaybePromise } from '../../base/promises.js';
 import { DiskError, type Disk, type DiskFile } from '../../env/disk.js';
 import { decompressBlock } from '../sstable/compression.js';
-import { lentBytes, owned } from '../sstable/lent-bytes.js';
+import { lentBytes, owned } from '../sstable/lent-contents.js';
 import type { FileSlot, OpenFiles } from '../sstable/open-files.js';
 import {
   checkValueHeader,
