@@ -5,6 +5,7 @@ import { lastLevel } from './compaction/level-targets.js';
 import { pickCompaction, type CompactionDecision } from './compaction/picker.js';
 import { placeTables, type OutputRange } from './compaction/placement.js';
 import { editOfMerge, editOfMove, planMerge, type CompactDecision } from './compaction/plan-compaction.js';
+import type { TakenFiles } from './ingest.js';
 import { runEdit, type MaintenanceContext } from './maintenance-context.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
 import { tableBytesTarget, tableOptions } from './tree-options.js';
@@ -106,11 +107,11 @@ export class CompactionRunner {
    * Takes in tables that are newer than all others. What is not seen yet cannot be merged, and must not be written over: so no
    * compaction is begun meanwhile, and the one under way says what it writes.
    */
-  async adopt(tables: readonly TableMetadata[], appliedIndex: LogIndex): Promise<void> {
+  async adopt({ tables, valueFiles }: TakenFiles, appliedIndex: LogIndex): Promise<void> {
     const { versions, options, space } = this.#context;
     const edit = (): VersionEdit => {
       const added = placeTables(versions.current.levels, tables, { options, writing: this.#writing });
-      return { removed: [], added, appliedIndex };
+      return { removed: [], added, addedValues: valueFiles, appliedIndex };
     };
     await space.run('ingestion', async () => {
       this.#isHeld = true;

@@ -1,10 +1,20 @@
+import { defined } from '../base/assert.js';
 import type { Timestamp } from '../base/ids.js';
+import type { MaybePromise } from '../base/promises.js';
 import type { Disk } from '../env/disk.js';
 import { verifyForeignSstable, verifySstableFile } from './sstable/foreign-sstable.js';
+import { OpenFiles } from './sstable/open-files.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
-import { currentFileName, tableFileName } from './version/file-names.js';
+import type { SstableWriterOptions } from './sstable/sstable-writer.js';
+import { repointTable } from './value/repoint-table.js';
+import type { ValueFileMetadata, ValuePointer } from './value/value-file-format.js';
+import { ValueFileReader } from './value/value-file-reader.js';
+import { currentFileName, tableFileName, valueFileName } from './version/file-names.js';
 import { readManifest } from './version/manifest-reader.js';
 import type { VersionSet } from './version/version-set.js';
+
+/** Value files of a tree that is taken in, while it is checked. */
+const openFilesMax = 16;
 
 /** A table that is sound cannot become part of the tree. */
 export class IngestError extends Error {
@@ -17,10 +27,28 @@ export class IngestError extends Error {
   }
 }
 
-/** A foreign table that was checked. Of a trimmed one only what is within its range is taken. */
-export interface CheckedTable {
+/** Of a trimmed table only what is within its range is taken. */
+interface CheckedTable {
   readonly path: string;
   readonly metadata: TableMetadata;
+}
+
+interface CheckedValueFile {
+  readonly path: string;
+  readonly metadata: ValueFileMetadata;
+}
+
+/** What one path has given, and was checked: a table, or those of a tree. */
+export interface ForeignFiles {
+  /** Of equal entries those of later tables count. */
+  readonly tables: readonly CheckedTable[];
+  /** Those that the tables name, by the numbers of their own tree. */
+  readonly valueFiles: readonly CheckedValueFile[];
+}
+
+interface CheckOptions {
+  readonly safePoint: Timestamp;
+  readonly closing: AbortSignal;
 }
 
 /**
@@ -28,42 +56,68 @@ export interface CheckedTable {
  * @param paths of tables, which are taken whole, and of folders of trees, which say in their manifests what they have of
  * their tables: a checkpoint's are trimmed to its bounds there alone
  */
-export async function checkForeignTables(
+export async function checkForeignFiles(
   disk: Disk,
   paths: readonly string[],
-  { safePoint, closing }: { readonly safePoint: Timestamp; readonly closing: AbortSignal },
-): Promise<CheckedTable[]> {
-  const checked: CheckedTable[] = [];
-  for (const given of paths) {
-    const isTree = await disk.exists(`${given}/${currentFileName}`);
-    const tables = isTree ? tablesOfTree(disk, given) : tableAlone(disk, given);
-    for await (const table of tables) {
-      const { path, metadata } = table;
-      if (metadata.valueFiles.length > 0) throw new IngestError(path, 'its values are in files of another tree');
-      if (metadata.smallestVersion <= safePoint) {
-        const reason = `it has version ${metadata.smallestVersion}, which is not above the safe point ${safePoint}`;
-        throw new IngestError(path, reason);
-      }
-      await syncFile(disk, path);
-      checked.push(table);
-      closing.throwIfAborted();
-    }
+  options: CheckOptions,
+): Promise<readonly ForeignFiles[]> {
+  const checked: ForeignFiles[] = [];
+  for (const path of paths) {
+    const isTree = await disk.exists(`${path}/${currentFileName}`);
+    checked.push(await (isTree ? filesOfTree(disk, path, options) : tableAlone(disk, path, options)));
   }
   return checked;
 }
 
-async function* tableAlone(disk: Disk, path: string): AsyncGenerator<CheckedTable, void> {
-  yield { path, metadata: await verifyForeignSstable(disk, path, 0) };
+async function tableAlone(disk: Disk, path: string, options: CheckOptions): Promise<ForeignFiles> {
+  const table = { path, metadata: await verifyForeignSstable(disk, path, 0) };
+  if (table.metadata.valueFiles.length > 0) {
+    throw new IngestError(path, 'it points to value files: the folder of its tree must be given');
+  }
+  await accept(disk, table, options);
+  return { tables: [table], valueFiles: [] };
 }
 
-/** Of equal entries those of later tables count: so the deepest level comes first, and the newest table last. */
-async function* tablesOfTree(disk: Disk, directory: string): AsyncGenerator<CheckedTable, void> {
+/** The deepest level comes first, and the newest table last. */
+async function filesOfTree(disk: Disk, directory: string, options: CheckOptions): Promise<ForeignFiles> {
   const { state } = await readManifest(disk, directory);
-  for (const metadata of state.levels.flat().reverse()) {
-    const path = `${directory}/${tableFileName(metadata.number)}`;
-    await verifySstableFile(disk, path, metadata);
-    yield { path, metadata };
+  const openFiles = new OpenFiles(openFilesMax);
+  const readers = [...state.valueFiles.values()].map(({ metadata }) => {
+    return new ValueFileReader(`${directory}/${valueFileName(metadata.number)}`, metadata, { disk, openFiles });
+  });
+  const byNumber = new Map(readers.map((reader) => [reader.metadata.number, reader]));
+  const follow = (pointer: ValuePointer): MaybePromise<unknown> => {
+    options.closing.throwIfAborted();
+    // Where there is none, the table is found to name other files than it says.
+    return byNumber.get(pointer.file)?.value(pointer);
+  };
+  try {
+    for (const reader of readers) {
+      await reader.verify();
+      await syncFile(disk, reader.path);
+      options.closing.throwIfAborted();
+    }
+    const tables: CheckedTable[] = [];
+    for (const metadata of state.levels.flat().reverse()) {
+      const table = { path: `${directory}/${tableFileName(metadata.number)}`, metadata };
+      await verifySstableFile(disk, table.path, metadata, follow);
+      await accept(disk, table, options);
+      tables.push(table);
+    }
+    return { tables, valueFiles: readers.map(({ path, metadata }) => ({ path, metadata })) };
+  } finally {
+    await Promise.all(readers.map((reader) => reader.close()));
   }
+}
+
+async function accept(disk: Disk, { path, metadata }: CheckedTable, options: CheckOptions): Promise<void> {
+  const { safePoint, closing } = options;
+  const { smallestVersion } = metadata;
+  if (smallestVersion <= safePoint) {
+    throw new IngestError(path, `it has version ${smallestVersion}, which is not above the safe point ${safePoint}`);
+  }
+  await syncFile(disk, path);
+  closing.throwIfAborted();
 }
 
 async function syncFile(disk: Disk, path: string): Promise<void> {
@@ -75,25 +129,57 @@ async function syncFile(disk: Disk, path: string): Promise<void> {
   }
 }
 
-/** Gives the files their names in the tree's folder, not durably yet. On failure the names are removed again. */
-export async function linkTables(
+export interface TakenFiles {
+  readonly tables: readonly TableMetadata[];
+  readonly valueFiles: readonly ValueFileMetadata[];
+}
+
+/**
+ * Gives the files names in the tree's folder, not durably yet. Tables that point to value files are written again: those
+ * have other numbers here. On failure nothing is left behind, as far as the disk allows.
+ */
+export async function takeFiles(
   disk: Disk,
-  tables: readonly CheckedTable[],
-  versions: Pick<VersionSet, 'takeFileNumbers' | 'tablePath'>,
-  closing: AbortSignal,
-): Promise<TableMetadata[]> {
-  const firstNumber = versions.takeFileNumbers(tables.length);
-  const linked: TableMetadata[] = [];
+  sources: readonly ForeignFiles[],
+  versions: Pick<VersionSet, 'takeFileNumbers' | 'directory'>,
+  { closing, ...options }: SstableWriterOptions & { readonly closing: AbortSignal },
+): Promise<TakenFiles> {
+  const { directory } = versions;
+  const paths: string[] = [];
+  const tables: TableMetadata[] = [];
+  const valueFiles: ValueFileMetadata[] = [];
   try {
-    for (const { path, metadata } of tables) {
-      closing.throwIfAborted();
-      const number = firstNumber + linked.length;
-      await disk.link(path, versions.tablePath(number));
-      linked.push({ ...metadata, number });
+    for (const source of sources) {
+      const fileNumbers = new Map(
+        source.valueFiles.map(({ metadata }) => [metadata.number, versions.takeFileNumbers(1)]),
+      );
+      const named = new Set<number>();
+      for (const table of source.tables) {
+        closing.throwIfAborted();
+        const number = versions.takeFileNumbers(1);
+        const path = `${directory}/${tableFileName(number)}`;
+        const taken =
+          table.metadata.valueFiles.length === 0
+            ? await disk.link(table.path, path).then(() => ({ ...table.metadata, number }))
+            : await repointTable(disk, table, { ...options, path, number, fileNumbers }, closing);
+        paths.push(path);
+        tables.push(taken);
+        for (const file of taken.valueFiles) named.add(file.number);
+      }
+      for (const { path: from, metadata } of source.valueFiles) {
+        const number = defined(fileNumbers.get(metadata.number), 'the new number of a value file');
+        // Trimmed tables may have named it for what is not taken.
+        if (!named.has(number)) continue;
+        closing.throwIfAborted();
+        const path = `${directory}/${valueFileName(number)}`;
+        await disk.link(from, path);
+        paths.push(path);
+        valueFiles.push({ ...metadata, number });
+      }
     }
-    return linked;
+    return { tables, valueFiles };
   } catch (error) {
-    for (const { number } of linked) await disk.remove(versions.tablePath(number)).catch(() => undefined);
+    for (const path of paths) await disk.remove(path).catch(() => undefined);
     throw error;
   }
 }

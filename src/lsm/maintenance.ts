@@ -12,10 +12,10 @@ import { Timestamp as timestamp } from '../base/ids.js';
 import { reviveJobError, TreeClosedError } from './background-errors.js';
 import { CompactionRunner, type CompactionStats } from './compaction-runner.js';
 import { FlushRunner, type FlushStats } from './flush-runner.js';
+import type { TakenFiles } from './ingest.js';
 import type { MaintenanceContext, MaintenanceResources } from './maintenance-context.js';
 import type { MemtableQueue } from './memtable/memtable-queue.js';
 import { SpaceRetry } from './space-retry.js';
-import type { TableMetadata } from './sstable/sstable-format.js';
 import type { TreeOptions } from './tree-options.js';
 import type { VersionSet } from './version/version-set.js';
 import { levelSizes, writeBacklogs, type LevelSizes } from './write-backlogs.js';
@@ -193,8 +193,8 @@ export class Maintenance {
   }
 
   /** Takes in tables from elsewhere; the later ones are newer. If that fails, the tree has failed. */
-  async adopt(tables: readonly TableMetadata[], appliedIndex: LogIndex): Promise<void> {
-    const adopted = this.#compactions.adopt(tables, appliedIndex);
+  async adopt(files: TakenFiles, appliedIndex: LogIndex): Promise<void> {
+    const adopted = this.#compactions.adopt(files, appliedIndex);
     await this.#guard(adopted);
     await adopted;
   }

@@ -8,7 +8,7 @@ import { writeCheckpoint } from './checkpoint.js';
 import { CallsUnderWay } from './calls-under-way.js';
 import { backlogBytes } from './compaction/picker.js';
 import type { Found } from './entry.js';
-import { checkForeignTables, linkTables } from './ingest.js';
+import { checkForeignFiles, takeFiles } from './ingest.js';
 import type { KeyBounds } from './iterator/entry-iterator.js';
 import type { IteratorOptions, TreeIterator, VersionIterator } from './iterator/tree-iterator.js';
 import { Maintenance } from './maintenance.js';
@@ -20,7 +20,7 @@ import { verifySstable } from './sstable/verify-sstable.js';
 import { TreeBatch } from './tree-batch.js';
 import { valueFileMetrics } from './value/value-files.js';
 import type { ValuePointer } from './value/value-file-format.js';
-import { treeOptions, type TreeOptions } from './tree-options.js';
+import { tableOptions, treeOptions, type TreeOptions } from './tree-options.js';
 import { TreeReads } from './tree-reads.js';
 import type { TreeResources } from './tree-resources.js';
 import { currentFileName } from './version/file-names.js';
@@ -244,6 +244,7 @@ export class Tree {
    * Takes in the entries of tables from elsewhere, all or none of them, as if they were written now as one batch with
    * that index; of equal entries those of later tables count. The files are read whole and checked first; they must be on
    * the tree's file system and never change, and keep their own names. Durable when this resolves. No write meanwhile.
+   * They take no space of their own, but for tables that point to value files: those are written again.
    * Tables that are given by themselves are taken whole. The bounds of a checkpoint are in its manifest alone: give its
    * folder, or that of any tree that nobody has open, for exactly the entries that it has as a tree.
    * Rejects with a CorruptionError or IngestError that names a file, and then nothing has happened; with a TreeClosedError
@@ -261,10 +262,11 @@ export class Tree {
     // A tombstone that the new entries are newer than hides nothing of them, and no other may go before they are seen.
     this.#safePointAfterIngest = safePoint;
     try {
-      const checked = await checkForeignTables(this.#resources.disk, paths, { safePoint, closing });
+      const checked = await checkForeignFiles(this.#resources.disk, paths, { safePoint, closing });
       await this.flush();
-      const added = await linkTables(this.#resources.disk, checked, this.#versions, closing);
-      await this.#maintenance.adopt(added, appliedIndex);
+      const options = { ...tableOptions(this.#options, 0), closing };
+      const taken = await takeFiles(this.#resources.disk, checked, this.#versions, options);
+      await this.#maintenance.adopt(taken, appliedIndex);
       this.#memtables.write(new TreeBatch(), appliedIndex);
       this.#reads.ingested();
       this.#flushed(appliedIndex);

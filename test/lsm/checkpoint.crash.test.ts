@@ -58,11 +58,12 @@ async function prepare(disk: SimDisk): Promise<void> {
   await disk.makeDirectory('node');
   await disk.syncDirectory('.');
   await (await Tree.create(treeDirectory, treeResources(disk), options)).close();
-  await makeForeign(disk, 'node/foreign.sst');
+  await makeForeign(disk, 'node/foreign');
 }
 
-/** A table of which nothing is synced. */
+/** A table of which nothing is synced; where values are beside tables, a tree of its own. */
 async function makeForeign(disk: SimDisk, path: string): Promise<void> {
+  if (options.largeValueBytesMin === 7) return makeForeignTree(disk, path);
   const made = `${path}.made`;
   const tableOptions = { blockBytes: 30, bloomBitsPerKey: 10, compression: 'none' } as const;
   const writer = await SstableWriter.create(disk, made, 1, tableOptions);
@@ -75,12 +76,21 @@ async function makeForeign(disk: SimDisk, path: string): Promise<void> {
   await file.close();
 }
 
+async function makeForeignTree(disk: SimDisk, path: string): Promise<void> {
+  await using tree = await Tree.create(path, treeResources(disk), options);
+  const batch = new TreeBatch();
+  for (const { key, value } of recordsOf(ingested)) batch.put(utf8(key), Timestamp(ingested), utf8(value));
+  tree.write(batch, LogIndex(1));
+  await tree.flush();
+  expect(tree.stats().valueFiles).toBe(1);
+}
+
 async function workload(disk: Disk, progress: Progress): Promise<void> {
   const tree = await Tree.open(treeDirectory, treeResources(disk), options);
   tree.onDurable((index) => (progress.durable = index));
   for (let index = 1; index <= batchCount; index++) {
     await tree.writeStall();
-    await write(tree, index, 'node/foreign.sst');
+    await write(tree, index, 'node/foreign');
     for (const { after, directory, lower, upper } of checkpoints) {
       if (after !== index) continue;
       await tree.checkpoint(directory, { lower: utf8(lower), upper: upper === undefined ? undefined : utf8(upper) });
@@ -97,9 +107,9 @@ async function recover(disk: SimDisk, progress: Progress): Promise<void> {
   expect(tree.durableAppliedIndex).toBeGreaterThanOrEqual(progress.durable);
   expect(await scan(tree)).toEqual(expectedAfter(tree.durableAppliedIndex));
   await tree.verify();
-  await makeForeign(disk, 'node/again.sst');
+  await makeForeign(disk, 'node/again');
   for (let index = tree.durableAppliedIndex + 1; index <= batchCount; index++) {
-    await write(tree, index, 'node/again.sst');
+    await write(tree, index, 'node/again');
   }
   await settled(tree);
   expect(tree.failure).toBeUndefined();
@@ -177,7 +187,7 @@ describe.each([Number.MAX_SAFE_INTEGER, 7])(
         return undefined;
       };
       await using tree = await Tree.open(treeDirectory, treeResources(disk), { manifestBytesMax: 1 << 20 });
-      await tree.ingest(['node/foreign.sst'], LogIndex(1));
+      await tree.ingest(['node/foreign'], LogIndex(1));
       await tree.checkpoint('node/whole');
       // Of the open, the ingest and the checkpoint.
       expect(roots).toBe(3);

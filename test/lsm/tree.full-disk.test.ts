@@ -51,7 +51,7 @@ async function workload(disk: Disk, clock: ManualClock): Promise<Tree> {
   for (let index = 1; index <= batchCount; index++) {
     await inTime(clock, tree.writeStall());
     if (index === 6) {
-      await again(() => inTime(clock, tree.ingest(['node/foreign.sst'], LogIndex(index))));
+      await again(() => inTime(clock, tree.ingest(['node/foreign'], LogIndex(index))));
     } else {
       writeBatch(tree, index);
     }
@@ -110,7 +110,15 @@ async function prepared(): Promise<SimDisk> {
   const disk = newDisk();
   await disk.makeDirectory('node');
   await disk.syncDirectory('.');
-  const writer = await SstableWriter.create(disk, 'node/foreign.sst', 1, {
+  if (options.largeValueBytesMin === 7) {
+    await using tree = await Tree.create('node/foreign', treeResources(disk), options);
+    const batch = new TreeBatch();
+    for (const { key, value } of recordsOf(6)) batch.put(utf8(key), Timestamp(6), utf8(value));
+    tree.write(batch, LogIndex(1));
+    await tree.flush();
+    return disk;
+  }
+  const writer = await SstableWriter.create(disk, 'node/foreign', 1, {
     blockBytes: 100,
     bloomBitsPerKey: 10,
     compression: 'none',

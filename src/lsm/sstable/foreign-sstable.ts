@@ -1,7 +1,9 @@
 import { emptyBytes } from '../../base/bytes.js';
 import { CorruptionError } from '../../base/errors.js';
 import { Timestamp } from '../../base/ids.js';
+import type { MaybePromise } from '../../base/promises.js';
 import type { Disk } from '../../env/disk.js';
+import type { ValuePointer } from '../value/value-file-format.js';
 import { fingerprintOf, footerBytes, type TableMetadata } from './sstable-format.js';
 import { SstableReader } from './sstable-reader.js';
 import { jobResources } from './sstable-resources.js';
@@ -40,9 +42,14 @@ export async function verifyForeignSstable(disk: Disk, path: string, number: num
 }
 
 /** Reads all of a table that a manifest describes. Rejects with a CorruptionError if it is not that one, or damaged. */
-export async function verifySstableFile(disk: Disk, path: string, metadata: TableMetadata): Promise<void> {
+export async function verifySstableFile(
+  disk: Disk,
+  path: string,
+  metadata: TableMetadata,
+  follow?: (pointer: ValuePointer) => MaybePromise<unknown>,
+): Promise<void> {
   const reader = new SstableReader(path, metadata, jobResources(disk)());
-  await verifySstable(reader).finally(() => reader.close());
+  await verifySstable(reader, follow).finally(() => reader.close());
 }
 
 async function readIdentity(disk: Disk, path: string): Promise<Pick<TableMetadata, 'bytes' | 'fingerprint'>> {

@@ -287,19 +287,37 @@ export class EngineSession {
       a.key === b.key ? b.version - a.version : a.key < b.key ? -1 : 1,
     );
     if (sorted.length === 0) return 'nothing to ingest';
+    // As an entry of the log: it is there before the tree has it.
+    const index = this.#model.appliedIndex + 1;
+    const isTree = index % 2 === 0;
+    const path = await (isTree ? this.#foreignTree(sorted) : this.#foreignTable(sorted));
+    const isRefused = await this.#tryIngest(path, index, sorted);
+    if (isTree) await removeTree(disk, path);
+    else await disk.remove(path);
+    return isRefused ? 'refused' : `ingested as ${index}`;
+  }
+
+  async #foreignTable(sorted: readonly ModelEntry[]): Promise<string> {
     const path = `${parentOf(this.#options.directory)}/foreign-${++this.#sideFiles}.sst`;
     const { blockBytes, bloomBitsPerKey } = this.#options.treeOptions();
     const tableOptions = { blockBytes, bloomBitsPerKey, compression: 'snappy' } as const;
-    const writer = await SstableWriter.create(disk, path, 1, tableOptions);
+    const writer = await SstableWriter.create(this.#opened().disk, path, 1, tableOptions);
     for (const { key, version, kind, value } of sorted) {
       await writer.add(bytesOf(key), version, kind === 'put' ? kind : 'delete', bytesOf(value));
     }
     await writer.finish();
-    // As an entry of the log: it is there before the tree has it.
-    const index = this.#model.appliedIndex + 1;
-    const isRefused = await this.#tryIngest(path, index, sorted);
-    await disk.remove(path);
-    return isRefused ? 'refused' : `ingested as ${index}`;
+    return path;
+  }
+
+  /** As a checkpoint: it may have value files. */
+  async #foreignTree(entries: readonly ModelEntry[]): Promise<string> {
+    const directory = `${parentOf(this.#options.directory)}/${checkpointPrefix}${++this.#sideFiles}`;
+    const tree = await Tree.create(directory, this.#opened(), this.#options.treeOptions());
+    await waitForRoom(tree);
+    writeTo(tree, entries, 1);
+    await tree.flush();
+    await tree.close();
+    return directory;
   }
 
   /** A tree that refuses tables, and goes on, has nothing of them. */
