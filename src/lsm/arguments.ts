@@ -10,7 +10,7 @@ import type { KeyBounds } from './iterator/entry-iterator.js';
 import type { IteratorOptions } from './iterator/tree-iterator.js';
 
 const boundNames: readonly (keyof KeyBounds)[] = ['lower', 'upper'];
-const iteratorOptionNames: readonly (keyof IteratorOptions)[] = [...boundNames, 'at', 'reverse'];
+const iteratorOptionNames: readonly (keyof IteratorOptions)[] = [...boundNames, 'at', 'reverse', 'keysOnly'];
 
 export function checkBytes(value: Uint8Array, name: string): void {
   if (!(value instanceof Uint8Array)) assert(false, `${name} must be a Uint8Array, got ${typeof value}`);
@@ -59,13 +59,14 @@ function boundsOf({ lower = emptyBytes, upper }: Partial<KeyBounds>): KeyBounds 
   return { lower, upper };
 }
 
-/** The newest versions of all keys, ascending, where `options` do not say otherwise. */
+/** The newest versions of all keys, ascending, with their values, where `options` do not say otherwise. */
 export function checkedIteratorOptions(options: Partial<IteratorOptions>): IteratorOptions {
   checkNames(options, iteratorOptionNames);
-  const { at = timestampMax, reverse = false } = options;
+  const { at = timestampMax, reverse = false, keysOnly = false } = options;
   checkWhole(at, 'at');
   assert(typeof reverse === 'boolean', 'reverse must be true or false');
-  return { ...boundsOf(options), at, reverse };
+  assert(typeof keysOnly === 'boolean', 'keysOnly must be true or false');
+  return { ...boundsOf(options), at, reverse, keysOnly };
 }
 
 /** A misspelt option would be one that is not given. */

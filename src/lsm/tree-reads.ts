@@ -130,7 +130,7 @@ export class TreeReads {
     return () => appliedIndex === this.#memtables.active.appliedIndex;
   }
 
-  openIterator({ at, reverse, ...bounds }: IteratorOptions): TreeIterator {
+  openIterator({ at, reverse, keysOnly, ...bounds }: IteratorOptions): TreeIterator {
     const within = this.#events.isIngesting() ? bounds : this.#gaps.without(bounds, reverse, at);
     const { entries: all, values, release } = this.#pinnedEntries(within, reverse);
     const ranges = [...this.#memtables.rangeSources(), ...this.#versions.current.rangeSources(within)];
@@ -142,7 +142,7 @@ export class TreeReads {
       const isKnown = at >= this.#largestVersion && isNow() && !this.#events.isIngesting();
       if (isKnown) this.#gaps.add(gap, this.#largestVersion);
     };
-    const view = { at, bounds, values, hiddenEntries: () => filter?.passed ?? 0, onGap };
+    const view = { at, keysOnly, bounds, values, hiddenEntries: () => filter?.passed ?? 0, onGap };
     return reverse ? new ReverseTreeIterator(entries, view, release) : new ForwardTreeIterator(entries, view, release);
   }
 

@@ -29,6 +29,8 @@ export interface EngineRange {
   /** Versions above this one are not seen. */
   readonly at: Timestamp;
   readonly reverse: boolean;
+  /** No value is wanted: what is given for one may be empty. */
+  readonly keysOnly?: boolean;
 }
 
 export interface EngineIterator {

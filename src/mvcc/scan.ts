@@ -38,12 +38,13 @@ export interface ScanResult {
 /** Reads one page. It never ends empty while there is a record left. */
 export async function scanPage(engine: EngineReader, spec: ScanSpec): Promise<ScanResult> {
   assert(spec.recordsMax >= 1, 'a page must have room for one record');
-  const { start, end, at, reverse } = spec;
+  const { start, end, at, reverse, keysOnly } = spec;
   const iterator = engine.openIterator({
     lower: start.length === 0 ? prefixKey(keyPrefix.user) : userKey(start),
     upper: end.length === 0 ? prefixKey(keyPrefix.request) : userKey(end),
     at,
     reverse,
+    keysOnly,
   });
   try {
     return await fillPage(iterator, spec);

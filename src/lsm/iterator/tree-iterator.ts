@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.js';
-import { equalBytes, keySuccessor } from '../../base/bytes.js';
+import { emptyBytes, equalBytes, keySuccessor } from '../../base/bytes.js';
 import type { Timestamp } from '../../base/ids.js';
 import type { MaybePromise } from '../../base/promises.js';
 import type { Entry, StoredKind } from '../entry.js';
@@ -93,10 +93,13 @@ export interface IteratorOptions extends KeyBounds {
   readonly at: Timestamp;
   /** Descending order of keys. */
   readonly reverse: boolean;
+  /** Every value is given as empty: those in value files are not read. */
+  readonly keysOnly: boolean;
 }
 
 export interface TreeView {
   readonly at: Timestamp;
+  readonly keysOnly: boolean;
   readonly bounds: KeyBounds;
   readonly values: ValueSource;
   /** How many entries were left out by now before they came to the iterator. */
@@ -111,6 +114,7 @@ type StoredEntry = Pick<EntryIterator, 'key' | 'version' | 'kind' | 'value'>;
 /** For each key its newest version at or below `at`, without deleted keys. */
 export abstract class TreeIterator extends PinnedIterator<TreeRecord> {
   protected readonly at: Timestamp;
+  readonly #keysOnly: boolean;
   readonly #bounds: KeyBounds;
   readonly #hiddenEntries: () => number;
   readonly #onGap: (gap: KeyBounds) => void;
@@ -120,15 +124,17 @@ export abstract class TreeIterator extends PinnedIterator<TreeRecord> {
   #hiddenBefore = 0;
   #lastKey: Uint8Array | undefined;
 
-  constructor(entries: EntryIterator, { at, bounds, values, hiddenEntries, onGap }: TreeView, release: () => void) {
-    super(entries, values, release);
-    this.at = at;
-    this.#bounds = bounds;
-    this.#hiddenEntries = hiddenEntries;
-    this.#onGap = onGap;
+  constructor(entries: EntryIterator, view: TreeView, release: () => void) {
+    super(entries, view.values, release);
+    this.at = view.at;
+    this.#keysOnly = view.keysOnly;
+    this.#bounds = view.bounds;
+    this.#hiddenEntries = view.hiddenEntries;
+    this.#onGap = view.onGap;
   }
 
   protected record({ key, version, kind, value }: StoredEntry): MaybePromise<TreeRecord> {
+    if (this.#keysOnly) return { key, version, value: emptyBytes };
     if (kind !== 'pointer') return { key, version, value };
     const read = this.values(value);
     return read instanceof Promise

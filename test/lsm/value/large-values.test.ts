@@ -6,7 +6,7 @@ import { Prng } from '../../../src/base/prng.js';
 import { TreeBatch } from '../../../src/lsm/tree-batch.js';
 import { Tree } from '../../../src/lsm/tree.js';
 import type { SimDisk } from '../../../src/sim/disk.js';
-import { newDisk, scan, settled, treeDirectory, treeResources } from '../harness.js';
+import { newDisk, scan, settled, text, treeDirectory, treeResources } from '../harness.js';
 
 const options = {
   memtableBytesMax: 8000,
@@ -91,7 +91,7 @@ describe('large values', () => {
     await writeAll(tree, 50, (n) => n, 300);
     const before = new Set(valueFiles(disk));
     const at = Timestamp(tree.appliedIndex);
-    const iterator = tree.openIterator({ lower: utf8(''), upper: undefined, at, reverse: false });
+    const iterator = tree.openIterator({ lower: utf8(''), at });
     await iterator.next();
     await writeAll(tree, 500, (n) => n % 50, 300);
     let count = 1;
@@ -105,6 +105,34 @@ describe('large values', () => {
     await settled(tree);
     await new Promise((resolve) => setImmediate(resolve));
     expect(valueFiles(disk).filter((path) => before.has(path))).toEqual([]);
+  });
+
+  it('are not read by iterators over keys alone', async () => {
+    const disk = newDisk();
+    await using tree = await Tree.create(treeDirectory, treeResources(disk), options);
+    await writeAll(tree, 50, (n) => n, 300);
+    let reads = 0;
+    disk.fault = (operation, path) => {
+      if (path.endsWith('.val') && (operation === 'read' || operation === 'open')) reads++;
+      return undefined;
+    };
+    for (const reverse of [false, true]) {
+      const wanted = (await scan(tree, { reverse })).map(({ key, version }) => ({ key, version, value: '' }));
+      expect(wanted).toHaveLength(50);
+      expect(reads).toBeGreaterThan(49);
+      reads = 0;
+      const found = [];
+      for await (const { key, version, value } of tree.openIterator({ reverse, keysOnly: true })) {
+        found.push({ key: text(key), version, value: text(value) });
+      }
+      expect(found).toEqual(wanted);
+      expect(reads).toBe(0);
+    }
+    // Values in memtables and tables are left out, too.
+    tree.write(new TreeBatch().put(utf8('small'), Timestamp(999), utf8('x')), LogIndex(999));
+    for await (const { value } of tree.openIterator({ lower: utf8('small'), keysOnly: true })) {
+      expect(value).toEqual(utf8(''));
+    }
   });
 
   it('go with a checkpoint, of a part of the keys too', async () => {
