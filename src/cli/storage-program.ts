@@ -12,7 +12,9 @@ export function addStorageCommands(program: Command, done: (status: number) => v
 
   storage
     .command('verify')
-    .description('read every byte of every table; exit status 1 and file and offset where something is damaged')
+    .description(
+      'read every byte of every table and value file; exit status 1 and file and offset where something is damaged',
+    )
     .argument('<directory>', directoryHelp)
     .action(async (directory: string, _options: unknown, command: Command) => {
       const { verify } = await import('./commands/storage.js');
@@ -38,7 +40,7 @@ export function addStorageCommands(program: Command, done: (status: number) => v
 
   storage
     .command('stats')
-    .description('print what each level of each tree holds')
+    .description('print what each level of each tree holds, and its value files')
     .argument('<directory>', directoryHelp)
     .action(async (directory: string, _options: unknown, command: Command) => {
       const { stats } = await import('./commands/storage.js');

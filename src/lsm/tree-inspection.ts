@@ -9,7 +9,9 @@ import { scanRanges } from './sstable/range-scan.js';
 import { SstableReader } from './sstable/sstable-reader.js';
 import { jobResources } from './sstable/sstable-resources.js';
 import { verifySstable } from './sstable/verify-sstable.js';
+import type { ValuePointer } from './value/value-file-format.js';
 import { ValueFileReader } from './value/value-file-reader.js';
+import { valueFileMetrics, type ValueFileMetrics } from './value/value-files.js';
 import { manifestFileName, parseFileName, tableFileName, valueFileName } from './version/file-names.js';
 import { summarizeLevels, type LevelSummary } from './version/level-summary.js';
 import { LsmVersion, type SharedTable, type SharedValueFile } from './version/lsm-version.js';
@@ -32,6 +34,8 @@ export class TreeInspection {
   /** Of the last batch that is in tables. */
   readonly appliedIndex: LogIndex;
   readonly levels: readonly LevelSummary[];
+  /** Large values beside the tables. */
+  readonly values: ValueFileMetrics;
   /** Files that no manifest names: what a crash left behind, or somebody else's. */
   readonly strayPaths: readonly string[];
   readonly #version: LsmVersion;
@@ -77,33 +81,31 @@ export class TreeInspection {
     this.manifestPath = `${directory}/${manifestName}`;
     this.appliedIndex = state.appliedIndex;
     this.levels = summarizeLevels(state.levels);
+    this.values = valueFileMetrics(state.valueFiles);
     this.strayPaths = stray.map((name) => `${directory}/${name}`);
     this.#state = state;
     this.#files = files;
     this.#version = versionOf(state, files);
   }
 
-  /** Reads every byte of every table, as Tree.verify does, and goes on after damage: the first of each table. */
+  /** Reads every byte of every file, as Tree.verify does, and goes on after damage: the first of each file. */
   async verify(): Promise<CorruptionError[]> {
-    const found: CorruptionError[] = [];
-    for (const { reader } of this.#version.sharedValues.values()) {
-      try {
-        await reader.verify();
-      } catch (error) {
-        if (!(error instanceof CorruptionError)) throw error;
-        found.push(error);
-      }
-    }
+    const found = new Map<string, CorruptionError>();
+    const noteDamage = (error: unknown): void => {
+      if (!(error instanceof CorruptionError)) throw error;
+      if (!found.has(error.file)) found.set(error.file, error);
+    };
+    for (const { reader } of this.#version.sharedValues.values()) await reader.verify().catch(noteDamage);
+    const follow = async (pointer: ValuePointer): Promise<void> => {
+      const reader = this.#version.valueFile(pointer);
+      // Of one that is damaged all values may be: that is said already, and the table may be damaged as well.
+      if (!found.has(reader.path)) await Promise.resolve(reader.value(pointer)).catch(noteDamage);
+    };
     for (const { reader } of this.#version.tables()) {
-      try {
-        await verifySstable(reader, (pointer) => this.#version.valueFile(pointer).value(pointer));
-      } catch (error) {
-        if (!(error instanceof CorruptionError)) throw error;
-        found.push(error);
-      }
+      await verifySstable(reader, follow).catch(noteDamage);
       await reader.close();
     }
-    return found;
+    return [...found.values()];
   }
 
   /**

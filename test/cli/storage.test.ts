@@ -90,8 +90,8 @@ describe('quorate storage verify', () => {
     const all = await run('verify', directory);
     expect(all).toMatchObject({ status: 0, stderr: '' });
     expect(all.stdout.split('\n').slice(1, 3)).toEqual([
-      expect.stringMatching(/shards\/2 +2 +\d+ B {2}sound$/),
-      expect.stringMatching(/shards\/10 +2 +\d+ B {2}sound$/),
+      expect.stringMatching(/shards\/2 +2 +0 +\d+ B {2}sound$/),
+      expect.stringMatching(/shards\/10 +2 +0 +\d+ B {2}sound$/),
     ]);
     const one = await run('verify', join(directory, 'shards', '2'), '--json');
     expect(JSON.parse(one.stdout)).toEqual({
@@ -99,6 +99,7 @@ describe('quorate storage verify', () => {
         {
           tree: join(directory, 'shards/2'),
           tables: 2,
+          valueFiles: 0,
           bytes: expect.any(Number) as number,
           damages: [],
           strayPaths: [],
@@ -131,7 +132,7 @@ describe('quorate storage verify', () => {
     );
     const shown = await run('verify', directory);
     expect(shown.status).toBe(1);
-    expect(shown.stdout).toMatch(/shards\/2 +2 +\d+ B {2}2 damaged\n/);
+    expect(shown.stdout).toMatch(/shards\/2 +2 +0 +\d+ B {2}2 damaged\n/);
     expect(shown.stdout).toContain(`${first} is damaged at offset 0: a block does not match its checksum\n`);
   });
 
@@ -328,5 +329,78 @@ describe('quorate storage stats', () => {
         rawBytes: 28,
       }),
     ]);
+  });
+});
+
+describe('a tree with value files', () => {
+  const values = { a: 'x'.repeat(300), b: 'y'.repeat(300), c: 'z'.repeat(300) };
+  let tree: string;
+  /** Of tables and value files: `a` and `b` are in the first ones, `b` again and `c` in the second. */
+  let files: { readonly first: string; readonly firstValues: string; readonly secondValues: string };
+
+  beforeEach(async () => {
+    tree = join(directory, 'shards/3');
+    const options = { largeValueBytesMin: 200, level0TablesCompact: 9, compressionLevelMin: 7 };
+    await using made = await Tree.create(tree, treeResources(new NodeDisk()), options);
+    put(made, 'a', 5, values.a);
+    put(made, 'b', 5, values.a);
+    put(made, 'small', 5, 'small');
+    await made.flush();
+    put(made, 'b', 6, values.b);
+    put(made, 'c', 6, values.c);
+    await made.flush();
+    const names = (await readdir(tree)).filter((name) => /\.(sst|val)$/.test(name)).sort();
+    const [first, firstValues, , secondValues] = names.map((name) => join(tree, name));
+    files = { first, firstValues, secondValues };
+  });
+
+  test('is counted with them by stats and verify', async () => {
+    const sound = await run('verify', tree);
+    expect(sound).toMatchObject({ status: 0, stderr: '' });
+    expect(sound.stdout).toMatch(/shards\/3 +2 +2 +[\d.]+ \w+ {2}sound\n/);
+    expect((await run('stats', tree)).stdout).toMatch(/\nvalue files: 2, .* of which 0 B that no table points to\n/);
+    const { trees } = JSON.parse((await run('stats', tree, '--json')).stdout) as { trees: unknown[] };
+    expect(trees).toMatchObject([{ values: { files: 2, fileBytes: expect.any(Number) as number, garbageBytes: 0 } }]);
+  });
+
+  test('is verified with one line for each damaged file, and goes on after it', async () => {
+    await flip(files.firstValues, 30);
+    await rm(files.secondValues);
+    // After what its pointers point to.
+    const { length } = await readFile(files.first);
+    await flip(files.first, length - 90);
+    const { status, stdout } = await run('verify', tree);
+    expect(status).toBe(1);
+    const lines = stdout.split('\n').filter((line) => line.includes('is damaged at offset'));
+    expect(lines).toEqual([
+      expect.stringContaining(`${files.firstValues} is damaged at offset 20: a value does not match its checksum`),
+      expect.stringContaining(`${files.secondValues} is damaged at offset 0: the value file is missing`),
+      expect.stringContaining(`${files.first} is damaged`),
+    ]);
+  });
+
+  test('is dumped with its values, without those that are damaged', async () => {
+    const all = ['a\t5', 'b\t6', 'b\t5', 'c\t6', 'small\t5'];
+    const shown = (stdout: string): string[] =>
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.replace(/\tput.*/, ''));
+    const sound = await run('dump', tree);
+    expect(sound.status).toBe(0);
+    expect(sound.stdout).toContain(`b\t6\tput\t${values.b}\n`);
+    expect(shown(sound.stdout)).toEqual(all);
+    // One of the two values of the first file.
+    await flip(files.firstValues, 30);
+    const damaged = await run('dump', tree);
+    expect(damaged.status).toBe(1);
+    expect(shown(damaged.stdout)).toEqual(all.filter((line) => line !== 'a\t5'));
+    expect(damaged.stderr.trim().split('\n')).toEqual([
+      expect.stringContaining(`${files.firstValues} is damaged at offset 20`),
+    ]);
+    await rm(files.secondValues);
+    const missing = await run('dump', tree);
+    expect(shown(missing.stdout)).toEqual(['b\t5', 'small\t5']);
+    expect(missing.stderr.trim().split('\n')).toHaveLength(2);
   });
 });

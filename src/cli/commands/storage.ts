@@ -25,7 +25,7 @@ interface Damage {
   readonly message: string;
 }
 
-/** Reads every byte of every table and goes on after damage. Exit status 1 if there is any. */
+/** Reads every byte of every table and value file and goes on after damage. Exit status 1 if there is any. */
 export function verify(context: StorageContext): Promise<number> {
   return withStorage(context, async (storage) => {
     const trees: ({ tree: string } & VerifiedTree)[] = [];
@@ -33,13 +33,19 @@ export function verify(context: StorageContext): Promise<number> {
     const damages = trees.flatMap((tree) => tree.damages);
     if (context.json) await printJson({ trees, isSound: damages.length === 0 });
     else {
-      const rows = trees.map(({ tree, tables, bytes, damages: { length } }) => [
+      const rows = trees.map(({ tree, tables, valueFiles, bytes, damages: { length } }) => [
         tree,
         tables,
+        valueFiles,
         formatBytes(bytes),
         length === 0 ? 'sound' : `${length} damaged`,
       ]);
-      await printLine(formatTable([{ title: 'TREE' }, right('TABLES'), right('SIZE'), { title: 'RESULT' }], rows));
+      await printLine(
+        formatTable(
+          [{ title: 'TREE' }, right('TABLES'), right('VALUE FILES'), right('SIZE'), { title: 'RESULT' }],
+          rows,
+        ),
+      );
       for (const { message } of damages) await printLine(message);
       for (const { strayPaths } of trees) for (const path of strayPaths) await printLine(describeStray(path));
     }
@@ -49,6 +55,8 @@ export function verify(context: StorageContext): Promise<number> {
 
 interface VerifiedTree {
   readonly tables: number;
+  readonly valueFiles: number;
+  /** Of both. */
   readonly bytes: number;
   readonly damages: readonly Damage[];
   readonly strayPaths: readonly string[];
@@ -58,12 +66,14 @@ async function verifyTree(storage: ClosedStorage, tree: string): Promise<Verifie
   try {
     await using inspection = await storage.open(tree);
     const tables = inspection.levels.reduce((sum, level) => sum + level.tables, 0);
-    const bytes = inspection.levels.reduce((sum, level) => sum + level.fileBytes, 0);
+    const { files: valueFiles, fileBytes } = inspection.values;
+    const bytes = inspection.levels.reduce((sum, level) => sum + level.fileBytes, fileBytes);
     const damages = (await inspection.verify()).map(damageOf);
-    return { tables, bytes, damages, strayPaths: inspection.strayPaths };
+    return { tables, valueFiles, bytes, damages, strayPaths: inspection.strayPaths };
   } catch (error) {
     // Then it is not known which tables there are.
-    if (error instanceof CorruptionError) return { tables: 0, bytes: 0, damages: [damageOf(error)], strayPaths: [] };
+    if (error instanceof CorruptionError)
+      return { tables: 0, valueFiles: 0, bytes: 0, damages: [damageOf(error)], strayPaths: [] };
     throw error;
   }
 }
@@ -130,7 +140,7 @@ async function printRange(tree: string, { lower, upper, version }: RangeTombston
 
 type TreeStats = { readonly tree: string } & Pick<
   Awaited<ReturnType<ClosedStorage['open']>>,
-  'appliedIndex' | 'manifestPath' | 'strayPaths' | 'levels'
+  'appliedIndex' | 'manifestPath' | 'strayPaths' | 'levels' | 'values'
 >;
 
 /** Prints what each level of each tree holds, from the manifests alone. */
@@ -139,9 +149,9 @@ export function stats(context: StorageContext): Promise<number> {
     const trees: TreeStats[] = [];
     for (const tree of storage.trees) {
       await using inspection = await storage.open(tree);
-      const { appliedIndex, manifestPath, strayPaths } = inspection;
+      const { appliedIndex, manifestPath, strayPaths, values } = inspection;
       const levels = inspection.levels.filter(({ tables }) => tables > 0);
-      trees.push({ tree, appliedIndex, manifestPath, strayPaths, levels });
+      trees.push({ tree, appliedIndex, manifestPath, strayPaths, levels, values });
     }
     if (context.json) await printJson({ trees });
     else for (const tree of trees) await printLine(describeTree(tree));
@@ -153,7 +163,7 @@ const statsColumns: readonly Column[] = [
   ...['LEVEL', 'TABLES', 'ENTRIES', 'KEYS', 'DELETIONS', 'RANGES', 'RAW', 'BLOCKS', 'STORED', 'FILES'].map(right),
 ];
 
-function describeTree({ tree, appliedIndex, manifestPath, strayPaths, levels }: TreeStats): string {
+function describeTree({ tree, appliedIndex, manifestPath, strayPaths, levels, values }: TreeStats): string {
   const rows = levels.map(
     ({ level, tables, entries, keys, tombstones, rangeTombstones, rawBytes, dataBytes, storedBytes, fileBytes }) => [
       level,
@@ -168,9 +178,14 @@ function describeTree({ tree, appliedIndex, manifestPath, strayPaths, levels }: 
   return [
     `${tree}: log applied up to ${appliedIndex}, ${manifestPath}`,
     rows.length === 0 ? 'no tables' : formatTable(statsColumns, rows),
+    ...(values.files === 0 ? [] : [describeValues(values)]),
     ...strayPaths.map(describeStray),
     '',
   ].join('\n');
+}
+
+function describeValues({ files, fileBytes, garbageBytes }: TreeStats['values']): string {
+  return `value files: ${files}, ${formatBytes(fileBytes)}, of which ${formatBytes(garbageBytes)} that no table points to`;
 }
 
 function describeStray(path: string): string {
