@@ -9,7 +9,7 @@ import type { TreeOptions } from '../../src/lsm/tree-options.js';
 import { Tree } from '../../src/lsm/tree.js';
 import { TreeInspection } from '../../src/lsm/tree-inspection.js';
 import type { SimDisk } from '../../src/sim/disk.js';
-import { newDisk, scan, text, treeDirectory, treeResources, type ShownRecord } from './harness.js';
+import { newDisk, put, scan, text, treeDirectory, treeResources, type ShownRecord } from './harness.js';
 
 // No compaction, whose failure would come before the answer.
 let options: Partial<TreeOptions> = { blockBytes: 100, level0TablesCompact: 50, level0TablesStall: 50 };
@@ -106,6 +106,25 @@ function files(): string[] {
   return intact.paths().map((path) => path.replace(/^\//, ''));
 }
 
+function valueFiles(): string[] {
+  return files().filter((path) => path.endsWith('.val'));
+}
+
+/** With its length and checksum, each. */
+function recordsOf(path: string): { readonly offset: number; readonly bytes: Uint8Array }[] {
+  const content = intact.content(path);
+  const records: { offset: number; bytes: Uint8Array }[] = [];
+  for (let offset = 12; offset < content.length - 36;) {
+    const bytes = content.slice(
+      offset,
+      offset + 8 + new DataView(content.buffer, content.byteOffset).getUint32(offset, true),
+    );
+    records.push({ offset, bytes });
+    offset += bytes.length;
+  }
+  return records;
+}
+
 function tableFiles(): string[] {
   return files().filter((path) => path.endsWith('.sst'));
 }
@@ -182,13 +201,33 @@ describe.each([Number.MAX_SAFE_INTEGER, 7])(
       expect(disk.paths()).toHaveLength(files().length - 1);
     });
 
-    it('is found when two tables have changed places', async () => {
-      const [first, second] = tableFiles();
-      const disk = damaged(() => undefined);
-      await disk.rename(first, 'aside');
-      await disk.rename(second, first);
-      await disk.rename('aside', second);
-      expect(tableFiles()).toContain((await examine(disk))?.file);
+    it('is found when two tables, or two value files, have changed places', async () => {
+      for (const [first, second] of [tableFiles(), valueFiles()]) {
+        if (first === undefined) continue;
+        const disk = damaged(() => undefined);
+        await disk.rename(first, 'aside');
+        await disk.rename(second, first);
+        await disk.rename('aside', second);
+        expect([first, second]).toContain((await examine(disk))?.file);
+      }
+    });
+
+    it('is found when two sound records of equal size have changed places, in a value file and between two', async () => {
+      const records = valueFiles().flatMap((path) => recordsOf(path).map((record) => ({ path, ...record })));
+      expect(records.length).toBe(largeValueBytesMin === 7 ? 18 : 0);
+      let changed = 0;
+      for (const [i, a] of records.entries()) {
+        for (const b of records.slice(0, i)) {
+          if (a.bytes.length !== b.bytes.length || Buffer.compare(a.bytes, b.bytes) === 0) continue;
+          const disk = damaged((copy) => {
+            copy.overwrite(a.path, a.offset, b.bytes);
+            copy.overwrite(b.path, b.offset, a.bytes);
+          });
+          expect([a.path, b.path]).toContain((await examine(disk))?.file);
+          changed++;
+        }
+      }
+      expect(changed > 100).toBe(largeValueBytesMin === 7);
     });
 
     it('is found when a table holds a sound block twice', async () => {
@@ -249,6 +288,27 @@ describe.each([Number.MAX_SAFE_INTEGER, 7])(
       await copied.remove(first);
       await copied.link(second, first);
       expect((await examine(copied))?.file).toBe(first);
+    });
+
+    it('is not collected: a merge that meets a damaged value fails the tree', async () => {
+      // Of what the first one has nothing is left.
+      const [, path] = valueFiles();
+      if (path === undefined) return;
+      const disk = damaged((copy) => {
+        for (const { offset } of recordsOf(path)) copy.corrupt(path, offset + 8);
+      });
+      const collecting = { ...options, level0TablesCompact: 3, valueSpaceAmplificationMax: 1 };
+      const tree = await Tree.open(treeDirectory, treeResources(disk), collecting);
+      tree.setSafePoint(Timestamp(4));
+      put(tree, 'zzz', 9, 'another value');
+      await tree.flush();
+      const failure = await new Promise<Error>((resolve) => tree.onFailure(resolve));
+      expect(failure).toBeInstanceOf(CorruptionError);
+      expect(recordsOf(path).map(({ offset }) => ({ file: path, offset: offset + 8 }))).toContainEqual({
+        file: (failure as CorruptionError).file,
+        offset: (failure as CorruptionError).offset,
+      });
+      await tree.close();
     });
 
     it('is not compacted: the tree fails instead', async () => {
