@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { defined } from '../../src/base/assert.js';
 import type { SnapshotStats } from '../../src/node/snapshots/snapshots.js';
 import { Scenario } from './scenario.js';
 
@@ -13,9 +14,11 @@ async function writeMany(scenario: Scenario, node: number, name: string): Promis
 }
 
 function stats(scenario: Scenario, node: number): SnapshotStats {
-  const { node: running } = scenario.machine(node);
-  if (running === undefined) throw new Error(`node ${node} is down`);
-  return running.snapshotStats;
+  return defined(statsOf(scenario, node), `node ${node}`);
+}
+
+function statsOf(scenario: Scenario, node: number): SnapshotStats | undefined {
+  return scenario.machine(node).node?.snapshotStats;
 }
 
 /** The follower that leads nothing, which the story is about. */
@@ -69,5 +72,40 @@ describe('a follower that was away for longer than the log is kept for it', () =
     scenario.machine(follower).start();
     await caughtUp(scenario, follower);
     expect((await scenario.scan(follower)).get('key-0')).toBe('after 300'.padEnd(valueBytes, '.'));
+  });
+
+  test('gets one after another, while writes go on and connections break', async () => {
+    // About 20 KB of tables, so that a transfer takes seconds and something comes between.
+    const scenario = await Scenario.formed({ seed: 72, limits: { snapshotBytesPerSecondMax: 10_000 } });
+    const leader = scenario.leaderOf();
+    const follower = someFollower(scenario);
+    let sentBefore = 0;
+    for (const round of [1, 2]) {
+      scenario.machine(follower).crash('none');
+      await writeMany(scenario, leader, `round ${round}`);
+      await scenario.run(2000);
+      scenario.machine(follower).start();
+      await scenario.until(
+        'a transfer has begun',
+        () => (statsOf(scenario, follower)?.received.bytes ?? 0) > 3000,
+        20_000,
+      );
+      const before = stats(scenario, follower).received.bytes;
+      scenario.cluster.network.reset(scenario.machine(leader).name, scenario.machine(follower).name);
+      for (let i = 0; i < 20; i++) await scenario.written(scenario.put(leader, 'meanwhile', `${round} ${i}`));
+      expect(stats(scenario, follower).received.installed).toBe(0);
+      await caughtUp(scenario, follower);
+      const { received } = stats(scenario, follower);
+      expect(received.installed).toBe(1);
+      expect(received.readsAgain).toBeGreaterThan(0);
+      expect(before).toBeGreaterThan(0);
+      // What had come before the connections broke was not sent again, but for the chunk that was on its way.
+      const { sentBytes } = stats(scenario, leader);
+      expect(sentBytes - sentBefore).toBeLessThanOrEqual(
+        received.bytes + scenario.cluster.limits.snapshotChunkBytesMax,
+      );
+      sentBefore = sentBytes;
+      expect((await scenario.scan(follower)).get('meanwhile')).toBe(`${round} 19`);
+    }
   });
 });
