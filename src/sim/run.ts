@@ -52,8 +52,11 @@ export interface SimRunResult {
 }
 
 const formMsMax = 30_000;
-/** Fewer answers than this in a second of the run mean that the load did not really run. */
-const doneMinPerSecond = 1;
+/**
+ * Fewer answers than this in a second of the run mean that the load did not really run. A refusal is an answer: a majority
+ * may be down for most of a short run.
+ */
+const answersMinPerSecond = 1;
 /** Of the operations on the key that a history fails at. */
 const operationsShown = 40;
 const violationsShown = 10;
@@ -158,9 +161,9 @@ async function readAll(cluster: SimCluster, workload: Workload): Promise<string 
 function checkSeen(workload: Workload, faultMs: number, now: () => number): string | undefined {
   const violations = checkObservations(workload.seen, { staleMsMax: staleMsMax(workload.cluster) });
   if (violations.length > 0) return violations.slice(0, violationsShown).join('\n');
-  const floor = (doneMinPerSecond * faultMs) / 1000;
-  if (workload.counts.done < floor)
-    return `only ${workload.counts.done} operations were done: too few to mean anything`;
+  const { done, notApplied } = workload.counts;
+  if (done === 0 || done + notApplied < (answersMinPerSecond * faultMs) / 1000)
+    return `${done} operations were done, ${notApplied} refused: too few to mean anything`;
   const result = checkHistory({ model: registerModel, history: workload.recorder.history(), now });
   if (result.verdict === 'linearizable') return undefined;
   const { failure } = result;

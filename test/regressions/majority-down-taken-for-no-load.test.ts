@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { runTurns } from '../../src/platform/turns.js';
+import { simulate } from '../../src/sim/run.js';
+
+test('a run that refuses most of what is asked, because a majority is down, is no run without load', async () => {
+  // `npm run sim -- --seeds 1 --seed 600022 --minutes 0.2`: power fails and links are slow for up to 10 of 12 s.
+  const { failure, operations } = await simulate({
+    seed: 600022,
+    runTurns,
+    nowMs: () => performance.now(),
+    faultMs: 12_000,
+    plan: {
+      nodes: 3,
+      replicas: 3,
+      shards: 7,
+      limits: {},
+      faults: {
+        types: ['powerLoss', 'pause', 'slowNetwork', 'hold', 'reset'],
+        gapMsMax: 800,
+        lastsMsMax: 10_000,
+      },
+    },
+  });
+  expect(failure).toBeUndefined();
+  expect(operations.done).toBeLessThan(12);
+  expect(operations.notApplied).toBeGreaterThan(12);
+}, 60_000);
