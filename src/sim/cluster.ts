@@ -301,7 +301,7 @@ const simLimits: Partial<Limits> = {
   logBytesFlush: 256 * kib,
   logBytesRewrite: 384 * kib,
   logCacheBytesMax: 32 * kib,
-  shardLogBytesMax: 32 * kib,
+  shardLogBytesMax: 8 * kib,
   snapshotChunkBytesMax: 4 * kib,
   nodeMemtableBytesMax: 9 * 1024 * kib,
   memtableBytesMax: 64 * kib,
