@@ -70,6 +70,8 @@ export interface Limits {
   readonly memtableBytesMax: number;
   /** Sealed memtables of one tree; more, and writes wait. */
   readonly sealedMemtablesMax: number;
+  /** Values of at least so many bytes are kept beside the tables, so that compactions do not write them again and again. */
+  readonly largeValueBytesMin: number;
   /** Bytes that the compactions of one node write in a second, on average; flushes go first, and count. */
   readonly compactionBytesPerSecondMax: number;
   /** Files of SSTables that are open at one time at one node; reads wait for one. Merges have up to 64 for each thread besides. */
@@ -115,6 +117,7 @@ export const defaultLimits: Limits = {
   nodeMemtableBytesMax: 128 * mib,
   memtableBytesMax: 16 * mib,
   sealedMemtablesMax: 4,
+  largeValueBytesMin: 1024 * mib,
   compactionBytesPerSecondMax: 10 * 1024 * mib,
   openTablesMax: 1000,
   blockCacheBytesMax: 128 * mib,

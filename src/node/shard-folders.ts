@@ -123,9 +123,9 @@ export class ShardFolders {
     return { descriptor: decodeDescriptor(machine.descriptor), machine, tree };
   }
 
-  #treeOptions(): { memtableBytesMax: number; sealedMemtablesMax: number } {
-    const { memtableBytesMax, sealedMemtablesMax } = this.#limits;
-    return { memtableBytesMax, sealedMemtablesMax };
+  #treeOptions(): Pick<Limits, 'memtableBytesMax' | 'sealedMemtablesMax' | 'largeValueBytesMin'> {
+    const { memtableBytesMax, sealedMemtablesMax, largeValueBytesMin } = this.#limits;
+    return { memtableBytesMax, sealedMemtablesMax, largeValueBytesMin };
   }
 
   #machineOptions(): { versionRetentionMs: number } {

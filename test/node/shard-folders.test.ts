@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import { utf8 } from '../../src/base/bytes.js';
+import { NodeId, ReplicaId, ShardId } from '../../src/base/ids.js';
+import { defaultLimits } from '../../src/base/limits.js';
+import { silentLogger } from '../../src/env/logger.js';
+import { ShardFolders } from '../../src/node/shard-folders.js';
+import { inlineBackground, ManualClock, newDisk } from '../lsm/harness.js';
+
+test('the trees of shards keep values apart from the size on that the limits say, by default none', async () => {
+  for (const limits of [defaultLimits, { ...defaultLimits, largeValueBytesMin: 1 }]) {
+    const disk = newDisk();
+    await disk.makeDirectory('node/shards');
+    const env = { disk, background: inlineBackground(disk), logger: silentLogger, clock: new ManualClock() };
+    const folders = new ShardFolders({ env, directory: '/node', limits });
+    const replicas = [{ replica: ReplicaId(1), node: NodeId(1) }];
+    const epoch = { membership: 1, range: 1 };
+    await folders.create({ shard: ShardId(1), start: utf8(''), end: utf8(''), epoch, replicas });
+    const files = disk.paths().filter((path) => path.endsWith('.val'));
+    expect(files.length > 0).toBe(limits.largeValueBytesMin === 1);
+  }
+});
