@@ -9,7 +9,7 @@ import type { TakenFiles } from './ingest.js';
 import { runEdit, type MaintenanceContext } from './maintenance-context.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
 import { tableBytesTarget, tableOptions } from './tree-options.js';
-import { filesToCollect, totalFileBytes } from './value/value-files.js';
+import { filesToCollect, totalFileBytes, type ValueFiles } from './value/value-files.js';
 import { rangeOf, totalBytes } from './version/levels.js';
 import type { VersionEdit } from './version/version-edit.js';
 import { DrainRate } from './write-delay.js';
@@ -37,6 +37,8 @@ export class CompactionRunner {
   /** What leaves level 0, and what gets to the last level, by compactions of whatever levels: each waits for the others. */
   readonly #level0Rate = new DrainRate();
   readonly #lastLevelRate = new DrainRate();
+  /** What leaves value files for good. */
+  readonly #valueRate = new DrainRate();
   readonly #stats = {
     compactions: 0,
     compactionReadBytes: 0,
@@ -58,6 +60,10 @@ export class CompactionRunner {
 
   get level0BytesPerMs(): number | undefined {
     return this.#level0Rate.bytesPerMs;
+  }
+
+  get valueBytesPerMs(): number | undefined {
+    return this.#valueRate.bytesPerMs;
   }
 
   get lastLevelBytesPerMs(): number | undefined {
@@ -131,6 +137,7 @@ export class CompactionRunner {
     const readBytes = totalBytes(upper) + totalBytes(lower);
     await resources.compactionThrottle?.admit(readBytes, closing);
     const output = await space.run('compaction', () => this.#merge(decision));
+    const valuesBefore = versions.current.valueFiles;
     await runEdit(this.#context, editOfMerge(decision, output));
     const tableBytes = totalBytes(output.tables);
     const collectedBytes = totalFileBytes(output.valueFiles);
@@ -139,6 +146,7 @@ export class CompactionRunner {
     const tookMs = resources.clock.monotonicMs() - startMs;
     this.#level0Rate.add(level === 0 ? rawBytes(upper) : 0, tookMs);
     this.#lastLevelRate.add(outputLevel === lastLevel ? rawBytes(upper) : 0, tookMs);
+    this.#valueRate.add(Math.max(0, bytesGone(valuesBefore, versions.current.valueFiles) - collectedBytes), tookMs);
     this.#stats.compactions++;
     this.#stats.compactionReadBytes += readBytes;
     this.#stats.compactionWrittenBytes += tableBytes + collectedBytes;
@@ -188,4 +196,10 @@ export class CompactionRunner {
 /** Of keys and values, as they were written. */
 function rawBytes(tables: readonly TableMetadata[]): number {
   return tables.reduce((sum, table) => sum + table.rawBytes, 0);
+}
+
+function bytesGone(before: ValueFiles, after: ValueFiles): number {
+  let bytes = 0;
+  for (const [number, { metadata }] of before) if (!after.has(number)) bytes += metadata.bytes;
+  return bytes;
 }

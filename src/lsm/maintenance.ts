@@ -17,6 +17,7 @@ import type { MaintenanceContext, MaintenanceResources } from './maintenance-con
 import type { MemtableQueue } from './memtable/memtable-queue.js';
 import { SpaceRetry } from './space-retry.js';
 import type { TreeOptions } from './tree-options.js';
+import { noValueFiles, valueFileMetrics } from './value/value-files.js';
 import type { VersionSet } from './version/version-set.js';
 import { levelSizes, writeBacklogs, type LevelSizes } from './write-backlogs.js';
 import type { Backlog } from './write-delay.js';
@@ -46,6 +47,7 @@ export class Maintenance {
   #failure: Error | undefined;
   #safePoint: Timestamp = timestamp(0);
   #levelSizes: LevelSizes | undefined;
+  #values = { files: noValueFiles, metrics: valueFileMetrics(noValueFiles) };
   /** Of the read counters, when that was last looked at. */
   #tablesSkippedThrough = 0;
   /** The work under way; undefined when there is none. */
@@ -175,18 +177,21 @@ export class Maintenance {
 
   #backlogs(): readonly Backlog[] {
     const { memtables, versions, resources, options } = this.#context;
-    const { levels } = versions.current;
+    const { levels, valueFiles } = versions.current;
     // Counted for each version of the tree once: writes ask all the time.
     if (this.#levelSizes?.levels !== levels) this.#levelSizes = levelSizes(levels);
+    if (this.#values.files !== valueFiles) this.#values = { files: valueFiles, metrics: valueFileMetrics(valueFiles) };
     return writeBacklogs(
       {
         activeBytes: memtables.active.bytes,
         sealedCount: memtables.sealedCount,
         budget: resources.memtableBudget,
         levelSizes: this.#levelSizes,
+        values: this.#values.metrics,
         flushRate: this.#flushes.bytesPerMs,
         level0Rate: this.#compactions.level0BytesPerMs,
         lastLevelRate: this.#compactions.lastLevelBytesPerMs,
+        valueRate: this.#compactions.valueBytesPerMs,
       },
       options,
     );

@@ -1,6 +1,7 @@
 import { largestLevelBytes } from './compaction/level-targets.js';
 import type { TreeOptions } from './tree-options.js';
 import { totalBytes, type Levels } from './version/levels.js';
+import type { ValueFileMetrics } from './value/value-files.js';
 import type { Backlog } from './write-delay.js';
 
 /** What backlogs need to know of levels. */
@@ -30,11 +31,14 @@ export interface WorkBehind {
   /** Of all memtables of the node. */
   readonly budget: { readonly bytes: number; readonly stopBytes: number };
   readonly levelSizes: Omit<LevelSizes, 'levels'>;
+  readonly values: Pick<ValueFileMetrics, 'fileBytes' | 'garbageBytes'>;
   readonly flushRate: number | undefined;
   /** Out of level 0. */
   readonly level0Rate: number | undefined;
   /** Into the last level. */
   readonly lastLevelRate: number | undefined;
+  /** Out of value files that went. */
+  readonly valueRate: number | undefined;
 }
 
 /** Just below its end, a backlog presses as much as it can without stopping writes. */
@@ -53,6 +57,11 @@ export function writeBacklogs(behind: WorkBehind, options: TreeOptions): readonl
   // By their targets, levels above the largest have a ninth of it; a tree that is small may have level 0 besides.
   const spaceSlowFrom = Math.max(level0TablesCompact * memtableBytesMax, largest / 8);
   const spaceStopAt = 2 * spaceSlowFrom;
+  const { fileBytes, garbageBytes } = behind.values;
+  // What is allowed and, as above, an eighth more; a tree that is small may have some memtables of it.
+  const allowedGarbage = (options.valueSpaceAmplificationMax - 1 + 1 / 8) * (fileBytes - garbageBytes);
+  const garbageSlowFrom = Math.max(level0TablesCompact * memtableBytesMax, allowedGarbage);
+  const garbageStopAt = 2 * garbageSlowFrom;
   return [
     {
       // The first sealed one is being flushed.
@@ -76,6 +85,13 @@ export function writeBacklogs(behind: WorkBehind, options: TreeOptions): readonl
       stopAt: spaceStopAt,
       // Until it was measured a guess: what gets there is merged with that many times as much.
       drainBytesPerMs: lastLevelRate ?? (flushRate && flushRate / levelBytesMultiplier),
+    },
+    {
+      // As what is not merged.
+      used: Math.min(garbageBytes, nearEnd * garbageStopAt),
+      slowFrom: garbageSlowFrom,
+      stopAt: garbageStopAt,
+      drainBytesPerMs: behind.valueRate ?? (flushRate && flushRate / 4),
     },
   ];
 }

@@ -11,9 +11,11 @@ const nothing: WorkBehind = {
   sealedCount: 0,
   budget: { bytes: 0, stopBytes: 1000 },
   levelSizes: { level0Tables: 0, largestLevelBytes: 0, unmergedBytes: 0 },
+  values: { fileBytes: 0, garbageBytes: 0 },
   flushRate: 100,
   level0Rate: 10,
   lastLevelRate: 20,
+  valueRate: 5,
 };
 
 /** What a byte costs. */
@@ -35,6 +37,9 @@ describe('writeBacklogs', () => {
     ['the budget half way', { budget: { bytes: 875, stopBytes: 1000 } }, 0.01],
     ['the whole budget', { budget: { bytes: 1000, stopBytes: 1000 } }, 'stop'],
     ['level 0 half way', sizes(10), 0.1],
+    ['garbage of large values that is allowed', { values: { fileBytes: 14_000, garbageBytes: 4000 } }, 0],
+    ['half as much again', { values: { fileBytes: 16_375, garbageBytes: 6375 } }, 0.2],
+    ['far more', { values: { fileBytes: 99_000, garbageBytes: 89_000 } }, 99.8],
     ['level 0 and a memtable', { ...sizes(9), sealedCount: 1 }, 0.1],
     ['level 0 at its end', sizes(12), 'stop'],
     ['what level 0 takes, before anything is merged', sizes(0, 400), 0],
