@@ -7,7 +7,7 @@ import { fromUtf8, toHex, utf8 } from '../base/bytes.js';
 import { CorruptionError, QuorateError } from '../base/errors.js';
 import { NodeId } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
-import { makeDurableDirectory, readWholeFile, replaceFile } from '../env/disk.js';
+import { DiskError, makeDurableDirectory, readWholeFile, replaceFile } from '../env/disk.js';
 import type { Disk } from '../env/disk.js';
 import type { ClusterOptions } from './options.js';
 
@@ -60,10 +60,28 @@ export async function openIdentity(
         `this is node ${expected.nodeId} of cluster ${expected.clusterId}`,
     );
   }
-  // What is seen may be what a start left whose sync failed, and the power can still take it away: it is written anew
-  // before anybody relies on it.
-  await replaceFile(disk, directory, identityFileName, encode(identity));
+  await writeAnew(disk, directory, encode(identity));
   return identity;
+}
+
+/**
+ * What was read may be what a start left whose sync failed, and the power can still take it away: it is written anew
+ * before anybody relies on it. On a full disk in its place, which takes no room, and changes nothing wherever it ends.
+ */
+async function writeAnew(disk: Disk, directory: string, content: Uint8Array): Promise<void> {
+  try {
+    await replaceFile(disk, directory, identityFileName, content);
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== 'noSpace') throw error;
+    const file = await disk.open(`${directory}/${identityFileName}`, 'readWrite');
+    try {
+      await file.write(content, 0);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await disk.syncDirectory(directory);
+  }
 }
 
 function encode(identity: Identity): Uint8Array {

@@ -34,6 +34,16 @@ describe('the identity file', () => {
     expect(disk.paths()).toEqual([path]);
   });
 
+  test('is found on a full disk, and outlives the power there', async () => {
+    const disk = await made();
+    const before = disk.content(path);
+    disk.quotaBytes = before.length;
+    expect(await reopen(disk)).toMatchObject(expected);
+    disk.crash({ keep: 'none' });
+    expect(await reopen(disk)).toMatchObject(expected);
+    expect(disk.content(path)).toEqual(before);
+  });
+
   test('is refused with any byte changed but the last line feed', async () => {
     const disk = await made();
     const { length } = disk.content(path);
