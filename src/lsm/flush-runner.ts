@@ -93,7 +93,7 @@ export class FlushRunner {
       safePoint: this.#context.safePoint(),
       buffers: memtable.entries.buffers,
       references: memtable.index.references(),
-      ranges: memtable.ranges.lists,
+      rangeTombstones: memtable.ranges.tombstones,
     };
     return resources.background.run({ type: flushJobType, input, isUrgent: true }, closing);
   }

@@ -2,10 +2,12 @@
  * The job `lsm.compact`: merges tables into new ones, in a worker. Everything it must know is in its input; what it
  * made, in its output. It changes nothing but the files that it creates.
  */
+import { emptyBytes } from '../../base/bytes.js';
 import type { Disk } from '../../env/disk.js';
 import type { EntryIterator } from '../iterator/entry-iterator.js';
 import { MergingIterator } from '../iterator/merging-iterator.js';
-import type { RangeFragments } from '../range/range-tombstones.js';
+import type { RangeStream } from '../range/merge-ranges.js';
+import { scanRanges } from '../sstable/range-scan.js';
 import { SstableReader } from '../sstable/sstable-reader.js';
 import { jobResources } from '../sstable/sstable-resources.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
@@ -13,6 +15,7 @@ import { tableFileName } from '../version/file-names.js';
 import type { ValueFileMetadata } from '../value/value-file-format.js';
 import { ValueCollection } from '../value/value-collection.js';
 import { InputRun } from './input-run.js';
+import { MergedRanges } from './merged-ranges.js';
 import { OutputTables, type OutputOptions } from './output-tables.js';
 import { Retention, type RetentionOptions } from './retention.js';
 
@@ -53,11 +56,10 @@ export async function compactTables(input: CompactInput, disk: Disk, signal: Abo
   const values = new ValueCollection(input, disk);
   let outputs: OutputTables | undefined;
   try {
-    const ranges: RangeFragments[] = [];
-    for (const reader of runs.flat()) ranges.push(await reader.rangeTombstones());
-    const retention = new Retention(input, ranges);
-    outputs = new OutputTables(input, retention.ranges, disk);
-    const counts = await merge(new MergingIterator(sources, false), outputs, retention, values, signal);
+    const ranges = new MergedRanges(input, runs.map(rangesOf));
+    outputs = new OutputTables(input, disk);
+    const merging = { entries: new MergingIterator(sources, false), ranges, outputs, values };
+    const counts = await merge(merging, new Retention(input, ranges), signal);
     await checkCounts(runs.flat(), counts.entriesRead);
     const valueFiles = await values.finish();
     const tables = await outputs.finish();
@@ -73,19 +75,31 @@ export async function compactTables(input: CompactInput, disk: Disk, signal: Abo
   }
 }
 
+/** In memory is the range tombstone block of one table. */
+async function* rangesOf(run: readonly SstableReader[]): RangeStream {
+  for (const table of run) yield* scanRanges(table, { lower: emptyBytes, upper: undefined });
+}
+
+interface Merging {
+  readonly entries: EntryIterator;
+  readonly ranges: MergedRanges;
+  readonly outputs: OutputTables;
+  readonly values: ValueCollection;
+}
+
 async function merge(
-  entries: EntryIterator,
-  outputs: OutputTables,
+  { entries, ranges, outputs, values }: Merging,
   retention: Retention,
-  values: ValueCollection,
   signal: AbortSignal,
 ): Promise<{ entriesRead: number; entriesDropped: number }> {
   let entriesRead = 0;
   let entriesDropped = 0;
+  await ranges.start();
   await entries.start();
   while (entries.valid) {
     const { key, version, kind } = entries;
     entriesRead++;
+    if (ranges.beginsBy(key)) await mergeRangesUpTo(key, ranges, outputs, signal);
     if (retention.keeps(key, version, kind)) {
       const moving = kind === 'pointer' ? values.move(entries.value) : entries.value;
       const value = moving instanceof Promise ? await moving : moving;
@@ -101,7 +115,21 @@ async function merge(
       signal.throwIfAborted();
     }
   }
+  await mergeRangesUpTo(undefined, ranges, outputs, signal);
   return { entriesRead, entriesDropped };
+}
+
+async function mergeRangesUpTo(
+  key: Uint8Array | undefined,
+  ranges: MergedRanges,
+  outputs: OutputTables,
+  signal: AbortSignal,
+): Promise<void> {
+  while (ranges.beginsBy(key)) {
+    const range = await ranges.begin();
+    if (range !== undefined) await outputs.addRange(range);
+    signal.throwIfAborted();
+  }
 }
 
 /** Every block was checked against its checksum; a block that the index forgot would show here, in whole tables. */

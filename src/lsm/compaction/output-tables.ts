@@ -3,10 +3,16 @@ import { compareBytes, equalBytes } from '../../base/bytes.js';
 import type { Disk } from '../../env/disk.js';
 import type { StoredKind } from '../entry.js';
 import type { Pending } from '../iterator/entry-iterator.js';
-import type { RangeFragment, RangeFragments } from '../range/range-tombstones.js';
+import { equalVersions, type RangeFragment } from '../range/range-tombstones.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
 import { SstableWriter, type SstableWriterOptions } from '../sstable/sstable-writer.js';
 import { tableFileName } from '../version/file-names.js';
+
+/**
+ * A table with so many bytes of range tombstones is followed by a new one, as one with so many of everything is: whoever reads a table's
+ * ranges has all of them in memory. One fragment is never divided.
+ */
+export const rangeBytesTarget = 1024 * 1024;
 
 export interface OutputOptions extends SstableWriterOptions {
   readonly directory: string;
@@ -24,57 +30,51 @@ export interface OutputOptions extends SstableWriterOptions {
 export class OutputTables {
   readonly #options: OutputOptions;
   readonly #disk: Disk;
-  readonly #ranges: RangeFragments;
-  /** Position in `#ranges` of the one that begins next. */
-  #nextRange = 0;
   /** What no table has yet of the one that began last. */
   #openRange: RangeFragment | undefined;
-  /** Of all tables that were begun. */
-  readonly #writers: SstableWriter[] = [];
+  /** How many tables were begun. */
+  #begun = 0;
   #writer: SstableWriter | undefined;
-  readonly #finished: TableMetadata[] = [];
-  /** The table before the current one is synced while entries are added: one at a time. */
+  /** The table before the current one is synced while entries are added: one at a time. Undefined once that has succeeded. */
+  #writerBefore: SstableWriter | undefined;
   #finishing = Promise.resolve();
+  readonly #finished: TableMetadata[] = [];
 
-  /** @param ranges the range tombstones of all of them */
-  constructor(options: OutputOptions, ranges: RangeFragments, disk: Disk) {
+  constructor(options: OutputOptions, disk: Disk) {
     this.#options = options;
-    this.#ranges = ranges;
     this.#disk = disk;
   }
 
-  /** As SstableWriter.add. */
+  /** As SstableWriter.add. Comes after all range tombstones that begin at `key` or before. */
   add(key: Uint8Array, version: number, kind: StoredKind, value: Uint8Array): Pending {
     const writer = this.#writer;
-    if (writer === undefined || this.#hasRangeUpTo(key) || this.#isFull(writer, key)) {
-      return this.#addToNew(key, version, kind, value);
-    }
+    if (writer === undefined || this.#isFull(writer, key)) return this.#addToNew(key, version, kind, value);
     return writer.add(key, version, kind, value);
   }
 
-  #isFull(writer: SstableWriter, nextKey: Uint8Array): boolean {
-    return (
-      writer.bytes >= this.#options.sstableBytesTarget &&
-      this.#writers.length < this.#options.outputsMax &&
-      !equalBytes(writer.lastKey, nextKey)
-    );
-  }
-
   async #addToNew(key: Uint8Array, version: number, kind: StoredKind, value: Uint8Array): Promise<void> {
-    while (this.#hasRangeUpTo(key)) await this.#beginRange();
     const writer = await this.#writerFor(key);
     await writer.add(key, version, kind, value);
   }
 
-  #hasRangeUpTo(key: Uint8Array): boolean {
-    return this.#nextRange < this.#ranges.length && compareBytes(this.#ranges[this.#nextRange].lower, key) <= 0;
-  }
-
-  async #beginRange(): Promise<void> {
-    const range = this.#ranges[this.#nextRange++];
+  /** The range tombstones that come next. Their keys must never change. */
+  async addRange(range: RangeFragment): Promise<void> {
+    const open = this.#openRange;
+    if (open !== undefined && equalBytes(open.upper, range.lower) && equalVersions(open, range)) {
+      this.#openRange = { ...open, upper: range.upper };
+      return;
+    }
     const writer = await this.#writerFor(range.lower);
     this.#endRange(writer, range.lower);
     this.#openRange = range;
+  }
+
+  #isFull(writer: SstableWriter, nextKey: Uint8Array): boolean {
+    return (
+      (writer.bytes >= this.#options.sstableBytesTarget || writer.rangeBytes >= rangeBytesTarget) &&
+      this.#begun < this.#options.outputsMax &&
+      !equalBytes(writer.lastKey, nextKey)
+    );
   }
 
   /** Gives the table what there is before `end` of the range that is open. */
@@ -94,12 +94,11 @@ export class OutputTables {
   async #writerFor(key: Uint8Array): Promise<SstableWriter> {
     if (this.#writer !== undefined && !this.#isFull(this.#writer, key)) return this.#writer;
     await this.#finishWriter(key);
-    assert(this.#writers.length < this.#options.outputsMax, 'a compaction ran out of numbers for its tables');
-    const number = this.#options.firstOutputNumber + this.#writers.length;
-    const path = `${this.#options.directory}/${tableFileName(number)}`;
-    const writer = await SstableWriter.create(this.#disk, path, number, this.#options);
-    this.#writers.push(writer);
-    return (this.#writer = writer);
+    assert(this.#begun < this.#options.outputsMax, 'a compaction ran out of numbers for its tables');
+    const number = this.#options.firstOutputNumber + this.#begun;
+    this.#writer = await SstableWriter.create(this.#disk, this.#pathOf(number), number, this.#options);
+    this.#begun++;
+    return this.#writer;
   }
 
   /** @param end first key of the next table; undefined when there is none */
@@ -108,7 +107,12 @@ export class OutputTables {
     if (writer === undefined) return;
     this.#endRange(writer, end);
     await this.#finishing;
-    this.#finishing = writer.finish().then((table) => void this.#finished.push(table));
+    this.#writerBefore = writer;
+    this.#finishing = writer.finish().then((table) => {
+      this.#finished.push(table);
+      // Not kept: it holds much of what it wrote.
+      this.#writerBefore = undefined;
+    });
     // Whoever awaits it later learns what went wrong.
     this.#finishing.catch(() => undefined);
     this.#writer = undefined;
@@ -116,7 +120,6 @@ export class OutputTables {
 
   /** In order of keys. Their names are durable once the caller has synced the folder. */
   async finish(): Promise<readonly TableMetadata[]> {
-    while (this.#nextRange < this.#ranges.length) await this.#beginRange();
     await this.#finishWriter(undefined);
     await this.#finishing;
     return this.#finished;
@@ -125,6 +128,12 @@ export class OutputTables {
   /** Removes them. Never rejects. */
   async abandon(): Promise<void> {
     await this.#finishing.catch(() => undefined);
-    for (const writer of this.#writers) await writer.abandon();
+    await this.#writer?.abandon();
+    await this.#writerBefore?.abandon();
+    for (const { number } of this.#finished) await this.#disk.remove(this.#pathOf(number)).catch(() => undefined);
+  }
+
+  #pathOf(number: number): string {
+    return `${this.#options.directory}/${tableFileName(number)}`;
   }
 }

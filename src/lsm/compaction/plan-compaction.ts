@@ -1,3 +1,4 @@
+import type { TableMetadata } from '../sstable/sstable-format.js';
 import { overlaps, rangeOf, totalBytes, type Levels } from '../version/levels.js';
 import type { VersionEdit } from '../version/version-edit.js';
 import type { CompactInput, CompactOutput } from './compact-job.js';
@@ -45,8 +46,19 @@ export function planMerge(
     runs: [...(level === 0 ? upper.map((table) => [table]) : [upper]), lower].filter((run) => run.length > 0),
     tombstoneDropVersionMax: isBottom ? Math.min(options.safePoint, versionAbove - 1) : -1,
     // Each but the last has at least the target. Twice that, since prefixes compress differently in new neighbourhoods.
-    outputsMax: 2 * Math.ceil(totalBytes(inputs) / options.sstableBytesTarget) + 1,
+    outputsMax: 2 * Math.ceil(totalBytes(inputs) / options.sstableBytesTarget) + 1 + rangeTablesMax(inputs),
   };
+}
+
+/** So many tables hold 64 GiB of range tombstones; what is beyond goes into the last one. */
+const rangeTablesBound = 65_536;
+
+/** Tables that may be begun for range tombstones, which take more together than apart: one for each fragment at most. */
+function rangeTablesMax(inputs: readonly TableMetadata[]): number {
+  return Math.min(
+    rangeTablesBound,
+    inputs.reduce((sum, { rangeTombstones }) => sum + 2 * rangeTombstones, 0),
+  );
 }
 
 export function editOfMerge({ level, outputLevel, upper, lower }: CompactDecision, output: CompactOutput): VersionEdit {

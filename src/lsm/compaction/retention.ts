@@ -1,7 +1,6 @@
 import { equalBytes } from '../../base/bytes.js';
+import type { Timestamp } from '../../base/ids.js';
 import type { StoredKind } from '../entry.js';
-import { RangeCover } from '../range/range-cover.js';
-import { mergeAllFragments, newestAt, withVersions, type RangeFragments } from '../range/range-tombstones.js';
 
 export interface RetentionOptions {
   /** No read is made at a version below this one. */
@@ -11,6 +10,26 @@ export interface RetentionOptions {
    * be outside of what is merged. -1 to keep them all.
    */
   readonly tombstoneDropVersionMax: number;
+}
+
+/** Without versions that hide from nobody what others do not: the newest that all reads see hides what older ones hide. */
+export function visibleVersions(versions: readonly Timestamp[], safePoint: number): readonly Timestamp[] {
+  const newest = versions.findIndex((version) => version <= safePoint);
+  return newest < 0 || newest === versions.length - 1 ? versions : versions.slice(0, newest + 1);
+}
+
+/** The versions of a range tombstone that outlive a merge. */
+export function outlivingVersions(
+  versions: readonly Timestamp[],
+  { tombstoneDropVersionMax }: RetentionOptions,
+): readonly Timestamp[] {
+  const dropped = versions.findIndex((version) => version <= tombstoneDropVersionMax);
+  return dropped < 0 ? versions : versions.slice(0, dropped);
+}
+
+/** What range tombstones hide from all reads: entries of `key` of versions below this one; 0 if none. Asked for keys in order. */
+export interface HiddenRanges {
+  hiddenBelow(key: Uint8Array): number;
 }
 
 /**
@@ -23,41 +42,20 @@ export interface RetentionOptions {
  */
 export class Retention {
   readonly #options: RetentionOptions;
-  readonly #ranges: RangeFragments;
-  readonly #cover: RangeCover;
+  readonly #ranges: HiddenRanges;
   #key: Uint8Array | undefined;
   #lastVersion = 0;
   /** An entry of this key at or below the safe point was seen: all further ones are replaced. */
   #replaced = false;
 
-  /** @param ranges of all that is merged, as lists that hide together */
-  constructor(options: RetentionOptions, ranges: readonly RangeFragments[]) {
+  constructor(options: RetentionOptions, ranges: HiddenRanges) {
     this.#options = options;
-    // Cleared first: lists of many versions that overlap would multiply, for nobody.
-    this.#ranges = this.#cleared(mergeAllFragments(ranges.map((list) => this.#cleared(list))));
-    this.#cover = new RangeCover([this.#ranges], options.safePoint);
-  }
-
-  /** Without versions that hide from nobody what others do not. The newest that all reads see hides what older ones hide. */
-  #cleared(ranges: RangeFragments): RangeFragments {
-    const { safePoint } = this.#options;
-    return withVersions(ranges, (fragment) => {
-      const newest = newestAt(fragment, safePoint);
-      return fragment.versions.filter((version) => version >= newest);
-    });
-  }
-
-  /** The range tombstones that outlive the merge: dropped is what an entry in their place would be. */
-  get ranges(): RangeFragments {
-    const { tombstoneDropVersionMax } = this.#options;
-    return withVersions(this.#ranges, ({ versions }) =>
-      versions.filter((version) => version > tombstoneDropVersionMax),
-    );
+    this.#ranges = ranges;
   }
 
   /** `key` must never change. */
   keeps(key: Uint8Array, version: number, kind: StoredKind): boolean {
-    if (this.#ranges.length > 0 && version < this.#cover.hiddenBelow(key)) return false;
+    if (version < this.#ranges.hiddenBelow(key)) return false;
     if (this.#key === undefined || !equalBytes(this.#key, key)) {
       this.#key = key;
       this.#replaced = false;

@@ -3,8 +3,9 @@
  * the main thread (docs/decisions/2026-11-21-flush-in-a-worker.md).
  */
 import type { Disk } from '../../env/disk.js';
-import { Retention } from '../compaction/retention.js';
-import type { RangeFragments } from '../range/range-tombstones.js';
+import { Retention, visibleVersions } from '../compaction/retention.js';
+import { RangeCover } from '../range/range-cover.js';
+import { fragmentsOf, withVersions, type RangeTombstone } from '../range/range-tombstones.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
 import { SstableWriter, type SstableWriterOptions } from '../sstable/sstable-writer.js';
 import type { Pending } from '../iterator/entry-iterator.js';
@@ -30,8 +31,8 @@ export interface FlushInput extends SstableWriterOptions {
   readonly buffers: readonly SharedArrayBuffer[];
   /** Of all entries, in order. */
   readonly references: Int32Array;
-  /** Lists that hide together. If there is none of them, there is an entry at least. */
-  readonly ranges: readonly RangeFragments[];
+  /** In any order. If there is none of them, there is an entry at least. */
+  readonly rangeTombstones: readonly RangeTombstone[];
 }
 
 export interface FlushOutput {
@@ -43,7 +44,11 @@ export interface FlushOutput {
 export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortSignal): Promise<FlushOutput> {
   const { directory, number, safePoint, references } = input;
   const entries = EntryArena.of(input.buffers);
-  const retention = new Retention({ safePoint, tombstoneDropVersionMax: -1 }, input.ranges);
+  const ranges = withVersions(fragmentsOf(input.rangeTombstones), ({ versions }) =>
+    visibleVersions(versions, safePoint),
+  );
+  const cover = new RangeCover([ranges], safePoint);
+  const retention = new Retention({ safePoint, tombstoneDropVersionMax: -1 }, cover);
   const values = new ValueOutput(input, disk);
   const writer = await SstableWriter.create(disk, `${directory}/${tableFileName(number)}`, number, input);
   try {
@@ -69,7 +74,7 @@ export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortS
       await pending;
       signal.throwIfAborted();
     }
-    for (const fragment of retention.ranges) writer.addRange(fragment);
+    for (const fragment of ranges) writer.addRange(fragment);
     const valueFiles = await values.finish();
     return { table: await writer.finish(), valueFiles };
   } catch (error) {

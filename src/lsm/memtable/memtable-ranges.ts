@@ -29,14 +29,20 @@ interface Part {
 export class MemtableRanges {
   /** The oldest and largest first. */
   readonly #parts: Part[] = [];
-  /** Those that are in no part yet. */
-  #added: RangeTombstone[] = [];
-  #count = 0;
+  /** All, as they were added. */
+  readonly #tombstones: RangeTombstone[] = [];
+  /** So many of them are in parts. */
+  #settled = 0;
   #bytes = 0;
 
   /** Number of tombstones. */
   get count(): number {
-    return this.#count;
+    return this.#tombstones.length;
+  }
+
+  /** For who puts them in order elsewhere: must not be kept while some are added. */
+  get tombstones(): readonly RangeTombstone[] {
+    return this.#tombstones;
   }
 
   /** Memory, at most. */
@@ -59,9 +65,10 @@ export class MemtableRanges {
   }
 
   #settle(): void {
-    if (this.#added.length === 0) return;
-    let part: Part = { fragments: fragmentsOf(this.#added), count: this.#added.length };
-    this.#added = [];
+    if (this.#settled === this.#tombstones.length) return;
+    const added = this.#tombstones.slice(this.#settled);
+    this.#settled = this.#tombstones.length;
+    let part: Part = { fragments: fragmentsOf(added), count: added.length };
     for (let last = this.#parts.at(-1); last !== undefined && last.count < 2 * part.count; last = this.#parts.at(-1)) {
       this.#parts.pop();
       part = { fragments: mergeFragments(last.fragments, part.fragments), count: last.count + part.count };
@@ -70,8 +77,7 @@ export class MemtableRanges {
   }
 
   add({ lower, upper, version }: RangeTombstone): void {
-    this.#added.push({ lower: copyBytes(lower), upper: copyBytes(upper), version });
-    this.#bytes += lower.length + upper.length + overheadBytes + overlapBytes * this.#count;
-    this.#count++;
+    this.#bytes += lower.length + upper.length + overheadBytes + overlapBytes * this.count;
+    this.#tombstones.push({ lower: copyBytes(lower), upper: copyBytes(upper), version });
   }
 }

@@ -75,7 +75,7 @@ export function mergeFragments(a: RangeFragments, b: RangeFragments): RangeFragm
 }
 
 /** Descending, each once, as both are. */
-function mergeVersions(a: readonly Timestamp[], b: readonly Timestamp[]): readonly Timestamp[] {
+export function mergeVersions(a: readonly Timestamp[], b: readonly Timestamp[]): readonly Timestamp[] {
   const merged: Timestamp[] = [];
   let j = 0;
   for (const version of a) {
@@ -118,7 +118,7 @@ class FragmentList {
   }
 }
 
-function equalVersions(a: RangeFragment, b: RangeFragment): boolean {
+export function equalVersions(a: RangeFragment, b: RangeFragment): boolean {
   return a.versions.length === b.versions.length && a.versions.every((version, i) => version === b.versions[i]);
 }
 

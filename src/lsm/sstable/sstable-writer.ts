@@ -90,6 +90,11 @@ export class SstableWriter {
     return this.#bufferOffset + this.#buffer.length + (this.#block.empty ? 0 : this.#block.length) + this.#rangeBytes;
   }
 
+  /** About what its range tombstones take so far, as part of `bytes`. */
+  get rangeBytes(): number {
+    return this.#rangeBytes;
+  }
+
   /** Key of the last entry; empty while there is none. */
   get lastKey(): Uint8Array {
     return this.#lastKey;

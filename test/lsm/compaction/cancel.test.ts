@@ -76,7 +76,7 @@ async function setUpFlush(): Promise<{ disk: SimDisk; input: FlushInput }> {
     safePoint: 0,
     buffers: memtable.entries.buffers,
     references: memtable.index.references(),
-    ranges: [],
+    rangeTombstones: [],
   };
   return { disk, input };
 }

@@ -1,8 +1,13 @@
 import { describe, expect, it, vi } from 'vitest';
 import { compareBytes, utf8 } from '../../../src/base/bytes.js';
 import { CorruptionError } from '../../../src/base/errors.js';
+import { Timestamp } from '../../../src/base/ids.js';
+import { Prng } from '../../../src/base/prng.js';
 import { deferred, type Deferred } from '../../../src/base/promises.js';
 import { compactTables, type CompactInput } from '../../../src/lsm/compaction/compact-job.js';
+import { rangeBytesTarget } from '../../../src/lsm/compaction/output-tables.js';
+import { encodedBytes } from '../../../src/lsm/range/range-block.js';
+import { fragmentsOf, mergeAllFragments, type RangeFragments } from '../../../src/lsm/range/range-tombstones.js';
 import { SstableReader } from '../../../src/lsm/sstable/sstable-reader.js';
 import { jobResources } from '../../../src/lsm/sstable/sstable-resources.js';
 import type { TableMetadata } from '../../../src/lsm/sstable/sstable-format.js';
@@ -70,6 +75,41 @@ describe('the job lsm.compact', () => {
     const { disk, input } = await setUp();
     const { tables } = await compactTables({ ...input, outputsMax: 1 }, disk, signal);
     expect(tables).toHaveLength(1);
+  });
+
+  it('divides range tombstones that overlap among tables, each with few of them', async () => {
+    const { disk, input } = await setUp();
+    const random = new Prng(1);
+    const keyOf = (i: number): Uint8Array => utf8(String(i).padStart(5, '0'));
+    const lists: RangeFragments[] = [];
+    const runs: TableMetadata[][] = [];
+    for (let number = 100; number < 106; number++) {
+      const tombstones = Array.from({ length: 150 }, (_, i) => {
+        const lower = random.int(0, 90_000);
+        const upper = random.int(lower + 1, 99_999);
+        return { lower: keyOf(lower), upper: keyOf(upper), version: Timestamp(1000 * number + i) };
+      });
+      const fragments = fragmentsOf(tombstones);
+      lists.push(fragments);
+      const writer = await SstableWriter.create(disk, `tree/000${number}.sst`, number, tableOptions);
+      for (const fragment of fragments) writer.addRange(fragment);
+      runs.unshift([await writer.finish()]);
+    }
+    const rangeBytesOf = (all: RangeFragments): number => all.reduce((sum, one) => sum + encodedBytes(one), 0);
+    const expected = mergeAllFragments(lists);
+    const bytes = rangeBytesOf(expected);
+    expect(bytes).toBeGreaterThan(3 * rangeBytesTarget);
+
+    const { tables } = await compactTables({ ...input, runs, sstableBytesTarget: 1e9, outputsMax: 99 }, disk, signal);
+    const written: RangeFragments[] = [];
+    for (const table of tables) {
+      const reader = new SstableReader(`tree/0000${table.number}.sst`, table, jobResources(disk)());
+      written.push(await reader.rangeTombstones());
+      await reader.close();
+    }
+    for (const list of written) expect(rangeBytesOf(list)).toBeLessThan(1.05 * rangeBytesTarget);
+    expect(tables.length).toBeLessThan(1 + (1.05 * bytes) / rangeBytesTarget);
+    expect(mergeAllFragments(written)).toEqual(expected);
   });
 
   it('makes no table when nothing stays', async () => {

@@ -42,6 +42,7 @@ describe('planMerge', () => {
     const decision = pickCompaction(shape, pickerOptions, noneSkipped);
     expect(decision).toMatchObject({ type: 'compact', level: 0, upper: inputs, lower: [] });
     expect(plan(['5:a-z*95 4:a-z*4'], { target: 10 }).outputsMax).toBe(21);
+    expect(defined(plan(['5:a-z*95~3 4:a-z*4~1'], { target: 10 }).outputsMax, 'a number')).toBe(29);
     expect(defined(plan(['5:a-z*95 4:a-z*4'], { target: 1000 }).outputsMax, 'a number')).toBe(3);
   });
 });

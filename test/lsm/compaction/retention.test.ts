@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.js';
-import { Timestamp } from '../../../src/base/ids.js';
-import type { RangeFragments } from '../../../src/lsm/range/range-tombstones.js';
 import { Retention } from '../../../src/lsm/compaction/retention.js';
+import { RangeCover } from '../../../src/lsm/range/range-cover.js';
+import type { RangeFragments } from '../../../src/lsm/range/range-tombstones.js';
+import { fragments } from '../fragments.js';
 
 /** Entries as `key version`, with `!` for a tombstone; gives those that stay. */
 function keep(
@@ -11,7 +12,7 @@ function keep(
   entries: string,
   ranges: RangeFragments = [],
 ): string {
-  const retention = new Retention({ safePoint, tombstoneDropVersionMax }, [ranges]);
+  const retention = new Retention({ safePoint, tombstoneDropVersionMax }, new RangeCover([ranges], safePoint));
   return entries
     .split(', ')
     .filter((entry) => {
@@ -19,21 +20,6 @@ function keep(
       return retention.keeps(utf8(key), Number(version), entry.endsWith('!') ? 'delete' : 'put');
     })
     .join(', ');
-}
-
-/** `a-c@5,3` is a range from a up to c with two versions. */
-function ranges(text: string): RangeFragments {
-  return text
-    .split(' ')
-    .filter(Boolean)
-    .map((one) => {
-      const [lower, upper, versions] = one.split(/[-@]/);
-      return {
-        lower: utf8(lower),
-        upper: utf8(upper),
-        versions: versions.split(',').map((each) => Timestamp(Number(each))),
-      };
-    });
 }
 
 describe('Retention of deleted ranges', () => {
@@ -49,26 +35,7 @@ describe('Retention of deleted ranges', () => {
     ['what they hide above the safe point', 4, 'b-c@5', 'b 4, b 3, bb 1', 'b 4, bb 1'],
     ['what only those above the safe point hide', 4, 'b-c@7,3', 'b 6, b 3, b 2', 'b 6, b 3'],
   ])('keeps %s', (_, safePoint, line, entries, expected) => {
-    expect(keep(safePoint, -1, entries, ranges(line))).toBe(expected);
-  });
-
-  it.each([
-    ['above the safe point', 4, -1, 'a-b@7,5', 'a-b@7,5'],
-    ['the newest one below it', 6, -1, 'a-b@7,5,3', 'a-b@7,5'],
-    ['that one too, but not at the bottom', 6, 6, 'a-b@7,5,3 b-c@5', 'a-b@7'],
-    ['what may hide something above', 6, 4, 'a-b@5,3 b-c@4', 'a-b@5'],
-    ['neighbours that have become alike as one', 6, -1, 'a-b@5,3 b-c@5', 'a-c@5'],
-  ])('keeps of the tombstones %s', (_, safePoint, tombstoneDropVersionMax, line, expected) => {
-    const kept = new Retention({ safePoint, tombstoneDropVersionMax }, [ranges(line)]).ranges;
-    expect(kept).toEqual(ranges(expected));
-  });
-
-  it('takes lists that overlap together', () => {
-    const lists = ['a-c@9,5,3 d-e@4', 'b-d@6,4 d-f@2'].map(ranges);
-    const retention = new Retention({ safePoint: 7, tombstoneDropVersionMax: -1 }, lists);
-    expect(retention.ranges).toEqual(ranges('a-b@9,5 b-c@9,6 c-d@6 d-e@4 e-f@2'));
-    expect(retention.keeps(utf8('b'), 5, 'put')).toBe(false);
-    expect(retention.keeps(utf8('b'), 6, 'put')).toBe(true);
+    expect(keep(safePoint, -1, entries, fragments(line))).toBe(expected);
   });
 });
 

@@ -55,6 +55,7 @@ describe('range tombstones of a memtable', () => {
       }
       if (random.chance(0.2)) expect(mergeAllFragments(ranges.lists)).toEqual(expected);
       expect(ranges.count).toBe(all.length);
+      expect(ranges.tombstones).toEqual(all);
     }
   });
 

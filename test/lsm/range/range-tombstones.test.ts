@@ -15,6 +15,7 @@ import {
   type RangeFragments,
   type RangeTombstone,
 } from '../../../src/lsm/range/range-tombstones.js';
+import { show } from '../fragments.js';
 import { text } from '../harness.js';
 
 /** `a-c@5` deletes from a up to c at version 5. */
@@ -29,10 +30,6 @@ function tombstones(line: string): RangeTombstone[] {
 }
 
 /** `a-c@5,3` is a fragment with two versions. */
-function show(fragments: RangeFragments): string {
-  return fragments.map(({ lower, upper, versions }) => `${text(lower)}-${text(upper)}@${versions.join()}`).join(' ');
-}
-
 function randomTombstones(random: Prng, count: number): RangeTombstone[] {
   return Array.from({ length: count }, () => {
     const [a, b] = [random.int(0, 25), random.int(0, 25)].sort((one, other) => one - other);
