@@ -9,11 +9,12 @@ const register = (...events: string[]): string => events.map((event) => `INFO  j
 const good = register('0\t:invoke\t:write\t1', '0\t:ok\t:write\t1');
 const bad = register('0\t:invoke\t:read\tnil', '0\t:ok\t:read\t1');
 const badLater = register('1\t:invoke\t:write\t1', '1\t:ok\t:write\t1') + bad.replaceAll('1\n', '2\n');
-/** So many overlapping writes of unknown outcome that a memo of a few entries cannot hold them. */
+/** So many overlapping writes that a memo of a few entries cannot hold them. */
 const hard = register(
   ...Array.from({ length: 9 }, (_, process) => `${process}\t:invoke\t:write\t${process}`),
   '20\t:invoke\t:read\tnil',
   '20\t:ok\t:read\t99',
+  ...Array.from({ length: 9 }, (_, process) => `${process}\t:ok\t:write\t${process}`),
 );
 
 let folder = '';
