@@ -37,6 +37,25 @@ export function checkWrite({ smallestVersion, appliedIndex, safePoint }: Write):
   }
 }
 
+interface Ingestion {
+  readonly paths: readonly string[];
+  readonly appliedIndex: LogIndex;
+  /** The last one of the tree. */
+  readonly appliedBefore: LogIndex;
+}
+
+export function checkIngestion({ paths, appliedIndex, appliedBefore }: Ingestion): void {
+  // A string by itself would be taken for a path of each of its characters.
+  assert(Array.isArray(paths), `the paths must be an array, got ${typeof paths}`);
+  for (const path of paths) assert(isPath(path), `a path must be a string with something in it, got ${typeof path}`);
+  checkWhole(appliedIndex, 'the applied index');
+  assert(appliedIndex > appliedBefore, `applied index ${appliedIndex} after ${appliedBefore}`);
+}
+
+function isPath(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
+}
+
 export function checkRead(key: Uint8Array, at: Timestamp): void {
   checkBytes(key, 'the key');
   checkWhole(at, 'at');

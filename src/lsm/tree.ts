@@ -2,7 +2,15 @@ import { assert } from '../base/assert.js';
 import type { LogIndex, Timestamp } from '../base/ids.js';
 import { deferred, type Deferred, type MaybePromise } from '../base/promises.js';
 import type { Disk } from '../env/disk.js';
-import { checkedBounds, checkedIteratorOptions, checkReads, checkRead, checkWhole, checkWrite } from './arguments.js';
+import {
+  checkedBounds,
+  checkedIteratorOptions,
+  checkIngestion,
+  checkReads,
+  checkRead,
+  checkWhole,
+  checkWrite,
+} from './arguments.js';
 import { TreeClosedError } from './background-errors.js';
 import { writeCheckpoint } from './checkpoint.js';
 import { CallsUnderWay } from './calls-under-way.js';
@@ -257,7 +265,7 @@ export class Tree {
 
   async #ingest(paths: readonly string[], appliedIndex: LogIndex, closing: AbortSignal): Promise<void> {
     assert(this.#safePointAfterIngest === undefined, 'tables are ingested already');
-    assert(appliedIndex > this.appliedIndex, `applied index ${appliedIndex} after ${this.appliedIndex}`);
+    checkIngestion({ paths, appliedIndex, appliedBefore: this.appliedIndex });
     const { safePoint } = this.#maintenance;
     // A tombstone that the new entries are newer than hides nothing of them, and no other may go before they are seen.
     this.#safePointAfterIngest = safePoint;

@@ -55,6 +55,30 @@ it('a tree refuses indexes that are none, and writes at or below its safe point'
   expect(await scan(tree)).toEqual([{ key: 'a', version: 7, value: 'seven' }]);
 });
 
+it('an ingestion takes a list of paths and a whole number above the last one, and the tree goes on', async () => {
+  const disk = newDisk();
+  const source = await Tree.create('source', treeResources(disk));
+  put(source, 'a', 5, 'five');
+  await source.flush();
+  await source.close();
+  await using tree = await Tree.create(treeDirectory, treeResources(disk));
+  put(tree, 'b', 1, 'one');
+  for (const index of notWhole as number[] as LogIndex[]) {
+    await expect(tree.ingest(['source'], index)).rejects.toThrow('the applied index must be a whole number');
+  }
+  await expect(tree.ingest(['source'], LogIndex(1))).rejects.toThrow('applied index 1 after 1');
+  for (const paths of ['source', undefined, null, 7, new Set(['source'])] as unknown as string[][]) {
+    await expect(tree.ingest(paths, LogIndex(2))).rejects.toThrow('the paths must be an array');
+  }
+  for (const path of [undefined, null, 7, '', ['source']] as unknown as string[]) {
+    await expect(tree.ingest(['source', path], LogIndex(2))).rejects.toThrow('a path must be a string');
+  }
+  expect([tree.failure, tree.appliedIndex]).toEqual([undefined, 1]);
+  await tree.ingest(['source'], LogIndex(2));
+  put(tree, 'c', 9, 'nine');
+  expect((await scan(tree)).map(({ key }) => key)).toEqual(['a', 'b', 'c']);
+});
+
 it('reads take bytes and whole numbers alone', async () => {
   await using tree = await Tree.create(treeDirectory, treeResources(newDisk()));
   for (const at of notWhole) {
