@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { utf8 } from '../../src/base/bytes.js';
+import { timestampMax } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
 import { BlockCache, type BlockCachePartition } from '../../src/lsm/block-cache.js';
+import { RowCache } from '../../src/lsm/row-cache.js';
+import { OpenFiles } from '../../src/lsm/sstable/open-files.js';
+import { Tree } from '../../src/lsm/tree.js';
+import { newDisk, put, treeDirectory, treeResources } from './harness.js';
 
 /** What a block of 600 bytes takes in the cache. */
 const unit = 1000;
@@ -90,6 +96,26 @@ describe('BlockCache', () => {
     partition.insert(0, block(1));
     expect(partition.get(0)).toBeUndefined();
     expect(cache.bytes).toBe(0);
+  });
+
+  it('holds the small blocks of many tables at their size', async () => {
+    const blockCache = new BlockCache(200_000);
+    const disk = newDisk();
+    const shape = { level0TablesCompact: 1000, level0TablesStall: 1000 };
+    const resources = treeResources(disk, { blockCache, rowCache: new RowCache(0), openFiles: new OpenFiles(100) });
+    await using tree = await Tree.create(treeDirectory, resources, shape);
+    const keys = Array.from({ length: 60 }, (_, i) => `key ${i}`);
+    for (const [i, key] of keys.entries()) {
+      put(tree, key, i + 1, `${key} `.padEnd(200, 'value'));
+      await tree.flush();
+    }
+    const readAll = async (): Promise<void> => {
+      for (const key of keys) expect((await tree.get(utf8(key), timestampMax))?.value.length).toBe(200);
+    };
+    await readAll();
+    const missesOnce = blockCache.misses;
+    await readAll();
+    expect([blockCache.misses, blockCache.bytes < 150_000]).toEqual([missesOnce, true]);
   });
 
   it.each([1, 2, 3, 4, 5])('gives back what was put there or nothing, within its bytes, seed %i', (seed) => {

@@ -1,48 +1,9 @@
 import { DecodeError } from '../../base/coding.js';
 import { contentsLength } from './compression.js';
+import { isLent, lentContentsBytesMax, lentContentsStart, lentMemory } from './lent-bytes.js';
 
-/**
- * Memory for blocks that nobody keeps, and their contents while they are searched. A get of a block that the cache does not
- * want needs it only until it has found its value: to make arrays for what is read and for what is decompressed, and to collect
- * them again, takes as long as reading and decompressing itself.
- */
-
-/** Larger blocks are rare, and cost more to read than to make room for. */
-const lentBytesMax = 64 * 1024;
-const contentsBytesMax = 64 * 1024;
-/** Bytes are copied by four: what is beyond the end is written over, or never looked at. */
-const excessBytes = 3;
-
-/** What a value may take to be put together with others. */
-const smallBytesMax = 1024;
-const sharedBytes = 16 * smallBytesMax;
-
-/** What was read, from the start on; behind it contents, from `contentsStart` on. */
-const contentsStart = lentBytesMax + excessBytes;
-const lent = new Uint8Array(contentsStart + contentsBytesMax + excessBytes);
+const lent = lentMemory;
 const lentView = new DataView(lent.buffer);
-let shared = new Uint8Array(0);
-let sharedAt = 0;
-
-/** So many bytes, of any content, until the next call; so they must never outlive a turn of the event loop. */
-export function lentBytes(length: number): Uint8Array {
-  return length <= lentBytesMax ? lent.subarray(0, length) : new Uint8Array(length);
-}
-
-/** The same bytes, to keep: `bytes` if they are not lent. Small ones share memory, which is faster to make. */
-export function owned(bytes: Uint8Array): Uint8Array {
-  if (bytes.buffer !== lent.buffer) return bytes;
-  const { length } = bytes;
-  if (length > smallBytesMax) return new Uint8Array(bytes);
-  if (sharedAt + length > shared.length) {
-    shared = new Uint8Array(sharedBytes);
-    sharedAt = 0;
-  }
-  const copy = shared.subarray(sharedAt, sharedAt + length);
-  copy.set(bytes);
-  sharedAt += length;
-  return copy;
-}
 
 /**
  * The contents of a compressed block in lent memory, decompressed from the front and only as far as somebody looks: a search needs half
@@ -63,14 +24,14 @@ export class LentContents {
 
   /** Undefined where `stored`, a stored block in lent memory, is not compressed, or too large. Throws as decompressBlock does. */
   static of(stored: Uint8Array): LentContents | undefined {
-    if (stored.buffer !== lent.buffer) return undefined;
+    if (!isLent(stored)) return undefined;
     const length = contentsLength(stored);
-    return length === undefined || length > contentsBytesMax ? undefined : new LentContents(stored, length);
+    return length === undefined || length > lentContentsBytesMax ? undefined : new LentContents(stored, length);
   }
 
   private constructor(stored: Uint8Array, length: number) {
     this.length = length;
-    this.bytes = lent.subarray(contentsStart, contentsStart + length);
+    this.bytes = lent.subarray(lentContentsStart, lentContentsStart + length);
     this.#end = stored.length - 1;
     while (lent[this.#at++] >= 0x80);
   }
@@ -82,10 +43,10 @@ export class LentContents {
   /** Decompresses so many bytes from the front, or somewhat more. Throws a DecodeError. @param bytes at most `length` */
   decompress(bytes: number): void {
     const end = this.#end;
-    const contentsEnd = contentsStart + this.length;
-    const goal = contentsStart + bytes;
+    const contentsEnd = lentContentsStart + this.length;
+    const goal = lentContentsStart + bytes;
     let at = this.#at;
-    let to = contentsStart + this.#decompressed;
+    let to = lentContentsStart + this.#decompressed;
     while (to < goal) {
       const tag = lent[at++];
       const type = tag & 3;
@@ -110,7 +71,8 @@ export class LentContents {
           if (type === 3) distance += (lent[at++] + lent[at++] * 0x100) * 0x1_0000;
         }
         from = to - distance;
-        if (distance === 0 || from < contentsStart) throw new DecodeError('a block copies bytes from before its start');
+        if (distance === 0 || from < lentContentsStart)
+          throw new DecodeError('a block copies bytes from before its start');
       }
       if (at > end || to + length > contentsEnd) throw new DecodeError('a block decompresses wrongly');
       const elementEnd = to + length;
@@ -127,7 +89,7 @@ export class LentContents {
     }
     if (to === contentsEnd && at !== end) throw new DecodeError('a block decompresses to more than it says');
     this.#at = at;
-    this.#decompressed = to - contentsStart;
+    this.#decompressed = to - lentContentsStart;
   }
 
   /** All contents, not lent. */

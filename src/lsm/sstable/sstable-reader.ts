@@ -11,8 +11,10 @@ import { clipFragments, countVersions, noFragments, type RangeFragments } from '
 import { BlockSearch } from './block-search.js';
 import { bloomMayContain } from './bloom-filter.js';
 import { decompressBlock } from './compression.js';
-import { LentContents, lentBytes, owned } from './lent-contents.js';
+import { copyOfLent, lentBytes } from './lent-bytes.js';
+import { LentContents } from './lent-contents.js';
 import type { FileSlot } from './open-files.js';
+import { ownedValue } from './owned-value.js';
 import {
   decodeBlockHandle,
   decodeFooter,
@@ -106,7 +108,7 @@ export class SstableReader {
   /** As {@link block}, of one that is not cached. */
   uncachedBlock(handle: BlockHandle): MaybePromise<Uint8Array> {
     const block = this.#readBlock(handle);
-    return block instanceof Promise ? block : owned(block);
+    return block instanceof Promise ? block : copyOfLent(block);
   }
 
   /** The contents of a block that was read with others. @param stored its bytes in the file; not kept */
@@ -189,7 +191,7 @@ export class SstableReader {
   /** The same contents, which are the cache's from now on if it wants them. */
   #keep({ offset }: BlockHandle, contents: Uint8Array): Uint8Array {
     if (!this.#isWanted(offset, contents.length)) return contents;
-    const kept = owned(contents);
+    const kept = copyOfLent(contents);
     this.#cache.insert(offset, kept);
     return kept;
   }
@@ -290,7 +292,7 @@ export class SstableReader {
       this.#readOnce(handle);
     if (block instanceof Promise) return block.then((read) => this.#findEntry(handle, read, key, at));
     const found = this.#findEntry(handle, block, key, at);
-    return found === undefined ? undefined : { ...found, value: owned(found.value) };
+    return found === undefined ? undefined : { ...found, value: ownedValue(found.value) };
   }
 
   /** An iterator passed over one of the entries, which gave nothing to its reader. */

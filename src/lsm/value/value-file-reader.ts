@@ -4,8 +4,9 @@ import { CorruptionError } from '../../base/errors.js';
 import type { MaybePromise } from '../../base/promises.js';
 import { DiskError, type Disk, type DiskFile } from '../../env/disk.js';
 import { decompressBlock } from '../sstable/compression.js';
-import { lentBytes, owned } from '../sstable/lent-contents.js';
+import { lentBytes } from '../sstable/lent-bytes.js';
 import type { FileSlot, OpenFiles } from '../sstable/open-files.js';
+import { ownedValue } from '../sstable/owned-value.js';
 import {
   checkValueHeader,
   decodeValueFooter,
@@ -57,7 +58,7 @@ export class ValueFileReader {
     try {
       const block = lentBytes(this.#lengthOf(pointer));
       const got = file.readNow(block, pointer.offset);
-      return got === undefined ? this.#readValue(pointer) : owned(this.#decode(pointer, block, got));
+      return got === undefined ? this.#readValue(pointer) : ownedValue(this.#decode(pointer, block, got));
     } catch (error) {
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it was thrown
       return Promise.reject(error);
