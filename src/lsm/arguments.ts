@@ -22,6 +22,10 @@ export function checkWhole(value: number, name: string): void {
   if (!isWhole) assert(false, `${name} must be a whole number from 0 to 2^53 - 1, got ${String(value)}`);
 }
 
+export function checkFunction(value: unknown, name: string): void {
+  if (typeof value !== 'function') assert(false, `${name} must be a function, got ${typeof value}`);
+}
+
 interface Write {
   /** Of the batch. */
   readonly smallestVersion: number;

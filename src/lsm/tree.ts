@@ -12,8 +12,9 @@ import {
   checkWrite,
 } from './arguments.js';
 import { TreeClosedError } from './background-errors.js';
-import { writeCheckpoint } from './checkpoint.js';
+import { Callbacks } from './callbacks.js';
 import { CallsUnderWay } from './calls-under-way.js';
+import { writeCheckpoint } from './checkpoint.js';
 import { backlogBytes } from './compaction/picker.js';
 import type { Found } from './entry.js';
 import { checkForeignFiles, takeFiles } from './ingest.js';
@@ -59,8 +60,8 @@ export class Tree {
   #writtenBytes = 0;
   readonly #budget: MemtableBudget;
   readonly #budgetMember: BudgetMember;
-  readonly #durableCallbacks: ((appliedIndex: LogIndex) => void)[] = [];
-  readonly #failureCallbacks: ((error: Error) => void)[] = [];
+  readonly #durableCallbacks = new Callbacks<LogIndex>();
+  readonly #failureCallbacks = new Callbacks<Error>();
   /** Calls of `flush` that wait until that index is durable. */
   #flushWaiters: { readonly appliedIndex: LogIndex; readonly done: Deferred<void> }[] = [];
   /** While tables are taken in: the safe point that is to hold afterwards. */
@@ -202,9 +203,9 @@ export class Tree {
     return this.#versions.durableAppliedIndex;
   }
 
-  /** `callback` learns of every new `durableAppliedIndex`. */
+  /** `callback` learns of every new `durableAppliedIndex`. What it throws is an uncaught exception, and nothing to the tree. */
   onDurable(callback: (appliedIndex: LogIndex) => void): void {
-    this.#durableCallbacks.push(callback);
+    this.#durableCallbacks.add(callback);
   }
 
   /**
@@ -290,12 +291,12 @@ export class Tree {
     const waiters = this.#flushWaiters;
     this.#flushWaiters = waiters.filter(({ appliedIndex }) => appliedIndex > durable);
     for (const { appliedIndex, done } of waiters) if (appliedIndex <= durable) done.resolve();
-    for (const callback of this.#durableCallbacks) callback(durable);
+    this.#durableCallbacks.call(durable);
   }
 
   #failed(error: Error): void {
     this.#rejectFlushes(error);
-    for (const callback of this.#failureCallbacks) callback(error);
+    this.#failureCallbacks.call(error);
   }
 
   #rejectFlushes(error: Error): void {
@@ -308,10 +309,11 @@ export class Tree {
     return this.#maintenance.failure;
   }
 
-  /** `callback` learns of the failure when it comes, at once if it has come. */
+  /** `callback` learns of the failure when it comes, at once if it has come. What it throws is as with {@link onDurable}. */
   onFailure(callback: (error: Error) => void): void {
-    if (this.failure === undefined) this.#failureCallbacks.push(callback);
-    else callback(this.failure);
+    const callbacks = this.failure === undefined ? this.#failureCallbacks : new Callbacks<Error>();
+    callbacks.add(callback);
+    if (this.failure !== undefined) callbacks.call(this.failure);
   }
 
   /** Whether a flush or compaction waits for space on the disk: the owner does well to take no more writes. */
