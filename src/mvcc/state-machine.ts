@@ -29,6 +29,7 @@ export interface StateMachineOptions {
 
 interface StoredState {
   readonly descriptor: Uint8Array;
+  readonly descriptorVersion: Timestamp;
   readonly maxVersion: Timestamp;
   readonly safePoint: Timestamp;
 }
@@ -47,6 +48,8 @@ export class StateMachine implements EngineReader {
   readonly #engine: Engine;
   readonly #retentionMicros: number;
   #descriptor: Uint8Array;
+  /** Under which it is stored. */
+  #descriptorVersion: Timestamp;
   #maxVersion: Timestamp;
   #safePoint: Timestamp;
   /** The engine may have this safe point as soon as `index` is durable. */
@@ -60,6 +63,7 @@ export class StateMachine implements EngineReader {
     this.#engine = engine;
     this.#retentionMicros = options.versionRetentionMs * 1000;
     this.#descriptor = stored.descriptor;
+    this.#descriptorVersion = stored.descriptorVersion;
     this.#maxVersion = stored.maxVersion;
     this.#safePoint = stored.safePoint;
     this.#mark = { index: engine.appliedIndex, safePoint: stored.safePoint };
@@ -70,7 +74,8 @@ export class StateMachine implements EngineReader {
     assert(engine.appliedIndex === 0, `the engine has applied entries up to ${engine.appliedIndex}`);
     engine.write(new TreeBatch().put(descriptorKey, initialVersion, descriptor), initialIndex);
     await engine.flush();
-    return new StateMachine(engine, { descriptor, maxVersion: Timestamp(0), safePoint: Timestamp(0) }, options);
+    const none = { maxVersion: Timestamp(0), safePoint: Timestamp(0) };
+    return new StateMachine(engine, { descriptor, descriptorVersion: initialVersion, ...none }, options);
   }
 
   /** Undefined when the engine holds no shard: `create` has not come to its end. */
@@ -111,6 +116,7 @@ export class StateMachine implements EngineReader {
       `version ${stored.maxVersion} takes the place of ${this.#maxVersion}`,
     );
     this.#descriptor = stored.descriptor;
+    this.#descriptorVersion = stored.descriptorVersion;
     this.#maxVersion = stored.maxVersion;
     this.#safePoint = Timestamp(Math.max(this.#safePoint, stored.safePoint));
     this.#mark = { index: this.#engine.appliedIndex, safePoint: this.#safePoint };
@@ -153,6 +159,16 @@ export class StateMachine implements EngineReader {
     this.#maxVersion = version;
     this.#safePoint = safePoint;
     this.#moveEngineSafePoint(index);
+  }
+
+  /** Applies the next committed entry, which changes nothing but the descriptor. Keeps the bytes. */
+  applyDescriptor(index: LogIndex, descriptor: Uint8Array): void {
+    assert(index === this.appliedIndex + 1, `entry ${index} is applied after entry ${this.appliedIndex}`);
+    // Above the last one, and above the engine's safe point, which is at most the highest version.
+    const version = Timestamp(Math.max(this.#descriptorVersion, this.#maxVersion) + 1);
+    this.#engine.write(new TreeBatch().put(descriptorKey, version, descriptor), index);
+    this.#descriptor = descriptor;
+    this.#descriptorVersion = version;
   }
 
   /** The newest version at or below `at`. Throws, or rejects with, READ_TOO_OLD below the safe point. */
@@ -250,7 +266,7 @@ async function loadStored(engine: Engine): Promise<StoredState | undefined> {
   const newest = await engine.get(maxVersionKey, timestampMax);
   const maxVersion = newest?.version ?? Timestamp(0);
   const safePoint = newest === undefined ? Timestamp(0) : decodeSafePoint(newest.value);
-  return { descriptor: descriptor.value, maxVersion, safePoint };
+  return { descriptor: descriptor.value, descriptorVersion: descriptor.version, maxVersion, safePoint };
 }
 
 function valueOf(entry: EngineEntry | undefined): VersionedValue | undefined {

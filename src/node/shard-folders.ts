@@ -14,8 +14,9 @@ import { OpenFiles } from '../lsm/sstable/open-files.js';
 import { Tree } from '../lsm/tree.js';
 import type { TreeResources } from '../lsm/tree.js';
 import { StateMachine } from '../mvcc/state-machine.js';
-import { decodeDescriptor, encodeDescriptor } from '../shard/descriptor.js';
+import { encodeDescriptor } from '../shard/descriptor.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
+import { decodeGroupDescriptor, type GroupDescriptor } from '../shard/group-descriptor.js';
 import { shardOfInstall } from './snapshots/folders.js';
 import { finishInstall, switchFolders, type LogOfShard } from './snapshots/install.js';
 import { ShardTree } from './shard-tree.js';
@@ -33,7 +34,7 @@ export interface ShardFoldersOptions {
 }
 
 export interface OpenedShard {
-  readonly descriptor: ShardDescriptor;
+  readonly descriptor: GroupDescriptor;
   readonly machine: StateMachine;
   readonly tree: ShardTree;
 }
@@ -120,7 +121,7 @@ export class ShardFolders {
     });
     const machine = await StateMachine.open(tree, this.#machineOptions());
     if (machine === undefined) throw new CorruptionError(path, 0, 'it holds no shard');
-    return { descriptor: decodeDescriptor(machine.descriptor), machine, tree };
+    return { descriptor: decodeGroupDescriptor(machine.descriptor), machine, tree };
   }
 
   #treeOptions(): Pick<Limits, 'memtableBytesMax' | 'sealedMemtablesMax' | 'largeValueBytesMin'> {

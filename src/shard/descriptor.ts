@@ -4,7 +4,10 @@ import { compareBytes, copyBytes } from '../base/bytes.js';
 import { ByteReader, ByteWriter, DecodeError } from '../base/coding.js';
 import { NodeId, ReplicaId, ShardId } from '../base/ids.js';
 
-/** Changes with every change of membership or range; a request that was routed by another epoch is refused. */
+/**
+ * Changes with every change of membership or range. A request that was routed by another range epoch is refused; who
+ * belongs to the group is Raft's concern, and no operation depends on it.
+ */
 export interface ShardEpoch {
   readonly membership: number;
   readonly range: number;
@@ -30,10 +33,6 @@ export function containsKey(descriptor: ShardDescriptor, key: Uint8Array): boole
   return (
     compareBytes(descriptor.start, key) <= 0 && (descriptor.end.length === 0 || compareBytes(key, descriptor.end) < 0)
   );
-}
-
-export function sameEpoch(a: ShardEpoch, b: ShardEpoch): boolean {
-  return a.membership === b.membership && a.range === b.range;
 }
 
 export function replicaOn(descriptor: ShardDescriptor, node: NodeId): ReplicaId | undefined {

@@ -3,14 +3,17 @@ import { ByteReader, ByteWriter, DecodeError } from '../base/coding.js';
 import { LogIndex } from '../base/ids.js';
 import { unreachable } from '../base/assert.js';
 import type { ShardEpoch } from './descriptor.js';
+import { decodeGroupDescriptor, encodeGroupDescriptor, type GroupDescriptor } from './group-descriptor.js';
 
 export type ShardEntry =
   /** The effects of operations, evaluated by the leader under `epoch`. Refused when the epoch has changed since. */
   | { readonly type: 'effects'; readonly epoch: ShardEpoch; readonly batch: Uint8Array }
   /** Nobody needs these entries, but for those who are to get a Raft snapshot: logs may drop them up to here as soon as their own tree has them. */
-  | { readonly type: 'truncateLog'; readonly upTo: LogIndex };
+  | { readonly type: 'truncateLog'; readonly upTo: LogIndex }
+  /** The group as it is from here on. Refused unless it follows the epoch that the shard has. */
+  | { readonly type: 'changeGroup'; readonly descriptor: GroupDescriptor };
 
-const entryTypes = { effects: 1, truncateLog: 2 } as const;
+const entryTypes = { effects: 1, truncateLog: 2, changeGroup: 3 } as const;
 
 /** Bytes that the envelope adds to a batch, at most. */
 export const entryOverheadBytes = 24;
@@ -24,6 +27,8 @@ export function encodeEntry(entry: ShardEntry): Uint8Array {
     }
     case 'truncateLog':
       return new ByteWriter(entryOverheadBytes).u8(entryTypes.truncateLog).varint(entry.upTo).view();
+    case 'changeGroup':
+      return new ByteWriter().u8(entryTypes.changeGroup).raw(encodeGroupDescriptor(entry.descriptor)).view();
     default:
       return unreachable(entry);
   }
@@ -43,6 +48,8 @@ export function decodeEntry(data: Uint8Array): ShardEntry {
       reader.end();
       return { type: 'truncateLog', upTo };
     }
+    case entryTypes.changeGroup:
+      return { type: 'changeGroup', descriptor: decodeGroupDescriptor(reader.raw(reader.remaining)) };
     default:
       throw new DecodeError(`entry of unknown type ${type}`);
   }

@@ -1,12 +1,14 @@
 /** What the core of a leader knows of its followers, as decisions need it. Pure; of other replicas nothing is known. */
 import type { LogIndex, NodeId, ReplicaId } from '../base/ids.js';
 import { isCaughtUp } from '../raft/caught-up.js';
+import { isVoter } from '../raft/config.js';
 import type { RaftStatus } from '../raft/status.js';
 import { nodeOf } from './descriptor.js';
 import type { ShardDescriptor } from './descriptor.js';
 
-/** Whether `replica` is a caught up follower: see `isCaughtUp`. */
+/** Whether `replica` is a caught up follower that votes, and so may lead: see `isCaughtUp`. */
 export function isFollowerCaughtUp(status: RaftStatus, replica: ReplicaId, entriesMax: number): boolean {
+  if (!isVoter(status.configuration, replica)) return false;
   const follower = status.followers.find((candidate) => candidate.replica === replica);
   return follower !== undefined && isCaughtUp(follower, status.commitIndex, entriesMax);
 }

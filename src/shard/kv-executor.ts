@@ -15,7 +15,7 @@ import type { Clock } from '../env/clock.js';
 import type { GetOperation, Operation, OperationResult, WriteOperation } from '../mvcc/operations.js';
 import type { ScanResult, ScanSpec } from '../mvcc/scan.js';
 import type { ShardEpoch } from './descriptor.js';
-import { containsKey, sameEpoch } from './descriptor.js';
+import { containsKey } from './descriptor.js';
 import { notLeaderError } from './not-leader.js';
 import type { PageReads } from './page-reads.js';
 import type { ReadPermit } from './read-gate.js';
@@ -63,7 +63,7 @@ export class KvExecutor {
   #refusal(operation: Operation, epoch: ShardEpoch): QuorateError | undefined {
     const { descriptor } = this.replica;
     const { shard } = descriptor;
-    if (!sameEpoch(epoch, descriptor.epoch) || !containsKey(descriptor, operation.key)) return this.#epochMismatch();
+    if (epoch.range !== descriptor.epoch.range || !containsKey(descriptor, operation.key)) return this.#epochMismatch();
     if (operation.type === 'get' && operation.consistency === 'stale') return undefined;
     if (!this.replica.isLeader) return notLeaderError(shard);
     if (operation.type !== 'get' && this.#space.isDiskFull) {
@@ -158,7 +158,7 @@ export class KvExecutor {
 
   /** One page at the read timestamp `spec.at`. Rejects with QuorateError. */
   async scanPage(spec: ScanSpec, epoch: ShardEpoch, consistency: 'linearizable' | 'stale'): Promise<ScanResult> {
-    const refused = sameEpoch(epoch, this.replica.descriptor.epoch) ? this.#overload() : this.#epochMismatch();
+    const refused = epoch.range === this.replica.descriptor.epoch.range ? this.#overload() : this.#epochMismatch();
     if (refused !== undefined) throw refused;
     this.#readsInFlight++;
     try {

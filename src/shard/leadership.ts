@@ -8,6 +8,7 @@
 import { LogIndex } from '../base/ids.js';
 import type { ReplicaId, ShardId, Term } from '../base/ids.js';
 import type { Logger } from '../env/logger.js';
+import { isVoter } from '../raft/config.js';
 import type { Raft } from '../raft/raft.js';
 
 export interface LeadershipOptions {
@@ -75,7 +76,8 @@ export class Leadership {
   }
 
   #bestFollower(): ReplicaId | undefined {
-    const followers = this.#options.raft.status().followers.filter(({ isAlive }) => isAlive);
+    const { configuration, followers: all } = this.#options.raft.status();
+    const followers = all.filter(({ isAlive, replica }) => isAlive && isVoter(configuration, replica));
     followers.sort((a, b) => b.matchIndex - a.matchIndex);
     return followers.at(0)?.replica;
   }

@@ -7,8 +7,8 @@ import type { Logger } from '../env/logger.js';
 import type { GroupLog } from '../log/group-log.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
 import type { Entry, HardState, RaftMessage, Ready, RaftSnapshot } from '../raft/types.js';
-import type { ShardDescriptor } from './descriptor.js';
 import type { EntryEffect } from './entry-effect.js';
+import type { GroupDescriptor } from './group-descriptor.js';
 
 /** Ticks that Raft's times are counted in. */
 export interface ReplicaTiming {
@@ -79,7 +79,7 @@ export interface ReplicaTree {
 /** What a replica is made of. Its owner closes the tree. */
 export interface ReplicaParts {
   readonly host: ReplicaHost;
-  readonly descriptor: ShardDescriptor;
+  readonly descriptor: GroupDescriptor;
   readonly log: ReplicaLog;
   readonly machine: StateMachine;
   readonly tree: ReplicaTree;

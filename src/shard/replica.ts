@@ -12,25 +12,27 @@ import { emptyBytes } from '../base/bytes.js';
 import { CorruptionError, QuorateError } from '../base/errors.js';
 import type { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../base/ids.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
-import { messageFault } from '../raft/message-fault.js';
 import type { Raft } from '../raft/raft.js';
 import type { RaftStatus } from '../raft/status.js';
 import type { Entry, RaftMessage, RaftSnapshot, Ready, SnapshotRequest } from '../raft/types.js';
 import { ApplyLoop } from './apply-loop.js';
-import { decodeDescriptor, nodeOf, replicaOn } from './descriptor.js';
-import type { ShardDescriptor } from './descriptor.js';
+import { nodeOf, replicaOn } from './descriptor.js';
 import { effectOf } from './entry-effect.js';
 import { isFollowerCaughtUp } from './followers.js';
 import { Freshness } from './freshness.js';
+import { Group } from './group.js';
+import type { GroupDescriptor } from './group-descriptor.js';
 import { Leadership } from './leadership.js';
 import { LogPrefix } from './log-prefix.js';
 import { LogWork } from './log-work.js';
 import { openRaft } from './open-raft.js';
+import { notLeaderError } from './not-leader.js';
 import { Proposals } from './proposals.js';
 import type { ProposalEnd } from './proposals.js';
 import { ReadGate } from './read-gate.js';
 import type { ReplicaHost, ReplicaParts } from './replica-host.js';
 import { ReplicaSnapshots } from './replica-snapshots.js';
+import type { VotersDone } from './voter-changes.js';
 
 export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded';
 
@@ -44,7 +46,7 @@ export class Replica {
   readonly #host: ReplicaHost;
   readonly #raft: Raft;
   readonly #logWork: LogWork;
-  #descriptor: ShardDescriptor;
+  readonly #group: Group;
   readonly #proposals: Proposals;
   readonly #freshness: Freshness;
   readonly #leadership: Leadership;
@@ -55,11 +57,11 @@ export class Replica {
   constructor(parts: ReplicaParts) {
     const { host, descriptor, log, machine, tree } = parts;
     this.#host = host;
-    this.#descriptor = descriptor;
     this.machine = machine;
     this.shard = descriptor.shard;
     this.replicaId = defined(replicaOn(descriptor, host.nodeId), `replica of shard ${descriptor.shard} on this node`);
-    this.#raft = openRaft(parts, this.replicaId);
+    const raft = openRaft(parts, this.replicaId);
+    this.#raft = raft;
     this.#logWork = new LogWork({
       log,
       append: (records) => host.append(this.shard, records),
@@ -73,9 +75,12 @@ export class Replica {
     this.logPrefix = new LogPrefix(log, tree);
     this.#proposals = new Proposals(this.shard);
     const appliedIndex = (): LogIndex => this.appliedIndex;
-    this.#leadership = new Leadership({ raft: this.#raft, shard: this.shard, logger: host.logger, appliedIndex });
+    this.#leadership = new Leadership({ raft, shard: this.shard, logger: host.logger, appliedIndex });
+    const schedule = (): void => this.#schedule();
+    this.#group = new Group({ self: this.replicaId, descriptor, raft, machine, logger: host.logger, schedule });
     this.#leadership.onChange((leading) => {
       if (leading) this.#proposals.overtaken();
+      else this.#group.leadershipLost();
     });
     const applyLoop = {
       shard: this.shard,
@@ -88,7 +93,7 @@ export class Replica {
     };
     this.#applyLoop = new ApplyLoop(applyLoop, this.#raft.hardState.commit);
     this.snapshots = new ReplicaSnapshots({
-      raft: this.#raft,
+      raft,
       log,
       machine,
       tree,
@@ -99,22 +104,23 @@ export class Replica {
         this.#schedule();
       },
       onInstalled: (snapshot) => this.#afterInstall(snapshot),
-      schedule: () => this.#schedule(),
+      schedule,
       onFailure: (error) => this.#fail(error),
     });
     this.#freshness = new Freshness(host.random.split(`freshness-${descriptor.shard}`));
     this.reads = new ReadGate({
-      raft: this.#raft,
+      raft,
       shard: this.shard,
       clock: host.clock,
-      schedule: () => this.#schedule(),
+      schedule,
       onProven: (asOfMs) => this.#freshness.proven(asOfMs),
     });
     this.#schedule();
   }
 
-  get descriptor(): ShardDescriptor {
-    return this.#descriptor;
+  /** As of the last applied entry. */
+  get descriptor(): GroupDescriptor {
+    return this.#group.descriptor;
   }
 
   get appliedIndex(): LogIndex {
@@ -145,7 +151,7 @@ export class Replica {
   /** The node of the leader, as far as this replica knows. */
   get leaderNode(): NodeId | undefined {
     const leader = this.#raft.leader;
-    return leader === 0 ? undefined : nodeOf(this.#descriptor, leader);
+    return leader === 0 ? undefined : nodeOf(this.descriptor, leader);
   }
 
   /** Milliseconds by which a stale read here may lag behind what was acknowledged; Infinity when unknown. */
@@ -169,31 +175,23 @@ export class Replica {
     // Others could store what this node's disk does not: a leader whose disk stalls yields.
     const isStalled = this.#logWork.ticksWithoutSync >= this.#host.timing.electionTicksMax;
     if (this.isLeader && isStalled) this.transferLeadership();
+    this.#group.proceed();
     this.#schedule();
   }
 
   /** What makes `message` one that no correct replica on `node` sends; undefined when it may be stepped. */
   messageFault(node: NodeId, message: RaftMessage): string | undefined {
-    const sender = nodeOf(this.#descriptor, message.from);
-    // It may be of a replica that was removed, or for one that was here before: then it has no effect.
-    if (sender === undefined || message.to !== this.replicaId) return undefined;
-    if (sender !== node) return `a message of replica ${message.from}, which is on node ${sender}`;
-    if (message.type === 'snapshotRequest') return 'a Raft snapshot without its data';
-    return messageFault(message, this.#raft);
+    return this.#group.messageFault(node, message);
   }
 
   /** Why a Raft snapshot that `node` offers is not taken, whatever is in it; undefined when it may be asked for. */
   offerFault(node: NodeId, request: SnapshotRequest): string | undefined {
-    if (request.to !== this.replicaId) return `there is no replica ${request.to} of shard ${this.shard} here`;
-    const sender = nodeOf(this.#descriptor, request.from);
-    // It may have joined since: the group has grown, and this replica does not know yet.
-    if (sender !== undefined && sender !== node) return `replica ${request.from} is on node ${sender}`;
-    return messageFault(request, this.#raft);
+    return this.#group.offerFault(node, request);
   }
 
   step(message: RaftMessage): void {
     // Members do not change yet: whom the shard does not have, nobody has.
-    if (message.to !== this.replicaId || nodeOf(this.#descriptor, message.from) === undefined) return;
+    if (message.to !== this.replicaId || nodeOf(this.descriptor, message.from) === undefined) return;
     this.#raft.step(message);
     if (message.type === 'heartbeat' && message.term === this.#raft.term) {
       this.#freshness.heard(message, this.appliedIndex);
@@ -203,14 +201,14 @@ export class Replica {
 
   /** There is no connection to this node, until {@link peerReachable}: nothing is sent into the void, nor waited for. */
   peerUnreachable(node: NodeId): void {
-    const replica = replicaOn(this.#descriptor, node);
+    const replica = replicaOn(this.descriptor, node);
     if (replica === undefined || replica === this.replicaId) return;
     this.#raft.peerUnreachable(replica);
     this.#schedule();
   }
 
   peerReachable(node: NodeId): void {
-    const replica = replicaOn(this.#descriptor, node);
+    const replica = replicaOn(this.descriptor, node);
     if (replica === undefined) return;
     this.#raft.peerReachable(replica);
     this.#schedule();
@@ -241,6 +239,16 @@ export class Replica {
   }
 
   /**
+   * Has the replicas on `nodes` vote and the others learn, by the leader; takes the place of an earlier wish. Throws
+   * INVALID_ARGUMENT for nodes that have no replica, and NOT_LEADER.
+   */
+  changeVoters(nodes: readonly NodeId[], done: VotersDone): void {
+    if (!this.isReadyLeader) throw notLeaderError(this.shard);
+    this.wakeGroup();
+    this.#group.changeVoters(nodes, done);
+  }
+
+  /**
    * Makes an error of a read from the tree one for the caller. Damage and broken assumptions also end the node:
    * nothing that was read is served.
    */
@@ -262,7 +270,7 @@ export class Replica {
    * nothing or nobody can take it.
    */
   transferLeadership(to?: NodeId): boolean {
-    const target = to === undefined ? undefined : defined(replicaOn(this.#descriptor, to), `replica on node ${to}`);
+    const target = to === undefined ? undefined : defined(replicaOn(this.descriptor, to), `replica on node ${to}`);
     const started = this.#leadership.transfer(target);
     this.#schedule();
     return started;
@@ -281,7 +289,7 @@ export class Replica {
 
   /** By the leader: whether the replica on `node` is alive, and lacks no more than what may be on its way to it. */
   isCaughtUp(node: NodeId): boolean {
-    const replica = replicaOn(this.#descriptor, node);
+    const replica = replicaOn(this.descriptor, node);
     return replica !== undefined && isFollowerCaughtUp(this.status(), replica, this.#host.limits.appendsInFlightMax);
   }
 
@@ -312,13 +320,15 @@ export class Replica {
     this.#applyLoop.allow(ready.commitIndex);
     if (ready.readsLost) this.reads.fail();
     for (const state of ready.readStates) this.reads.confirmed(state);
+    // Refused, it is asked for again with the next tick.
+    if (ready.leaveJoint !== undefined) this.#group.propose(ready.leaveJoint);
     if (ready.snapshot !== undefined) this.snapshots.putInPlace(ready.snapshot);
     for (const to of ready.snapshotsWanted) this.#host.snapshotWanted(this.shard, to);
     for (const read of ready.logReads) void this.#logWork.read(read.to, read.from, read.bytesMax);
   }
 
   #sendMessage(message: RaftMessage): void {
-    const node = nodeOf(this.#descriptor, message.to);
+    const node = nodeOf(this.descriptor, message.to);
     if (node === undefined) return;
     if (message.type === 'heartbeatResponse') {
       const probe = this.#freshness.probe(this.#host.clock.monotonicMs());
@@ -335,9 +345,10 @@ export class Replica {
   }
 
   #applyEntry(entry: Entry): void {
-    const effect = effectOf(entry, this.#descriptor);
+    const effect = effectOf(entry, this.descriptor);
+    if (effect.type === 'changeGroup') this.#group.apply(entry.index, effect.descriptor);
+    else this.machine.apply(entry.index, effect.type === 'write' ? effect.batch : emptyBytes);
     if (effect.type === 'truncateLog') this.logPrefix.allow(effect.upTo);
-    this.machine.apply(entry.index, effect.type === 'write' ? effect.batch : emptyBytes);
     this.#host.observer?.onApplied(this.shard, this.replicaId, entry, effect);
     this.#proposals.settle(entry, effect.type === 'refused' ? effect.error : undefined);
     this.#leadership.applied();
@@ -346,6 +357,7 @@ export class Replica {
 
   #afterApply(): void {
     this.#raft.applied(this.appliedIndex);
+    this.#group.proceed();
     this.reads.applied(this.appliedIndex);
     this.#freshness.applied(this.appliedIndex);
     this.logPrefix.drop();
@@ -356,7 +368,7 @@ export class Replica {
   #afterInstall(snapshot: RaftSnapshot): void {
     const { index } = snapshot;
     this.#host.observer?.onInstalled(this.shard, this.replicaId, snapshot);
-    this.#descriptor = decodeDescriptor(this.machine.descriptor);
+    this.#group.installed(snapshot);
     this.#proposals.skipped(index);
     this.reads.applied(index);
     this.#freshness.applied(index);
@@ -377,6 +389,7 @@ export class Replica {
     this.#logWork.close();
     this.snapshots.close();
     this.#leadership.close();
+    this.#group.close();
     this.reads.close();
     this.#proposals.lose(
       new QuorateError('NODE_STOPPING', 'the node is stopping', { shard: this.shard, outcome: 'unknown' }),

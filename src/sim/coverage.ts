@@ -4,6 +4,7 @@
  *
  * The product has no lines for this: a mark is a line that a node logs, a decision of Raft, or an error that a client got.
  */
+import { type Configuration, isJoint } from '../raft/config.js';
 import type { Ready, RaftMessage } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
 import type { WatchedReplica } from './replica-watch.js';
@@ -45,6 +46,9 @@ const decisions = [
   'wokeUp',
   'logTruncated',
   'snapshotInstalled',
+  'votersChanged',
+  /** Two sets of voters act together, until the first is left. */
+  'jointEntered',
 ] as const;
 
 /** Errors that clients get when something is wrong, by their codes. */
@@ -90,6 +94,12 @@ export class Coverage {
   /** A replica has applied an entry with this effect. */
   applied(effect: EntryEffect): void {
     if (effect.type === 'truncateLog') this.counts.logTruncated++;
+    if (effect.type === 'changeGroup') this.#groupChanged(effect.descriptor.configuration);
+  }
+
+  #groupChanged(configuration: Configuration): void {
+    this.counts.votersChanged++;
+    if (isJoint(configuration)) this.counts.jointEntered++;
   }
 
   /** A Raft snapshot took the place of what a replica had. */

@@ -35,6 +35,8 @@ export const faultTypes = [
   'clockJump',
   'clockDrift',
   'clockFreeze',
+  /** A shard is to have other voters among its replicas. Counted when it has them. */
+  'changeVoters',
 ] as const;
 export type FaultType = (typeof faultTypes)[number];
 
@@ -117,6 +119,8 @@ export function beginFault(
       machine.clock.setRate(min + random.float() * (max - min));
       return { end: () => machine.clock.setRate(1) };
     }
+    case 'changeVoters':
+      return changeVoters(cluster, random);
     case 'clockFreeze':
       machine.clock.freezeWall();
       return { end: () => machine.clock.thawWall() };
@@ -152,6 +156,26 @@ function failDisk(machine: SimMachine, random: Prng): Fault {
     },
     hadEffect: () => failed > 0,
   };
+}
+
+/** Of any shard that has a leader. The wish goes on when the fault is over, until the leader is another one. */
+function changeVoters(cluster: SimCluster, random: Prng): Fault | undefined {
+  const leading = cluster.machines.flatMap(({ process, node }) =>
+    (node?.host.shards ?? []).flatMap(({ replica }) => (replica.isReadyLeader ? [{ process, replica }] : [])),
+  );
+  if (leading.length === 0) return undefined;
+  const { process, replica } = random.pick(leading);
+  const nodes = random.shuffle(replica.descriptor.replicas.map(({ node }) => node));
+  const voters = nodes.slice(0, random.int(1, nodes.length));
+  let isDone = false;
+  process?.enter(() => {
+    // It may have stood still, and lead no more.
+    if (!replica.isReadyLeader) return;
+    replica.changeVoters(voters, (error) => {
+      isDone = error === undefined;
+    });
+  });
+  return { end: () => undefined, hadEffect: () => isDone };
 }
 
 /** All or only some: a full partition, or a bridge. */

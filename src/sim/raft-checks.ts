@@ -6,11 +6,13 @@
  * - Leader completeness: what was committed up to some term is in the log of each leader of a later one.
  * - State machine safety: all apply the same entries in their order, with the same effect. So states at one applied index
  *   are equal, which the hashes of states confirm where the run ends.
+ * - A Raft snapshot has the configuration that the applied entries up to its own made.
  * - Term, commit index and applied index of a replica never go back while its process lives.
  */
 import { crc32 } from '../base/checksum.js';
 import { emptyBytes } from '../base/bytes.js';
 import type { ReplicaId, ShardId, Term } from '../base/ids.js';
+import { type Configuration, equalConfigurations } from '../raft/config.js';
 import type { Entry, RaftSnapshot, Ready } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
 import type { WatchedReplica } from './replica-watch.js';
@@ -28,6 +30,8 @@ class ShardFacts {
   readonly entries = new Map<string, KnownEntry>();
   /** By index: term, content and effect. */
   readonly applied = new Map<number, string>();
+  /** By the index of the entry from which on it acts. */
+  readonly configurations = new Map<number, Configuration>();
   /** By the term of the replica that knew it: how far the log was committed. */
   readonly committed = new Map<Term, number>();
 }
@@ -53,7 +57,8 @@ export class RaftChecks {
     if (before !== undefined && entry.index !== before + 1)
       this.#violated(seen, `applies ${entry.index} after ${before}`);
     seen.appliedIndex = entry.index;
-    const { applied } = this.#factsOf(seen.shard);
+    const { applied, configurations } = this.#factsOf(seen.shard);
+    if (effect.type === 'changeGroup') configurations.set(entry.index, effect.descriptor.configuration);
     const batch = effect.type === 'write' ? effect.batch : emptyBytes;
     const what = `term ${entry.term}, ${effect.type} ${crc32(batch)}, entry ${crc32(entry.data)}`;
     const known = applied.get(entry.index);
@@ -62,10 +67,15 @@ export class RaftChecks {
   }
 
   /** A Raft snapshot took the place of the replica's state and log. */
-  installed(seen: WatchedReplica, { index, term }: RaftSnapshot): void {
+  installed(seen: WatchedReplica, { index, term, configuration }: RaftSnapshot): void {
     if (index <= (seen.appliedIndex ?? 0)) this.#violated(seen, `goes back from ${seen.appliedIndex} to ${index}`);
     seen.appliedIndex = index;
-    const known = this.#factsOf(seen.shard).applied.get(index);
+    const { applied, configurations } = this.#factsOf(seen.shard);
+    const changedAt = Math.max(0, ...[...configurations.keys()].filter((changed) => changed <= index));
+    const acting = configurations.get(changedAt);
+    if (acting !== undefined && !equalConfigurations(acting, configuration))
+      this.#violated(seen, `takes a Raft snapshot of entry ${index} without the configuration of entry ${changedAt}`);
+    const known = applied.get(index);
     if (known !== undefined && !known.startsWith(`term ${term},`)) {
       this.#violated(seen, `takes a Raft snapshot of entry ${index} of term ${term}, where another applied ${known}`);
     }

@@ -16,6 +16,7 @@ import { loadPlacementState } from '../../src/placement/placement-state.js';
 import type { PlacementState } from '../../src/placement/placement-state.js';
 import { decodeEntry } from '../../src/shard/entry-format.js';
 import type { ProposalEnd } from '../../src/shard/proposals.js';
+import { newGroup } from '../../src/shard/group-descriptor.js';
 import type { ReadPermit } from '../../src/shard/read-gate.js';
 import type { ProposalRefusal } from '../../src/shard/replica.js';
 import { NaiveEngine } from '../mvcc/naive-engine.js';
@@ -77,7 +78,7 @@ export class PlacementBench {
     };
     const term = (): Term => this.#term;
     const isLeading = (): boolean => this.#leading;
-    const descriptor = placementDescriptor(nodes);
+    const descriptor = newGroup(placementDescriptor(nodes));
     this.leader = new PlacementLeader({
       replica: {
         shard: descriptor.shard,

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { toHex, utf8 } from '../../src/base/bytes.js';
 import { LogIndex, NodeId, ReplicaId, ShardId } from '../../src/base/ids.js';
 import { containsKey, decodeDescriptor, encodeDescriptor, nodeOf, replicaOn } from '../../src/shard/descriptor.js';
+import { encodeGroupDescriptor, newGroup } from '../../src/shard/group-descriptor.js';
 import type { ShardDescriptor } from '../../src/shard/descriptor.js';
 import { decodeEntry, encodeEntry } from '../../src/shard/entry-format.js';
 
@@ -69,9 +70,16 @@ describe('entry', () => {
     expect(decodeEntry(encodeEntry(entry))).toEqual(entry);
   });
 
+  test('changeGroup', () => {
+    const entry = { type: 'changeGroup', descriptor: newGroup(descriptor) } as const;
+    expect(toHex(encodeEntry(entry))).toBe(`03${toHex(encodeGroupDescriptor(entry.descriptor))}`);
+    expect(decodeEntry(encodeEntry(entry))).toEqual(entry);
+  });
+
   test.each([
     ['no bytes', []],
-    ['an unknown type', [3, 1]],
+    ['an unknown type', [4, 1]],
+    ['a group that is cut off', [3, 2, 1]],
     ['an epoch that is cut off', [1, 0x80]],
     ['bytes after the index', [2, 1, 0]],
   ])('%s is refused', (_what, bytes) => {

@@ -229,10 +229,17 @@ describe('what does not belong here is refused at once', () => {
     ['a key below the range', put('A', '1'), descriptor.epoch],
     ['a key at its end', put('x', '1'), descriptor.epoch],
     ['another range version', put('a', '1'), { membership: 1, range: 2 }],
-    ['another membership, also for a stale read', get('a', 'stale'), { membership: 2, range: 1 }],
+    ['another range version, also for a stale read', get('a', 'stale'), { membership: 1, range: 2 }],
   ])('%s', async (_what, operation, epoch) => {
     const scripted = await ScriptedExecutor.make();
     expect(scripted.start(operation, epoch).results).toMatchObject([{ error: { code: 'EPOCH_MISMATCH', shard: 5 } }]);
+  });
+
+  test('nothing because of another membership: it makes no difference to an operation', async () => {
+    const scripted = await ScriptedExecutor.make();
+    const task = scripted.start(get('a', 'stale'), { membership: 2, range: 1 });
+    await scripted.turn();
+    expect(task.results).toEqual([{ type: 'absent' }]);
   });
 
   test('what a follower gets, unless it is a stale read', async () => {

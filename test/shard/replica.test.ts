@@ -7,6 +7,7 @@ import { Prng } from '../../src/base/prng.js';
 import { silentLogger } from '../../src/env/logger.js';
 import { StateMachine, initialIndex } from '../../src/mvcc/state-machine.js';
 import type { RaftMessage } from '../../src/raft/types.js';
+import { newGroup } from '../../src/shard/group-descriptor.js';
 import { Replica } from '../../src/shard/replica.js';
 import type { ReplicaHost, ReplicaLog, Scheduled } from '../../src/shard/replica-host.js';
 import { NaiveEngine } from '../mvcc/naive-engine.js';
@@ -82,7 +83,7 @@ class Bench {
     };
     this.replica = new Replica({
       host,
-      descriptor,
+      descriptor: newGroup(descriptor),
       log: replicaLog,
       machine,
       tree: {

@@ -4,14 +4,18 @@
  */
 import { QuorateError } from '../../base/errors.js';
 import { maskedCrc32 } from '../../base/checksum.js';
+import { DecodeError } from '../../base/coding.js';
 import { CorruptionError } from '../../base/errors.js';
 import type { ShardId } from '../../base/ids.js';
 import type { Clock } from '../../env/clock.js';
 import { makeDurableDirectory, type Disk, type DiskFile } from '../../env/disk.js';
 import { pause } from '../../lsm/pause.js';
 import { TreeInspection } from '../../lsm/tree-inspection.js';
-import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
+import { descriptorKey, maxVersionKey } from '../../mvcc/keyspace.js';
+import { type Configuration, equalConfigurations } from '../../raft/config.js';
 import type { RaftSnapshot } from '../../raft/types.js';
+import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
+import { decodeGroupDescriptor } from '../../shard/group-descriptor.js';
 import { decodeManifest, manifestName, type SnapshotManifest } from './manifest.js';
 
 export interface DownloadOptions {
@@ -47,7 +51,7 @@ const stallMsMax = 30_000;
 
 /**
  * Resolves when all of it is in the folder, durable and checked: every byte of every table, and that it is the state which
- * the snapshot names. Rejects with the signal's reason; with a QuorateError when the sender does not have it any more or
+ * the snapshot names, with its configuration. Rejects with the signal's reason; with a QuorateError when the sender does not have it any more or
  * cannot be reached; with a CorruptionError where what came is damaged; with a DiskError.
  */
 export async function download(options: DownloadOptions): Promise<void> {
@@ -134,9 +138,37 @@ function chunkOf(response: PeerResponse): Uint8Array | QuorateError {
   return new QuorateError('UNAVAILABLE', 'a chunk of a Raft snapshot came damaged');
 }
 
-async function check({ disk, folder, snapshot }: DownloadOptions): Promise<void> {
+async function check({ disk, folder, shard, snapshot }: DownloadOptions): Promise<void> {
   await using tree = await TreeInspection.open(disk, folder);
   for (const damage of await tree.verify()) throw damage;
-  if (tree.appliedIndex === snapshot.index) return;
-  throw new CorruptionError(folder, 0, `it has applied entry ${tree.appliedIndex}, not ${snapshot.index}`);
+  if (tree.appliedIndex !== snapshot.index) {
+    throw new CorruptionError(folder, 0, `it has applied entry ${tree.appliedIndex}, not ${snapshot.index}`);
+  }
+  // Its members vote as the tree says after a restart, and as the snapshot says until then.
+  const fault = groupFault(await storedDescriptor(disk, folder), shard, snapshot.configuration);
+  if (fault !== undefined) throw new CorruptionError(folder, 0, fault);
+}
+
+/** The newest, of a tree that is sound. */
+async function storedDescriptor(disk: Disk, folder: string): Promise<Uint8Array | undefined> {
+  await using tree = await TreeInspection.open(disk, folder);
+  const onDamage = (error: CorruptionError): void => {
+    throw error;
+  };
+  for await (const entry of tree.entries({ lower: descriptorKey, upper: maxVersionKey }, onDamage)) return entry.value;
+  return undefined;
+}
+
+function groupFault(stored: Uint8Array | undefined, shard: ShardId, configuration: Configuration): string | undefined {
+  if (stored === undefined) return 'it holds no shard';
+  try {
+    const descriptor = decodeGroupDescriptor(stored);
+    if (descriptor.shard !== shard) return `it holds shard ${descriptor.shard}, not ${shard}`;
+    return equalConfigurations(descriptor.configuration, configuration)
+      ? undefined
+      : 'other members vote than the Raft snapshot says';
+  } catch (error) {
+    if (error instanceof DecodeError) return error.message;
+    throw error;
+  }
 }

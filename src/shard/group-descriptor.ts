@@ -1,0 +1,101 @@
+/**
+ * What a shard's own state says of it: beside what the shard map has, which of its replicas vote. It changes with the
+ * applied index, in one batch, so the configuration that acts after a restart is that of the last applied entry.
+ */
+import { assert } from '../base/assert.js';
+import { copyBytes } from '../base/bytes.js';
+import { ByteReader, ByteWriter, DecodeError } from '../base/coding.js';
+import { NodeId, ReplicaId, ShardId } from '../base/ids.js';
+import { type Configuration, configurationFault, createConfiguration, isJoint, membersOf } from '../raft/config.js';
+import { decodeDescriptor, type ReplicaDescriptor, type ShardDescriptor } from './descriptor.js';
+
+export interface GroupDescriptor extends ShardDescriptor {
+  /** Of exactly these replicas. A joint one is left by whoever leads. */
+  readonly configuration: Configuration;
+}
+
+/** As a shard begins: all its replicas vote. */
+export function newGroup(descriptor: ShardDescriptor): GroupDescriptor {
+  return { ...descriptor, configuration: createConfiguration({ voters: idsOf(descriptor) }) };
+}
+
+/** The next descriptor, in which `configuration` acts, of the same replicas. */
+export function withConfiguration(descriptor: GroupDescriptor, configuration: Configuration): GroupDescriptor {
+  const { membership, range } = descriptor.epoch;
+  const next = { ...descriptor, epoch: { membership: membership + 1, range }, configuration };
+  const fault = groupFault(next);
+  assert(fault === undefined, fault ?? '');
+  return next;
+}
+
+function idsOf({ replicas }: ShardDescriptor): ReplicaId[] {
+  return replicas.map(({ replica }) => replica);
+}
+
+function groupFault(descriptor: GroupDescriptor): string | undefined {
+  const { configuration } = descriptor;
+  const fault = configurationFault(configuration);
+  if (fault !== undefined) return fault;
+  if (isJoint(configuration) !== configuration.autoLeave) return 'a joint configuration that stays';
+  const members = membersOf(configuration);
+  const ids = idsOf(descriptor);
+  const same = members.length === ids.length && members.every((id, i) => id === ids[i]);
+  return same ? undefined : `a configuration of replicas ${members.join(', ')} with nodes for ${ids.join(', ')}`;
+}
+
+const formatVersion = 2;
+/** What a replica does. In a joint configuration a voter that leaves has `votesStill`, and may learn `afterwards`. */
+const roleBits = { votes: 1, votesStill: 2, learns: 4, afterwards: 8 } as const;
+const roleMax = 15;
+
+/** Byte-exact form: docs/formats/descriptor.md. */
+export function encodeGroupDescriptor(descriptor: GroupDescriptor): Uint8Array {
+  const { configuration, shard, start, end, epoch, replicas } = descriptor;
+  const writer = new ByteWriter().u8(formatVersion).varint(shard).bytes(start).bytes(end);
+  writer.varint(epoch.membership).varint(epoch.range).varint(replicas.length);
+  for (const { replica, node } of replicas) writer.varint(replica).varint(node).u8(roleOf(configuration, replica));
+  return writer.finish();
+}
+
+function roleOf({ voters, votersOutgoing, learners, learnersNext }: Configuration, replica: ReplicaId): number {
+  return (
+    (voters.includes(replica) ? roleBits.votes : 0) |
+    (votersOutgoing.includes(replica) ? roleBits.votesStill : 0) |
+    (learners.includes(replica) ? roleBits.learns : 0) |
+    (learnersNext.includes(replica) ? roleBits.afterwards : 0)
+  );
+}
+
+/** Takes what a new shard has, too: a descriptor as in the shard map. Throws DecodeError. */
+export function decodeGroupDescriptor(bytes: Uint8Array): GroupDescriptor {
+  const reader = new ByteReader(bytes);
+  if (reader.u8() !== formatVersion) return newGroup(decodeDescriptor(bytes));
+  const shard = ShardId(reader.varint());
+  const start = copyBytes(reader.bytes());
+  const end = copyBytes(reader.bytes());
+  const epoch = { membership: reader.varint(), range: reader.varint() };
+  const count = reader.varint();
+  const replicas: ReplicaDescriptor[] = [];
+  const roles: number[] = [];
+  for (let i = 0; i < count; i++) {
+    replicas.push({ replica: ReplicaId(reader.varint()), node: NodeId(reader.varint()) });
+    const role = reader.u8();
+    if (role > roleMax) throw new DecodeError(`a replica of the unknown role ${role}`);
+    roles.push(role);
+  }
+  reader.end();
+  const having = (bit: number): ReplicaId[] =>
+    replicas.filter((_, i) => (roles[i] & bit) !== 0).map(({ replica }) => replica);
+  const votersOutgoing = having(roleBits.votesStill);
+  const configuration: Configuration = {
+    voters: having(roleBits.votes),
+    votersOutgoing,
+    learners: having(roleBits.learns),
+    learnersNext: having(roleBits.afterwards),
+    autoLeave: votersOutgoing.length > 0,
+  };
+  const descriptor = { shard, start, end, epoch, replicas, configuration };
+  const fault = groupFault(descriptor);
+  if (fault !== undefined) throw new DecodeError(`shard ${shard}: ${fault}`);
+  return descriptor;
+}

@@ -1,0 +1,112 @@
+/** Shards whose voters change, in whole nodes. */
+import { describe, expect, test } from 'vitest';
+import { QuorateError } from '../../src/base/errors.js';
+import { NodeId } from '../../src/base/ids.js';
+import { Scenario } from './scenario.js';
+
+function formed(seed: number, shards = 1): Promise<Scenario> {
+  return Scenario.formed({ seed, nodes: 5, replicas: 5, shards });
+}
+
+/** Begins at the leader; `end` is there when it has ended. */
+function change(scenario: Scenario, voters: readonly number[], shard = 1): { end?: QuorateError | 'done' } {
+  const wish: { end?: QuorateError | 'done' } = {};
+  const nodes = voters.map((node) => NodeId(node));
+  scenario.replica(scenario.leaderOf(shard), shard).changeVoters(nodes, (error) => {
+    wish.end = error ?? 'done';
+  });
+  return wish;
+}
+
+async function changed(scenario: Scenario, voters: readonly number[], shard = 1): Promise<void> {
+  await scenario.ready();
+  const wish = change(scenario, voters, shard);
+  await scenario.until('the voters have changed', () => wish.end !== undefined, 20_000);
+  expect(wish.end).toBe('done');
+}
+
+function votersOn(scenario: Scenario, node: number, shard = 1): number[] {
+  const { replicas, configuration } = scenario.replica(node, shard).descriptor;
+  const voters = replicas.filter(({ replica }) => configuration.voters.includes(replica)).map(({ node: on }) => on);
+  return voters.sort((a, b) => a - b);
+}
+
+const all = [1, 2, 3, 4, 5];
+
+describe('the voters of a shard', () => {
+  test.each([
+    ['one less', [[1, 2, 3, 4], all]],
+    ['several less, and others', [[1, 2, 3], [3, 4, 5], all]],
+    ['one alone, then another', [[2], [4], all]],
+  ])('%s: replicas agree on them, writes go on', async (_, sets) => {
+    const scenario = await formed(21);
+    let n = 0;
+    for (const voters of sets) {
+      await changed(scenario, voters);
+      for (const node of all) await scenario.written(scenario.put(node, `key-${n}`, String(++n)));
+      const know = (): boolean => all.every((node) => votersOn(scenario, node).join() === voters.join());
+      await scenario.until('all know', know);
+      expect(voters).toContain(scenario.leaderOf());
+    }
+    await scenario.run(2000);
+    expect(await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree())).toBe(true);
+  });
+
+  test('of the placement group change too', async () => {
+    const scenario = await formed(22);
+    await changed(scenario, [1, 2, 3], 0);
+    await changed(scenario, [3, 4, 5], 0);
+    await scenario.written(scenario.put(1, 'a', '1'));
+  });
+
+  test('are remembered over a loss of power of all machines, and decide', async () => {
+    const scenario = await formed(23);
+    const voters = [1, 2, 3];
+    await changed(scenario, voters);
+    await scenario.written(scenario.put(1, 'a', '1'));
+    for (const machine of scenario.cluster.machines) machine.crash('none');
+    // Three of five replicas, but one of three voters.
+    for (const node of [3, 4, 5]) scenario.machine(node).start();
+    await scenario.run(10_000);
+    for (const node of [3, 4, 5]) expect(scenario.replica(node).isReadyLeader).toBe(false);
+    scenario.machine(2).start();
+    await scenario.until('it has opened', () => scenario.machine(2).node !== undefined);
+    await scenario.until('a voter leads', () => [2, 3].some((node) => scenario.replica(node).isReadyLeader));
+    expect(await scenario.value(scenario.get(5, 'a'))).toBe('1');
+  });
+
+  test('are not those who lag: a learner votes when it has caught up', async () => {
+    const scenario = await formed(24);
+    await changed(scenario, [1, 2, 3]);
+    scenario.isolate(4);
+    await scenario.run(3000);
+    await scenario.written(scenario.put(1, 'a', '1'));
+    const wish = change(scenario, [1, 2, 3, 4]);
+    await scenario.run(3000);
+    expect(wish.end).toBeUndefined();
+    scenario.heal();
+    await scenario.until('it votes', () => wish.end === 'done', 20_000);
+  });
+
+  test('in a joint configuration whose leader died are what it was to become', async () => {
+    const scenario = await formed(25);
+    const leader = scenario.leaderOf();
+    const stay = scenario.others(leader).slice(0, 3);
+    const wish = change(scenario, stay);
+    const isJoint = (node: number): boolean =>
+      scenario.replica(node).descriptor.configuration.votersOutgoing.length > 0;
+    await scenario.until('somebody has the joint configuration', () => stay.some(isJoint));
+    scenario.machine(leader).crash('none');
+    await scenario.until('it is left', () => stay.every((node) => votersOn(scenario, node).join() === stay.join()));
+    expect(wish.end).toBeUndefined();
+    await scenario.written(scenario.put(stay[0], 'a', '1'));
+  });
+
+  test('are asked for of the leader, among nodes that have replicas', async () => {
+    const scenario = await formed(26);
+    const leader = scenario.replica(scenario.leaderOf());
+    expect(() => leader.changeVoters([NodeId(9)], () => undefined)).toThrow(/no replica on node 9/);
+    const follower = scenario.replica(scenario.others(scenario.leaderOf())[0]);
+    expect(() => follower.changeVoters([NodeId(1)], () => undefined)).toThrow(QuorateError);
+  });
+});
