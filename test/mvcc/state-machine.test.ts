@@ -3,7 +3,8 @@ import { AssertionError } from '../../src/base/assert.js';
 import { emptyBytes, utf8 } from '../../src/base/bytes.js';
 import { DecodeError } from '../../src/base/coding.js';
 import { LogIndex, Timestamp, timestampMax } from '../../src/base/ids.js';
-import { userKey } from '../../src/mvcc/keyspace.js';
+import { TreeBatch } from '../../src/lsm/tree-batch.js';
+import { descriptorKey, userKey } from '../../src/mvcc/keyspace.js';
 import type { ScanSpec } from '../../src/mvcc/scan.js';
 import { initialIndex, StateMachine } from '../../src/mvcc/state-machine.js';
 import type { Effect } from '../../src/mvcc/write-batch-format.js';
@@ -34,6 +35,21 @@ async function reopen(engine: NaiveEngine, openOptions = options): Promise<State
   if (machine === undefined) throw new Error('there is no shard');
   return machine;
 }
+
+describe('the descriptor', () => {
+  it('of a state that took the place of another gives way to the next one, too', async () => {
+    const engine = new NaiveEngine();
+    const machine = await newMachine(engine);
+    await machine.replaceState(() => {
+      engine.write(new TreeBatch().put(descriptorKey, Timestamp(50), utf8('replaced')), LogIndex(7));
+      return Promise.resolve();
+    });
+    expect(machine.descriptor).toEqual(utf8('replaced'));
+    machine.applyDescriptor(LogIndex(8), utf8('next'));
+    expect(machine.descriptor).toEqual(utf8('next'));
+    expect((await reopen(engine)).descriptor).toEqual(utf8('next'));
+  });
+});
 
 describe('a new shard', () => {
   it('is durable at once', async () => {

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import { LogIndex, ReplicaId, ShardId, Term } from '../../src/base/ids.js';
+import { type Configuration, createConfiguration } from '../../src/raft/config.js';
 import type { Entry, Ready } from '../../src/raft/types.js';
 import type { EntryEffect } from '../../src/shard/entry-effect.js';
 import type { ReplicaObserver } from '../../src/shard/replica-host.js';
@@ -127,6 +128,33 @@ describe('finds that', () => {
     expect(checks.violations).toEqual([
       'replica 1 of shard 7 applies 3 after 1',
       'replica 1 of shard 7 applies 3 after 3',
+    ]);
+  });
+
+  test('a Raft snapshot has not the configuration of its entry', () => {
+    const [first, second] = [1, 2].map((id) => createConfiguration({ voters: [ReplicaId(id)] }));
+    const change = (configuration: Configuration): EntryEffect => ({
+      type: 'changeGroup',
+      descriptor: {
+        shard,
+        start: utf8(''),
+        end: utf8(''),
+        epoch: { membership: 1, range: 1 },
+        replicas: [],
+        configuration,
+      },
+    });
+    apply(one, entry(1, 1), change(first));
+    apply(one, entry(2, 1));
+    apply(one, entry(3, 1), change(second));
+    const install = (index: number, configuration: Configuration): void =>
+      other.onInstalled(shard, ReplicaId(2), { index: LogIndex(index), term: Term(1), configuration });
+    install(2, first);
+    install(3, second);
+    expect(checks.violations).toEqual([]);
+    install(4, first);
+    expect(checks.violations).toEqual([
+      'replica 2 of shard 7 takes a Raft snapshot of entry 4 without the configuration of entry 3',
     ]);
   });
 

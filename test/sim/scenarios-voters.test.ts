@@ -102,6 +102,34 @@ describe('the voters of a shard', () => {
     await scenario.written(scenario.put(stay[0], 'a', '1'));
   });
 
+  test('come with a Raft snapshot, for who was away when they changed', async () => {
+    const scenario = await formed(27);
+    const leader = scenario.leaderOf();
+    const [away, learner, ...stay] = scenario.others(leader);
+    const voters = [leader, ...stay].sort((a, b) => a - b);
+    scenario.machine(away).crash('none');
+    const wish = change(scenario, voters);
+    await scenario.until('the voters have changed', () => wish.end === 'done', 20_000);
+    for (let i = 0; i < 400; i++) await scenario.written(scenario.put(leader, `key-${i % 100}`, 'x'.repeat(200)));
+
+    scenario.machine(away).start();
+    const hasSnapshot = (): boolean => scenario.machine(away).node?.snapshotStats.received.installed === 1;
+    await scenario.until('it has the Raft snapshot', hasSnapshot, 20_000);
+    expect(votersOn(scenario, away)).toEqual(voters);
+    const { descriptor, snapshots } = scenario.replica(away);
+    expect(snapshots.configuration).toEqual(descriptor.configuration);
+    // It goes on with the changes that come after.
+    const others = [away, learner, leader].sort((a, b) => a - b);
+    await changed(scenario, others);
+    await scenario.until('it knows', () => votersOn(scenario, away).join() === others.join());
+    scenario.machine(away).crash('none');
+    scenario.machine(away).start();
+    await scenario.ready();
+    expect(votersOn(scenario, away)).toEqual(others);
+    await scenario.run(2000);
+    expect(await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree())).toBe(true);
+  });
+
   test('are asked for of the leader, among nodes that have replicas', async () => {
     const scenario = await formed(26);
     const leader = scenario.replica(scenario.leaderOf());

@@ -50,12 +50,12 @@ function chunk({ file, offset, bytesMax }: Read): PeerResponse {
 }
 
 /** @param answer instead of what is right, where it gives something */
-function fetch(answer: Answer, signal: AbortSignal = giveUp.signal): Promise<void> {
+function fetch(answer: Answer, signal: AbortSignal = giveUp.signal, voters = [ReplicaId(1)]): Promise<void> {
   return download({
     disk,
     clock: new HastyClock(),
     shard,
-    snapshot: { index: newIndex, term: newTerm, configuration: createConfiguration({ voters: [ReplicaId(1)] }) },
+    snapshot: { index: newIndex, term: newTerm, configuration: createConfiguration({ voters }) },
     checkpoint: 7,
     manifestBytes: sizeOf([manifestName]),
     folder,
@@ -137,6 +137,11 @@ describe('a follower that fetches a Raft snapshot', () => {
     const more = new Uint8Array(chunkBytesMax + 1);
     const tooMuch = { type: 'snapshotChunk', bytes: more, checksum: maskedCrc32(more) } as const;
     await expect(fetch(() => tooMuch)).rejects.toThrow(CorruptionError);
+  });
+
+  it('refuses a tree in which others vote than the Raft snapshot says', async () => {
+    const fetched = fetch(() => undefined, giveUp.signal, [ReplicaId(2)]);
+    await expect(fetched).rejects.toThrow('other members vote than the Raft snapshot says');
   });
 
   it('stops when it is given up', async () => {
