@@ -50,10 +50,11 @@ export interface DiskFile {
 }
 
 /**
- * `noSpace`: the device or quota is full. `io`: the device failed. `crashed`: the simulated process died.
- * The rest as in POSIX.
+ * `noSpace`: the device or quota is full. `io`: the device failed. `otherFileSystem`: a link or a renaming would lead to
+ * another one. `crashed`: the simulated process died. The rest as in POSIX.
  */
-export type DiskErrorCode = 'notFound' | 'exists' | 'noSpace' | 'notPermitted' | 'io' | 'closed' | 'crashed';
+export type DiskErrorCode =
+  'notFound' | 'exists' | 'noSpace' | 'notPermitted' | 'otherFileSystem' | 'io' | 'closed' | 'crashed';
 
 export class DiskError extends Error {
   override readonly name = 'DiskError';

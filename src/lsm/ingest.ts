@@ -1,8 +1,8 @@
 import { defined } from '../base/assert.js';
 import type { Timestamp } from '../base/ids.js';
 import type { MaybePromise } from '../base/promises.js';
-import type { Disk } from '../env/disk.js';
-import { verifyForeignSstable, verifySstableFile } from './sstable/foreign-sstable.js';
+import { DiskError, type Disk } from '../env/disk.js';
+import { smallestVersionOf, verifyForeignSstable, verifySstableFile } from './sstable/foreign-sstable.js';
 import { OpenFiles } from './sstable/open-files.js';
 import type { TableMetadata } from './sstable/sstable-format.js';
 import type { SstableWriterOptions } from './sstable/sstable-writer.js';
@@ -16,13 +16,13 @@ import type { VersionSet } from './version/version-set.js';
 /** Value files of a tree that is taken in, while it is checked. */
 const openFilesMax = 16;
 
-/** A table that is sound cannot become part of the tree. */
+/** What was given is no table or tree, or one that is sound but cannot become part of this tree. */
 export class IngestError extends Error {
   override readonly name = 'IngestError';
   readonly file: string;
 
-  constructor(file: string, reason: string) {
-    super(`${file} cannot be ingested: ${reason}`);
+  constructor(file: string, reason: string, cause?: DiskError) {
+    super(`${file} cannot be ingested: ${reason}`, cause === undefined ? undefined : { cause });
     this.file = file;
   }
 }
@@ -69,7 +69,18 @@ export async function checkForeignFiles(
   return checked;
 }
 
+async function requireTable(disk: Disk, path: string): Promise<void> {
+  if (!(await disk.exists(path))) throw new IngestError(path, 'there is nothing of that name');
+  const isFolder = await disk.list(path).then(
+    () => true,
+    () => false,
+  );
+  if (isFolder)
+    throw new IngestError(path, `it is a folder without ${currentFileName}, so that there is no tree in it`);
+}
+
 async function tableAlone(disk: Disk, path: string, options: CheckOptions): Promise<ForeignFiles> {
+  await requireTable(disk, path);
   const table = { path, metadata: await verifyForeignSstable(disk, path, 0) };
   if (table.metadata.valueFiles.length > 0) {
     throw new IngestError(path, 'it points to value files: the folder of its tree must be given');
@@ -112,9 +123,11 @@ async function filesOfTree(disk: Disk, directory: string, options: CheckOptions)
 
 async function accept(disk: Disk, { path, metadata }: CheckedTable, options: CheckOptions): Promise<void> {
   const { safePoint, closing } = options;
-  const { smallestVersion } = metadata;
-  if (smallestVersion <= safePoint) {
-    throw new IngestError(path, `it has version ${smallestVersion}, which is not above the safe point ${safePoint}`);
+  if (metadata.smallestVersion <= safePoint) {
+    const smallest = await smallestVersionOf(disk, path, metadata);
+    if (smallest <= safePoint) {
+      throw new IngestError(path, `it has version ${smallest}, which is not above the safe point ${safePoint}`);
+    }
   }
   await syncFile(disk, path);
   closing.throwIfAborted();
@@ -160,7 +173,7 @@ export async function takeFiles(
         const path = `${directory}/${tableFileName(number)}`;
         const taken =
           table.metadata.valueFiles.length === 0
-            ? await disk.link(table.path, path).then(() => ({ ...table.metadata, number }))
+            ? await linkForeign(disk, table.path, path).then(() => ({ ...table.metadata, number }))
             : await repointTable(disk, table, { ...options, path, number, fileNumbers }, closing);
         paths.push(path);
         tables.push(taken);
@@ -172,7 +185,7 @@ export async function takeFiles(
         if (!named.has(number)) continue;
         closing.throwIfAborted();
         const path = `${directory}/${valueFileName(number)}`;
-        await disk.link(from, path);
+        await linkForeign(disk, from, path);
         paths.push(path);
         valueFiles.push({ ...metadata, number });
       }
@@ -181,5 +194,14 @@ export async function takeFiles(
   } catch (error) {
     for (const path of paths) await disk.remove(path).catch(() => undefined);
     throw error;
+  }
+}
+
+async function linkForeign(disk: Disk, from: string, to: string): Promise<void> {
+  try {
+    await disk.link(from, to);
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== 'otherFileSystem') throw error;
+    throw new IngestError(from, 'it is on another file system: copy it to that of the tree first', error);
   }
 }

@@ -13,6 +13,7 @@ const codes: Readonly<Record<string, DiskErrorCode>> = {
   EACCES: 'notPermitted',
   EPERM: 'notPermitted',
   EROFS: 'notPermitted',
+  EXDEV: 'otherFileSystem',
 };
 
 const flags = { read: 'r', create: 'wx+', readWrite: 'r+' } as const;

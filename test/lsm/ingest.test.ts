@@ -275,6 +275,48 @@ describe('ingested tables', () => {
     await tree.close();
   });
 
+  it('are asked for the versions that they have within the bounds of a checkpoint, and for no others', async () => {
+    const source = await Tree.create('node/source', treeResources(disk), options);
+    put(source, 'a', 5, 'old');
+    source.write(new TreeBatch().deleteRange(utf8('b'), utf8('p'), Timestamp(20)), LogIndex(2));
+    put(source, 'z', 50, 'new');
+    for (const lower of ['a', 'm', 'p']) await source.checkpoint(`elsewhere/${lower}`, { lower: utf8(lower) });
+    await source.close();
+    put(tree, 'n', 1, 'here before');
+    tree.setSafePoint(Timestamp(10));
+    await expect(tree.ingest(['elsewhere/a'], LogIndex(9))).rejects.toThrow('it has version 5, which');
+    await tree.ingest(['elsewhere/m'], LogIndex(9));
+    const wanted = [{ key: 'z', version: 50, value: 'new' }];
+    expect(await scan(tree)).toEqual(wanted);
+    tree.setSafePoint(Timestamp(20));
+    await expect(tree.ingest(['elsewhere/m'], LogIndex(10))).rejects.toThrow('it has version 20, which');
+    await tree.ingest(['elsewhere/p'], LogIndex(10));
+    await settled(tree);
+    expect(await scan(tree)).toEqual(wanted);
+    await tree.verify();
+    await tree.close();
+  });
+
+  it('must be there, be tables or trees, and be on the same file system', async () => {
+    const path = await foreignTable(disk, 'elsewhere/one', [['a', 9, 'new']]);
+    const refused = async (given: string, reason: string): Promise<void> => {
+      const error: unknown = await tree.ingest([path, given], LogIndex(9)).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(IngestError);
+      expect((error as IngestError).message).toBe(`${given} cannot be ingested: ${reason}`);
+      expect((error as IngestError).file).toBe(given);
+    };
+    await refused('elsewhere/none', 'there is nothing of that name');
+    await refused('elsewhere', 'it is a folder without CURRENT, so that there is no tree in it');
+    const other = await foreignTable(disk, 'elsewhere/two', [['b', 9, 'new']]);
+    const before = disk.paths();
+    let links = 0;
+    disk.fault = (operation) => (operation === 'link' && ++links === 2 ? 'otherFileSystem' : undefined);
+    await refused(other, 'it is on another file system: copy it to that of the tree first');
+    disk.fault = undefined;
+    expect([tree.failure, tree.appliedIndex, disk.paths()]).toEqual([undefined, 0, before]);
+    await tree.close();
+  });
+
   it('leave no names when they cannot be linked', async () => {
     const paths = [
       await foreignTable(disk, 'elsewhere/one', [['a', 9, 'new']]),

@@ -1,10 +1,11 @@
 import { emptyBytes } from '../../base/bytes.js';
 import { CorruptionError } from '../../base/errors.js';
-import { Timestamp } from '../../base/ids.js';
+import { Timestamp, timestampMax } from '../../base/ids.js';
 import type { MaybePromise } from '../../base/promises.js';
 import type { Disk } from '../../env/disk.js';
 import type { ValuePointer } from '../value/value-file-format.js';
 import { fingerprintOf, footerBytes, type TableMetadata } from './sstable-format.js';
+import { SstableIterator } from './sstable-iterator.js';
 import { SstableReader } from './sstable-reader.js';
 import { jobResources } from './sstable-resources.js';
 import { verifySstable } from './verify-sstable.js';
@@ -50,6 +51,28 @@ export async function verifySstableFile(
 ): Promise<void> {
   const reader = new SstableReader(path, metadata, jobResources(disk)());
   await verifySstable(reader, follow).finally(() => reader.close());
+}
+
+/**
+ * Of what the tree has of the table: for a trimmed one the whole part is read. What else is in the file may be older, and
+ * is nobody's.
+ */
+export async function smallestVersionOf(disk: Disk, path: string, metadata: TableMetadata): Promise<Timestamp> {
+  if (!metadata.trimmed) return metadata.smallestVersion;
+  const reader = new SstableReader(path, metadata, jobResources(disk)());
+  try {
+    let smallest = timestampMax;
+    for (const { versions } of await reader.rangeTombstones()) {
+      for (const version of versions) if (version < smallest) smallest = version;
+    }
+    const entries = new SstableIterator(reader, { lower: emptyBytes, upper: undefined }, false);
+    for (await entries.start(); entries.valid; await entries.advance()) {
+      if (entries.version < smallest) smallest = entries.version;
+    }
+    return smallest;
+  } finally {
+    await reader.close();
+  }
 }
 
 async function readIdentity(disk: Disk, path: string): Promise<Pick<TableMetadata, 'bytes' | 'fingerprint'>> {
