@@ -256,8 +256,9 @@ export class Tree {
    * They take no space of their own, but for tables that point to value files: those are written again.
    * Tables that are given by themselves are taken whole. The bounds of a checkpoint are in its manifest alone: give its
    * folder, or that of any tree that nobody has open, for exactly the entries that it has as a tree.
-   * Rejects with a CorruptionError or IngestError that names a file, and then nothing has happened; with a TreeClosedError
-   * when the tree is closed meanwhile.
+   * Waits for {@link writeStall} by itself, when the files are checked.
+   * Rejects with a CorruptionError, IngestError or DiskError that names a file, and then nothing has happened; with a
+   * TreeClosedError when the tree is closed meanwhile; with `failure` if there is one.
    * @param paths of tables, and of folders of trees
    */
   ingest(paths: readonly string[], appliedIndex: LogIndex): Promise<void> {
@@ -273,6 +274,7 @@ export class Tree {
     try {
       const checked = await checkForeignFiles(this.#resources.disk, paths, { safePoint, closing });
       await this.flush();
+      for (let stall = this.writeStall(); stall !== undefined; stall = this.writeStall()) await stall;
       const options = { ...tableOptions(this.#options, 0), closing };
       const taken = await takeFiles(this.#resources.disk, checked, this.#versions, options);
       await this.#maintenance.adopt(taken, appliedIndex);

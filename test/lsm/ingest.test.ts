@@ -317,6 +317,32 @@ describe('ingested tables', () => {
     await tree.close();
   });
 
+  it('wait as writes do while there are too many tables', async () => {
+    const mayMerge = deferred<void>();
+    const inline = inlineBackground(disk);
+    const background: Background = {
+      async run<Input, Output>(job: Job<Input>, signal?: AbortSignal): Promise<Output> {
+        if (job.type === compactJobType) await mayMerge.promise;
+        return inline.run(job, signal);
+      },
+    };
+    const shape = { ...options, level0TablesCompact: 2, level0TablesStall: 4 };
+    await using other = await Tree.create('node/other', treeResources(disk, { background }), shape);
+    const path = await foreignTable(disk, 'elsewhere/one', [['a', 9, 'new']]);
+    let tablesMost = 0;
+    const ingestAll = async (): Promise<void> => {
+      for (let index = 1; index <= 20; index++) {
+        await other.ingest([path], LogIndex(index));
+        tablesMost = Math.max(tablesMost, other.stats().levels[0].tables);
+      }
+    };
+    const all = ingestAll();
+    while (other.writeStall() === undefined) await new Promise((resolve) => setImmediate(resolve));
+    mayMerge.resolve();
+    await all;
+    expect([other.appliedIndex, tablesMost]).toEqual([20, 4]);
+  });
+
   it('leave no names when they cannot be linked', async () => {
     const paths = [
       await foreignTable(disk, 'elsewhere/one', [['a', 9, 'new']]),
