@@ -136,8 +136,8 @@ export class Dispatcher {
     else operation.avoid = undefined;
     if (operation.isWrite && error.outcome === 'unknown') operation.attemptMaybeApplied = true;
     if (hintsAtStaleMap(error)) this.#events.onStaleMap();
-    const { attempts, deadlineMs } = operation;
-    const decision = decideRetry({ error, attempts, nowMs, deadlineMs, random: Math.random() });
+    const { attempts, startMs, deadlineMs } = operation;
+    const decision = decideRetry({ error, attempts, nowMs, startMs, deadlineMs, random: Math.random() });
     if (decision.type === 'retry') operation.state = { type: 'waiting', untilMs: decision.atMs };
     else this.#settle(operation, failed(finalError(operation.lastError, operation.attemptMaybeApplied)));
   }

@@ -1,5 +1,6 @@
 /** Whether and when a failed attempt is made again, and how a call ends that is not: pure decisions. */
 import { QuorateError, type ErrorCode } from '../base/errors.js';
+import { answerTimeoutMs } from '../rpc/timeouts.js';
 
 const delayMsMin = 5;
 const delayMsMax = 250;
@@ -12,6 +13,8 @@ export interface FailedAttempt {
   /** Attempts made, this one included. */
   readonly attempts: number;
   readonly nowMs: number;
+  /** Since when the caller waits. */
+  readonly startMs: number;
   readonly deadlineMs: number;
   /** Uniform over [0, 1). */
   readonly random: number;
@@ -19,12 +22,13 @@ export interface FailedAttempt {
 
 /**
  * Every operation of the client can be sent again without harm: reads change nothing and writes have a request id. So
- * the error alone decides, and whether there is time.
+ * the error alone decides, and whether there is time. There is none where a node would have given up by now: an attempt
+ * that gets no answer any more would leave the outcome of a write unknown, which the answer before it had told.
  */
-export function decideRetry({ error, attempts, nowMs, deadlineMs, random }: FailedAttempt): RetryDecision {
+export function decideRetry({ error, attempts, nowMs, startMs, deadlineMs, random }: FailedAttempt): RetryDecision {
   if (!error.retryable) return { type: 'giveUp' };
   const atMs = nowMs + Math.max(backoffMs(attempts, random), error.retryAfterMs ?? 0);
-  return atMs < deadlineMs ? { type: 'retry', atMs } : { type: 'giveUp' };
+  return atMs < startMs + answerTimeoutMs(deadlineMs - startMs) ? { type: 'retry', atMs } : { type: 'giveUp' };
 }
 
 /** Exponential, with half of it random so that clients spread. */

@@ -87,7 +87,7 @@ export async function* scanPages(
         if (address !== undefined) avoid.add(address);
       }
       const deadlineMs = Math.min(limits.deadlineMs, askedMs + limits.pageMsMax);
-      const decision = decideRetry({ error, attempts, nowMs, deadlineMs, random: Math.random() });
+      const decision = decideRetry({ error, attempts, nowMs, startMs: askedMs, deadlineMs, random: Math.random() });
       if (decision.type === 'giveUp') throw lastError;
       await delay(decision.atMs - nowMs, limits);
     }

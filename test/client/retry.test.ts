@@ -21,6 +21,8 @@ const decide = (
     error: new QuorateError(code, '', options),
     attempts,
     nowMs: 1000,
+    // The caller has waited for as long as it still will.
+    startMs: 1000 - leftMs,
     deadlineMs: 1000 + leftMs,
     random: 1,
   });
@@ -35,6 +37,8 @@ describe('decideRetry', () => {
     ['OVERLOADED', 1, 5000, { retryAfterMs: 700 }, 1700],
     ['OVERLOADED', 1, 500, { retryAfterMs: 700 }, 'giveUp'],
     ['UNAVAILABLE', 1, 5, {}, 'giveUp'],
+    ['UNAVAILABLE', 1, 7, {}, 1005],
+    ['UNAVAILABLE', 1, 6, {}, 'giveUp'],
     ['OVERLOADED', 1, 5000, { retryable: false }, 'giveUp'],
     ['INTERNAL', 1, 5000, { outcome: 'unknown' }, 'giveUp'],
     ['DEADLINE_EXCEEDED', 1, 5000, { outcome: 'unknown' }, 'giveUp'],
@@ -44,6 +48,14 @@ describe('decideRetry', () => {
     const decision = decide(code, attempts, leftMs, options);
     if (expected === 'giveUp') expect(decision).toEqual({ type: 'giveUp' });
     else expect(decision).toEqual({ type: 'retry', atMs: expected });
+  });
+
+  it.each([
+    [1106, { type: 'retry', atMs: 1005 }],
+    [1105, { type: 'giveUp' }],
+  ])('makes no attempt that a node would not answer before the deadline, which is %i', (deadlineMs, expected) => {
+    const error = new QuorateError('UNAVAILABLE', '');
+    expect(decideRetry({ error, attempts: 1, startMs: 0, nowMs: 1000, deadlineMs, random: 1 })).toEqual(expected);
   });
 
   it('makes at least half of the delay random', () => {
