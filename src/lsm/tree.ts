@@ -133,12 +133,13 @@ export class Tree {
    * Puts the batch into the active memtable, where reads see it at once. `appliedIndex` is greater than ever before.
    * Versions of the batch must be above the safe point, once one is set. The caller waits as long as {@link writeStall}
    * is defined: that is what bounds the memory. Throws `failure` if there is one, and a
-   * BatchTooLargeError if the batch takes more than the budget allows for one write.
+   * BatchTooLargeError if the batch takes more than the budget allows for one write. A write that throws has changed nothing.
    */
   write(batch: TreeBatch, appliedIndex: LogIndex): void {
     assert(!this.#closed, 'a write to a closed tree');
     assert(this.#safePointAfterIngest === undefined, 'a write while tables are ingested');
     if (this.failure !== undefined) throw this.failure;
+    if (!(batch instanceof TreeBatch)) assert(false, 'the batch must be a TreeBatch');
     checkWrite({ smallestVersion: batch.smallestVersion, appliedIndex, safePoint: this.#maintenance.safePoint });
     this.#memtables.write(batch, appliedIndex);
     this.#writtenBytes += batch.bytes;

@@ -6,6 +6,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { AssertionError } from '../../src/base/assert.js';
 import { utf8 } from '../../src/base/bytes.js';
 import { LogIndex, Timestamp } from '../../src/base/ids.js';
+import { BatchTooLargeError, MemtableBudget } from '../../src/lsm/memtable/memtable-budget.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import { treeOptions, type TreeOptions } from '../../src/lsm/tree-options.js';
 import { Tree } from '../../src/lsm/tree.js';
@@ -31,6 +32,25 @@ it('a batch takes bytes and whole numbers alone, and is as it was', () => {
     expect(() => batch.deleteRange(a, bytes, one)).toThrow('upper must be a Uint8Array');
   }
   expect([batch.count, batch.bytes, batch.smallestVersion]).toEqual([1, 2, 1]);
+});
+
+it('a write takes a TreeBatch alone, and one that throws has changed nothing', async () => {
+  const memtableBudget = new MemtableBudget({ bytesMax: 1 << 20, writeBytesMax: 1000 });
+  await using tree = await Tree.create(treeDirectory, treeResources(newDisk(), { memtableBudget }));
+  put(tree, 'a', 1, 'first');
+  const entries = [{ key: utf8('k'), version: one, kind: 'put', value: b }];
+  const shaped = { *[Symbol.iterator]() {}, smallestVersion: 1, bytes: 2, count: 1, rangeTombstones: [] };
+  for (const wrong of [entries, shaped, [], {}, undefined, 'k', new Map()] as unknown as TreeBatch[]) {
+    expect(() => tree.write(wrong, LogIndex(2))).toThrow('the batch must be a TreeBatch');
+  }
+  const batch = new TreeBatch().put(utf8('k'), one, b);
+  expect(() => tree.write(batch, LogIndex(1))).toThrow('applied index 1 after 1');
+  const large = new TreeBatch().put(utf8('k'), one, b).put(utf8('l'), one, new Uint8Array(1000));
+  expect(() => tree.write(large, LogIndex(2))).toThrow(BatchTooLargeError);
+  expect(tree.appliedIndex).toBe(1);
+  expect(await scan(tree)).toEqual([{ key: 'a', version: 1, value: 'first' }]);
+  put(tree, 'b', 2, 'second');
+  expect(await scan(tree)).toHaveLength(2);
 });
 
 it('a tree refuses indexes that are none, and writes at or below its safe point', async () => {
