@@ -2,7 +2,7 @@ import type { LogIndex } from '../base/ids.js';
 import { runEdit, type MaintenanceContext } from './maintenance-context.js';
 import { flushJobType, type FlushInput, type FlushOutput } from './memtable/flush-job.js';
 import type { Memtable } from './memtable/memtable.js';
-import { keepsLargeValuesApart, tableOptions } from './tree-options.js';
+import { keepsLargeValuesApart, tableOptions, valueCompression } from './tree-options.js';
 import { totalFileBytes } from './value/value-files.js';
 import { DrainRate } from './write-delay.js';
 
@@ -89,6 +89,7 @@ export class FlushRunner {
       directory: versions.directory,
       number,
       valueFileNumber: number + 1,
+      valueCompression: valueCompression(options),
       largeValueBytesMin: options.largeValueBytesMin,
       safePoint: this.#context.safePoint(),
       buffers: memtable.entries.buffers,

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.js';
 import { defaultLimits } from '../base/limits.js';
 import { lastLevel } from './compaction/level-targets.js';
+import type { Compression } from './sstable/compression.js';
 import type { SstableWriterOptions } from './sstable/sstable-writer.js';
 
 const kib = 1024;
@@ -25,7 +26,10 @@ export interface TreeOptions {
   readonly blockBytes: number;
   /** Bits of bloom filter for each user key of a table. Default 10, of which about 1.2 % false positives follow. */
   readonly bloomBitsPerKey: number;
-  /** Tables that are written to this level or a deeper one are compressed. Default 0, all of them; 7 for none. */
+  /**
+   * Tables that are written to this level or a deeper one are compressed, and so are values in value files, which stay
+   * whatever the level: unless no level is. Default 0, all of them; 7 for none.
+   */
   readonly compressionLevelMin: number;
   /**
    * Compaction starts a new table of the last level at the next user key when one has reached this many bytes; on levels
@@ -94,6 +98,11 @@ export function keepsLargeValuesApart({ largeValueBytesMin }: TreeOptions): bool
 export function tableOptions(options: TreeOptions, level: number): SstableWriterOptions {
   const { blockBytes, bloomBitsPerKey, compressionLevelMin } = options;
   return { blockBytes, bloomBitsPerKey, compression: level >= compressionLevelMin ? 'snappy' : 'none' };
+}
+
+/** How values leave for value files. Merges move them as they are stored. */
+export function valueCompression({ compressionLevelMin }: TreeOptions): Compression {
+  return compressionLevelMin <= lastLevel ? 'snappy' : 'none';
 }
 
 /** When compaction starts a new table of a level. */

@@ -6,6 +6,7 @@ import type { Disk } from '../../env/disk.js';
 import { Retention, visibleVersions } from '../compaction/retention.js';
 import { RangeCover } from '../range/range-cover.js';
 import { fragmentsOf, withVersions, type RangeTombstone } from '../range/range-tombstones.js';
+import type { Compression } from '../sstable/compression.js';
 import type { TableMetadata } from '../sstable/sstable-format.js';
 import { SstableWriter, type SstableWriterOptions } from '../sstable/sstable-writer.js';
 import type { Pending } from '../iterator/entry-iterator.js';
@@ -23,6 +24,8 @@ export interface FlushInput extends SstableWriterOptions {
   readonly number: number;
   /** Of the value file, if there will be one. */
   readonly valueFileNumber: number;
+  /** Of values in that file; `compression` is that of the table. */
+  readonly valueCompression: Compression;
   /** See TreeOptions. */
   readonly largeValueBytesMin: number;
   /** No read is made at a version below this one. */
@@ -66,7 +69,7 @@ export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortS
           signal.throwIfAborted();
         }
         // Realigned only now: what that returns is somebody else's after a wait.
-        pending = writer.add(key, version, 'pointer', values.add(realignedFrom(value)));
+        pending = writer.add(key, version, 'pointer', values.add(realignedFrom(value), input.valueCompression));
       } else {
         pending = writer.add(key, version, kind, realignedFrom(value));
       }

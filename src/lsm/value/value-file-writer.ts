@@ -22,7 +22,6 @@ export class ValueFileWriter {
   readonly #disk: Disk;
   readonly #file: DiskFile;
   readonly #number: number;
-  readonly #compression: Compression;
   /** Records that are not written yet, and where in the file they will be. */
   #buffer = new ByteWriter();
   #bufferOffset = 0;
@@ -33,15 +32,14 @@ export class ValueFileWriter {
   #valueBytes = 0;
   #headsCrc = 0;
 
-  static async create(disk: Disk, path: string, number: number, compression: Compression): Promise<ValueFileWriter> {
-    return new ValueFileWriter(disk, await disk.open(path, 'create'), number, compression);
+  static async create(disk: Disk, path: string, number: number): Promise<ValueFileWriter> {
+    return new ValueFileWriter(disk, await disk.open(path, 'create'), number);
   }
 
-  private constructor(disk: Disk, file: DiskFile, number: number, compression: Compression) {
+  private constructor(disk: Disk, file: DiskFile, number: number) {
     this.#disk = disk;
     this.#file = file;
     this.#number = number;
-    this.#compression = compression;
     this.#buffer.raw(encodeValueHeader());
   }
 
@@ -56,8 +54,8 @@ export class ValueFileWriter {
   }
 
   /** Adds a value, which is copied. Not while {@link isFull}. */
-  add(value: Uint8Array): ValuePointer {
-    const { bytes, type } = compressBlock(value, this.#compression);
+  add(value: Uint8Array, compression: Compression): ValuePointer {
+    const { bytes, type } = compressBlock(value, compression);
     const block = new Uint8Array(bytes.length + 1);
     block.set(bytes);
     block[bytes.length] = type;

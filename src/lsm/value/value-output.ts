@@ -10,7 +10,6 @@ export interface ValueOutputOptions {
   readonly directory: string;
   /** Of the value file, if there will be one. */
   readonly valueFileNumber: number;
-  readonly compression: Compression;
 }
 
 /** The value file that a job makes, if it meets a value for it. */
@@ -35,16 +34,17 @@ export class ValueOutput {
   }
 
   async #create(): Promise<void> {
-    const { directory, valueFileNumber, compression } = this.#options;
+    const { directory, valueFileNumber } = this.#options;
     const path = `${directory}/${valueFileName(valueFileNumber)}`;
-    this.#writer = await ValueFileWriter.create(this.#disk, path, valueFileNumber, compression);
+    this.#writer = await ValueFileWriter.create(this.#disk, path, valueFileNumber);
   }
 
   /** @returns the value of the entry that points to it */
-  add(value: Uint8Array): Uint8Array {
-    return encodeValuePointer(this.#ready.add(value));
+  add(value: Uint8Array, compression: Compression): Uint8Array {
+    return encodeValuePointer(this.#ready.add(value, compression));
   }
 
+  /** As it is stored in another file: not compressed, if it is not compressed there. */
   addStored(block: Uint8Array, pointer: ValuePointer): Uint8Array {
     return encodeValuePointer(this.#ready.addStored(block, pointer));
   }

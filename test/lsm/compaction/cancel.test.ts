@@ -47,11 +47,11 @@ async function setUpValues(): Promise<{ disk: SimDisk; input: CompactInput }> {
   const disk = newDisk();
   await disk.makeDirectory('tree');
   const random = new Prng(1);
-  const values = new ValueOutput({ directory: 'tree', valueFileNumber: 8, compression: 'none' }, disk);
+  const values = new ValueOutput({ directory: 'tree', valueFileNumber: 8 }, disk);
   const writer = await SstableWriter.create(disk, 'tree/000007.sst', 7, tableOptions);
   for (let n = 0; n < 600; n++) {
     await values.ready();
-    await writer.add(utf8(String(10_000 + n)), 1, 'pointer', values.add(random.bytes(4096)));
+    await writer.add(utf8(String(10_000 + n)), 1, 'pointer', values.add(random.bytes(4096), 'none'));
   }
   const collected = await values.finish();
   const { input } = await setUp();
@@ -72,6 +72,7 @@ async function setUpFlush(): Promise<{ disk: SimDisk; input: FlushInput }> {
     directory: 'tree',
     number: 7,
     valueFileNumber: 8,
+    valueCompression: 'none' as const,
     largeValueBytesMin: 4096,
     safePoint: 0,
     buffers: memtable.entries.buffers,

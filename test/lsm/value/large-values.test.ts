@@ -73,6 +73,34 @@ describe('large values', () => {
     await tree.verify();
   });
 
+  it('are compressed if the tables of any level are, when they leave and after they were moved', async () => {
+    for (const [compressionLevelMin, isCompressed] of [
+      [0, true],
+      [1, true],
+      [6, true],
+      [7, false],
+    ] as const) {
+      const disk = newDisk();
+      await using tree = await Tree.create(treeDirectory, treeResources(disk), { ...options, compressionLevelMin });
+      const random = new Prng(4);
+      for (let index = 1; index <= 4 * keyCount; index++) {
+        await tree.writeStall();
+        const key = utf8(`key-${random.int(0, keyCount - 1)}`);
+        tree.write(new TreeBatch().put(key, Timestamp(index), new Uint8Array(1000).fill(index)), LogIndex(index));
+        tree.setSafePoint(Timestamp(index - 1));
+        if (index !== keyCount) continue;
+        await tree.flush();
+        expect(tree.metrics().values.fileBytes < (keyCount * 1000) / 4).toBe(isCompressed);
+      }
+      await tree.flush();
+      await settled(tree);
+      const { values } = tree.metrics();
+      expect(values.collectedBytes).toBeGreaterThan(0);
+      expect(values.fileBytes < (keyCount * 1000) / 4).toBe(isCompressed);
+      await tree.verify();
+    }
+  });
+
   it('stay in the tables where they are small, and all do when nothing is said', async () => {
     for (const some of [options, { ...options, largeValueBytesMin: undefined }]) {
       const disk = newDisk();

@@ -23,10 +23,10 @@ async function writeValues(
   values: readonly Uint8Array[],
   compression: Compression = 'none',
 ): Promise<Written> {
-  const writer = await ValueFileWriter.create(disk, path, 9, compression);
+  const writer = await ValueFileWriter.create(disk, path, 9);
   const pointers: ValuePointer[] = [];
   for (const value of values) {
-    pointers.push(writer.add(value));
+    pointers.push(writer.add(value, compression));
     if (writer.isFull) await writer.flush();
   }
   const metadata = await writer.finish();
@@ -59,7 +59,7 @@ describe('a value file', () => {
   it('takes values of another file as they are stored', async () => {
     const disk = newDisk();
     const { reader, pointers } = await writeValues(disk, [new Uint8Array(5000).fill(7), utf8('b')], 'snappy');
-    const writer = await ValueFileWriter.create(disk, '000010.val', 10, 'none');
+    const writer = await ValueFileWriter.create(disk, '000010.val', 10);
     const moved = writer.addStored(await reader.storedValue(pointers[0]), pointers[0]);
     const metadata = await writer.finish();
     const copy = new ValueFileReader('000010.val', metadata, { disk, openFiles: new OpenFiles(4) });
@@ -111,7 +111,7 @@ describe('a value file', () => {
     }
     await expect(Promise.resolve(reader.value({ ...pointers[0], valueBytes: 4 }))).rejects.toThrow('3 bytes, not 4');
     expect(text(await reader.value(pointers[0]))).toBe('red');
-    const writer = await ValueFileWriter.create(newDisk(), path, 9, 'none');
+    const writer = await ValueFileWriter.create(newDisk(), path, 9);
     await expect(writer.finish()).rejects.toThrow('at least one value');
     await writer.abandon();
   });
