@@ -73,7 +73,7 @@ async function overwrite(folder: string, load: OverwriteLoad): Promise<Row[]> {
     size: 1,
   });
   const caches = cacheSizes(load);
-  const all = treeOptions({ memtableBytesMax: Math.min(16 * mib, caches.memtables / 8) });
+  const all = treeOptions({ memtableBytesMax: Math.min(16 * mib, Math.floor(caches.memtables / 8)) });
   const resources = {
     disk,
     background,

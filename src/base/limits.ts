@@ -66,7 +66,7 @@ export interface Limits {
   readonly logCacheBytesMax: number;
   /** Memory of all memtables of one node. With half of it in use by those that take writes, the largest is flushed. */
   readonly nodeMemtableBytesMax: number;
-  /** A memtable of this size is sealed and flushed. */
+  /** A memtable of this size is sealed and flushed. At most 1 GiB. */
   readonly memtableBytesMax: number;
   /** Sealed memtables of one tree; more, and writes wait. */
   readonly sealedMemtablesMax: number;
@@ -200,6 +200,7 @@ export function brokenLimits(limits: Limits): readonly BrokenLimits[] {
     ['nodeMemtableBytesMax', 'entryBytesMax'],
     'nodeMemtableBytesMax must be at least 8 MiB and 32 entries of entryBytesMax',
   );
+  rule(limits.memtableBytesMax <= 1024 * mib, ['memtableBytesMax'], 'memtableBytesMax must be at most 1 GiB');
   rule(
     limits.shardOperationsInFlightMax <= limits.nodeOperationsInFlightMax,
     ['nodeOperationsInFlightMax', 'shardOperationsInFlightMax'],

@@ -6,6 +6,9 @@ import { bloomHash } from './sstable/bloom-filter.js';
 /** What a row takes besides its key and value: its objects, its name, and its place in a map. */
 const overheadBytes = 250;
 
+/** What a cache may take at most: a map has up to 2^24 places, and each half is one for each tree. */
+export const rowCacheBytesLimit = 7.5 * 1024 ** 3;
+
 /** Keys that were offered of late, by their hashes: a key of the same place takes the place of the one before. */
 const offeredCount = 1 << 15;
 

@@ -6,10 +6,21 @@ import type { SstableWriterOptions } from './sstable/sstable-writer.js';
 
 const kib = 1024;
 const mib = 1024 * kib;
+const gib = 1024 * mib;
+/** A longer timer would fire at once. */
+const timerMsMax = 2 ** 31 - 1;
+
+/** The numbers that an option may be. */
+export interface OptionRange {
+  readonly min: number;
+  readonly max: number;
+  /** Counts, bytes and milliseconds are; ratios need not be. */
+  readonly isWhole: boolean;
+}
 
 /** How a tree is shaped. All of it may differ from one opening to the next: files on disk say for themselves how they were made. */
 export interface TreeOptions {
-  /** A memtable of this many bytes is sealed and flushed. Default `limits.memtableBytesMax`, 16 MiB. */
+  /** A memtable of this many bytes is sealed and flushed. At most 1 GiB. Default `limits.memtableBytesMax`, 16 MiB. */
   readonly memtableBytesMax: number;
   /** With this many sealed memtables writes stall. Default `limits.sealedMemtablesMax`, 4. */
   readonly sealedMemtablesMax: number;
@@ -22,9 +33,9 @@ export interface TreeOptions {
   readonly valueSpaceAmplificationMax: number;
   /** A merge moves at most about so many bytes of large values. Default 64 MiB. */
   readonly collectedBytesMax: number;
-  /** A data block is closed when it has reached this many bytes. Default 8 KiB. */
+  /** A data block is closed when it has reached this many bytes. At most 16 MiB. Default 8 KiB. */
   readonly blockBytes: number;
-  /** Bits of bloom filter for each user key of a table. Default 10, of which about 1.2 % false positives follow. */
+  /** Bits of bloom filter for each user key of a table, 1 to 64. Default 10, of which about 1.2 % false positives follow. */
   readonly bloomBitsPerKey: number;
   /**
    * Tables that are written to this level or a deeper one are compressed, and so are values in value files, which stay
@@ -33,7 +44,7 @@ export interface TreeOptions {
   readonly compressionLevelMin: number;
   /**
    * Compaction starts a new table of the last level at the next user key when one has reached this many bytes; on levels
-   * above it at a quarter of that, so that one compaction takes little of the level below. Default 8 MiB.
+   * above it at a quarter of that, so that one compaction takes little of the level below. At most 1 GiB. Default 8 MiB.
    */
   readonly sstableBytesTarget: number;
   /** Level 0 is compacted into the next level in use when it has this many tables. Default 4. */
@@ -42,7 +53,7 @@ export interface TreeOptions {
   readonly level0TablesStall: number;
   /** The largest target of the first level in use below level 0. Default 32 MiB: about what it gets from level 0 at a time. */
   readonly levelBytesBase: number;
-  /** The target of each level is this many times that of the one above it. Default 10. */
+  /** The target of each level is this many times that of the one above it. At least 2. Default 10. */
   readonly levelBytesMultiplier: number;
   /** A manifest whose edits take more than this (and more than its own first record) is followed by a new one. Default 256 KiB. */
   readonly manifestBytesMax: number;
@@ -70,23 +81,52 @@ const defaultTreeOptions: TreeOptions = {
   noSpaceRetryMsMax: 5000,
 };
 
+const whole = { min: 1, max: Number.MAX_SAFE_INTEGER, isWhole: true };
+
+/** What each may be; the bounds above are where a flush or a merge would fail, or a timer run off. */
+const optionRanges: Readonly<Record<keyof TreeOptions, OptionRange>> = {
+  memtableBytesMax: { ...whole, max: gib },
+  sealedMemtablesMax: whole,
+  largeValueBytesMin: whole,
+  valueSpaceAmplificationMax: { ...whole, isWhole: false },
+  collectedBytesMax: whole,
+  blockBytes: { ...whole, max: 16 * mib },
+  bloomBitsPerKey: { min: 1, max: 64, isWhole: false },
+  compressionLevelMin: { min: 0, max: lastLevel + 1, isWhole: true },
+  sstableBytesTarget: { ...whole, max: gib },
+  level0TablesCompact: whole,
+  level0TablesStall: whole,
+  levelBytesBase: whole,
+  levelBytesMultiplier: { ...whole, min: 2, isWhole: false },
+  manifestBytesMax: whole,
+  noSpaceRetryMsMin: { ...whole, max: timerMsMax },
+  noSpaceRetryMsMax: { ...whole, max: timerMsMax },
+};
+
 /** `options` over the defaults, which stand where one is undefined; asserts their names, their values and how these relate. */
 export function treeOptions(options: Partial<TreeOptions>): TreeOptions {
   for (const name of Object.keys(options))
     assert(Object.hasOwn(defaultTreeOptions, name), `there is no option ${name}`);
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const all = { ...defaultTreeOptions, ...Object.fromEntries(given) };
-  for (const [name, value] of Object.entries(all)) checkOption(name, value, name === 'compressionLevelMin' ? 0 : 1);
+  checkOptions(all, optionRanges);
   assert(all.level0TablesCompact <= all.level0TablesStall, 'level 0 must be compacted before it stalls writes');
-  assert(all.levelBytesMultiplier >= 2, 'levelBytesMultiplier must be at least 2');
   assert(all.noSpaceRetryMsMin <= all.noSpaceRetryMsMax, 'noSpaceRetryMsMin must not exceed noSpaceRetryMsMax');
   return all;
 }
 
-/** Asserts that an option is a number from `min` on. */
-export function checkOption(name: string, value: number, min: number): void {
-  assert(Number.isFinite(value), `${name} must be a number, got ${typeof value} ${String(value)}`);
-  assert(value >= min, `${name} must be at least ${min}, got ${value}`);
+/** Asserts that each option is a number, and within its range. */
+export function checkOptions<Name extends string>(
+  options: Readonly<Record<Name, number>>,
+  ranges: Readonly<Record<Name, OptionRange>>,
+): void {
+  for (const [name, { min, max, isWhole }] of Object.entries<OptionRange>(ranges)) {
+    const value = options[name as Name];
+    assert(Number.isFinite(value), `${name} must be a number, got ${typeof value} ${String(value)}`);
+    assert(!isWhole || Number.isInteger(value), `${name} must be a whole number, got ${value}`);
+    assert(value >= min, `${name} must be at least ${min}, got ${value}`);
+    assert(value <= max, `${name} must be at most ${max}, got ${value}`);
+  }
 }
 
 /** Whether any value can be large enough for a value file. */

@@ -7,9 +7,9 @@ import { silentLogger, type Logger } from '../env/logger.js';
 import { BlockCache } from '../lsm/block-cache.js';
 import { CompactionThrottle } from '../lsm/compaction-throttle.js';
 import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
-import { RowCache } from '../lsm/row-cache.js';
+import { RowCache, rowCacheBytesLimit } from '../lsm/row-cache.js';
 import { OpenFiles } from '../lsm/sstable/open-files.js';
-import { checkOption, treeOptions, type TreeOptions } from '../lsm/tree-options.js';
+import { checkOptions, treeOptions, type TreeOptions } from '../lsm/tree-options.js';
 import { Tree, type TreeResources } from '../lsm/tree.js';
 import { SystemClock } from '../platform/clock.js';
 import { NodeDisk } from '../platform/disk.js';
@@ -38,19 +38,30 @@ export { DirectoryLockedError } from '../platform/directory-lock.js';
  */
 const writeBytesMax = 16 * 1024 * 1024;
 
+const bytes = { min: 0, max: Number.MAX_SAFE_INTEGER, isWhole: true };
+
+const optionRanges = {
+  blockCacheBytesMax: bytes,
+  rowCacheBytesMax: { ...bytes, max: rowCacheBytesLimit },
+  memtablesBytesMax: { ...bytes, min: 4 * writeBytesMax },
+  openTablesMax: { min: 1, max: 1_000_000, isWhole: true },
+  backgroundThreads: { min: 1, max: 256, isWhole: true },
+  compactionBytesPerSecondMax: { ...bytes, min: 1 },
+};
+
 export interface OpenTreeOptions extends Partial<TreeOptions> {
   /** Default 128 MiB. */
   readonly blockCacheBytesMax?: number;
-  /** Default 32 MiB. */
+  /** At most 7.5 GiB. Default 32 MiB. */
   readonly rowCacheBytesMax?: number;
   /** Memory of all memtables; writes wait before it is exceeded. At least 64 MiB. Default 128 MiB. */
   readonly memtablesBytesMax?: number;
   /**
    * Files of tables that are open at one time; reads wait for one when all are being read. What the process must be allowed
-   * besides: 64 for each thread, for what one flush or merge reads and writes. Default 1000.
+   * besides: 64 for each thread, for what one flush or merge reads and writes. At most a million. Default 1000.
    */
   readonly openTablesMax?: number;
-  /** Threads for compactions, besides one for flushes; started when they are first needed. Default 1. */
+  /** Threads for compactions, besides one for flushes; started when they are first needed. At most 256. Default 1. */
   readonly backgroundThreads?: number;
   /** What compactions write in a second, on average. Default: no limit. */
   readonly compactionBytesPerSecondMax?: number;
@@ -79,14 +90,17 @@ export async function openTree(directory: string, options: OpenTreeOptions = {})
   } = options;
   // Before there is anything to give back.
   const treeShape = treeOptions(shape);
-  checkOption('blockCacheBytesMax', blockCacheBytesMax, 0);
-  checkOption('rowCacheBytesMax', rowCacheBytesMax, 0);
-  checkOption('memtablesBytesMax', memtablesBytesMax, 4 * writeBytesMax);
-  checkOption('openTablesMax', openTablesMax, 1);
-  checkOption('backgroundThreads', backgroundThreads, 1);
-  if (compactionBytesPerSecondMax !== undefined) {
-    checkOption('compactionBytesPerSecondMax', compactionBytesPerSecondMax, 1);
-  }
+  checkOptions(
+    {
+      blockCacheBytesMax,
+      rowCacheBytesMax,
+      memtablesBytesMax,
+      openTablesMax,
+      backgroundThreads,
+      compactionBytesPerSecondMax: compactionBytesPerSecondMax ?? Number.MAX_SAFE_INTEGER,
+    },
+    optionRanges,
+  );
   const disk = new NodeDisk();
   const lock = await openTreeDirectory(disk, directory);
   const background = new WorkerPool({

@@ -146,6 +146,30 @@ it('options are known by name and type, and undefined stands for a default', () 
     expect(() => treeOptions(options)).toThrow('blockBytes must be a number');
   }
   expect(() => treeOptions({ blockBytes: 0 })).toThrow('blockBytes must be at least 1');
+  expect(() => treeOptions({ levelBytesMultiplier: 1 })).toThrow('levelBytesMultiplier must be at least 2, got 1');
+});
+
+it('counts are whole, ratios need not be, and no option is more than what can work', () => {
+  const counts = Object.keys(treeOptions({})) as (keyof TreeOptions)[];
+  const ratios = ['valueSpaceAmplificationMax', 'bloomBitsPerKey', 'levelBytesMultiplier'];
+  for (const name of counts) {
+    const options = (): TreeOptions => treeOptions({ noSpaceRetryMsMin: 1, level0TablesCompact: 1, [name]: 2.5 });
+    if (ratios.includes(name)) expect(options()[name]).toBe(2.5);
+    else expect(options).toThrow(`${name} must be a whole number, got 2.5`);
+  }
+  const most: Partial<TreeOptions> = {
+    memtableBytesMax: 2 ** 30,
+    blockBytes: 2 ** 24,
+    bloomBitsPerKey: 64,
+    compressionLevelMin: 7,
+    sstableBytesTarget: 2 ** 30,
+    noSpaceRetryMsMax: 2 ** 31 - 1,
+    sealedMemtablesMax: Number.MAX_SAFE_INTEGER,
+  };
+  expect(treeOptions(most)).toMatchObject(most);
+  for (const [name, max] of Object.entries(most)) {
+    expect(() => treeOptions({ [name]: max + 1 })).toThrow(`${name} must be at most ${max}, got ${max + 1}`);
+  }
 });
 
 it('a folder is not touched for options that are wrong', async () => {
@@ -160,6 +184,16 @@ it('a folder is not touched for options that are wrong', async () => {
     { openTablesMax: 0 },
     { backgroundThreads: 0 },
     { compactionBytesPerSecondMax: 0 },
+    { blockCacheBytesMax: 0.5 },
+    { rowCacheBytesMax: 2 ** 33 },
+    { memtablesBytesMax: 2 ** 27 + 0.5 },
+    { openTablesMax: 1.5 },
+    { openTablesMax: 1e9 },
+    { backgroundThreads: 1.5 },
+    { backgroundThreads: 257 },
+    { compactionBytesPerSecondMax: 1e6 + 0.5 },
+    { largeValueBytesMin: 1.5 },
+    { bloomBitsPerKey: 1e9 },
   ];
   for (const options of wrong) {
     await expect(openTree(join(parent, 'data'), options as OpenTreeOptions)).rejects.toThrow(AssertionError);
