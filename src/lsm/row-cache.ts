@@ -141,7 +141,7 @@ export class RowCachePartition {
     if (row === undefined) return undefined;
     this.#old.delete(place);
     this.#events.onChange(0, -row.bytes);
-    this.#add(place, row);
+    if (this.#events.makeRoom(row.bytes)) this.#add(place, row);
     return row;
   }
 
@@ -158,11 +158,12 @@ export class RowCachePartition {
     const { version, kind, value } = found;
     this.remove(key);
     const bytes = overheadBytes + key.length + value.length;
+    // Copied only where there is room.
+    if (!this.#events.makeRoom(bytes)) return;
     this.#add(placeOf(key), { name: mapKey(key), found: { version, kind, value: copyBytes(value) }, bytes });
   }
 
   #add(place: number, row: Row): void {
-    if (!this.#events.makeRoom(row.bytes)) return;
     this.#young.set(place, row);
     this.#events.onChange(row.bytes, 0);
   }

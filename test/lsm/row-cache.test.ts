@@ -31,6 +31,16 @@ describe('RowCache', () => {
     expect(rows.get(utf8('a'), 7)).toBeUndefined();
   });
 
+  it('does not copy what it has no room for', () => {
+    const cache = new RowCache(10_000);
+    const rows = cache.partition();
+    const uncopyable = { length: 2 ** 45 } as Uint8Array;
+    rows.insert(utf8('a'), row(6));
+    rows.insert(utf8('a'), { ...row(7), value: uncopyable });
+    expect(rows.get(utf8('a'), 7)).toBeUndefined();
+    expect(cache.bytes).toBe(0);
+  });
+
   it('keeps copies', () => {
     const rows = new RowCache(10_000).partition();
     const found = row(7);
