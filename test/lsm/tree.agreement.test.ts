@@ -31,7 +31,12 @@ class Trees {
       const options = random.split('options');
       return {
         machine: new EngineMachine({ random, runTurns }),
-        session: new EngineSession({ keys, directory: 'node/tree', treeOptions: () => drawTreeOptions(options) }),
+        session: new EngineSession({
+          keys,
+          directory: 'node/tree',
+          treeOptions: () => drawTreeOptions(options),
+          mayFailSo: () => false,
+        }),
       };
     });
   }
@@ -130,7 +135,16 @@ const operations: { readonly weight: number; readonly arbitrary: fc.Arbitrary<En
   },
   { weight: 1, arbitrary: fc.constant({ type: 'verify' }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('checkpoint' as const), ...bounds, entries }) },
-  { weight: 2, arbitrary: fc.record({ type: fc.constant('ingest' as const), entries }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant('ingest' as const),
+      ...bounds,
+      entries,
+      flushes: fc.integer({ min: 1, max: 3 }),
+      isOld: fc.boolean(),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('pause' as const), ms: fc.constantFrom(1, 20, 200) }) },
   { weight: 2, arbitrary: fc.constant({ type: 'reopen' }) },
 ];

@@ -27,6 +27,15 @@ export interface DrawnScan extends DrawnBounds {
   readonly reverse: boolean;
 }
 
+/** Files from elsewhere: a table, or a tree. */
+export interface DrawnIngestion extends DrawnBounds {
+  readonly entries: readonly DrawnEntry[];
+  /** Of a tree: in so many parts it is written, at most; its bounds are those of a checkpoint. */
+  readonly flushes: number;
+  /** Versions may be at or below the safe point. */
+  readonly isOld: boolean;
+}
+
 /** `age` is how far below the newest version a read is made, not below the safe point. */
 export type EngineOperation =
   | { readonly type: 'write'; readonly entries: readonly DrawnEntry[] }
@@ -42,7 +51,7 @@ export type EngineOperation =
   | { readonly type: 'verify' }
   /** Makes a checkpoint, opens it, writes to it, and removes it. */
   | ({ readonly type: 'checkpoint'; readonly entries: readonly DrawnEntry[] } & DrawnBounds)
-  | { readonly type: 'ingest'; readonly entries: readonly DrawnEntry[] }
+  | ({ readonly type: 'ingest' } & DrawnIngestion)
   /** Lets the work behind the tree go on. */
   | { readonly type: 'pause'; readonly ms: number }
   | { readonly type: 'reopen' };
@@ -85,7 +94,13 @@ export function drawOperation(random: Prng, weights: OperationWeights): EngineOp
     case 'checkpoint':
       return { type, ...drawBounds(random), entries: drawEntries(random, random.int(0, 20)) };
     case 'ingest':
-      return { type, entries: drawEntries(random, random.int(1, 30)) };
+      return {
+        type,
+        ...drawBounds(random),
+        entries: drawEntries(random, random.int(1, 30)),
+        flushes: random.int(1, 4),
+        isOld: random.chance(0.3),
+      };
     case 'pause':
       return { type, ms: random.pick([1, 10, 100]) };
     case 'flush':

@@ -108,6 +108,7 @@ class EngineRun {
       keys: this.#plan.keys,
       directory,
       treeOptions: () => drawTreeOptions(options),
+      mayFailSo: (error) => this.#hasDiskFailed && isOfDisk(error),
     });
     this.#untilFault = this.#random.int(1, this.#plan.faultGapMax);
   }

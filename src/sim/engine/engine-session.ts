@@ -4,15 +4,15 @@
  */
 import { defined } from '../../base/assert.js';
 import { LogIndex, Timestamp } from '../../base/ids.js';
-import type { Disk } from '../../env/disk.js';
-import { SstableWriter } from '../../lsm/sstable/sstable-writer.js';
-import { TreeBatch } from '../../lsm/tree-batch.js';
+import { IngestError } from '../../lsm/ingest.js';
 import type { TreeOptions } from '../../lsm/tree-options.js';
 import { Tree, type TreeResources } from '../../lsm/tree.js';
 import { Disagreement, requireEqual, requireThat } from './disagreement.js';
 import { EngineModel, type ModelBounds, type ModelEntry, type ModelRecord } from './engine-model.js';
-import type { DrawnBounds, DrawnEntry, DrawnScan, EngineOperation } from './engine-operation.js';
+import type { DrawnBounds, DrawnEntry, DrawnIngestion, DrawnScan, EngineOperation } from './engine-operation.js';
+import { writeForeignTable, writeForeignTree, type ForeignFiles } from './foreign-files.js';
 import { bytesOf, compareWhole, OpenReads, recordOf } from './open-reads.js';
+import { parentOf, pause, removeTree, waitForRoom, writeTo } from './tree-steps.js';
 
 export interface EngineSessionOptions {
   /** What operations mean by their numbers of keys. */
@@ -20,6 +20,8 @@ export interface EngineSessionOptions {
   readonly directory: string;
   /** Gives the next tree its shape. */
   readonly treeOptions: () => TreeOptions;
+  /** Whether an operation may end with that error: the disk was made to fail. */
+  readonly mayFailSo: (error: unknown) => boolean;
 }
 
 /** Folders beside the tree's. */
@@ -110,7 +112,7 @@ export class EngineSession {
       case 'checkpoint':
         return this.#checkpoint(operation, operation.entries);
       case 'ingest':
-        return this.#ingest(operation.entries);
+        return this.#ingest(operation);
       case 'pause':
         await pause(this.#opened(), operation.ms);
         return 'paused';
@@ -176,11 +178,11 @@ export class EngineSession {
     return Math.max(this.#safePoint, this.#model.newestVersion - age);
   }
 
-  #entries(drawn: readonly DrawnEntry[]): ModelEntry[] {
+  #entries(drawn: readonly DrawnEntry[], versionMin = this.#safePoint + 1): ModelEntry[] {
     const { keys } = this.#options;
     let newest = this.#model.newestVersion;
     return drawn.map(({ key, versionStep, kind, valueBytes, to }) => {
-      const version = Math.max(this.#safePoint + 1, newest + versionStep);
+      const version = Math.max(versionMin, newest + versionStep);
       newest = Math.max(newest, version);
       if (kind === 'deleteRange') {
         const { lower, upper } = this.#bounds({ from: key, to });
@@ -234,7 +236,7 @@ export class EngineSession {
 
   async #checkpoint(drawn: DrawnBounds, entries: readonly DrawnEntry[]): Promise<string> {
     const resources = this.#opened();
-    const directory = `${parentOf(this.#options.directory)}/${checkpointPrefix}${++this.#sideFiles}`;
+    const directory = this.#sideFile(checkpointPrefix);
     const bounds = this.#bounds(drawn);
     const upper = bounds.upper === undefined ? undefined : bytesOf(bounds.upper);
     const wanted = this.#model.appliedIndex;
@@ -277,93 +279,51 @@ export class EngineSession {
     }
   }
 
-  async #ingest(drawn: readonly DrawnEntry[]): Promise<string> {
-    const { disk } = this.#opened();
-    const entries = new Map<string, ModelEntry>();
-    for (const entry of this.#entries(drawn)) {
-      if (entry.kind !== 'deleteRange') entries.set(`${entry.key}@${entry.version}`, entry);
-    }
-    const sorted = [...entries.values()].sort((a, b) =>
-      a.key === b.key ? b.version - a.version : a.key < b.key ? -1 : 1,
-    );
-    if (sorted.length === 0) return 'nothing to ingest';
+  async #ingest(drawn: DrawnIngestion): Promise<string> {
+    const entries = this.#entries(drawn.entries, drawn.isOld ? 1 : this.#safePoint + 1);
     // As an entry of the log: it is there before the tree has it.
     const index = this.#model.appliedIndex + 1;
-    const isTree = index % 2 === 0;
-    const path = await (isTree ? this.#foreignTree(sorted) : this.#foreignTable(sorted));
-    const isRefused = await this.#tryIngest(path, index, sorted);
-    if (isTree) await removeTree(disk, path);
-    else await disk.remove(path);
-    return isRefused ? 'refused' : `ingested as ${index}`;
+    const isTable = index % 2 === 1 && entries.some(({ kind }) => kind !== 'deleteRange');
+    const files = await (isTable ? this.#foreignTable(entries) : this.#foreignTree(entries, drawn));
+    const isTaken = await this.#tryIngest(files, index);
+    await files.remove();
+    return isTaken ? `ingested as ${index}` : 'refused';
   }
 
-  async #foreignTable(sorted: readonly ModelEntry[]): Promise<string> {
-    const path = `${parentOf(this.#options.directory)}/foreign-${++this.#sideFiles}.sst`;
+  #sideFile(prefix: string): string {
+    return `${parentOf(this.#options.directory)}/${prefix}${++this.#sideFiles}`;
+  }
+
+  #foreignTable(entries: readonly ModelEntry[]): Promise<ForeignFiles> {
     const { blockBytes, bloomBitsPerKey } = this.#options.treeOptions();
     const tableOptions = { blockBytes, bloomBitsPerKey, compression: 'snappy' } as const;
-    const writer = await SstableWriter.create(this.#opened().disk, path, 1, tableOptions);
-    for (const { key, version, kind, value } of sorted) {
-      await writer.add(bytesOf(key), version, kind === 'put' ? kind : 'delete', bytesOf(value));
-    }
-    await writer.finish();
-    return path;
+    return writeForeignTable(this.#opened().disk, this.#sideFile('foreign-'), entries, tableOptions);
   }
 
-  /** As a checkpoint: it may have value files. */
-  async #foreignTree(entries: readonly ModelEntry[]): Promise<string> {
-    const directory = `${parentOf(this.#options.directory)}/${checkpointPrefix}${++this.#sideFiles}`;
-    const tree = await Tree.create(directory, this.#opened(), this.#options.treeOptions());
-    await waitForRoom(tree);
-    writeTo(tree, entries, 1);
-    await tree.flush();
-    await tree.close();
-    return directory;
+  #foreignTree(entries: readonly ModelEntry[], drawn: DrawnIngestion): Promise<ForeignFiles> {
+    const bounds = this.#bounds(drawn);
+    const directories = { source: this.#sideFile(checkpointPrefix), checkpoint: this.#sideFile(checkpointPrefix) };
+    const { flushes } = drawn;
+    const options = this.#options.treeOptions();
+    return writeForeignTree(this.#opened(), options, { directories, entries, flushes, bounds });
   }
 
-  /** A tree that refuses tables, and goes on, has nothing of them. */
-  async #tryIngest(path: string, index: number, entries: readonly ModelEntry[]): Promise<boolean> {
+  /** A tree that refuses files, and goes on, has nothing of them; and it refuses none but those that it must. */
+  async #tryIngest({ path, entries }: ForeignFiles, index: number): Promise<boolean> {
+    const isTooOld = entries.some(({ version }) => version <= this.#safePoint);
     const before = this.#model;
     const after = before.part({ lower: '', upper: undefined }, before.appliedIndex);
     after.add(entries);
     this.#model = after;
     try {
       await this.tree.ingest([path], LogIndex(index));
-      return false;
     } catch (error) {
       if (this.tree.failure !== undefined) throw error;
       this.#model = before;
-      return true;
+      if ((error instanceof IngestError && isTooOld) || this.#options.mayFailSo(error)) return false;
+      throw error;
     }
+    requireThat(!isTooOld, `versions at or below the safe point ${this.#safePoint} were ingested`);
+    return true;
   }
-}
-
-function writeTo(tree: Tree, entries: readonly ModelEntry[], appliedIndex: number): void {
-  const batch = new TreeBatch();
-  for (const { key, version, kind, value } of entries) {
-    if (kind === 'put') batch.put(bytesOf(key), Timestamp(version), bytesOf(value));
-    else if (kind === 'delete') batch.delete(bytesOf(key), Timestamp(version));
-    else batch.deleteRange(bytesOf(key), bytesOf(value), Timestamp(version));
-  }
-  tree.write(batch, LogIndex(appliedIndex));
-}
-
-async function waitForRoom(tree: Tree): Promise<void> {
-  for (let stall = tree.writeStall(); stall !== undefined; stall = tree.writeStall()) await stall;
-}
-
-function pause({ clock }: TreeResources, ms: number): Promise<void> {
-  return new Promise((resolve) => void clock.after(ms, resolve));
-}
-
-/** The root goes first, so that a crash leaves no tree that misses tables. */
-async function removeTree(disk: Disk, directory: string): Promise<void> {
-  if (await Tree.exists(directory, disk)) {
-    await disk.remove(`${directory}/CURRENT`);
-    await disk.syncDirectory(directory);
-  }
-  await disk.removeTree(directory);
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('/'));
 }
