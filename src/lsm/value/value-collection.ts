@@ -2,7 +2,7 @@ import type { MaybePromise } from '../../base/promises.js';
 import type { Disk } from '../../env/disk.js';
 import { OpenFiles } from '../sstable/open-files.js';
 import { valueFileName } from '../version/file-names.js';
-import { decodeValuePointer, type ValueFileMetadata } from './value-file-format.js';
+import { decodeValuePointer, type ValueFileMetadata, type ValuePointer } from './value-file-format.js';
 import { ValueFileReader } from './value-file-reader.js';
 import { ValueOutput, type ValueOutputOptions } from './value-output.js';
 
@@ -39,10 +39,14 @@ export class ValueCollection {
     const pointer = decodeValuePointer(encoded);
     const reader = this.#readers.get(pointer.file);
     if (reader === undefined) return encoded;
-    return reader.storedValue(pointer).then(async (block) => {
-      await this.#output.ready();
-      return this.#output.addStored(block, pointer);
-    });
+    const block = reader.storedValue(pointer);
+    return block instanceof Promise ? block.then((read) => this.#add(read, pointer)) : this.#add(block, pointer);
+  }
+
+  #add(block: Uint8Array, pointer: ValuePointer): MaybePromise<Uint8Array> {
+    const room = this.#output.ready();
+    if (room === undefined) return this.#output.addStored(block, pointer);
+    return room.then(() => this.#output.addStored(block, pointer));
   }
 
   finish(): Promise<readonly ValueFileMetadata[]> {

@@ -7,6 +7,7 @@ import { decompressBlock } from '../sstable/compression.js';
 import { lentBytes } from '../sstable/lent-bytes.js';
 import type { FileSlot, OpenFiles } from '../sstable/open-files.js';
 import { ownedValue } from '../sstable/owned-value.js';
+import { SequentialBytes } from './sequential-bytes.js';
 import {
   checkValueHeader,
   decodeValueFooter,
@@ -58,7 +59,9 @@ export class ValueFileReader {
     try {
       const block = lentBytes(this.#lengthOf(pointer));
       const got = file.readNow(block, pointer.offset);
-      return got === undefined ? this.#readValue(pointer) : ownedValue(this.#decode(pointer, block, got));
+      if (got === undefined) return this.#readValue(pointer);
+      this.#check(pointer, block, got);
+      return ownedValue(this.#decode(pointer, block));
     } catch (error) {
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it was thrown
       return Promise.reject(error);
@@ -66,13 +69,12 @@ export class ValueFileReader {
   }
 
   async #readValue(pointer: ValuePointer): Promise<Uint8Array> {
-    const block = new Uint8Array(this.#lengthOf(pointer));
-    const got = await this.#file.use((file) => file.read(block, pointer.offset));
-    return this.#decode(pointer, block, got);
+    const block = await this.#readStored(pointer);
+    return this.#decode(pointer, block);
   }
 
-  #decode(pointer: ValuePointer, block: Uint8Array, got: number): Uint8Array {
-    this.#check(pointer, block, got);
+  /** @param block was checked */
+  #decode(pointer: ValuePointer, block: Uint8Array): Uint8Array {
     const value = this.#decoded(pointer.offset, () => decompressBlock(block));
     if (value.length !== pointer.valueBytes) {
       throw this.corruption(pointer.offset, `a value has ${value.length} bytes, not ${pointer.valueBytes}`);
@@ -80,8 +82,23 @@ export class ValueFileReader {
     return value;
   }
 
-  /** The value as it is stored, for another value file. */
-  async storedValue(pointer: ValuePointer): Promise<Uint8Array> {
+  /** The value as it is stored, for another value file; at once, or not, as {@link value}. */
+  storedValue(pointer: ValuePointer): MaybePromise<Uint8Array> {
+    const file = this.#file.useNow();
+    if (file === undefined) return this.#readStored(pointer);
+    try {
+      const block = new Uint8Array(this.#lengthOf(pointer));
+      const got = file.readNow(block, pointer.offset);
+      if (got === undefined) return this.#readStored(pointer);
+      this.#check(pointer, block, got);
+      return block;
+    } catch (error) {
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it was thrown
+      return Promise.reject(error);
+    }
+  }
+
+  async #readStored(pointer: ValuePointer): Promise<Uint8Array> {
     const block = new Uint8Array(this.#lengthOf(pointer));
     const got = await this.#file.use((file) => file.read(block, pointer.offset));
     this.#check(pointer, block, got);
@@ -114,17 +131,20 @@ export class ValueFileReader {
       throw this.corruption(end, 'the footer disagrees with the manifest');
     }
     const found = { values: 0, valueBytes: 0, headsCrc: 0 };
+    const records = new SequentialBytes((target, offset) => this.#fill(target, offset), valueHeaderBytes, end);
     for (let offset = valueHeaderBytes; offset < end;) {
-      const head = await this.#read(offset, Math.min(recordHeadBytes, end - offset));
-      if (head.length < recordHeadBytes) throw this.corruption(offset, 'bytes that belong to no record');
-      const [length, checksum] = [getU32(head, 0), getU32(head, 4)];
       const at = offset + recordHeadBytes;
+      if (at > end) throw this.corruption(offset, 'bytes that belong to no record');
+      const taking = records.take(recordHeadBytes);
+      const head = taking instanceof Promise ? await taking : taking;
+      const [length, checksum] = [getU32(head, 0), getU32(head, 4)];
       if (at + length > end) throw this.corruption(offset, 'a record runs out of its file');
-      const block = await this.#read(at, length);
+      found.headsCrc = crc32(head, found.headsCrc);
+      const takingBlock = records.take(length);
+      const block = takingBlock instanceof Promise ? await takingBlock : takingBlock;
       this.#check({ file: 0, offset: at, length, checksum, valueBytes: 0 }, block, block.length);
       found.values++;
       found.valueBytes += this.#decoded(at, () => decompressBlock(block)).length;
-      found.headsCrc = crc32(head, found.headsCrc);
       offset = at + length;
     }
     const isSame = found.values === values && found.valueBytes === valueBytes && found.headsCrc === footer.headsCrc;
@@ -133,9 +153,13 @@ export class ValueFileReader {
 
   async #read(offset: number, length: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
-    const got = await this.#file.use((file) => file.read(bytes, offset));
-    if (got !== length) throw this.corruption(offset + got, `it ends after ${got} of ${length} bytes`);
+    await this.#fill(bytes, offset);
     return bytes;
+  }
+
+  async #fill(target: Uint8Array, offset: number): Promise<void> {
+    const got = await this.#file.use((file) => file.read(target, offset));
+    if (got !== target.length) throw this.corruption(offset + got, `it ends after ${got} of ${target.length} bytes`);
   }
 
   #decoded<T>(offset: number, decoder: () => T): T {

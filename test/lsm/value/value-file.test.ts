@@ -68,6 +68,38 @@ describe('a value file', () => {
     await copy.verify();
   });
 
+  it('gives what is stored at once where the disk may be read at once', async () => {
+    const { reader, pointers } = await writeValues(newDisk(), [utf8('a'), utf8('b')]);
+    await reader.storedValue(pointers[0]);
+    const stored = Array.from({ length: 40 }, () => reader.storedValue(pointers[1]));
+    expect(stored.some((block) => block instanceof Promise)).toBe(true);
+    expect(stored.some((block) => !(block instanceof Promise))).toBe(true);
+    for (const block of stored) expect(await block).toEqual(new Uint8Array([98, 0]));
+    const wrong = { ...pointers[1], checksum: pointers[0].checksum };
+    await expect(Promise.resolve(reader.storedValue(wrong))).rejects.toThrow('does not match its checksum');
+    await reader.close();
+  });
+
+  it('is checked in large pieces, whatever the sizes of its values', async () => {
+    const disk = newDisk();
+    const random = new Prng(5);
+    const sizes = [0, 1, 130_000, 262_000, 262_135, 262_136, 262_137, 700_000, ...Array<number>(3000).fill(300)];
+    const { reader } = await writeValues(
+      disk,
+      sizes.map((bytes) => random.bytes(bytes)),
+    );
+    let reads = 0;
+    disk.fault = (operation) => {
+      if (operation === 'read') reads++;
+      return undefined;
+    };
+    await reader.verify();
+    expect(reads).toBeGreaterThan(5);
+    expect(reads).toBeLessThan(20);
+    disk.fault = undefined;
+    await reader.close();
+  });
+
   it('is what its page says', async () => {
     const disk = newDisk();
     const { pointers } = await writeValues(disk, [utf8('red'), new Uint8Array(64)], 'snappy');
