@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.js';
 import type { LogIndex, Timestamp } from '../base/ids.js';
-import { deferred, type Deferred, type MaybePromise } from '../base/promises.js';
+import type { MaybePromise } from '../base/promises.js';
 import type { Disk } from '../env/disk.js';
 import {
   checkedBounds,
@@ -17,6 +17,7 @@ import { CallsUnderWay } from './calls-under-way.js';
 import { writeCheckpoint } from './checkpoint.js';
 import { backlogBytes } from './compaction/picker.js';
 import type { Found } from './entry.js';
+import { FlushWaiters } from './flush-waiters.js';
 import { checkForeignFiles, takeFiles } from './ingest.js';
 import type { KeyBounds } from './iterator/entry-iterator.js';
 import type { IteratorOptions, TreeIterator, VersionIterator } from './iterator/tree-iterator.js';
@@ -62,8 +63,7 @@ export class Tree {
   readonly #budgetMember: BudgetMember;
   readonly #durableCallbacks = new Callbacks<LogIndex>();
   readonly #failureCallbacks = new Callbacks<Error>();
-  /** Calls of `flush` that wait until that index is durable. */
-  #flushWaiters: { readonly appliedIndex: LogIndex; readonly done: Deferred<void> }[] = [];
+  readonly #flushWaiters = new FlushWaiters();
   /** While tables are taken in: the safe point that is to hold afterwards. */
   #safePointAfterIngest: Timestamp | undefined;
   readonly #calls = new CallsUnderWay();
@@ -227,10 +227,9 @@ export class Tree {
     const appliedIndex = this.appliedIndex;
     if (this.durableAppliedIndex === appliedIndex) return;
     if (this.#memtables.active.hasBatches) this.#memtables.seal();
-    const done = deferred<void>();
-    this.#flushWaiters.push({ appliedIndex, done });
+    const flushed = this.#flushWaiters.wait(appliedIndex);
     this.#maintenance.wake();
-    await done.promise;
+    await flushed;
   }
 
   /**
@@ -291,20 +290,13 @@ export class Tree {
 
   #flushed(durable: LogIndex): void {
     this.#views.warnIfOld();
-    const waiters = this.#flushWaiters;
-    this.#flushWaiters = waiters.filter(({ appliedIndex }) => appliedIndex > durable);
-    for (const { appliedIndex, done } of waiters) if (appliedIndex <= durable) done.resolve();
+    this.#flushWaiters.flushed(durable);
     this.#durableCallbacks.call(durable);
   }
 
   #failed(error: Error): void {
-    this.#rejectFlushes(error);
+    this.#flushWaiters.failed(error);
     this.#failureCallbacks.call(error);
-  }
-
-  #rejectFlushes(error: Error): void {
-    for (const { done } of this.#flushWaiters) done.reject(error);
-    this.#flushWaiters = [];
   }
 
   /** Why flushes and compactions have ended for good: the disk failed, or an input was damaged. The node must stop. */
@@ -384,7 +376,7 @@ export class Tree {
     const cancelled = this.#calls.cancel(closed);
     try {
       await this.#maintenance.close();
-      this.#rejectFlushes(closed);
+      this.#flushWaiters.failed(closed);
       await cancelled;
       this.#budget.leave(this.#budgetMember);
       this.#memtables.release();
