@@ -3,7 +3,7 @@ import type { Background } from '../env/background.js';
 import type { Clock } from '../env/clock.js';
 import type { Disk } from '../env/disk.js';
 import type { Logger } from '../env/logger.js';
-import type { CompactionThrottle } from './compaction-throttle.js';
+import type { Throttle } from '../env/throttle.js';
 import type { MemtableBudget } from './memtable/memtable-budget.js';
 import type { MemtableQueue } from './memtable/memtable-queue.js';
 import type { SpaceRetry } from './space-retry.js';
@@ -16,7 +16,7 @@ export interface MaintenanceResources {
   readonly background: Background;
   readonly memtableBudget: MemtableBudget;
   /** Of all trees of the node; undefined for no limit. */
-  readonly compactionThrottle?: CompactionThrottle | undefined;
+  readonly compactionThrottle?: Throttle | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }

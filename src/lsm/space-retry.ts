@@ -1,6 +1,6 @@
 import type { Clock } from '../env/clock.js';
 import { isNoSpace } from './background-errors.js';
-import { pause } from './pause.js';
+import { pause } from '../env/pause.js';
 
 export interface SpaceRetryOptions {
   readonly clock: Clock;

@@ -3,7 +3,7 @@ import type { Clock } from '../env/clock.js';
 import type { Disk } from '../env/disk.js';
 import type { Logger } from '../env/logger.js';
 import type { BlockCache } from './block-cache.js';
-import type { CompactionThrottle } from './compaction-throttle.js';
+import type { Throttle } from '../env/throttle.js';
 import type { MemtableBudget } from './memtable/memtable-budget.js';
 import type { RowCache } from './row-cache.js';
 import type { OpenFiles } from './sstable/open-files.js';
@@ -17,8 +17,11 @@ export interface TreeResources {
   readonly openFiles: OpenFiles;
   readonly rowCache: RowCache;
   readonly memtableBudget: MemtableBudget;
-  /** Undefined for no limit. */
-  readonly compactionThrottle?: CompactionThrottle | undefined;
+  /**
+   * Of what compactions write; undefined for no limit. Flushes never wait, since writes would wait for them, but the compactions
+   * that come next pay for them.
+   */
+  readonly compactionThrottle?: Throttle | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Disposed of when the tree is closed. */

@@ -5,7 +5,7 @@
 import { defaultLimits } from '../base/limits.js';
 import { silentLogger, type Logger } from '../env/logger.js';
 import { BlockCache } from '../lsm/block-cache.js';
-import { CompactionThrottle } from '../lsm/compaction-throttle.js';
+import { Throttle } from '../env/throttle.js';
 import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
 import { RowCache, rowCacheBytesLimit } from '../lsm/row-cache.js';
 import { OpenFiles } from '../lsm/sstable/open-files.js';
@@ -128,7 +128,7 @@ export async function openTree(directory: string, options: OpenTreeOptions = {})
       compactionThrottle:
         compactionBytesPerSecondMax === undefined
           ? undefined
-          : new CompactionThrottle({ bytesPerSecondMax: compactionBytesPerSecondMax, clock }),
+          : new Throttle({ bytesPerSecondMax: compactionBytesPerSecondMax, clock }),
       logger,
       clock,
       owned,

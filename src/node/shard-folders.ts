@@ -7,7 +7,7 @@ import type { ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Env } from '../env/env.js';
 import { BlockCache } from '../lsm/block-cache.js';
-import { CompactionThrottle } from '../lsm/compaction-throttle.js';
+import { Throttle } from '../env/throttle.js';
 import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
 import { RowCache } from '../lsm/row-cache.js';
 import { OpenFiles } from '../lsm/sstable/open-files.js';
@@ -57,7 +57,7 @@ export class ShardFolders {
         bytesMax: limits.nodeMemtableBytesMax,
         writeBytesMax: memtableBytesPerEntryByte * limits.entryBytesMax + memtableStepBytes,
       }),
-      compactionThrottle: new CompactionThrottle({
+      compactionThrottle: new Throttle({
         bytesPerSecondMax: limits.compactionBytesPerSecondMax,
         clock: env.clock,
       }),

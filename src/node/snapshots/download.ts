@@ -9,7 +9,7 @@ import { CorruptionError } from '../../base/errors.js';
 import type { ShardId } from '../../base/ids.js';
 import type { Clock } from '../../env/clock.js';
 import { makeDurableDirectory, type Disk, type DiskFile } from '../../env/disk.js';
-import { pause } from '../../lsm/pause.js';
+import { pause } from '../../env/pause.js';
 import { TreeInspection } from '../../lsm/tree-inspection.js';
 import { descriptorKey, maxVersionKey } from '../../mvcc/keyspace.js';
 import { type Configuration, equalConfigurations } from '../../raft/config.js';

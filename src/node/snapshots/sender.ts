@@ -11,8 +11,8 @@ import type { NodeId, ReplicaId, ShardId, Term } from '../../base/ids.js';
 import type { Limits } from '../../base/limits.js';
 import type { Clock } from '../../env/clock.js';
 import type { Logger } from '../../env/logger.js';
-import { CompactionThrottle } from '../../lsm/compaction-throttle.js';
-import { pause } from '../../lsm/pause.js';
+import { pause } from '../../env/pause.js';
+import { Throttle } from '../../env/throttle.js';
 import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
 import { nodeOf } from '../../shard/descriptor.js';
 import type { HostedShard } from '../hosted-shard.js';
@@ -52,7 +52,7 @@ const retryMs = 300;
 
 export class SnapshotSender {
   readonly #options: SnapshotSenderOptions;
-  readonly #throttle: CompactionThrottle;
+  readonly #throttle: Throttle;
   readonly #closing = new AbortController();
   /** In the order in which the cores asked. */
   readonly #waiting: { readonly shard: ShardId; readonly to: ReplicaId }[] = [];
@@ -63,7 +63,7 @@ export class SnapshotSender {
   constructor(options: SnapshotSenderOptions) {
     this.#options = options;
     const { limits, clock } = options;
-    this.#throttle = new CompactionThrottle({ bytesPerSecondMax: limits.snapshotBytesPerSecondMax, clock });
+    this.#throttle = new Throttle({ bytesPerSecondMax: limits.snapshotBytesPerSecondMax, clock });
   }
 
   /** Of files, since the start. */

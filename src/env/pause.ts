@@ -1,4 +1,4 @@
-import type { Clock } from '../env/clock.js';
+import type { Clock } from './clock.js';
 
 /** Resolves after so long; rejects with the signal's reason when that is aborted. */
 export async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
