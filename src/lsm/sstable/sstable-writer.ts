@@ -3,7 +3,8 @@ import { compareBytes, copyBytes, emptyBytes, keySuccessor } from '../../base/by
 import { maskedCrc32 } from '../../base/checksum.js';
 import { ByteWriter } from '../../base/coding.js';
 import { Timestamp } from '../../base/ids.js';
-import type { Disk, DiskFile } from '../../env/disk.js';
+import type { Disk } from '../../env/disk.js';
+import { FileOutput } from '../file-output.js';
 import { byteOfKind, kindDelete, kindPointer, kindPut, type StoredKind } from '../entry.js';
 import type { Pending } from '../iterator/entry-iterator.js';
 import { encodedBytes, encodeRangeBlock } from '../range/range-block.js';
@@ -23,9 +24,6 @@ import {
 } from './sstable-format.js';
 import { rangeOf, type KeyRange } from '../version/levels.js';
 
-/** Written at a time: large enough for the disk, small enough to encode without holding up the event loop. */
-const writeBytes = 256 * 1024;
-
 export interface SstableWriterOptions {
   /** See TreeOptions. */
   readonly blockBytes: number;
@@ -40,8 +38,7 @@ export interface SstableWriterOptions {
  * a writer that is not finished must be abandoned.
  */
 export class SstableWriter {
-  readonly #disk: Disk;
-  readonly #file: DiskFile;
+  readonly #file: FileOutput;
   readonly #number: number;
   readonly #options: SstableWriterOptions;
 
@@ -50,13 +47,6 @@ export class SstableWriter {
   readonly #hashes: number[] = [];
   readonly #ranges: RangeFragment[] = [];
   #rangeBytes = 0;
-  /** Finished blocks that are not written yet, and where in the file they will be. */
-  #buffer = new ByteWriter();
-  #bufferOffset = 0;
-  /** Those before them, while they are written. */
-  #bufferBefore = new ByteWriter();
-  #writing = Promise.resolve();
-
   #entries = 0;
   #tombstones = 0;
   #rawBytes = 0;
@@ -71,11 +61,10 @@ export class SstableWriter {
   #largestRangeVersion = 0;
 
   static async create(disk: Disk, path: string, number: number, options: SstableWriterOptions): Promise<SstableWriter> {
-    return new SstableWriter(disk, await disk.open(path, 'create'), number, options);
+    return new SstableWriter(await FileOutput.create(disk, path), number, options);
   }
 
-  private constructor(disk: Disk, file: DiskFile, number: number, options: SstableWriterOptions) {
-    this.#disk = disk;
+  private constructor(file: FileOutput, number: number, options: SstableWriterOptions) {
     this.#file = file;
     this.#number = number;
     this.#options = options;
@@ -87,7 +76,7 @@ export class SstableWriter {
 
   /** Size that the data has so far. */
   get bytes(): number {
-    return this.#bufferOffset + this.#buffer.length + (this.#block.empty ? 0 : this.#block.length) + this.#rangeBytes;
+    return this.#file.bytes + (this.#block.empty ? 0 : this.#block.length) + this.#rangeBytes;
   }
 
   /** About what its range tombstones take so far, as part of `bytes`. */
@@ -105,7 +94,7 @@ export class SstableWriter {
    * is one, must be awaited before the next call.
    */
   add(key: Uint8Array, version: number, kind: StoredKind, value: Uint8Array): Pending {
-    assert(this.#buffer.length < writeBytes, 'the last add has not resolved');
+    assert(!this.#file.isFull, 'the last add has not resolved');
     const kindByte = byteOfKind(kind);
     const isNewKey = this.#block.add(key, version, kindByte, value);
     if (this.#entries === 0) this.#smallestKey = key;
@@ -120,7 +109,7 @@ export class SstableWriter {
 
     if (this.#block.length < this.#options.blockBytes) return undefined;
     this.#finishDataBlock();
-    return this.#buffer.length < writeBytes ? undefined : this.#writeBuffer();
+    return this.#file.isFull ? this.#file.flush() : undefined;
   }
 
   /** @returns how many bytes its value has */
@@ -151,28 +140,15 @@ export class SstableWriter {
   }
 
   #appendBlock(contents: Uint8Array, compression: Compression = 'none'): BlockHandle {
-    const start = this.#buffer.length;
-    const offset = this.#bufferOffset + start;
+    const { buffer, bytes: offset } = this.#file;
+    const start = buffer.length;
     const { bytes, type } = compressBlock(contents, compression);
-    const stored = this.#buffer.raw(bytes).u8(type).view().subarray(start);
+    const stored = buffer.raw(bytes).u8(type).view().subarray(start);
     return { offset, length: stored.length, checksum: maskedCrc32(stored) };
   }
 
   #noBlock(): BlockHandle {
-    return { offset: this.#bufferOffset + this.#buffer.length, length: 0, checksum: 0 };
-  }
-
-  /** Resolves when the buffer is being written, and the one before it has been: the next blocks are made meanwhile. */
-  async #writeBuffer(): Promise<void> {
-    await this.#writing;
-    const full = this.#buffer;
-    this.#buffer = this.#bufferBefore;
-    this.#buffer.reset();
-    this.#bufferBefore = full;
-    this.#writing = this.#file.write(full.view(), this.#bufferOffset);
-    // Whoever awaits it later learns what went wrong.
-    this.#writing.catch(() => undefined);
-    this.#bufferOffset += full.length;
+    return { offset: this.#file.bytes, length: 0, checksum: 0 };
   }
 
   /** Writes what is left and syncs the file. The name is durable once the caller has synced the folder. */
@@ -202,15 +178,12 @@ export class SstableWriter {
     const encoded = new ByteWriter();
     encodeProperties(encoded, properties);
     const footer = encodeFooter({ ranges, filter, index, properties: this.#appendBlock(encoded.view()) });
-    this.#buffer.raw(footer.bytes);
-    await this.#writeBuffer();
-    await this.#writing;
-    await this.#file.sync();
-    await this.#file.close();
+    this.#file.buffer.raw(footer.bytes);
+    await this.#file.finish();
     return {
       ...properties,
       number: this.#number,
-      bytes: this.#bufferOffset,
+      bytes: this.#file.bytes,
       fingerprint: footer.fingerprint,
       trimmed: false,
     };
@@ -225,9 +198,7 @@ export class SstableWriter {
   }
 
   /** Closes and removes the file. Never rejects: what stays behind is collected when the tree is opened. */
-  async abandon(): Promise<void> {
-    await this.#writing.catch(() => undefined);
-    await this.#file.close().catch(() => undefined);
-    await this.#disk.remove(this.#file.path).catch(() => undefined);
+  abandon(): Promise<void> {
+    return this.#file.abandon();
   }
 }

@@ -1,7 +1,7 @@
 import { assert } from '../../base/assert.js';
 import { crc32, maskedCrc32 } from '../../base/checksum.js';
-import { ByteWriter } from '../../base/coding.js';
-import type { Disk, DiskFile } from '../../env/disk.js';
+import type { Disk } from '../../env/disk.js';
+import { FileOutput } from '../file-output.js';
 import { compressBlock, type Compression } from '../sstable/compression.js';
 import {
   encodeValueFooter,
@@ -11,46 +11,35 @@ import {
   type ValuePointer,
 } from './value-file-format.js';
 
-/** Written at a time, or one record if that is larger. */
-const writeBytes = 256 * 1024;
-
 /**
  * Writes one value file from front to back. It does not count before `finish` has resolved and its folder is synced; a
  * writer that is not finished must be abandoned.
  */
 export class ValueFileWriter {
-  readonly #disk: Disk;
-  readonly #file: DiskFile;
+  readonly #file: FileOutput;
   readonly #number: number;
-  /** Records that are not written yet, and where in the file they will be. */
-  #buffer = new ByteWriter();
-  #bufferOffset = 0;
-  /** Those before them, while they are written. */
-  #bufferBefore = new ByteWriter();
-  #writing = Promise.resolve();
   #values = 0;
   #valueBytes = 0;
   #headsCrc = 0;
 
   static async create(disk: Disk, path: string, number: number): Promise<ValueFileWriter> {
-    return new ValueFileWriter(disk, await disk.open(path, 'create'), number);
+    return new ValueFileWriter(await FileOutput.create(disk, path), number);
   }
 
-  private constructor(disk: Disk, file: DiskFile, number: number) {
-    this.#disk = disk;
+  private constructor(file: FileOutput, number: number) {
     this.#file = file;
     this.#number = number;
-    this.#buffer.raw(encodeValueHeader());
+    file.buffer.raw(encodeValueHeader());
   }
 
   /** Size that the file has so far. */
   get bytes(): number {
-    return this.#bufferOffset + this.#buffer.length;
+    return this.#file.bytes;
   }
 
   /** Whether {@link flush} must come before the next value. */
   get isFull(): boolean {
-    return this.#buffer.length >= writeBytes;
+    return this.#file.isFull;
   }
 
   /** Adds a value, which is copied. Not while {@link isFull}. */
@@ -69,27 +58,18 @@ export class ValueFileWriter {
 
   #append(block: Uint8Array, valueBytes: number, checksum: number): ValuePointer {
     assert(!this.isFull, 'a value file must be flushed first');
-    const start = this.#buffer.length;
-    const head = this.#buffer.u32(block.length).u32(checksum).view().subarray(start);
+    const { buffer, bytes } = this.#file;
+    const head = buffer.u32(block.length).u32(checksum).view().subarray(-recordHeadBytes);
     this.#headsCrc = crc32(head, this.#headsCrc);
-    const offset = this.#bufferOffset + start + recordHeadBytes;
-    this.#buffer.raw(block);
+    buffer.raw(block);
     this.#values++;
     this.#valueBytes += valueBytes;
-    return { file: this.#number, offset, length: block.length, checksum, valueBytes };
+    return { file: this.#number, offset: bytes + recordHeadBytes, length: block.length, checksum, valueBytes };
   }
 
   /** Resolves when the records are being written, and those before them have been. */
-  async flush(): Promise<void> {
-    await this.#writing;
-    const full = this.#buffer;
-    this.#buffer = this.#bufferBefore;
-    this.#buffer.reset();
-    this.#bufferBefore = full;
-    this.#writing = this.#file.write(full.view(), this.#bufferOffset);
-    // Whoever awaits it later learns what went wrong.
-    this.#writing.catch(() => undefined);
-    this.#bufferOffset += full.length;
+  flush(): Promise<void> {
+    return this.#file.flush();
   }
 
   /** Writes what is left and syncs the file. The name is durable once the caller has synced the folder. */
@@ -97,18 +77,13 @@ export class ValueFileWriter {
     assert(this.#values > 0, 'a value file has at least one value');
     const counts = { values: this.#values, valueBytes: this.#valueBytes };
     const footer = encodeValueFooter({ ...counts, headsCrc: this.#headsCrc });
-    this.#buffer.raw(footer.bytes);
-    await this.flush();
-    await this.#writing;
-    await this.#file.sync();
-    await this.#file.close();
-    return { ...counts, number: this.#number, bytes: this.#bufferOffset, fingerprint: footer.fingerprint };
+    this.#file.buffer.raw(footer.bytes);
+    await this.#file.finish();
+    return { ...counts, number: this.#number, bytes: this.#file.bytes, fingerprint: footer.fingerprint };
   }
 
   /** Closes and removes the file. Never rejects: what stays behind is collected when the tree is opened. */
-  async abandon(): Promise<void> {
-    await this.#writing.catch(() => undefined);
-    await this.#file.close().catch(() => undefined);
-    await this.#disk.remove(this.#file.path).catch(() => undefined);
+  abandon(): Promise<void> {
+    return this.#file.abandon();
   }
 }
