@@ -17,3 +17,9 @@ export function deferred<T>(): Deferred<T> {
   });
   return { promise, resolve, reject };
 }
+
+/** Of a step whose failures are promises: rejects with what was thrown before there was anything to wait for. */
+export function rejection(thrown: unknown): Promise<never> {
+  // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it was thrown
+  return Promise.reject(thrown);
+}

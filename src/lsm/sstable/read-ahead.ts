@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.js';
 import { emptyBytes } from '../../base/bytes.js';
-import type { MaybePromise } from '../../base/promises.js';
+import { rejection, type MaybePromise } from '../../base/promises.js';
 import type { BlockHandle } from './sstable-format.js';
 import type { SstableReader } from './sstable-reader.js';
 
@@ -43,8 +43,7 @@ export class ReadAhead {
       if (++this.#misses <= singleReads) return this.#table.uncachedBlock(handle);
       return this.#readWindow(handle);
     } catch (error) {
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it was thrown
-      return Promise.reject(error);
+      return rejection(error);
     }
   }
 

@@ -1,7 +1,7 @@
 import { compareBytes } from '../../base/bytes.js';
 import { assert, defined } from '../../base/assert.js';
 import type { Timestamp } from '../../base/ids.js';
-import type { MaybePromise } from '../../base/promises.js';
+import { rejection, type MaybePromise } from '../../base/promises.js';
 import type { StoredKind } from '../entry.js';
 import type { EntryIterator, KeyBounds, Pending } from '../iterator/entry-iterator.js';
 import { BlockCursor } from './block-cursor.js';
@@ -60,8 +60,7 @@ export class SstableIterator implements EntryIterator {
     try {
       return whenThere(this.#table.footer(), this.#enterTable);
     } catch (error) {
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it was thrown
-      return Promise.reject(error);
+      return rejection(error);
     }
   }
 

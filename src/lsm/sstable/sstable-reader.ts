@@ -1,11 +1,11 @@
 import { compareBytes } from '../../base/bytes.js';
 import { maskedCrc32 } from '../../base/checksum.js';
-import { ByteReader, DecodeError } from '../../base/coding.js';
-import { CorruptionError } from '../../base/errors.js';
-import type { MaybePromise } from '../../base/promises.js';
-import { DiskError, type Disk, type DiskFile } from '../../env/disk.js';
+import { ByteReader } from '../../base/coding.js';
+import type { CorruptionError } from '../../base/errors.js';
+import { rejection, type MaybePromise } from '../../base/promises.js';
 import type { BlockCachePartition } from '../block-cache.js';
 import type { StoredFound } from '../entry.js';
+import { FileInput } from '../file-input.js';
 import { decodeRangeBlock } from '../range/range-block.js';
 import { clipFragments, countVersions, noFragments, type RangeFragments } from '../range/range-tombstones.js';
 import { BlockSearch } from './block-search.js';
@@ -13,7 +13,6 @@ import { bloomMayContain } from './bloom-filter.js';
 import { decompressBlock } from './compression.js';
 import { copyOfLent, lentBytes } from './lent-bytes.js';
 import { LentContents } from './lent-contents.js';
-import type { FileSlot } from './open-files.js';
 import { ownedValue } from './owned-value.js';
 import {
   decodeBlockHandle,
@@ -28,43 +27,31 @@ import {
 import type { ReadCounters, SstableResources } from './sstable-resources.js';
 
 /**
- * Reads one table. The file is opened at the first read and, with many others open, again at a later one. Nothing is
- * handed out that its checksum does not cover: a reader answers rightly, or rejects with a CorruptionError that names
- * file and offset.
+ * Reads one table. Nothing is handed out that its checksum does not cover: a reader answers rightly, or rejects with a
+ * CorruptionError that names file and offset.
  */
 export class SstableReader {
   readonly metadata: TableMetadata;
-  readonly path: string;
-  readonly #disk: Disk;
   readonly #cache: BlockCachePartition;
   readonly #counters: ReadCounters;
-  readonly #file: FileSlot;
+  readonly #file: FileInput;
   /** By offset: after a flush or a restart thousands of gets ask for the same filter and index at one time. */
   readonly #reading = new Map<number, Promise<Uint8Array>>();
   #readingFooter: Promise<Footer> | undefined;
   #footer: Footer | undefined;
   #readingRanges: Promise<RangeFragments> | undefined;
   #ranges: RangeFragments | undefined;
-  #closed = false;
   #skippedEntries = 0;
 
   constructor(path: string, metadata: TableMetadata, { disk, cache, openFiles, counters }: SstableResources) {
-    this.path = path;
     this.metadata = metadata;
-    this.#disk = disk;
     this.#cache = cache;
     this.#counters = counters;
-    this.#file = openFiles.slot(() => this.#open());
+    this.#file = new FileInput(path, 'table', { disk, openFiles });
   }
 
-  async #open(): Promise<DiskFile> {
-    if (this.#closed) throw new DiskError('closed', this.path, 'open');
-    try {
-      return await this.#disk.open(this.path, 'read');
-    } catch (error) {
-      if (error instanceof DiskError && error.code === 'notFound') throw this.corruption(0, 'the table is missing');
-      throw error;
-    }
+  get path(): string {
+    return this.#file.path;
   }
 
   /** The footer; read once. */
@@ -80,15 +67,10 @@ export class SstableReader {
     try {
       const { bytes } = this.metadata;
       const offset = bytes - footerBytes;
-      const encoded = await this.#file.use(async (file) => {
-        const size = await file.size();
-        if (size !== bytes) throw this.corruption(Math.min(size, bytes), `it has ${size} bytes, not ${bytes}`);
-        if (offset < 0) throw this.corruption(0, `it has ${bytes} bytes, fewer than a footer`);
-        const stored = new Uint8Array(footerBytes);
-        const got = await file.read(stored, offset);
-        if (got !== footerBytes) throw this.corruption(offset + got, `it ends after ${got} of ${footerBytes} bytes`);
-        return stored;
-      });
+      await this.#file.requireSize(bytes);
+      if (offset < 0) throw this.corruption(0, `it has ${bytes} bytes, fewer than a footer`);
+      const encoded = new Uint8Array(footerBytes);
+      await this.#file.fill(encoded, offset);
       return (this.#footer = this.decode(offset, () => decodeFooter(encoded, this.metadata.fingerprint)));
     } catch (error) {
       this.#readingFooter = undefined;
@@ -135,12 +117,12 @@ export class SstableReader {
 
   /** See DiskFile.readNow; undefined also where the file is not open. */
   readNow(target: Uint8Array, offset: number): number | undefined {
-    return this.#file.useNow()?.readNow(target, offset);
+    return this.#file.readNow(target, offset);
   }
 
   /** See DiskFile.read. What is read is not checked: see {@link blockOf}. */
   read(target: Uint8Array, offset: number): Promise<number> {
-    return this.#file.use((file) => file.read(target, offset));
+    return this.#file.read(target, offset);
   }
 
   #readBlockNow(handle: BlockHandle): MaybePromise<Uint8Array> | undefined {
@@ -156,8 +138,7 @@ export class SstableReader {
       this.#check(handle, stored, got);
       return use(stored);
     } catch (error) {
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it was thrown
-      return Promise.reject(error);
+      return rejection(error);
     }
   }
 
@@ -177,8 +158,8 @@ export class SstableReader {
   }
 
   /** @param got how many of the stored bytes could be read */
-  #check({ offset, length, checksum }: BlockHandle, stored: Uint8Array, got: number): void {
-    if (got !== length) throw this.corruption(offset + got, `it ends after ${got} of ${length} bytes`);
+  #check({ offset, checksum }: BlockHandle, stored: Uint8Array, got: number): void {
+    this.#file.requireAll(stored, offset, got);
     this.#counters.blocksRead++;
     this.#counters.blockBytesRead += stored.length;
     if (maskedCrc32(stored) !== checksum) throw this.corruption(offset, 'a block does not match its checksum');
@@ -209,7 +190,7 @@ export class SstableReader {
   }
 
   #isWanted(offset: number, bytes: number): boolean {
-    return !this.#closed && this.#cache.wants(offset, bytes);
+    return !this.#file.isClosed && this.#cache.wants(offset, bytes);
   }
 
   async readProperties(): Promise<TableProperties> {
@@ -342,28 +323,23 @@ export class SstableReader {
     });
   }
 
-  /** Runs a decoder of the block at `offset`; bytes that are sound but not of the right form are damage too. */
+  /** See FileInput.decode. */
   decode<T>(offset: number, decoder: () => T): T {
-    try {
-      return decoder();
-    } catch (error) {
-      if (error instanceof DecodeError) throw this.corruption(offset, error.message);
-      throw error;
-    }
+    return this.#file.decode(offset, decoder);
   }
 
   corruption(offset: number, reason: string): CorruptionError {
-    return new CorruptionError(this.path, offset, reason);
+    return this.#file.corruption(offset, reason);
   }
 
   /** Forgets the cached blocks and closes the file. Reads under way may then reject with `closed`. */
   async close(): Promise<void> {
-    this.#closed = true;
+    const closing = this.#file.close();
     this.#cache.clear();
     this.#readingFooter = undefined;
     this.#footer = undefined;
     this.#readingRanges = undefined;
     this.#ranges = undefined;
-    await this.#file.close();
+    await closing;
   }
 }
