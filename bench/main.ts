@@ -8,6 +8,7 @@ import { engine } from './engine.js';
 import { engineOpen } from './engine-open.js';
 import { engineOverwrite } from './engine-overwrite.js';
 import { idleGroups } from './idle-groups.js';
+import { leaderKills } from './leader-kills.js';
 import { report, type Row, type SuiteOptions } from './measure.js';
 import { blockCache } from './micro/block-cache.js';
 import { blockReads } from './micro/block-reads.js';
@@ -19,6 +20,7 @@ import { logAppend } from './micro/log-append.js';
 import { memtable } from './micro/memtable.js';
 import { merge } from './micro/merge.js';
 import { smoke } from './smoke.js';
+import { snapshotCatchUp } from './snapshot-catch-up.js';
 
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>> = {
   smoke,
@@ -26,6 +28,8 @@ const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>
   'engine-open': engineOpen,
   'engine-overwrite': engineOverwrite,
   'idle-groups': idleGroups,
+  'leader-kills': leaderKills,
+  'snapshot-catch-up': snapshotCatchUp,
   compression,
   bloom,
   'block-cache': blockCache,
@@ -50,6 +54,7 @@ const program = new Command('bench')
   .option('--value-bytes <n,…>', 'bytes of each value; of several sizes, one after the other', wholeNumbers)
   .option('--gigabytes <n>', 'size of the data, where a suite has such', wholeNumber)
   .option('--minutes <n>', 'length of the load, where a suite has such', wholeNumber)
+  .option('--kills <n>', 'leaders that are killed, where a suite kills some', wholeNumber)
   .option('--only <part,…>', 'parts of the suite, where it has such', (text) => text.split(','))
   .option('--json <file>', 'also writes the result to a file')
   .parse();

@@ -26,6 +26,8 @@ export interface SuiteOptions {
   readonly gigabytes?: number | undefined;
   /** Of the load, where a suite has such; undefined for its own. */
   readonly minutes?: number | undefined;
+  /** Leaders that are killed, where a suite kills some; undefined for its own. */
+  readonly kills?: number | undefined;
   /** Parts of the suite, where it has such; undefined for all. */
   readonly only?: readonly string[] | undefined;
 }

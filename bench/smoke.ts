@@ -7,13 +7,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
-import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 
-import { ProcessCluster } from '../jepsen-lite/cluster/process-cluster.js';
-import { connect, type Client } from '../src/client/index.js';
+import { connect } from '../src/client/index.js';
 import { NodeDisk } from '../src/platform/disk.js';
+import { measureLeaderKills } from './leader-kills.js';
 import { percentile, runLoad, type Row } from './measure.js';
+import { startCluster, whenReady } from './real-cluster.js';
 
 const depths = [1, 64, 256, 1024];
 const keys = 100_000;
@@ -21,13 +20,10 @@ const valueBytes = 256;
 const kills = { quick: 2, full: 10 };
 const syncs = 500;
 const syncedBytes = 4096;
-const pollEveryMs = 20;
 const loopResolutionMs = 1;
 
 export async function smoke(options: { quick: boolean; progress: (text: string) => void }): Promise<Row[]> {
-  const program = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
-  await using cluster = await ProcessCluster.create({ program });
-  cluster.start();
+  await using cluster = await startCluster();
   await using client = await connect({ endpoints: cluster.endpoints, deadlineMs: 20_000 });
   await whenReady(client);
   const seconds = options.quick ? 2 : 5;
@@ -51,7 +47,8 @@ export async function smoke(options: { quick: boolean; progress: (text: string) 
       rows.push({ name: `${name}, delay of the client's event loop, p99`, unit: 'ms', ours: loopDelayMs(loop) });
     }
   }
-  rows.push(...(await leaderKills(cluster, client, options)));
+  const count = options.quick ? kills.quick : kills.full;
+  rows.push(...(await measureLeaderKills(cluster, client, { kills: count, progress: options.progress })));
   return rows;
 }
 
@@ -63,16 +60,6 @@ function letter(n: number): string {
 /** What timers were late by. */
 function loopDelayMs(loop: IntervalHistogram): number {
   return toMicros(Math.max(0, loop.percentile(99) / 1e6 - loopResolutionMs));
-}
-
-/** All nodes live, all shards led: what the next kill takes away, the others have. */
-async function whenReady(client: Client): Promise<void> {
-  for (;;) {
-    const { nodes, shards } = await client.status();
-    const isWhole = shards.length > 0 && shards.every((shard) => shard.leader !== undefined);
-    if (isWhole && nodes.every((node) => node.live)) return;
-    await setTimeout(pollEveryMs);
-  }
 }
 
 /** What the disk alone takes for a write and its sync: no put in series can be quicker. */
@@ -104,34 +91,4 @@ async function syncFloor(): Promise<Row[]> {
 /** Milliseconds, to the microsecond. */
 function toMicros(ms: number): number {
   return Math.round(ms * 1000) / 1000;
-}
-
-/** Kills the leader of a shard, and measures until the next put of a key of that shard is acknowledged. */
-async function leaderKills(
-  cluster: ProcessCluster,
-  client: Client,
-  { quick, progress }: { quick: boolean; progress: (text: string) => void },
-): Promise<Row[]> {
-  const samples: number[] = [];
-  const count = quick ? kills.quick : kills.full;
-  for (let i = 0; i < count; i++) {
-    await whenReady(client);
-    const { shards } = await client.status();
-    const shard = shards[i % shards.length];
-    const leader = cluster.node(Number(shard.leader));
-    const key = shard.start.length === 0 ? '!' : shard.start;
-    await client.put(key, 'before');
-    const killedMs = performance.now();
-    await leader.signal('SIGKILL');
-    await client.put(key, 'after');
-    samples.push(Math.round(performance.now() - killedMs));
-    progress(`leader killed, ${i + 1} of ${count}: next acknowledged put after ${samples[i]} ms`);
-    leader.start();
-  }
-  const name = `leader killed to next acknowledged put, ${count} times`;
-  return [
-    { name: `${name}, p50`, unit: 'ms', ours: percentile(samples, 0.5), samples },
-    { name: `${name}, p99`, unit: 'ms', ours: percentile(samples, 0.99) },
-    { name: `${name}, max`, unit: 'ms', ours: Math.max(...samples) },
-  ];
 }

@@ -1,0 +1,103 @@
+/**
+ * The suite of a follower that was away for long: one of three real processes is down while a million records are written,
+ * then comes back and gets what it lacks as a Raft snapshot. The writes never stop; counted is what is left of their
+ * throughput until the follower has all. All processes and the client share this machine.
+ */
+import { setTimeout } from 'node:timers/promises';
+
+import type { ClusterProcess } from '../jepsen-lite/cluster/process-cluster.js';
+import { connect, type Client } from '../src/client/index.js';
+import type { Row, SuiteOptions } from './measure.js';
+import { startCluster, whenReady } from './real-cluster.js';
+
+const recordsByDefault = { quick: 100_000, full: 1_000_000 };
+const valueBytesByDefault = 32;
+const inFlight = 256;
+const keySpace = 10_000_000;
+/** Of the time before the follower comes back. */
+const beforeMs = 10_000;
+const pollEveryMs = 50;
+/** A follower that lacks no more than this has what was written when it was asked. */
+const lagMax = 100;
+
+export async function snapshotCatchUp({ quick, keys, valueBytes, progress }: SuiteOptions): Promise<Row[]> {
+  const records = keys ?? (quick ? recordsByDefault.quick : recordsByDefault.full);
+  await using cluster = await startCluster({ shards: 1 });
+  await using client = await connect({ endpoints: cluster.endpoints, deadlineMs: 60_000 });
+  await whenReady(client);
+  const { shards, placement } = await client.status();
+  const leader = cluster.node(Number(shards[0].leader));
+  const follower = cluster.nodes.find(({ id }) => id !== Number(shards[0].leader) && id !== Number(placement.leader));
+  if (follower === undefined) throw new Error('three nodes, of which two lead');
+  const firstLacked = (await lookAt(client, follower)).committed;
+  await follower.signal('SIGKILL');
+
+  const load = new Load(client, 'v'.repeat(valueBytes ?? valueBytesByDefault));
+  progress(`${records} records are written while node ${follower.id} is down`);
+  while (load.done < records) await setTimeout(pollEveryMs);
+  const before = await load.measure(() => setTimeout(beforeMs));
+  const lackedIndexes = (await lookAt(client, follower)).committed - firstLacked;
+  progress(`node ${follower.id} comes back, and lacks ${lackedIndexes} entries`);
+  const during = await load.measure(async () => {
+    follower.start();
+    while ((await lookAt(client, follower)).lacked > lagMax) await setTimeout(pollEveryMs);
+  });
+  const after = await load.measure(() => setTimeout(beforeMs));
+  await load.stop();
+  const delivered = leader.log.split('\n').filter((line) => line.includes('a follower has the Raft snapshot')).length;
+  if (delivered === 0) throw new Error('the follower caught up without a Raft snapshot');
+  const name = `a follower ${records} records behind`;
+  return [
+    { name: `${name}: entries of the log it lacks`, unit: 'entries', ours: lackedIndexes },
+    { name: `${name}: puts before it comes back`, unit: 'operations/s', ours: before.perSecond },
+    { name: `${name}: puts while it catches up`, unit: 'operations/s', ours: during.perSecond },
+    { name: `${name}: puts afterwards`, unit: 'operations/s', ours: after.perSecond },
+    { name: `${name}: throughput kept`, unit: '%', ours: Math.round((100 * during.perSecond) / before.perSecond) },
+    { name: `${name}: start of its process until it has all`, unit: 'ms', ours: during.ms },
+    { name: `${name}: Raft snapshots`, unit: 'transfers', ours: delivered },
+  ];
+}
+
+/** Entries that are committed, and how many of them the follower has not applied; Infinity while it is not live. */
+async function lookAt(client: Client, { id }: ClusterProcess): Promise<{ committed: number; lacked: number }> {
+  const [{ replicas, leader }] = (await client.status()).shards;
+  const committed = replicas.find(({ node }) => node === leader)?.commitIndex ?? 0;
+  const replica = replicas.find(({ node }) => Number(node) === id);
+  return { committed, lacked: replica?.live === true ? committed - replica.appliedIndex : Infinity };
+}
+
+/** A closed loop of puts that goes on until it is stopped. */
+class Load {
+  readonly #client: Client;
+  readonly #value: string;
+  readonly #callers: Promise<void>[];
+  #isStopped = false;
+  #next = 0;
+  done = 0;
+
+  constructor(client: Client, value: string) {
+    this.#client = client;
+    this.#value = value;
+    this.#callers = Array.from({ length: inFlight }, () => this.#call());
+  }
+
+  async #call(): Promise<void> {
+    while (!this.#isStopped) {
+      await this.#client.put(`key-${(this.#next++ * 7_919_773) % keySpace}`, this.#value);
+      this.done++;
+    }
+  }
+
+  async measure(meanwhile: () => Promise<unknown>): Promise<{ readonly perSecond: number; readonly ms: number }> {
+    const startMs = performance.now();
+    const { done } = this;
+    await meanwhile();
+    const ms = Math.round(performance.now() - startMs);
+    return { ms, perSecond: Math.round(((this.done - done) * 1000) / ms) };
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all(this.#callers);
+  }
+}
