@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { Argument, Command, InvalidArgumentError } from 'commander';
 
+import { cluster } from './cluster/suite.js';
 import { engine } from './engine.js';
 import { engineOpen } from './engine-open.js';
 import { engineOverwrite } from './engine-overwrite.js';
@@ -24,6 +25,7 @@ import { snapshotCatchUp } from './snapshot-catch-up.js';
 
 const suites: Readonly<Record<string, (options: SuiteOptions) => Promise<Row[]>>> = {
   smoke,
+  cluster,
   engine,
   'engine-open': engineOpen,
   'engine-overwrite': engineOverwrite,
@@ -56,6 +58,9 @@ const program = new Command('bench')
   .option('--minutes <n>', 'length of the load, where a suite has such', wholeNumber)
   .option('--kills <n>', 'leaders that are killed, where a suite kills some', wholeNumber)
   .option('--only <part,…>', 'parts of the suite, where it has such', (text) => text.split(','))
+  .option('--sustained <minutes>', 'load for so long on data beyond the caches, where a suite has such', wholeNumber)
+  .option('--profile <folder>', 'also writes processor profiles of the nodes, where a suite has such')
+  .option('--html <file>', 'also writes a page with plots, where a suite has such')
   .option('--json <file>', 'also writes the result to a file')
   .parse();
 
@@ -71,7 +76,7 @@ for (const valueBytes of sizes) {
     throw error;
   }
 }
-console.log(table(rows));
+console.log(table(rows.filter(({ isDetail }) => isDetail !== true)));
 if (json !== undefined) writeFileSync(json, `${JSON.stringify(report(name, rows), undefined, 2)}\n`);
 
 function wholeNumbers(text: string): number[] {

@@ -13,6 +13,10 @@ export interface Row {
   readonly ratio?: number;
   /** What `ours` was made of, in the order of time; only where there are few. */
   readonly samples?: readonly number[];
+  /** The same of `theirs`. */
+  readonly theirSamples?: readonly number[];
+  /** In the file, and not in the table that is printed. */
+  readonly isDetail?: boolean;
 }
 
 export interface SuiteOptions {
@@ -30,6 +34,12 @@ export interface SuiteOptions {
   readonly kills?: number | undefined;
   /** Parts of the suite, where it has such; undefined for all. */
   readonly only?: readonly string[] | undefined;
+  /** File for a page with plots, where a suite has such. */
+  readonly html?: string | undefined;
+  /** Folder for processor profiles of the nodes, where a suite has such. */
+  readonly profile?: string | undefined;
+  /** Minutes of load on data beyond the caches, instead of the rest, where a suite has such. */
+  readonly sustained?: number | undefined;
 }
 
 export interface Report {
@@ -67,6 +77,7 @@ export interface LoadResult {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly p999Ms: number;
   readonly operations: number;
 }
 
@@ -95,6 +106,7 @@ export async function runLoad({ inFlight, seconds, operation }: Load): Promise<L
     perSecond: Math.round(histogram.totalCount / elapsedSeconds),
     p50Ms: histogram.getValueAtPercentile(50) / 1000,
     p99Ms: histogram.getValueAtPercentile(99) / 1000,
+    p999Ms: histogram.getValueAtPercentile(99.9) / 1000,
   };
 }
 

@@ -1,0 +1,35 @@
+import { Prng } from '../../src/base/prng.js';
+import { zipfian } from '../zipfian.js';
+
+/** Bytes of every key: those that the figures of others were made with. */
+const keyBytes = 32;
+/** Shares no factor with 256, so that of 256 keys in a row each begins with another byte. */
+const step = 37;
+
+/** Key `n`: they begin with all bytes in turn, so that every shard gets its part. */
+export function keyOf(n: number): Uint8Array {
+  const key = Buffer.alloc(keyBytes, '.');
+  key[0] = (n * step) % 256;
+  key.write(String(n), 1, 'latin1');
+  return key;
+}
+
+/** Keys 0 … `count` - 1 in an order that looks random; each comes once in `count`. `count` is no multiple of 7919. */
+export function spreadKey(n: number, count: number): Uint8Array {
+  return keyOf((n * 7919) % count);
+}
+
+/** Draws keys of which few come often. The popular ones are spread over the shards. */
+export function popularKeys(count: number, seed: number): () => Uint8Array {
+  const draw = zipfian(count, new Prng(seed));
+  return () => keyOf(draw());
+}
+
+const poolBytes = 1024 * 1024;
+const pool = new Prng(poolBytes).bytes(poolBytes);
+
+/** The `n`-th value of this length, at most 512 KiB: bytes that do not compress, different from those beside it. A view. */
+export function valueOf(bytes: number, n = 0): Uint8Array {
+  const from = (n * 7919) % (poolBytes / 2);
+  return pool.subarray(from, from + bytes);
+}

@@ -1,0 +1,30 @@
+/** What a benchmark asks a node's process, and how: one JSON text there, one back. */
+import { connect } from 'node:net';
+import { join } from 'node:path';
+
+export type ProbeRequest =
+  | { readonly type: 'counters' }
+  | { readonly type: 'startProfile' }
+  | { readonly type: 'stopProfile'; readonly file: string };
+
+/** Counts since the process began; the delay of timers since the last request. */
+export interface ProbeAnswer {
+  readonly syncs: number;
+  readonly gcMs: number;
+  readonly loopDelayP99Ms: number;
+}
+
+export function probeSocket(folder: string, pid: number): string {
+  return join(folder, `probe-${pid}`);
+}
+
+export function askProbe(folder: string, pid: number, request: ProbeRequest): Promise<ProbeAnswer> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(probeSocket(folder, pid));
+    let received = '';
+    socket.setEncoding('utf8').on('data', (text: string) => (received += text));
+    socket.on('error', reject);
+    socket.on('end', () => resolve(JSON.parse(received) as ProbeAnswer));
+    socket.end(JSON.stringify(request));
+  });
+}

@@ -1,0 +1,138 @@
+/**
+ * The suite `cluster`: three processes of ours and, where it is installed, three members of etcd, each alone while it is
+ * measured, in turns. See README.md beside this file for what is measured and how.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { InvalidArgumentError } from 'commander';
+
+import { report, type Row, type SuiteOptions } from '../measure.js';
+import { etcdName, startEtcd } from './etcd-system.js';
+import { isInstalled } from './h2load.js';
+import { htmlReport } from './html-report.js';
+import { askProbe } from './probe-messages.js';
+import { quorateName, startQuorate, type RunningQuorate } from './quorate-system.js';
+import { rowsOf, type Measured, type Measurement } from './results.js';
+import { partNames, type Outcome, type PartName, type Scenario } from './scenario.js';
+import { scenariosOf } from './scenarios.js';
+import { sustained } from './sustained.js';
+import type { DataOptions, RunningSystem } from './system.js';
+import { whileRunning } from './usage.js';
+
+const usualKeys = 10_000;
+const usualValueBytes = 256;
+const times = { quick: { rounds: 1, seconds: 1.5, drySeconds: 0.5 }, full: { rounds: 3, seconds: 5, drySeconds: 1 } };
+
+/** Of one side: what each scenario gave, round by round. */
+type Results = Map<string, Measurement[]>;
+
+export async function cluster(options: SuiteOptions): Promise<Row[]> {
+  if (options.sustained !== undefined) return sustained({ ...options, minutes: options.sustained });
+  const { progress, quick, keys = usualKeys, valueBytes = usualValueBytes } = options;
+  const data: DataOptions = { keys, valueBytes };
+  const tools = { h2load: await isInstalled('h2load'), etcd: await isInstalled('etcd') };
+  if (!tools.etcd) progress('etcd is not on the PATH (Debian: etcd-server): nothing to compare with');
+  if (!tools.h2load) progress('h2load is not on the PATH (Debian: nghttp2-client): what it drives is skipped');
+  const scenarios = wanted(scenariosOf(data, { quick }), options.only).filter(
+    ({ needsH2load }) => tools.h2load || !needsH2load,
+  );
+  const { rounds } = quick ? times.quick : times.full;
+  const ours: Results = new Map();
+  const theirs: Results = new Map();
+  for (let round = 1; round <= rounds; round++) {
+    const said = (text: string): void => void progress(`round ${round} of ${rounds}, ${text}`);
+    await oneTurn(scenarios, { ...options, progress: said, data }, ours);
+    if (tools.etcd) await rivalsTurn(scenarios, { ...options, progress: said, data }, theirs);
+  }
+  const measured = scenarios.map((scenario): Measured => {
+    const isBorrowed = typeof scenario.theirs === 'string';
+    const nameOfTheirs = typeof scenario.theirs === 'string' ? scenario.theirs : scenario.name;
+    const found = { ours: ours.get(scenario.name) ?? [], theirs: theirs.get(nameOfTheirs) ?? [] };
+    return { scenario, ...found, rival: etcdName, isBorrowed };
+  });
+  const rows = measured.flatMap(rowsOf);
+  if (options.html !== undefined) writeFileSync(options.html, htmlReport(report('cluster', rows), measured));
+  return rows;
+}
+
+/** Those of the parts that were asked for. */
+function wanted(scenarios: readonly Scenario[], only: readonly string[] | undefined): readonly Scenario[] {
+  if (only === undefined) return scenarios;
+  const unknown = only.filter((name) => !partNames.some((part) => part === name));
+  if (unknown.length > 0) {
+    throw new InvalidArgumentError(`no part ${unknown.join(', ')}; there are ${partNames.join(', ')}`);
+  }
+  return scenarios.filter(({ part }) => only.includes(part));
+}
+
+interface TurnOptions extends SuiteOptions {
+  readonly data: DataOptions;
+}
+
+async function oneTurn(scenarios: readonly Scenario[], options: TurnOptions, results: Results): Promise<void> {
+  options.progress(`${quorateName}: starting`);
+  await using running = await startQuorate(options.data);
+  const steps = scenarios.map(({ name, part, ours }) => {
+    const run = (seconds: number): Promise<Outcome> => ours(running, seconds);
+    return { name, part, run: options.profile === undefined ? run : profiled(run, running, name, options.profile) };
+  });
+  await measureAll({ system: quorateName, running, steps, results }, options);
+}
+
+async function rivalsTurn(scenarios: readonly Scenario[], options: TurnOptions, results: Results): Promise<void> {
+  options.progress(`${etcdName}: starting`);
+  await using running = await startEtcd(options.data);
+  const steps = scenarios.flatMap(({ name, part, theirs }) =>
+    typeof theirs === 'string' ? [] : [{ name, part, run: (seconds: number) => theirs(running, seconds) }],
+  );
+  await measureAll({ system: etcdName, running, steps, results }, options);
+}
+
+interface Step {
+  readonly name: string;
+  readonly part: PartName;
+  readonly run: (seconds: number) => Promise<Outcome>;
+}
+
+/** Everything once for a short time, so that code is compiled and connections are known; then everything again. */
+async function measureAll(
+  of: {
+    readonly system: string;
+    readonly running: RunningSystem;
+    readonly steps: readonly Step[];
+    readonly results: Results;
+  },
+  { quick, progress }: TurnOptions,
+): Promise<void> {
+  const { seconds, drySeconds } = quick ? times.quick : times.full;
+  progress(`${of.system}: warming up`);
+  // Without the large values, which stay.
+  for (const { run } of of.steps.filter(({ part }) => part !== 'values')) await run(drySeconds);
+  for (const { name, run } of of.steps) {
+    progress(`${of.system}: ${name}`);
+    const { result: outcome, usage } = await whileRunning(of.running.processes, () => run(seconds));
+    const before = of.results.get(name) ?? [];
+    of.results.set(name, [...before, { outcome, usage }]);
+  }
+}
+
+/** Also writes a processor profile of every node. */
+function profiled(
+  run: Step['run'],
+  { probes, processes }: RunningQuorate,
+  name: string,
+  folder: string,
+): (seconds: number) => Promise<Outcome> {
+  return async (seconds) => {
+    mkdirSync(folder, { recursive: true });
+    await Promise.all(processes.map(({ pid }) => askProbe(probes, pid, { type: 'startProfile' })));
+    const outcome = await run(seconds);
+    const fileOf = (node: string): string =>
+      join(folder, `${name}-${node}`.replaceAll(/[^\w.]+/g, '-') + '.cpuprofile');
+    await Promise.all(
+      processes.map((one) => askProbe(probes, one.pid, { type: 'stopProfile', file: fileOf(one.name) })),
+    );
+    return outcome;
+  };
+}

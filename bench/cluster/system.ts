@@ -1,0 +1,55 @@
+/** What is measured: a cluster of three processes, ours or a rival's, and how one talks to it. */
+import type { ProcessCounters } from './process-counters.js';
+
+/** A unary gRPC call as bytes: `path` and the message without its frame. */
+export interface UnaryCall {
+  readonly path: string;
+  readonly message: Uint8Array;
+}
+
+/** The calls that are compared, in the words of one system. Keys and values are the same in all. */
+export interface UnaryCalls {
+  put(key: Uint8Array, value: Uint8Array): UnaryCall;
+  /** Linearizable. */
+  get(key: Uint8Array): UnaryCall;
+  /** All puts in one call. */
+  batch(puts: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[]): UnaryCall;
+}
+
+/** What a node's own counters say; nothing where the system does not tell. */
+export interface InnerCounters {
+  readonly syncs: number;
+  readonly gcMs: number;
+  /** Since the last look. */
+  readonly loopDelayP99Ms?: number | undefined;
+}
+
+export interface MeasuredProcess {
+  readonly name: string;
+  readonly pid: number;
+  readonly inner: () => Promise<InnerCounters>;
+}
+
+/** A cluster that runs and has all its data. */
+export interface RunningSystem extends AsyncDisposable {
+  readonly calls: UnaryCalls;
+  /** `host:port` of every node. */
+  readonly endpoints: readonly string[];
+  /** Of the node that leads {@link cannedKey}; of one that does not. */
+  readonly leader: string;
+  readonly follower: string;
+  /** The key of calls that are the same again and again. */
+  readonly cannedKey: Uint8Array;
+  /** Those of the data that are in the same shard. */
+  readonly keysOfOneShard: readonly Uint8Array[];
+  readonly processes: readonly MeasuredProcess[];
+}
+
+/** What a cluster has from the beginning: `keyOf(0)` … `keyOf(keys - 1)`. */
+export interface DataOptions {
+  readonly keys: number;
+  readonly valueBytes: number;
+}
+
+/** Counters of a process at a moment. */
+export type CountersNow = ProcessCounters & InnerCounters;

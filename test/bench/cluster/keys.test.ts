@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { etcdCalls, quorateCalls } from '../../../bench/cluster/calls.js';
+import { grpcFrame } from '../../../bench/cluster/grpc-frame.js';
+import { keyOf, popularKeys, spreadKey, valueOf } from '../../../bench/cluster/keys.js';
+import { scenariosOf } from '../../../bench/cluster/scenarios.js';
+import { equalBytes } from '../../../src/base/bytes.js';
+import { decodeBatchRequest } from '../../../src/rpc/kv-codec.js';
+
+const requestId = { session: new Uint8Array(16), seq: 1 };
+
+test('keys have 32 bytes, begin with all bytes, and each comes once in a round', () => {
+  const keys = Array.from({ length: 10_000 }, (_, n) => spreadKey(n, 10_000));
+  expect(new Set(keys.map((key) => Buffer.from(key).toString('hex'))).size).toBe(10_000);
+  expect(new Set(keys.map((key) => key[0])).size).toBe(256);
+  expect(keys.every((key) => key.length === 32)).toBe(true);
+});
+
+test('few of the popular keys take most of the draws', () => {
+  const draw = popularKeys(10_000, 1);
+  const drawn = Array.from({ length: 2000 }, draw);
+  expect(drawn.filter((key) => equalBytes(key, keyOf(0))).length).toBeGreaterThan(100);
+});
+
+test('values have the length that was asked for, and differ', () => {
+  expect(valueOf(256, 1_000_000)).toHaveLength(256);
+  expect(valueOf(256, 1)).not.toEqual(valueOf(256, 2));
+});
+
+test('a batch has the same keys and values in the words of both systems', () => {
+  const puts = [
+    { key: keyOf(1), value: valueOf(300) },
+    { key: keyOf(2), value: valueOf(10) },
+  ];
+  const rules = { operationsMax: 10, missingRequestId: () => requestId };
+  const ours = decodeBatchRequest(quorateCalls.batch(puts).message, rules);
+  expect(ours).toMatchObject(
+    puts.map(({ key, value }) => ({ type: 'put', key: new Uint8Array(key), value: new Uint8Array(value) })),
+  );
+  // Field 2 of TxnRequest, of 338 bytes: field 2 of RequestOp, of 335: key (1) and value (2) of PutRequest.
+  const theirs = etcdCalls.batch(puts).message;
+  expect([...theirs.subarray(0, 8)]).toEqual([0x12, 0xd4, 0x02, 0x12, 0xd1, 0x02, 0x0a, 32]);
+});
+
+test('a frame is the length behind a zero, and the message', () => {
+  expect([...grpcFrame(Uint8Array.of(7, 8))]).toEqual([0, 0, 0, 0, 2, 7, 8]);
+});
+
+test('scenarios have names of their own, and those that borrow figures of the rival borrow from one that there is', () => {
+  for (const quick of [true, false]) {
+    const scenarios = scenariosOf({ keys: 100, valueBytes: 256 }, { quick });
+    const names = scenarios.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    for (const { theirs } of scenarios) if (typeof theirs === 'string') expect(names).toContain(theirs);
+  }
+});

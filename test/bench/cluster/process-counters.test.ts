@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { parseProcessCounters } from '../../../bench/cluster/process-counters.js';
+import { metric } from '../../../bench/cluster/prometheus.js';
+import { usageOf } from '../../../bench/cluster/usage.js';
+
+const files = {
+  stat: '4711 (node (serve) x) S 1 4711 4711 0 -1 4194304 100 0 0 0 1234 66 0 0 20 0 11 0 9999 1 2',
+  io: 'rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 5\nwrite_bytes: 40960\ncancelled_write_bytes: 0\n',
+  status: 'Name:\tnode\nVmPeak:\t  1 kB\nVmRSS:\t  102400 kB\n',
+};
+
+test('counters of a process are read from /proc, whatever its program is called', () => {
+  expect(parseProcessCounters(files)).toEqual({ cpuMs: 13_000, writtenBytes: 40_960, rssBytes: 104_857_600 });
+});
+
+test('a file without the counter is an error', () => {
+  expect(() => parseProcessCounters({ ...files, io: '' })).toThrow('write_bytes');
+});
+
+test('usage is what two looks at the counters differ by', () => {
+  const before = { cpuMs: 100, writtenBytes: 10, rssBytes: 1, syncs: 5, gcMs: 1 };
+  const after = { cpuMs: 600, writtenBytes: 30, rssBytes: 2 ** 20, syncs: 25, gcMs: 21, loopDelayP99Ms: 3 };
+  expect(usageOf({ name: 'node 1', before, after, elapsedMs: 1000 })).toEqual({
+    name: 'node 1',
+    cpuPercent: 50,
+    cpuMs: 500,
+    writtenBytes: 20,
+    syncsPerSecond: 20,
+    gcPercent: 2,
+    loopDelayP99Ms: 3,
+    rssMib: 1,
+  });
+});
+
+test('a metric without labels is found by its whole name', () => {
+  const page = '# TYPE wal_count counter\nwal_count_total 1\nwal_count 2.5e+03\n';
+  expect(metric(page, 'wal_count')).toBe(2500);
+  expect(() => metric(page, 'wal')).toThrow('no metric wal');
+});
