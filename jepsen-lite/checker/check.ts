@@ -152,7 +152,8 @@ export { HistoryError, HistoryRecorder, type OpenOperation, type Operation } fro
 export { impossible, type Model } from './model.js';
 export { appendStringModel, type AppendStringInput, type AppendStringOutput } from './models/append-string.js';
 export { counterModel, type CounterInput, type CounterOutput } from './models/counter.js';
-export { registerModel, type RegisterInput, type RegisterOutput, type RegisterValue } from './models/register.js';
+export { registerModel } from './models/register.js';
+export type { RegisterInput, RegisterOutput, RegisterValue } from './models/register-operation.js';
 export { setModel, type SetInput, type SetOutput } from './models/set.js';
 export {
   versionedRegisterModel,

@@ -2,7 +2,7 @@ import type { QuorateError } from '../base/errors.js';
 import { Timestamp } from '../base/ids.js';
 import type { Condition, Operation, OperationResult, RequestId } from '../mvcc/operations.js';
 import type { OpenOperation } from '../../jepsen-lite/checker/history.js';
-import type { RegisterInput, RegisterOutput } from '../../jepsen-lite/checker/models/register.js';
+import type { RegisterInput, RegisterOutput } from '../../jepsen-lite/checker/models/register-operation.js';
 import type { Client } from './client.js';
 import type { Workload } from './workload.js';
 

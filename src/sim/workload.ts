@@ -6,7 +6,7 @@
 import { fromUtf8, utf8 } from '../base/bytes.js';
 import type { Prng } from '../base/prng.js';
 import { HistoryRecorder } from '../../jepsen-lite/checker/history.js';
-import type { RegisterInput, RegisterOutput } from '../../jepsen-lite/checker/models/register.js';
+import type { RegisterInput, RegisterOutput } from '../../jepsen-lite/checker/models/register-operation.js';
 import { Client } from './client.js';
 import type { SimCluster } from './cluster.js';
 import { Observations } from './observations.js';

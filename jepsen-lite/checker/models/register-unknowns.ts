@@ -1,5 +1,5 @@
 import type { Operation } from '../history.js';
-import type { RegisterInput, RegisterOutput, RegisterValue } from './register.js';
+import type { RegisterInput, RegisterOutput, RegisterValue } from './register-operation.js';
 
 type RegisterOperation = Operation<RegisterInput, RegisterOutput>;
 
