@@ -78,7 +78,7 @@ export interface Limits {
   readonly openTablesMax: number;
   /** Cached SSTable blocks of one node. */
   readonly blockCacheBytesMax: number;
-  /** Keys that are read often, with their newest versions, of one node; 0 for none. */
+  /** Keys that are read often, with their newest versions, of one node; 0 for none. At most 7.5 GiB. */
   readonly rowCacheBytesMax: number;
   /** Request ids are remembered at least this long; see docs/protocol/request-ids.md. */
   readonly requestIdRetentionMs: number;
@@ -87,6 +87,9 @@ export interface Limits {
   /** A replica that may lag by more than this answers no stale read. */
   readonly staleReadMsMax: number;
 }
+
+/** What a row cache may take at most: a map has up to 2^24 places, and each half of the cache is one for each tree. */
+export const rowCacheBytesLimit = 7.5 * 1024 * mib;
 
 export const defaultLimits: Limits = {
   keyBytesMax: 4 * kib,
@@ -201,6 +204,7 @@ export function brokenLimits(limits: Limits): readonly BrokenLimits[] {
     'nodeMemtableBytesMax must be at least 8 MiB and 32 entries of entryBytesMax',
   );
   rule(limits.memtableBytesMax <= 1024 * mib, ['memtableBytesMax'], 'memtableBytesMax must be at most 1 GiB');
+  rule(limits.rowCacheBytesMax <= rowCacheBytesLimit, ['rowCacheBytesMax'], 'rowCacheBytesMax must be at most 7.5 GiB');
   rule(
     limits.shardOperationsInFlightMax <= limits.nodeOperationsInFlightMax,
     ['nodeOperationsInFlightMax', 'shardOperationsInFlightMax'],

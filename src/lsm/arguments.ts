@@ -51,13 +51,14 @@ interface Ingestion {
 export function checkIngestion({ paths, appliedIndex, appliedBefore }: Ingestion): void {
   // A string by itself would be taken for a path of each of its characters.
   assert(Array.isArray(paths), `the paths must be an array, got ${typeof paths}`);
-  for (const path of paths) assert(isPath(path), `a path must be a string with something in it, got ${typeof path}`);
+  for (const path of paths) checkPath(path, 'a path');
   checkWhole(appliedIndex, 'the applied index');
   assert(appliedIndex > appliedBefore, `applied index ${appliedIndex} after ${appliedBefore}`);
 }
 
-function isPath(value: unknown): boolean {
-  return typeof value === 'string' && value !== '';
+export function checkPath(value: unknown, name: string): void {
+  const isPath = typeof value === 'string' && value !== '';
+  assert(isPath, `${name} must be a string with something in it, got ${typeof value}`);
 }
 
 export function checkRead(key: Uint8Array, at: Timestamp): void {

@@ -1,6 +1,7 @@
 import { DecodeError } from '../base/coding.js';
 import { CorruptionError } from '../base/errors.js';
 import { DiskError, type Disk, type DiskFile } from '../env/disk.js';
+import { TreeClosedError } from './background-errors.js';
 import type { FileSlot, OpenFiles } from './sstable/open-files.js';
 
 export interface FileInputResources {
@@ -50,7 +51,17 @@ export class FileInput {
 
   /** See DiskFile.read. */
   read(target: Uint8Array, offset: number): Promise<number> {
-    return this.#slot.use((file) => file.read(target, offset));
+    return this.#use((file) => file.read(target, offset));
+  }
+
+  /** Nobody reads from a file that is closed, but for those whose tree was closed meanwhile. */
+  async #use<T>(body: (file: DiskFile) => Promise<T>): Promise<T> {
+    try {
+      return await this.#slot.use(body);
+    } catch (error) {
+      if (!this.#isClosed || !(error instanceof DiskError) || error.code !== 'closed') throw error;
+      throw new TreeClosedError('the tree was closed', { cause: error });
+    }
   }
 
   /** Rejects with a CorruptionError unless all of `target` could be filled. */
@@ -65,7 +76,7 @@ export class FileInput {
 
   /** Rejects with a CorruptionError unless the file has that size. */
   async requireSize(bytes: number): Promise<void> {
-    const size = await this.#slot.use((file) => file.size());
+    const size = await this.#use((file) => file.size());
     if (size !== bytes) throw this.corruption(Math.min(size, bytes), `it has ${size} bytes, not ${bytes}`);
   }
 
@@ -83,7 +94,7 @@ export class FileInput {
     return new CorruptionError(this.path, offset, reason);
   }
 
-  /** Reads under way may then reject with `closed`. */
+  /** Reads under way may then reject with a TreeClosedError, and later ones do. */
   close(): Promise<void> {
     this.#isClosed = true;
     return this.#slot.close();

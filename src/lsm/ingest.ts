@@ -51,6 +51,25 @@ interface CheckOptions {
   readonly closing: AbortSignal;
 }
 
+/** Throws an IngestError for a path of the tree's own files, which merges remove: as far as its name tells. */
+export function requireForeign(paths: readonly string[], directory: string): void {
+  const own = plainPath(directory);
+  for (const path of paths) {
+    const plain = plainPath(path);
+    if (plain === own || plain.startsWith(`${own}/`)) throw new IngestError(path, 'the tree has it already');
+  }
+}
+
+/** Without what a path may have in vain. */
+function plainPath(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..' && parts.length > 0 && parts[parts.length - 1] !== '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return (path.startsWith('/') ? '/' : '') + parts.join('/');
+}
+
 /**
  * Reads all of every file, and syncs it. Rejects with a CorruptionError, or an IngestError, that names the first bad one.
  * @param paths of tables, which are taken whole, and of folders of trees, which say in their manifests what they have of

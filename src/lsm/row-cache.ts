@@ -1,13 +1,11 @@
 import { assert } from '../base/assert.js';
 import { copyBytes, mapKey } from '../base/bytes.js';
+import { rowCacheBytesLimit } from '../base/limits.js';
 import type { Found } from './entry.js';
 import { bloomHash } from './sstable/bloom-filter.js';
 
-/** What a row takes besides its key and value: its objects, its name, and its place in a map. */
-const overheadBytes = 250;
-
-/** What a cache may take at most: a map has up to 2^24 places, and each half is one for each tree. */
-export const rowCacheBytesLimit = 7.5 * 1024 ** 3;
+/** What a row takes besides its key and value: its objects, its name, and its place in a map. Measured. */
+const overheadBytes = 330;
 
 /** Keys that were offered of late, by their hashes: a key of the same place takes the place of the one before. */
 const offeredCount = 1 << 15;
@@ -26,9 +24,10 @@ export class RowCache {
   #oldBytes = 0;
   readonly #offered = new Uint32Array(offeredCount);
 
-  /** @param bytesMax 0 to keep nothing. */
+  /** @param bytesMax 0 to keep nothing; at most `rowCacheBytesLimit` */
   constructor(bytesMax: number) {
     assert(bytesMax >= 0, `bytesMax must be at least 0, got ${bytesMax}`);
+    assert(bytesMax <= rowCacheBytesLimit, `bytesMax must be at most ${rowCacheBytesLimit}, got ${bytesMax}`);
     this.#bytesMax = bytesMax;
   }
 

@@ -14,6 +14,7 @@ import {
   ForwardTreeIterator,
   ReverseTreeIterator,
   VersionIterator,
+  type Hold,
   type IteratorOptions,
   type TreeIterator,
   type ValueSource,
@@ -38,6 +39,8 @@ interface Places {
 interface ReadEvents {
   /** Whether tables are taken in now: they come into sight without naming their keys. */
   readonly isIngesting: () => boolean;
+  /** Of the tree. */
+  readonly isClosed: () => boolean;
   /** An iterator has ended. */
   readonly onIterated: () => void;
 }
@@ -132,7 +135,7 @@ export class TreeReads {
 
   openIterator({ at, reverse, keysOnly, ...bounds }: IteratorOptions): TreeIterator {
     const within = this.#events.isIngesting() ? bounds : this.#gaps.without(bounds, reverse, at);
-    const { entries: all, values, release } = this.#pinnedEntries(within, reverse);
+    const { entries: all, values, hold } = this.#pinnedEntries(within, reverse);
     const ranges = [...this.#memtables.rangeSources(), ...this.#versions.current.rangeSources(within)];
     const filter = ranges.length === 0 ? undefined : new RangeFilter(all, ranges, { at, reverse });
     const entries = filter ?? all;
@@ -143,27 +146,30 @@ export class TreeReads {
       if (isKnown) this.#gaps.add(gap, this.#largestVersion);
     };
     const view = { at, keysOnly, bounds, values, hiddenEntries: () => filter?.passed ?? 0, onGap };
-    return reverse ? new ReverseTreeIterator(entries, view, release) : new ForwardTreeIterator(entries, view, release);
+    return reverse ? new ReverseTreeIterator(entries, view, hold) : new ForwardTreeIterator(entries, view, hold);
   }
 
   openVersionIterator(bounds: KeyBounds): VersionIterator {
-    const { entries, values, release } = this.#pinnedEntries(bounds, false);
-    return new VersionIterator(entries, values, release);
+    const { entries, values, hold } = this.#pinnedEntries(bounds, false);
+    return new VersionIterator(entries, values, hold);
   }
 
   /** A read view: the memtables as they are now, and the current version, whose files stay until it is released. */
-  #pinnedEntries(
-    bounds: KeyBounds,
-    reverse: boolean,
-  ): { entries: EntryIterator; values: ValueSource; release: () => void } {
+  #pinnedEntries(bounds: KeyBounds, reverse: boolean): { entries: EntryIterator; values: ValueSource; hold: Hold } {
     const version = this.#versions.current;
     const sources = [...this.#memtables.iterators(bounds, reverse), ...version.iterators(bounds, reverse)];
     const giveBack = this.#views.open();
-    const release = (): void => {
-      giveBack();
-      this.#events.onIterated();
+    const { isClosed } = this.#events;
+    const hold: Hold = {
+      get isVoid(): boolean {
+        return isClosed();
+      },
+      release: () => {
+        giveBack();
+        this.#events.onIterated();
+      },
     };
     const values = (pointer: Uint8Array): MaybePromise<Uint8Array> => version.value(pointer);
-    return { entries: new MergingIterator(sources, reverse), values, release };
+    return { entries: new MergingIterator(sources, reverse), values, hold };
   }
 }

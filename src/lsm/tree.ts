@@ -6,6 +6,7 @@ import {
   checkedBounds,
   checkedIteratorOptions,
   checkIngestion,
+  checkPath,
   checkReads,
   checkRead,
   checkWhole,
@@ -18,7 +19,7 @@ import { writeCheckpoint } from './checkpoint.js';
 import { backlogBytes } from './compaction/picker.js';
 import type { Found } from './entry.js';
 import { FlushWaiters } from './flush-waiters.js';
-import { checkForeignFiles, takeFiles } from './ingest.js';
+import { checkForeignFiles, requireForeign, takeFiles } from './ingest.js';
 import type { KeyBounds } from './iterator/entry-iterator.js';
 import type { IteratorOptions, TreeIterator, VersionIterator } from './iterator/tree-iterator.js';
 import { Maintenance } from './maintenance.js';
@@ -105,6 +106,7 @@ export class Tree {
     const places = { memtables: this.#memtables, versions, rows: resources.rowCache.partition(), views: this.#views };
     this.#reads = new TreeReads(places, {
       isIngesting: () => this.#safePointAfterIngest !== undefined,
+      isClosed: () => this.#closed,
       onIterated: () => this.#maintenance.wakeIfSkipped(),
     });
     this.#budgetMember = this.#joinBudget();
@@ -240,6 +242,7 @@ export class Tree {
    */
   checkpoint(directory: string, bounds: Partial<KeyBounds> = {}): Promise<LogIndex> {
     return this.#calls.run(async (closing) => {
+      checkPath(directory, 'the directory');
       const checked = checkedBounds(bounds);
       await this.flush();
       const appliedIndex = this.durableAppliedIndex;
@@ -268,6 +271,7 @@ export class Tree {
   async #ingest(paths: readonly string[], appliedIndex: LogIndex, closing: AbortSignal): Promise<void> {
     assert(this.#safePointAfterIngest === undefined, 'tables are ingested already');
     checkIngestion({ paths, appliedIndex, appliedBefore: this.appliedIndex });
+    requireForeign(paths, this.#versions.directory);
     const { safePoint } = this.#maintenance;
     // A tombstone that the new entries are newer than hides nothing of them, and no other may go before they are seen.
     this.#safePointAfterIngest = safePoint;
@@ -363,7 +367,7 @@ export class Tree {
 
   /**
    * Ends the work behind the tree and closes its files. Does not flush: the log replays. Iterators that are still open
-   * can only be closed afterwards; reads under way may reject. Ingestions and checkpoints under way are cancelled and
+   * can only be closed afterwards; reads under way may reject with a TreeClosedError. Ingestions and checkpoints under way are cancelled and
    * waited for. A second call gives what the first one gave.
    */
   close(): Promise<void> {

@@ -2,12 +2,14 @@
  * The storage engine by itself, on this machine's disk and with worker threads of its own: `quorate/lsm`. An example is
  * in src/lsm/README.md.
  */
-import { defaultLimits } from '../base/limits.js';
+import { defaultLimits, rowCacheBytesLimit } from '../base/limits.js';
 import { silentLogger, type Logger } from '../env/logger.js';
-import { BlockCache } from '../lsm/block-cache.js';
 import { Throttle } from '../env/throttle.js';
+import { checkPath } from '../lsm/arguments.js';
+import { BlockCache } from '../lsm/block-cache.js';
+import { guardedLogger } from '../lsm/callbacks.js';
 import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
-import { RowCache, rowCacheBytesLimit } from '../lsm/row-cache.js';
+import { RowCache } from '../lsm/row-cache.js';
 import { OpenFiles } from '../lsm/sstable/open-files.js';
 import { checkOptions, treeOptions, type TreeOptions } from '../lsm/tree-options.js';
 import { Tree, type TreeResources } from '../lsm/tree.js';
@@ -65,7 +67,7 @@ export interface OpenTreeOptions extends Partial<TreeOptions> {
   readonly backgroundThreads?: number;
   /** What compactions write in a second, on average. Default: no limit. */
   readonly compactionBytesPerSecondMax?: number;
-  /** Default: says nothing. */
+  /** What it throws is an uncaught exception of the process, and nothing to the tree. Default: says nothing. */
   readonly logger?: Logger;
 }
 
@@ -88,7 +90,9 @@ export async function openTree(directory: string, options: OpenTreeOptions = {})
     logger = silentLogger,
     ...shape
   } = options;
+  const guarded = guardedLogger(logger);
   // Before there is anything to give back.
+  checkPath(directory, 'the directory');
   const treeShape = treeOptions(shape);
   checkOptions(
     {
@@ -129,7 +133,7 @@ export async function openTree(directory: string, options: OpenTreeOptions = {})
         compactionBytesPerSecondMax === undefined
           ? undefined
           : new Throttle({ bytesPerSecondMax: compactionBytesPerSecondMax, clock }),
-      logger,
+      logger: guarded,
       clock,
       owned,
     };

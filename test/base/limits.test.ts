@@ -16,6 +16,7 @@ describe('checkLimits', () => {
     [{ peerQueueBytesMax: 1024 }, 'peerQueueBytesMax'],
     [{ shardOperationsInFlightMax: 100_000 }, 'nodeOperationsInFlightMax'],
     [{ scansInFlightMax: 0 }, 'scansInFlightMax'],
+    [{ rowCacheBytesMax: 8 * 1024 ** 3 }, 'rowCacheBytesMax'],
   ])('%j is refused by name', (change, name) => {
     expect(() => checkLimits({ ...defaultLimits, ...change })).toThrow(name);
   });

@@ -6,6 +6,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { AssertionError } from '../../src/base/assert.js';
 import { utf8 } from '../../src/base/bytes.js';
 import { LogIndex, Timestamp } from '../../src/base/ids.js';
+import { IngestError } from '../../src/lsm/ingest.js';
 import { BatchTooLargeError, MemtableBudget } from '../../src/lsm/memtable/memtable-budget.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import { treeOptions, type TreeOptions } from '../../src/lsm/tree-options.js';
@@ -93,6 +94,9 @@ it('an ingestion takes a list of paths and a whole number above the last one, an
   for (const path of [undefined, null, 7, '', ['source']] as unknown as string[]) {
     await expect(tree.ingest(['source', path], LogIndex(2))).rejects.toThrow('a path must be a string');
   }
+  for (const own of [treeDirectory, `./${treeDirectory}/`, `node/../${treeDirectory}`, `${treeDirectory}/000001.sst`]) {
+    await expect(tree.ingest(['source', own], LogIndex(2))).rejects.toThrow(IngestError);
+  }
   expect([tree.failure, tree.appliedIndex]).toEqual([undefined, 1]);
   await tree.ingest(['source'], LogIndex(2));
   put(tree, 'c', 9, 'nine');
@@ -119,6 +123,10 @@ it('reads take bytes and whole numbers alone', async () => {
   expect(() => tree.openVersionIterator({ reverse: true } as object)).toThrow('there is no option reverse');
   await expect(tree.checkpoint('node/copy', { from: a } as object)).rejects.toThrow('there is no option from');
   await expect(tree.checkpoint('node/copy', { lower: 'a' } as object)).rejects.toThrow('lower must be a Uint8Array');
+  for (const directory of [undefined, null, 7, '', ['node/copy']] as unknown as string[]) {
+    await expect(tree.checkpoint(directory)).rejects.toThrow('the directory must be a string');
+    await expect(openTree(directory)).rejects.toThrow('the directory must be a string');
+  }
   expect(tree.openIterator({ lower: a, upper: undefined, reverse: true }).close()).toBeUndefined();
 });
 
@@ -194,6 +202,7 @@ it('a folder is not touched for options that are wrong', async () => {
     { compactionBytesPerSecondMax: 1e6 + 0.5 },
     { largeValueBytesMin: 1.5 },
     { bloomBitsPerKey: 1e9 },
+    { logger: { warn: () => undefined } },
   ];
   for (const options of wrong) {
     await expect(openTree(join(parent, 'data'), options as OpenTreeOptions)).rejects.toThrow(AssertionError);

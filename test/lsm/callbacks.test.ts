@@ -2,7 +2,9 @@
 import { expect, it, onTestFinished } from 'vitest';
 import type { DiskError } from '../../src/env/disk.js';
 import { MemtableBudget } from '../../src/lsm/memtable/memtable-budget.js';
+import { guardedLogger } from '../../src/lsm/callbacks.js';
 import { Tree } from '../../src/lsm/tree.js';
+import type { Logger } from '../../src/env/logger.js';
 import { newDisk, put, scan, treeDirectory, treeResources } from './harness.js';
 
 /** What the process learns of until the test ends, in place of those that listen now. */
@@ -74,4 +76,32 @@ it('takes functions alone', async () => {
   put(tree, 'key', 1, 'value');
   await tree.flush();
   expect(tree.failure).toBeUndefined();
+});
+
+it('a tree goes on when its logger throws', async () => {
+  const uncaught = uncaughtErrors();
+  const said: string[] = [];
+  const complain = (message: string): void => {
+    said.push(message);
+    throw new Error(`about ${message}`);
+  };
+  const logger: Logger = { debug: complain, info: complain, warn: complain, error: complain, child: () => logger };
+  await using tree = await Tree.create(treeDirectory, treeResources(newDisk(), { logger: guardedLogger(logger) }));
+  put(tree, 'key', 1, 'value');
+  await tree.flush();
+  await turn();
+  expect(tree.failure).toBeUndefined();
+  expect(tree.durableAppliedIndex).toBe(1);
+  expect(said).toEqual(['memtable flushed']);
+  expect(uncaught).toEqual(['about memtable flushed']);
+  guardedLogger(logger).child({ of: 'a tree' }).info('more');
+  await turn();
+  expect(uncaught).toEqual(['about memtable flushed', 'about more']);
+});
+
+it('takes loggers alone', () => {
+  for (const wrong of [7, null, undefined, () => undefined]) {
+    expect(() => guardedLogger(wrong as never)).toThrow('the logger must be an object');
+  }
+  expect(() => guardedLogger({ warn: () => undefined } as never)).toThrow('logger.debug must be a function');
 });

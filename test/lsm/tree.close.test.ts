@@ -1,7 +1,10 @@
 /** What a close finds under way, at every operation of the disk: its end is waited for, and the folder is the next owner's. */
 import { describe, expect, it } from 'vitest';
-import { LogIndex } from '../../src/base/ids.js';
+import { utf8 } from '../../src/base/bytes.js';
+import { LogIndex, timestampMax } from '../../src/base/ids.js';
 import { TreeClosedError } from '../../src/lsm/background-errors.js';
+import { BlockCache } from '../../src/lsm/block-cache.js';
+import { OpenFiles } from '../../src/lsm/sstable/open-files.js';
 import { Tree } from '../../src/lsm/tree.js';
 import type { SimDisk } from '../../src/sim/disk.js';
 import { newDisk, put, scan, treeDirectory, treeResources } from './harness.js';
@@ -120,6 +123,25 @@ describe('close', () => {
     expect(tree.close()).toBe(first);
     await expect(tree.checkpoint(target)).rejects.toThrow(TreeClosedError);
     await expect(tree.ingest([], LogIndex(1))).rejects.toThrow(TreeClosedError);
+  });
+
+  it('ends the reads under way with a TreeClosedError, and iterators for good', async () => {
+    const disk = newDisk();
+    // Neither blocks nor files stay: each read asks the disk.
+    const resources = { blockCache: new BlockCache(0), openFiles: new OpenFiles(1) };
+    await (await fill(disk, treeDirectory)).close();
+    const tree = await Tree.open(treeDirectory, treeResources(disk, resources), manyTables);
+    const [waiting, idle] = [tree.openIterator(), tree.openIterator()];
+    const reads = [tree.get(utf8('key-1'), timestampMax), waiting.next(), tree.getMany([utf8('key-2')], timestampMax)];
+    const outcomes = Promise.allSettled(reads.map((read) => Promise.resolve<unknown>(read)));
+    await tree.close();
+    for (const outcome of await outcomes) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(TreeClosedError) as unknown });
+    }
+    for (const iterator of [waiting, idle]) {
+      expect(() => iterator.next()).toThrow('next of an iterator of a closed tree');
+      iterator.close();
+    }
   });
 
   it('leaves no table that nobody names, of flushes and compactions', async () => {

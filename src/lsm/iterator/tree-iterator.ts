@@ -18,27 +18,36 @@ export interface TreeRecord {
 /** Reads the value to which an entry of kind pointer points; from what the iterator holds. */
 export type ValueSource = (pointer: Uint8Array) => MaybePromise<Uint8Array>;
 
+/** What an iterator holds while it is open. */
+export interface Hold {
+  /** Whether the tree was closed: then nothing may be read any more. */
+  readonly isVoid: boolean;
+  /** Called once, when nothing is read any more. */
+  release(): void;
+}
+
 /** Hands out what `entries` walks over, and holds what it reads from until it is closed. */
 abstract class PinnedIterator<Result> {
   protected readonly entries: EntryIterator;
   protected readonly values: ValueSource;
-  readonly #release: () => void;
+  readonly #hold: Hold;
   #state: 'new' | 'idle' | 'busy' | 'closed' = 'new';
   #released = false;
 
-  /** @param release called once, when nothing is read any more */
-  constructor(entries: EntryIterator, values: ValueSource, release: () => void) {
+  constructor(entries: EntryIterator, values: ValueSource, hold: Hold) {
     this.entries = entries;
     this.values = values;
-    this.#release = release;
+    this.#hold = hold;
   }
 
   /**
    * The next one, or undefined when there is none. At once when what is needed is in memory. Not before the last call
-   * has resolved, and not after `close`. After a rejection only `close` makes sense.
+   * has resolved, and not after `close`, of the tree either. After a rejection only `close` makes sense; it is a
+   * TreeClosedError if the tree was closed meanwhile.
    */
   next(): MaybePromise<Result | undefined> {
     assert(this.#state === 'new' || this.#state === 'idle', `next of an iterator that is ${this.#state}`);
+    assert(!this.#hold.isVoid, 'next of an iterator of a closed tree');
     const pending = this.#state === 'new' ? this.entries.start() : undefined;
     this.#state = 'idle';
     const result = pending === undefined ? this.find() : pending.then(this.resume);
@@ -84,7 +93,7 @@ abstract class PinnedIterator<Result> {
   #releaseOnce(): void {
     if (this.#released) return;
     this.#released = true;
-    this.#release();
+    this.#hold.release();
   }
 }
 
@@ -124,8 +133,8 @@ export abstract class TreeIterator extends PinnedIterator<TreeRecord> {
   #hiddenBefore = 0;
   #lastKey: Uint8Array | undefined;
 
-  constructor(entries: EntryIterator, view: TreeView, release: () => void) {
-    super(entries, view.values, release);
+  constructor(entries: EntryIterator, view: TreeView, hold: Hold) {
+    super(entries, view.values, hold);
     this.at = view.at;
     this.#keysOnly = view.keysOnly;
     this.#bounds = view.bounds;
