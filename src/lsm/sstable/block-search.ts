@@ -2,14 +2,6 @@ import { emptyBytes } from '../../base/bytes.js';
 import { DecodeError, getU32 } from '../../base/coding.js';
 import { Timestamp } from '../../base/ids.js';
 import { storedKindOfByte, type StoredKind } from '../entry.js';
-import { LentContents } from './lent-contents.js';
-
-/** What an entry takes before its key: four varints and its kind. */
-const headBytesMax = 4 * 8 + 1;
-/** One restart, and how many there are. */
-const restartsBytesMin = 8;
-/** What is decompressed beyond what is needed: to go on costs as much. */
-const decompressedAheadBytes = 512;
 
 /**
  * The first entry of a block at or after (key, version). No key is put together: how much of the sought key the last
@@ -30,48 +22,21 @@ export class BlockSearch {
   /** A view of the block. */
   value: Uint8Array = emptyBytes;
   readonly #block: Uint8Array;
-  /** Where the entries end; or, while not all is decompressed, no smaller. */
-  #entriesEnd = 0;
-  /** What there is of the block is `#there` bytes long. */
-  readonly #lent: LentContents | undefined;
-  #there: number;
+  /** Where the entries end, and the restarts begin. */
+  readonly #entriesEnd: number;
   readonly #key: Uint8Array;
   /** Where {@link #varint} reads. */
   #at = 0;
 
-  /** @param block has such an entry, as its index says, if it is not decompressed yet; it is then searched from the front */
-  constructor(block: Uint8Array | LentContents, key: Uint8Array, version: number) {
+  constructor(block: Uint8Array, key: Uint8Array, version: number) {
     this.#key = key;
-    if (block instanceof LentContents) {
-      this.#lent = block;
-      this.#block = block.bytes;
-      this.#there = block.decompressed;
-      this.#entriesEnd = block.length - restartsBytesMin;
-      this.#walk(0, version);
-      if (!this.found) throw new DecodeError('a block ends before the entry that the index has for it');
-    } else {
-      this.#block = block;
-      this.#there = block.length;
-      const restartCount = this.#findRestarts();
-      this.#walk(this.#lastRestartBefore(restartCount, version), version);
-    }
-  }
-
-  #findRestarts(): number {
-    const { length } = this.#block;
-    if (length < restartsBytesMin) throw new DecodeError('a block of less than 8 bytes');
-    const restartCount = getU32(this.#block, length - 4);
+    this.#block = block;
+    const { length } = block;
+    if (length < 8) throw new DecodeError('a block of less than 8 bytes');
+    const restartCount = getU32(block, length - 4);
     this.#entriesEnd = length - 4 - 4 * restartCount;
     if (restartCount < 1 || this.#entriesEnd < 1) throw new DecodeError('a block without entries');
-    return restartCount;
-  }
-
-  /** Decompresses the block up to there, or all of it. */
-  #decompress(to: number): void {
-    if (this.#lent === undefined || this.#there === this.#lent.length) return;
-    this.#lent.decompress(Math.min(to + decompressedAheadBytes, this.#lent.length));
-    this.#there = this.#lent.decompressed;
-    if (this.#there === this.#lent.length) this.#findRestarts();
+    this.#walk(this.#lastRestartBefore(restartCount, version), version);
   }
 
   /** Offset of the last restart whose entry comes before the sought one, or of the first restart. */
@@ -124,7 +89,6 @@ export class BlockSearch {
     let lengthBefore = 0;
     for (let offset = from; offset < this.#entriesEnd;) {
       const start = offset;
-      if (start + headBytesMax > this.#there) this.#decompress(start + headBytesMax);
       this.#at = start;
       const shared = this.#varint();
       const unshared = this.#varint();
@@ -135,7 +99,6 @@ export class BlockSearch {
       offset = valueOffset + valueLength;
       if (shared > lengthBefore) throw new DecodeError(`an entry shares ${shared} bytes of a shorter key`);
       if (!(offset <= this.#entriesEnd)) throw new DecodeError('an entry runs out of its block');
-      if (offset > this.#there) this.#decompress(offset);
       lengthBefore = shared + unshared;
       // It shares the byte by which the entry before was smaller.
       if (shared > matched) continue;

@@ -4,6 +4,8 @@
  */
 import { compressSync, uncompressSync } from 'snappy';
 import { ByteReader, DecodeError } from '../../base/coding.js';
+import { copyOfLent, isLent, lentBytes } from './lent-bytes.js';
+import { decodeLent, fitsLentMemory } from './snappy-decoder.js';
 
 /** What a writer tries. A block that gains too little is stored as it is all the same. */
 export type Compression = 'none' | 'snappy';
@@ -44,24 +46,37 @@ export function compressBlock(contents: Uint8Array, compression: Compression): C
  * on bytes of any other form, before it takes memory that they ask for in vain.
  */
 export function decompressBlock(stored: Uint8Array): Uint8Array {
-  const length = contentsLength(stored);
-  const bytes = stored.subarray(0, stored.length - 1);
-  return length === undefined ? bytes : uncompress(bytes, length);
+  return isCompressed(stored) ? copyOfLent(decompress(stored)) : withoutType(stored);
 }
 
-/** How many bytes the contents of a compressed block have; undefined of one that is not. Throws as {@link decompressBlock}. */
-export function contentsLength(stored: Uint8Array): number | undefined {
+/** As {@link decompressBlock}, but in lent memory, unless the block is too large for that: see lentBytes. */
+export function lentContents(stored: Uint8Array): Uint8Array {
+  return isCompressed(stored) ? decompress(stored) : withoutType(stored);
+}
+
+function isCompressed(stored: Uint8Array): boolean {
   if (stored.length === 0) throw new DecodeError('a block without its type');
   const type = stored[stored.length - 1];
-  if (type === typeNone) return undefined;
-  if (type !== typeSnappy) throw new DecodeError(`a block has the unknown compression ${type}`);
-  // Snappy's own header: whoever decompresses allocates that much before it looks further.
-  const bytes = stored.length - 1;
-  const length = new ByteReader(stored, 0, bytes).varint();
-  if (length > bytes * expansionMax) throw new DecodeError(`${bytes} compressed bytes cannot stand for ${length}`);
-  return length;
+  if (type !== typeNone && type !== typeSnappy) throw new DecodeError(`a block has the unknown compression ${type}`);
+  return type === typeSnappy;
 }
 
+function withoutType(stored: Uint8Array): Uint8Array {
+  return stored.subarray(0, stored.length - 1);
+}
+
+function decompress(stored: Uint8Array): Uint8Array {
+  // Snappy's own header: whoever decompresses allocates that much before it looks further.
+  const end = stored.length - 1;
+  const reader = new ByteReader(stored, 0, end);
+  const length = reader.varint();
+  if (length > end * expansionMax) throw new DecodeError(`${end} compressed bytes cannot stand for ${length}`);
+  if (!fitsLentMemory(stored.length, length)) return uncompress(withoutType(stored), length);
+  if (!isLent(stored)) lentBytes(stored.length).set(stored);
+  return decodeLent(reader.offset, end, length);
+}
+
+/** By the package, what is too large for lent memory. */
 function uncompress(bytes: Uint8Array, length: number): Uint8Array {
   let contents: string | Uint8Array;
   try {

@@ -3,17 +3,7 @@
  * want needs it only until it has found its value: to make arrays for what is read and for what is decompressed, and to collect
  * them again, takes as long as reading and decompressing itself.
  */
-
-/** Larger blocks are rare, and cost more to read than to make room for. */
-const lentBytesMax = 64 * 1024;
-export const lentContentsBytesMax = 64 * 1024;
-/** Bytes are copied by four: what is beyond the end is written over, or never looked at. */
-const excessBytes = 3;
-
-/** What was read is at the start; behind it are contents, from here on. */
-export const lentContentsStart = lentBytesMax + excessBytes;
-/** For {@link lentBytes} and the decoder of lent contents alone. */
-export const lentMemory = new Uint8Array(lentContentsStart + lentContentsBytesMax + excessBytes);
+import { lentBytesMax, lentMemory } from './snappy-decoder.js';
 
 /** So many bytes, of any content, until the next call; so they must never outlive a turn of the event loop. */
 export function lentBytes(length: number): Uint8Array {

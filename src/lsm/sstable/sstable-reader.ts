@@ -10,9 +10,8 @@ import { decodeRangeBlock } from '../range/range-block.js';
 import { clipFragments, countVersions, noFragments, type RangeFragments } from '../range/range-tombstones.js';
 import { BlockSearch } from './block-search.js';
 import { bloomMayContain } from './bloom-filter.js';
-import { decompressBlock } from './compression.js';
+import { decompressBlock, lentContents } from './compression.js';
 import { copyOfLent, lentBytes } from './lent-bytes.js';
-import { LentContents } from './lent-contents.js';
 import { ownedValue } from './owned-value.js';
 import {
   decodeBlockHandle,
@@ -96,7 +95,7 @@ export class SstableReader {
   /** The contents of a block that was read with others. @param stored its bytes in the file; not kept */
   blockOf(handle: BlockHandle, stored: Uint8Array): Uint8Array {
     this.#check(handle, stored, stored.length);
-    const contents = this.#decompressed(handle, stored);
+    const contents = this.decode(handle.offset, () => decompressBlock(stored));
     return this.#keep(handle, contents.buffer === stored.buffer ? new Uint8Array(contents) : contents);
   }
 
@@ -125,18 +124,17 @@ export class SstableReader {
     return this.#file.read(target, offset);
   }
 
-  #readBlockNow(handle: BlockHandle): MaybePromise<Uint8Array> | undefined {
-    return this.#readStoredNow(handle, (stored) => this.#keep(handle, this.#decompressed(handle, stored)));
-  }
-
   /** Undefined where the file is not open, or must be waited for. What fails is a promise, as if it had been. */
-  #readStoredNow<T>(handle: BlockHandle, use: (stored: Uint8Array) => T): MaybePromise<T> | undefined {
+  #readBlockNow(handle: BlockHandle): MaybePromise<Uint8Array> | undefined {
     try {
       const stored = lentBytes(this.lengthOf(handle));
       const got = this.readNow(stored, handle.offset);
       if (got === undefined) return undefined;
       this.#check(handle, stored, got);
-      return use(stored);
+      return this.#keep(
+        handle,
+        this.decode(handle.offset, () => lentContents(stored)),
+      );
     } catch (error) {
       return rejection(error);
     }
@@ -147,7 +145,7 @@ export class SstableReader {
     const stored = new Uint8Array(this.lengthOf(handle));
     const got = await this.read(stored, handle.offset);
     this.#check(handle, stored, got);
-    const contents = this.#decompressed(handle, stored);
+    const contents = this.decode(handle.offset, () => decompressBlock(stored));
     return keep ? this.#keep(handle, contents) : contents;
   }
 
@@ -165,32 +163,12 @@ export class SstableReader {
     if (maskedCrc32(stored) !== checksum) throw this.corruption(offset, 'a block does not match its checksum');
   }
 
-  #decompressed({ offset }: BlockHandle, stored: Uint8Array): Uint8Array {
-    return this.decode(offset, () => decompressBlock(stored));
-  }
-
   /** The same contents, which are the cache's from now on if it wants them. */
   #keep({ offset }: BlockHandle, contents: Uint8Array): Uint8Array {
-    if (!this.#isWanted(offset, contents.length)) return contents;
+    if (this.#file.isClosed || !this.#cache.wants(offset, contents.length)) return contents;
     const kept = copyOfLent(contents);
     this.#cache.insert(offset, kept);
     return kept;
-  }
-
-  /** What a get searches of a block that was read at once: no more than that is decompressed where nobody keeps it. */
-  #searchable(handle: BlockHandle, stored: Uint8Array): Uint8Array | LentContents {
-    return this.decode(handle.offset, () => {
-      const contents = LentContents.of(stored);
-      if (contents === undefined) return this.#keep(handle, decompressBlock(stored));
-      if (!this.#isWanted(handle.offset, contents.length)) return contents;
-      const kept = contents.all();
-      this.#cache.insert(handle.offset, kept);
-      return kept;
-    });
-  }
-
-  #isWanted(offset: number, bytes: number): boolean {
-    return !this.#file.isClosed && this.#cache.wants(offset, bytes);
   }
 
   async readProperties(): Promise<TableProperties> {
@@ -265,15 +243,9 @@ export class SstableReader {
   #getIndexed(footer: Footer, index: Uint8Array, key: Uint8Array, at: number): MaybePromise<StoredFound | undefined> {
     const handle = this.#findHandle(footer, index, key, at);
     if (handle === undefined) return this.#passedInVain();
-    const cached = this.#cache.get(handle.offset);
-    if (cached !== undefined) return this.#findEntry(handle, cached, key, at);
-    const block =
-      this.#reading.get(handle.offset) ??
-      this.#readStoredNow(handle, (stored) => this.#searchable(handle, stored)) ??
-      this.#readOnce(handle);
+    const block = this.#lentBlock(handle);
     if (block instanceof Promise) return block.then((read) => this.#findEntry(handle, read, key, at));
-    const found = this.#findEntry(handle, block, key, at);
-    return found === undefined ? undefined : { ...found, value: ownedValue(found.value) };
+    return this.#findEntry(handle, block, key, at);
   }
 
   /** An iterator passed over one of the entries, which gave nothing to its reader. */
@@ -310,16 +282,11 @@ export class SstableReader {
     });
   }
 
-  #findEntry(
-    handle: BlockHandle,
-    block: Uint8Array | LentContents,
-    key: Uint8Array,
-    at: number,
-  ): StoredFound | undefined {
+  #findEntry(handle: BlockHandle, block: Uint8Array, key: Uint8Array, at: number): StoredFound | undefined {
     return this.decode(handle.offset, () => {
       const search = new BlockSearch(block, key, at);
       if (!search.isOfKey) return this.#passedInVain();
-      return { version: search.version, kind: search.kind, value: search.value };
+      return { version: search.version, kind: search.kind, value: ownedValue(search.value) };
     });
   }
 
@@ -332,7 +299,7 @@ export class SstableReader {
     return this.#file.corruption(offset, reason);
   }
 
-  /** Forgets the cached blocks and closes the file. Reads under way may then reject with `closed`. */
+  /** Forgets the cached blocks and closes the file; as with FileInput.close. */
   async close(): Promise<void> {
     const closing = this.#file.close();
     this.#cache.clear();
