@@ -119,7 +119,7 @@ async function filesOfTree(disk: Disk, directory: string, options: CheckOptions)
   const follow = (pointer: ValuePointer): MaybePromise<unknown> => {
     options.closing.throwIfAborted();
     // Where there is none, the table is found to name other files than it says.
-    return byNumber.get(pointer.file)?.value(pointer);
+    return byNumber.get(pointer.file)?.verifyPointer(pointer);
   };
   try {
     for (const reader of readers) {

@@ -99,7 +99,7 @@ export class TreeInspection {
     const follow = async (pointer: ValuePointer): Promise<void> => {
       const reader = this.#version.valueFile(pointer);
       // Of one that is damaged all values may be: that is said already, and the table may be damaged as well.
-      if (!found.has(reader.path)) await Promise.resolve(reader.value(pointer)).catch(noteDamage);
+      if (!found.has(reader.path)) await reader.verifyPointer(pointer).catch(noteDamage);
     };
     for (const { reader } of this.#version.tables()) {
       await verifySstable(reader, follow).catch(noteDamage);

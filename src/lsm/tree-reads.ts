@@ -24,6 +24,7 @@ import type { ReadViews } from './read-views.js';
 import type { RowCachePartition } from './row-cache.js';
 import type { TreeBatch } from './tree-batch.js';
 import { largestVersionOf } from './version/levels.js';
+import { ValuesAhead } from './value/values-ahead.js';
 import type { VersionSet } from './version/version-set.js';
 
 /** More than the queues that a shard can be expected to hold; each costs a put two comparisons at most. */
@@ -169,7 +170,7 @@ export class TreeReads {
         this.#events.onIterated();
       },
     };
-    const values = (pointer: Uint8Array): MaybePromise<Uint8Array> => version.value(pointer);
+    const values = new ValuesAhead((pointer) => version.valueFile(pointer), reverse);
     return { entries: new MergingIterator(sources, reverse), values, hold };
   }
 }

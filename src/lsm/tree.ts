@@ -358,7 +358,7 @@ export class Tree {
     try {
       await this.#versions.verify();
       for (const { reader } of version.sharedValues.values()) await reader.verify();
-      const follow = (pointer: ValuePointer) => version.valueFile(pointer).value(pointer);
+      const follow = (pointer: ValuePointer) => version.valueFile(pointer).verifyPointer(pointer);
       for (const { reader } of version.tables()) await verifySstable(reader, follow);
     } finally {
       version.release();

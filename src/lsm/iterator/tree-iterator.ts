@@ -15,8 +15,10 @@ export interface TreeRecord {
   readonly value: Uint8Array;
 }
 
-/** Reads the value to which an entry of kind pointer points; from what the iterator holds. */
-export type ValueSource = (pointer: Uint8Array) => MaybePromise<Uint8Array>;
+/** Reads the values to which entries of kind pointer point; from what the iterator holds. */
+export interface ValueSource {
+  value(pointer: Uint8Array): MaybePromise<Uint8Array>;
+}
 
 /** What an iterator holds while it is open. */
 export interface Hold {
@@ -145,7 +147,7 @@ export abstract class TreeIterator extends PinnedIterator<TreeRecord> {
   protected record({ key, version, kind, value }: StoredEntry): MaybePromise<TreeRecord> {
     if (this.#keysOnly) return { key, version, value: emptyBytes };
     if (kind !== 'pointer') return { key, version, value };
-    const read = this.values(value);
+    const read = this.values.value(value);
     return read instanceof Promise
       ? read.then((later) => ({ key, version, value: later }))
       : { key, version, value: read };
@@ -278,7 +280,7 @@ export class VersionIterator extends PinnedIterator<Entry> {
 
   #entry({ key, version, kind, value }: StoredEntry): MaybePromise<Entry> {
     if (kind !== 'pointer') return { key, version, kind, value };
-    const read = this.values(value);
+    const read = this.values.value(value);
     if (!(read instanceof Promise)) return { key, version, kind: 'put', value: read };
     return read.then((later) => ({ key, version, kind: 'put', value: later }));
   }

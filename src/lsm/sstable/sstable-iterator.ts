@@ -9,6 +9,9 @@ import { ReadAhead } from './read-ahead.js';
 import { decodeBlockHandle, type BlockHandle, type Footer, type TableMetadata } from './sstable-format.js';
 import type { SstableReader } from './sstable-reader.js';
 
+/** Of what is read ahead. */
+const windowBytesMax = 256 * 1024;
+
 /** Walks over one table: a cursor in the index, and one in the data block that it points to. */
 export class SstableIterator implements EntryIterator {
   readonly #table: SstableReader;
@@ -20,7 +23,7 @@ export class SstableIterator implements EntryIterator {
   #handle: BlockHandle | undefined;
   #cursor: BlockCursor | undefined;
   /** For the blocks after the one where it started. */
-  #readAhead: ReadAhead | undefined;
+  #readAhead: ReadAhead<BlockHandle> | undefined;
   #valid = false;
 
   constructor(table: SstableReader, bounds: KeyBounds, reverse: boolean) {
@@ -140,8 +143,11 @@ export class SstableIterator implements EntryIterator {
       else index.next();
     });
     if (!index.valid) return undefined;
-    this.#readAhead ??= new ReadAhead(this.#table, this.#reverse);
-    return whenThere(this.#readAhead.block(this.#readHandle(index)), this.#enterNextBlock);
+    const handle = this.#readHandle(index);
+    const cached = this.#table.cachedBlock(handle);
+    if (cached !== undefined) return this.#enterNextBlock(cached);
+    this.#readAhead ??= new ReadAhead(this.#table, this.#reverse, windowBytesMax);
+    return whenThere(this.#readAhead.part(handle), this.#enterNextBlock);
   }
 
   readonly #enterNextBlock = (contents: Uint8Array): Pending => {

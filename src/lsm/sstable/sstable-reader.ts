@@ -13,6 +13,7 @@ import { bloomMayContain } from './bloom-filter.js';
 import { decompressBlock, lentContents } from './compression.js';
 import { copyOfLent, lentBytes } from './lent-bytes.js';
 import { ownedValue } from './owned-value.js';
+import type { ReadAheadSource } from './read-ahead.js';
 import {
   decodeBlockHandle,
   decodeFooter,
@@ -29,7 +30,7 @@ import type { ReadCounters, SstableResources } from './sstable-resources.js';
  * Reads one table. Nothing is handed out that its checksum does not cover: a reader answers rightly, or rejects with a
  * CorruptionError that names file and offset.
  */
-export class SstableReader {
+export class SstableReader implements ReadAheadSource<BlockHandle> {
   readonly metadata: TableMetadata;
   readonly #cache: BlockCachePartition;
   readonly #counters: ReadCounters;
@@ -51,6 +52,10 @@ export class SstableReader {
 
   get path(): string {
     return this.#file.path;
+  }
+
+  get fileBytes(): number {
+    return this.metadata.bytes;
   }
 
   /** The footer; read once. */
@@ -79,7 +84,7 @@ export class SstableReader {
 
   /** The contents of a block; there already when it is cached, or the disk may be read at once. */
   block(handle: BlockHandle): MaybePromise<Uint8Array> {
-    return this.cachedBlock(handle) ?? this.uncachedBlock(handle);
+    return this.cachedBlock(handle) ?? this.readAlone(handle);
   }
 
   cachedBlock(handle: BlockHandle): Uint8Array | undefined {
@@ -87,13 +92,13 @@ export class SstableReader {
   }
 
   /** As {@link block}, of one that is not cached. */
-  uncachedBlock(handle: BlockHandle): MaybePromise<Uint8Array> {
+  readAlone(handle: BlockHandle): MaybePromise<Uint8Array> {
     const block = this.#readBlock(handle);
     return block instanceof Promise ? block : copyOfLent(block);
   }
 
-  /** The contents of a block that was read with others. @param stored its bytes in the file; not kept */
-  blockOf(handle: BlockHandle, stored: Uint8Array): Uint8Array {
+  /** See ReadAheadSource. */
+  fromStored(handle: BlockHandle, stored: Uint8Array): Uint8Array {
     this.#check(handle, stored, stored.length);
     const contents = this.decode(handle.offset, () => decompressBlock(stored));
     return this.#keep(handle, contents.buffer === stored.buffer ? new Uint8Array(contents) : contents);
@@ -119,7 +124,7 @@ export class SstableReader {
     return this.#file.readNow(target, offset);
   }
 
-  /** See DiskFile.read. What is read is not checked: see {@link blockOf}. */
+  /** See DiskFile.read. What is read is not checked: see {@link fromStored}. */
   read(target: Uint8Array, offset: number): Promise<number> {
     return this.#file.read(target, offset);
   }

@@ -1,10 +1,11 @@
 import { crc32, maskedCrc32 } from '../../base/checksum.js';
-import { getU32 } from '../../base/coding.js';
+import { ByteReader, getU32 } from '../../base/coding.js';
 import { rejection, type MaybePromise } from '../../base/promises.js';
 import { FileInput, type FileInputResources } from '../file-input.js';
 import { decompressBlock } from '../sstable/compression.js';
 import { lentBytes } from '../sstable/lent-bytes.js';
 import { ownedValue } from '../sstable/owned-value.js';
+import type { ReadAheadSource } from '../sstable/read-ahead.js';
 import { SequentialBytes } from './sequential-bytes.js';
 import {
   checkValueHeader,
@@ -16,11 +17,14 @@ import {
   type ValuePointer,
 } from './value-file-format.js';
 
+/** The length of a value is in these. */
+const storedStartBytes = 8;
+
 /**
  * Reads values by their pointers. Nothing is handed out that its pointer's checksum does not cover. No cache: a value is
  * read for itself, not for what lies beside it; what is hot is in the row cache.
  */
-export class ValueFileReader {
+export class ValueFileReader implements ReadAheadSource<ValuePointer> {
   readonly metadata: ValueFileMetadata;
   readonly #file: FileInput;
 
@@ -33,18 +37,56 @@ export class ValueFileReader {
     return this.#file.path;
   }
 
+  get fileBytes(): number {
+    return this.metadata.bytes;
+  }
+
   /** The value; at once where the disk may be read at once. What fails is a promise, as if it had been waited for. */
-  value(pointer: ValuePointer): MaybePromise<Uint8Array> {
+  readAlone(pointer: ValuePointer): MaybePromise<Uint8Array> {
     return this.#stored(pointer, lentBytes, (block) => ownedValue(this.#decode(pointer, block)));
   }
 
-  /** The value as it is stored, for another value file; at once, or not, as {@link value}. */
+  /** The value as it is stored, for another value file; at once, or not, as {@link readAlone}. */
   storedValue(pointer: ValuePointer): MaybePromise<Uint8Array> {
     return this.#stored(
       pointer,
       (length) => new Uint8Array(length),
       (block) => block,
     );
+  }
+
+  /** See ReadAheadSource. */
+  fromStored(pointer: ValuePointer, stored: Uint8Array): Uint8Array {
+    this.#check(pointer, stored, stored.length);
+    const value = this.#decode(pointer, stored);
+    return value.buffer === stored.buffer ? new Uint8Array(value) : value;
+  }
+
+  /** See DiskFile.readNow; undefined also where the file is not open. */
+  readNow(target: Uint8Array, offset: number): number | undefined {
+    return this.#file.readNow(target, offset);
+  }
+
+  /** See DiskFile.read. */
+  read(target: Uint8Array, offset: number): Promise<number> {
+    return this.#file.read(target, offset);
+  }
+
+  /**
+   * Checks that the pointer means a record, by the head of that alone: for those who have checked all records with {@link verify}.
+   */
+  async verifyPointer(pointer: ValuePointer): Promise<void> {
+    const { offset, checksum, valueBytes } = pointer;
+    const length = this.lengthOf(pointer);
+    const start = await this.#read(offset - recordHeadBytes, recordHeadBytes + Math.min(length, storedStartBytes));
+    const isRecord = getU32(start, 0) === length && getU32(start, 4) === checksum;
+    if (!isRecord) throw this.#file.corruption(offset, 'a pointer to no record');
+    // A value that is compressed says in front how long it is, and is shorter than that.
+    const isPlain = length === valueBytes + 1;
+    const bytes = isPlain
+      ? valueBytes
+      : this.#file.decode(offset, () => new ByteReader(start, recordHeadBytes).varint());
+    if (bytes !== valueBytes) throw this.#file.corruption(offset, `a value has ${bytes} bytes, not ${valueBytes}`);
   }
 
   /** @param memory for a block that is read at once; what `use` makes of it is handed out */
@@ -54,7 +96,7 @@ export class ValueFileReader {
     use: (block: Uint8Array) => Uint8Array,
   ): MaybePromise<Uint8Array> {
     try {
-      const block = memory(this.#lengthOf(pointer));
+      const block = memory(this.lengthOf(pointer));
       const got = this.#file.readNow(block, pointer.offset);
       if (got === undefined) return this.#readStored(pointer).then(use);
       this.#check(pointer, block, got);
@@ -65,7 +107,7 @@ export class ValueFileReader {
   }
 
   async #readStored(pointer: ValuePointer): Promise<Uint8Array> {
-    const block = new Uint8Array(this.#lengthOf(pointer));
+    const block = new Uint8Array(this.lengthOf(pointer));
     this.#check(pointer, block, await this.#file.read(block, pointer.offset));
     return block;
   }
@@ -79,7 +121,7 @@ export class ValueFileReader {
     return value;
   }
 
-  #lengthOf({ offset, length }: ValuePointer): number {
+  lengthOf({ offset, length }: ValuePointer): number {
     const isInside = offset >= valueHeaderBytes && offset + length <= this.metadata.bytes - valueFooterBytes;
     if (!isInside) throw this.#file.corruption(0, `a pointer to ${offset}, outside of the values`);
     return length;

@@ -50,7 +50,7 @@ describe('a value file', () => {
       for (const [n, pointer] of pointers.entries()) {
         const decoded = decodeValuePointer(encodeValuePointer(pointer));
         expect(decoded).toEqual(pointer);
-        expect(equalBytes(await reader.value(decoded), values[n])).toBe(true);
+        expect(equalBytes(await reader.readAlone(decoded), values[n])).toBe(true);
       }
       await reader.verify();
     }
@@ -63,7 +63,7 @@ describe('a value file', () => {
     const moved = writer.addStored(await reader.storedValue(pointers[0]), pointers[0]);
     const metadata = await writer.finish();
     const copy = new ValueFileReader('000010.val', metadata, { disk, openFiles: new OpenFiles(4) });
-    expect(await copy.value(moved)).toEqual(new Uint8Array(5000).fill(7));
+    expect(await copy.readAlone(moved)).toEqual(new Uint8Array(5000).fill(7));
     expect(moved).toMatchObject({ file: 10, length: pointers[0].length, valueBytes: 5000 });
     await copy.verify();
   });
@@ -100,6 +100,17 @@ describe('a value file', () => {
     await reader.close();
   });
 
+  it('has pointers that are right or not, by the head of a record and what says how long it is', async () => {
+    const values = [utf8('red'), new Uint8Array(5000), new Prng(1).bytes(5000), new Uint8Array(1)];
+    const { reader, pointers } = await writeValues(newDisk(), values, 'snappy');
+    for (const pointer of pointers) {
+      await reader.verifyPointer(pointer);
+      const { valueBytes } = pointer;
+      await expect(reader.verifyPointer({ ...pointer, valueBytes: valueBytes + 1 })).rejects.toThrow(CorruptionError);
+    }
+    await reader.close();
+  });
+
   it('is what its page says', async () => {
     const disk = newDisk();
     const { pointers } = await writeValues(disk, [utf8('red'), new Uint8Array(64)], 'snappy');
@@ -118,10 +129,10 @@ describe('a value file', () => {
       await file.write(bytes, 0);
       const other = new ValueFileReader(path, reader.metadata, { disk: damaged, openFiles: new OpenFiles(4) });
       for (const pointer of pointers) {
-        const value = await Promise.resolve(other.value(pointer)).catch((error: unknown) => {
+        const value = await Promise.resolve(other.readAlone(pointer)).catch((error: unknown) => {
           expect(error).toBeInstanceOf(CorruptionError);
         });
-        if (value !== undefined) expect(value).toEqual(await reader.value(pointer));
+        if (value !== undefined) expect(value).toEqual(await reader.readAlone(pointer));
       }
       await expect(other.verify()).rejects.toThrow(CorruptionError);
     };
@@ -137,12 +148,21 @@ describe('a value file', () => {
     const { reader, pointers } = await writeValues(newDisk(), [utf8('red')]);
     const outside = [{ offset: 0 }, { offset: reader.metadata.bytes - 4 }, { length: 1000 }];
     for (const change of outside) {
-      await expect(Promise.resolve(reader.value({ ...pointers[0], ...change }))).rejects.toThrow(
+      await expect(Promise.resolve(reader.readAlone({ ...pointers[0], ...change }))).rejects.toThrow(
         'outside of the values',
       );
     }
-    await expect(Promise.resolve(reader.value({ ...pointers[0], valueBytes: 4 }))).rejects.toThrow('3 bytes, not 4');
-    expect(text(await reader.value(pointers[0]))).toBe('red');
+    await expect(Promise.resolve(reader.readAlone({ ...pointers[0], valueBytes: 4 }))).rejects.toThrow(
+      '3 bytes, not 4',
+    );
+    expect(text(await reader.readAlone(pointers[0]))).toBe('red');
+    await reader.verifyPointer(pointers[0]);
+    const wrong = [...outside, { offset: pointers[0].offset + 1 }, { length: 3 }, { checksum: 7 }, { valueBytes: 4 }];
+    for (const change of wrong) {
+      await expect(reader.verifyPointer({ ...pointers[0], ...change }), JSON.stringify(change)).rejects.toThrow(
+        CorruptionError,
+      );
+    }
     const writer = await ValueFileWriter.create(newDisk(), path, 9);
     await expect(writer.finish()).rejects.toThrow('at least one value');
     await writer.abandon();
