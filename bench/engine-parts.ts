@@ -22,6 +22,8 @@ export interface Sizes {
   readonly keys: number;
   readonly valueBytes: number;
   readonly reads: number;
+  /** See SuiteOptions. */
+  readonly largeValueBytesMin?: number | undefined;
 }
 
 export type Unit = 'operations/s' | 'µs of all cores' | 'MiB';
@@ -41,6 +43,12 @@ function dataBytes({ keys, valueBytes }: Sizes): number {
 export function cacheBytes(part: PartName, sizes: Sizes): number {
   return Math.ceil(dataBytes(sizes) * (part === 'uncached' ? 0.02 : 1.5));
 }
+
+/** What is told of the space that the data of a part takes. */
+const spaceNames: Partial<Record<PartName, string>> = {
+  random: 'bytes on disk',
+  overwrite: 'bytes on disk, overwritten',
+};
 
 /** The keys of `order` by their numbers: the store has even ones only. */
 const presentKey = (n: number): Uint8Array => key16(2 * n);
@@ -73,7 +81,8 @@ export class EnginePart {
     const store = await this.#open(this.#directory);
     await this.#measured(store);
     await store.close();
-    if (this.#part === 'random') this.#add('bytes on disk', 'MiB', (await bytesOf(this.#directory)) / mib);
+    const spaceName = spaceNames[this.#part];
+    if (spaceName !== undefined) this.#add(spaceName, 'MiB', (await bytesOf(this.#directory)) / mib);
     this.#add(`RSS max: ${this.#part}`, 'MiB', process.resourceUsage().maxRSS / 1024);
     return this.figures;
   }
@@ -209,7 +218,8 @@ export class EnginePart {
   }
 
   #open(directory: string): Promise<Store> {
-    return this.#type.open({ directory, cacheBytes: cacheBytes(this.#part, this.#sizes) });
+    const { largeValueBytesMin } = this.#sizes;
+    return this.#type.open({ directory, cacheBytes: cacheBytes(this.#part, this.#sizes), largeValueBytesMin });
   }
 
   #put(n: number): StoreWrite {

@@ -18,7 +18,7 @@ const mib = 1024 * 1024;
 /** The tree by itself: no Raft, and no log, which is not the engine's. */
 export const quorateStore: StoreType = {
   name: 'quorate',
-  async open({ directory, cacheBytes }: StoreOptions): Promise<Store> {
+  async open({ directory, cacheBytes, largeValueBytesMin = Number.MAX_SAFE_INTEGER }: StoreOptions): Promise<Store> {
     const disk = new NodeDisk();
     const entry = new URL('../src/node/background-worker.js', import.meta.url);
     const background = new WorkerPool({ entry, size: 1 });
@@ -33,7 +33,8 @@ export const quorateStore: StoreType = {
       clock: new SystemClock(),
     };
     const exists = await Tree.exists(directory, disk);
-    const tree = exists ? await Tree.open(directory, resources) : await Tree.create(directory, resources);
+    const shape = { largeValueBytesMin };
+    const tree = exists ? await Tree.open(directory, resources, shape) : await Tree.create(directory, resources, shape);
     return new QuorateStore(tree, background);
   },
 };

@@ -27,6 +27,8 @@ export interface Store {
 export interface StoreOptions {
   readonly directory: string;
   readonly cacheBytes: number;
+  /** See SuiteOptions; rivals have no use for it. */
+  readonly largeValueBytesMin?: number | undefined;
 }
 
 export interface StoreType {

@@ -37,8 +37,9 @@ import type { Row, SuiteOptions } from './measure.js';
 const needRandom: readonly PartName[] = ['overwrite', 'cached', 'uncached'];
 
 export async function engine(options: SuiteOptions): Promise<Row[]> {
-  const { quick, progress, keys = quick ? 100_000 : 500_000, valueBytes = 256 } = options;
-  const sizes: Sizes = { keys, valueBytes, reads: Math.min(keys, quick ? 50_000 : 200_000) };
+  const { quick, progress, keys = quick ? 100_000 : 500_000, valueBytes = 256, largeValueBytesMin } = options;
+  const sizes: Sizes = { keys, valueBytes, reads: Math.min(keys, quick ? 50_000 : 200_000), largeValueBytesMin };
+  const suffix = `, ${valueBytes} B${largeValueBytesMin === undefined ? '' : ` from ${largeValueBytesMin} on apart`}`;
   const hasRocks = await dbBenchIsInstalled();
   if (!hasRocks) progress('db_bench is not on the PATH (Debian: rocksdb-tools): no comparison with RocksDB');
   const folder = await mkdtemp(join(tmpdir(), 'quorate-bench-'));
@@ -54,7 +55,7 @@ export async function engine(options: SuiteOptions): Promise<Row[]> {
         progress(`RocksDB: ${part}`);
         theirs.set('RocksDB', await runDbBench(part, directory('rocksdb'), sizes));
       }
-      rows.push(...ours.flatMap((figure) => rowsOf(figure, theirs, `, ${valueBytes} B`)));
+      rows.push(...ours.flatMap((figure) => rowsOf(figure, theirs, suffix)));
       if (!needRandom.includes(part) && part !== 'random') {
         for (const store of [quorateStore.name, ...theirs.keys(), 'rocksdb'])
           await rm(directory(store), { recursive: true, force: true });

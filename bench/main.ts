@@ -54,6 +54,11 @@ const program = new Command('bench')
   .option('--quick', 'shorter runs, for a first look', false)
   .option('--keys <n>', 'keys of the data, where a suite has such', wholeNumber)
   .option('--value-bytes <n,…>', 'bytes of each value; of several sizes, one after the other', wholeNumbers)
+  .option(
+    '--large-value-bytes-min <n>',
+    'values from this size on in value files, where a suite has a tree',
+    wholeNumber,
+  )
   .option('--gigabytes <n>', 'size of the data, where a suite has such', wholeNumber)
   .option('--minutes <n>', 'length of the load, where a suite has such', wholeNumber)
   .option('--kills <n>', 'leaders that are killed, where a suite kills some', wholeNumber)

@@ -26,6 +26,8 @@ export interface SuiteOptions {
   /** Of the data, where a suite has such; undefined for its own. */
   readonly keys?: number | undefined;
   readonly valueBytes?: number | undefined;
+  /** Values from this size on are in files of their own, where a suite has a tree; undefined for none. */
+  readonly largeValueBytesMin?: number | undefined;
   /** Of the data (1e9 bytes), where a suite is of such; undefined for its own. */
   readonly gigabytes?: number | undefined;
   /** Of the load, where a suite has such; undefined for its own. */
