@@ -169,7 +169,10 @@ export class SstableWriter {
       largestEntryVersion: Timestamp(this.#largestEntryVersion),
       valueFiles: this.#valueFiles.all,
     };
-    const ranges = this.#ranges.length === 0 ? this.#noBlock() : this.#appendBlock(encodeRangeBlock(this.#ranges));
+    // Of ranges that overlap each fragment has mostly the versions of the one before it.
+    const { compression } = this.#options;
+    const hasRanges = this.#ranges.length > 0;
+    const ranges = hasRanges ? this.#appendBlock(encodeRangeBlock(this.#ranges), compression) : this.#noBlock();
     const hasEntries = this.#entries > 0;
     const filter = hasEntries
       ? this.#appendBlock(buildBloomFilter(this.#hashes, this.#options.bloomBitsPerKey))
