@@ -6,7 +6,7 @@ import { Prng } from '../../../src/base/prng.js';
 import { deferred, type Deferred } from '../../../src/base/promises.js';
 import type { Disk } from '../../../src/env/disk.js';
 import { compareEntries, type StoredKind } from '../../../src/lsm/entry.js';
-import type { RangeFragments } from '../../../src/lsm/range/range-tombstones.js';
+import { fragmentsOf, type RangeFragments } from '../../../src/lsm/range/range-tombstones.js';
 import { bloomHash } from '../../../src/lsm/sstable/bloom-filter.js';
 import type { Compression } from '../../../src/lsm/sstable/compression.js';
 import { SstableIterator } from '../../../src/lsm/sstable/sstable-iterator.js';
@@ -95,6 +95,21 @@ describe('an SSTable', () => {
     for (const found of await Promise.all(gets)) expect(found).toMatchObject({ version: 1 });
     // Footer, filter, index, and the block.
     expect(reads).toBe(4);
+  });
+
+  it('has the versions of ranges that overlap in a small part of their bytes, where it is compressed', async () => {
+    const random = new Prng(1);
+    const tombstones = Array.from({ length: 300 }, (_, n) => {
+      const [lower, upper] = [random.bytes(8), random.bytes(8)].sort(compareBytes);
+      return { lower, upper, version: Timestamp(2 ** 50 + 1000 * n) };
+    });
+    const ranges = fragmentsOf(tombstones);
+    const plain = await writeTable(newDisk(), [], 100, 0, 'none', ranges);
+    const reader = await writeTable(newDisk(), [], 100, 0, 'snappy', ranges);
+    expect(plain.metadata.bytes).toBeGreaterThan(400_000);
+    expect(reader.metadata.bytes).toBeLessThan(plain.metadata.bytes / 5);
+    expect(await reader.rangeTombstones()).toEqual(ranges);
+    await verifySstable(reader);
   });
 
   it.each([1, 2, 3, 4])('gives back what was written, seed %i', async (seed) => {
