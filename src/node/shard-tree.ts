@@ -7,6 +7,7 @@
 import { assert } from '../base/assert.js';
 import type { LogIndex, Timestamp } from '../base/ids.js';
 import type { MaybePromise } from '../base/promises.js';
+import { TreeClosedError } from '../lsm/background-errors.js';
 import type { TreeBatch } from '../lsm/tree-batch.js';
 import type { Tree } from '../lsm/tree.js';
 import type { Engine, EngineEntry, EngineIterator, EngineRange } from '../mvcc/engine.js';
@@ -82,9 +83,14 @@ export class ShardTree implements Engine, ReplicaTree {
     return this.#tree.openIterator(range);
   }
 
+  /** Nothing is left to flush, and nothing is wrong, where another tree takes the place of this one meanwhile. */
   async flush(): Promise<void> {
     await this.#replacing;
-    await this.#tree.flush();
+    try {
+      await this.#tree.flush();
+    } catch (error) {
+      if (this.#closed || !(error instanceof TreeClosedError)) throw error;
+    }
   }
 
   /** See `Tree.checkpoint`. */
