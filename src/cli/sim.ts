@@ -1,16 +1,19 @@
 /** `npm run sim`: simulated clusters under faults, one for each seed. Exit status 0 when none failed. */
 import { createHash } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { inspect } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
-import { runTurns } from '../platform/turns.js';
 import { systemRandomSeed } from '../platform/random.js';
-import { simulate } from '../sim/run.js';
 import type { SimRunResult } from '../sim/run.js';
 import { Summary } from '../sim/summary.js';
+import { WorkerPool } from '../platform/worker-pool.js';
+import type { SimJobInput } from './sim-worker.js';
 
 interface Options {
   readonly seeds: number;
   readonly seed: number | undefined;
   readonly minutes: number;
+  readonly jobs: number;
   readonly each: boolean;
 }
 
@@ -20,29 +23,63 @@ function positive(text: string): number {
   return value;
 }
 
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number above 0.');
+  return value;
+}
+
 const program = new Command('sim')
   .description('Runs simulated clusters under faults and checks what their clients saw.')
-  .option('--seeds <n>', 'how many seeds to run', positive, 10)
-  .option('--seed <s>', 'the first seed; the others follow it (default: random)', positive)
+  .option('--seeds <n>', 'how many seeds to run', whole, 10)
+  .option('--seed <s>', 'the first seed; the others follow it (default: random)', whole)
   .option('--minutes <m>', 'simulated minutes under faults for each seed', positive, 1 / 3)
+  .option('--jobs <n>', 'seeds that run at a time, each in a thread', whole, availableParallelism())
   .option('--each', 'print a line of JSON for each seed', false);
 
 program.parse();
-const { seeds, seed: firstSeed = systemRandomSeed(), minutes, each } = program.opts<Options>();
+const { seeds, seed: firstSeed = systemRandomSeed(), minutes, jobs, each } = program.opts<Options>();
 
 const startedMs = performance.now();
 const startedCpu = process.cpuUsage();
-const traces = createHash('sha256');
 const summary = new Summary();
-for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
-  const seedStartedMs = performance.now();
-  const result = await simulate({ seed, runTurns, nowMs: () => performance.now(), faultMs: minutes * 60_000 });
-  summary.add(result);
-  traces.update(result.traceHash);
-  if (each) show(result, performance.now() - seedStartedMs);
-  if (result.failure !== undefined) explain(result);
+/** In the order of the seeds: which thread is ready first is nothing that happened in the runs. */
+const traces: string[] = [];
+{
+  await using pool = new WorkerPool({
+    entry: new URL('./sim-worker.js', import.meta.url),
+    size: jobs,
+    // Of a run little stays, and much is made.
+    youngGenerationMiB: 192,
+  });
+  let next = 0;
+  const runNext = async (): Promise<void> => {
+    while (next < seeds) {
+      const number = next++;
+      traces[number] = await runSeed(pool, firstSeed + number);
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, runNext));
 }
 conclude();
+
+/** The hash of its trace. */
+async function runSeed(pool: WorkerPool, seed: number): Promise<string> {
+  const seedStartedMs = performance.now();
+  try {
+    const input: SimJobInput = { seed, faultMs: minutes * 60_000 };
+    const result = await pool.run<SimJobInput, SimRunResult>({ type: 'simulate', input });
+    summary.add(result);
+    if (each) show(result, performance.now() - seedStartedMs);
+    if (result.failure !== undefined) explain(result);
+    return result.traceHash;
+  } catch (error) {
+    // Not the run has failed, but the thread: an error outside of all promises, or no memory.
+    summary.broken(seed);
+    console.log(`seed ${seed} ended its thread: ${inspect(error)}`);
+    return '';
+  }
+}
 
 function conclude(): void {
   const { virtualMs, ...sums } = summary;
@@ -56,7 +93,8 @@ function conclude(): void {
     virtualMinutes: round(virtualMs / 60_000),
     virtualHours: round(virtualMs / 3_600_000),
     // Over the traces of all seeds: equal for equal seeds, minutes and code.
-    traceHash: traces.digest('hex').slice(0, 16),
+    traceHash: createHash('sha256').update(traces.join()).digest('hex').slice(0, 16),
+    jobs,
     seconds: round((performance.now() - startedMs) / 1000),
     cpuSeconds: round(cpuSeconds),
     virtualSecondsPerCpuSecond: round(virtualMs / 1000 / cpuSeconds),

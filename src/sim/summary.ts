@@ -30,6 +30,12 @@ export class Summary {
     addAll(this.coverage, result.coverage);
   }
 
+  /** The run of this seed ended without a result. */
+  broken(seed: number): void {
+    this.seeds++;
+    this.failed.push(seed);
+  }
+
   /** Faults and marks that no run has met. */
   get neverMet(): string[] {
     const isMissing = (counts: Record<string, number>) => (name: string) => (counts[name] ?? 0) === 0;

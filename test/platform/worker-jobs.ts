@@ -1,6 +1,6 @@
 /** Jobs of the worker pool's tests. */
 import { writeFileSync } from 'node:fs';
-import { threadId } from 'node:worker_threads';
+import { resourceLimits, threadId } from 'node:worker_threads';
 import { AssertionError } from '../../src/base/assert.js';
 import { CorruptionError } from '../../src/base/errors.js';
 import { utf8 } from '../../src/base/bytes.js';
@@ -31,6 +31,7 @@ serveJobs(
     double: (input: number) => Promise.resolve(input * 2),
     bytes: (input: Uint8Array) => Promise.resolve(input.map((byte) => byte ^ 0xff)),
     thread: () => Promise.resolve(threadId),
+    youngGenerationMiB: () => Promise.resolve(resourceLimits.maxYoungGenerationSizeMb),
     fail,
     die: () => process.exit(7),
     throwLater: () => new Promise(() => setImmediate(() => void fail('thrown outside of the job'))),

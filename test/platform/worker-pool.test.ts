@@ -43,6 +43,11 @@ describe('WorkerPool', () => {
     expect(fromUtf8(await shared.run(job('file', `${folder}/a`)))).toBe('by a worker');
   });
 
+  test('gives threads the memory for young objects that it is told', async () => {
+    await using pool = new WorkerPool({ entry, size: 1, youngGenerationMiB: 100 });
+    expect(await pool.run(job('youngGenerationMiB'))).toBe(100);
+  });
+
   test('errors keep class, fields and message', async () => {
     const thrown = async (kind: string): Promise<unknown> => {
       try {

@@ -32,6 +32,12 @@ test('a run that failed makes the batch fail', () => {
   expect(summary.operationsChecked).toBe(2 * run.operationsChecked);
 });
 
+test('a run without a result makes the batch fail', () => {
+  const summary = new Summary();
+  summary.broken(5);
+  expect(summary).toMatchObject({ seeds: 1, failed: [5], isGood: false });
+});
+
 test('a large batch fails when it never met a fault or a rare path, and says which', () => {
   const summary = new Summary();
   const { coverage, faults } = whole();
