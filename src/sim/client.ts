@@ -29,7 +29,9 @@ export class Client {
 
   think(): void {
     const { scheduler } = this.#workload.cluster;
-    scheduler.schedule(this.#workload.drawThinkMs(), `client ${this.#id} thinks`, () => this.#act());
+    scheduler.schedule(this.#workload.drawThinkMs(), `client ${this.#id} thinks`, () => {
+      this.#workload.bursts.whenBusy(() => this.#act());
+    });
   }
 
   #act(): void {

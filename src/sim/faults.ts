@@ -10,6 +10,7 @@ import type { FaultPlan } from './swarm.js';
 
 /** A process that a failing disk has ended is started again after this, as a service manager does. */
 const restartMs = 1000;
+const approachMs = 50;
 
 export class Faults {
   /** How often each really happened. */
@@ -17,11 +18,14 @@ export class Faults {
   readonly #cluster: SimCluster;
   readonly #plan: FaultPlan;
   readonly #random: Prng;
+  readonly #onApproach: () => void;
   readonly #underWay = new Set<() => void>();
   #stopped = false;
 
-  constructor(cluster: SimCluster, plan: FaultPlan) {
+  /** @param onApproach is called shortly before each fault */
+  constructor(cluster: SimCluster, plan: FaultPlan, onApproach: () => void = () => undefined) {
     this.#cluster = cluster;
+    this.#onApproach = onApproach;
     this.#plan = plan;
     this.#random = cluster.random.split('faults');
     this.counts = Object.fromEntries(faultTypes.map((type) => [type, 0])) as Record<FaultType, number>;
@@ -45,8 +49,12 @@ export class Faults {
   }
 
   #planNext(): void {
+    const { scheduler } = this.#cluster;
     const delayMs = this.#random.float() * this.#plan.gapMsMax;
-    this.#cluster.scheduler.schedule(delayMs, 'next fault', () => {
+    scheduler.schedule(Math.max(0, delayMs - approachMs), 'a fault approaches', () => {
+      if (!this.#stopped) this.#onApproach();
+    });
+    scheduler.schedule(delayMs, 'next fault', () => {
       if (this.#stopped) return;
       if (this.#plan.types.length > 0) this.#inject(this.#random.pick(this.#plan.types));
       this.#planNext();

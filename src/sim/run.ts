@@ -54,9 +54,9 @@ export interface SimRunResult {
 const formMsMax = 30_000;
 /**
  * Fewer answers than this in a second of the run mean that the load did not really run. A refusal is an answer: a majority
- * may be down for most of a short run.
+ * may be down for most of a short run, and clients rest.
  */
-const answersMinPerSecond = 1;
+const answersMinPerSecond = 0.25;
 /** Of the operations on the key that a history fails at. */
 const operationsShown = 40;
 const violationsShown = 10;
@@ -67,7 +67,7 @@ export async function simulate(options: SimRunOptions): Promise<SimRunResult> {
   const plan = { ...drawPlan(seed), ...options.plan };
   const cluster = new SimCluster({ seed, runTurns, ...plan });
   const workload = new Workload(cluster, plan.workload);
-  const faults = new Faults(cluster, plan.faults);
+  const faults = new Faults(cluster, plan.faults, () => workload.bursts.faultComes());
   let failure: string | undefined;
   try {
     failure = await runPhases(cluster, workload, faults, faultMs);

@@ -6,6 +6,7 @@
 import type { Limits } from '../base/limits.js';
 import { Prng } from '../base/prng.js';
 import type { RaftTiming } from '../node/options.js';
+import type { BurstPlan } from './bursts.js';
 import { faultTypes } from './fault-types.js';
 import type { FaultType } from './fault-types.js';
 
@@ -28,6 +29,8 @@ export interface WorkloadPlan {
   readonly keys: number;
   /** Virtual milliseconds between an answer and the client's next call, at most. */
   readonly thinkMsMax: number;
+  /** Without it clients never rest. */
+  readonly bursts?: BurstPlan | undefined;
   /** Every value is padded to this. */
   readonly valueBytes: number;
   /** How often clients choose each, relative to the others. */
@@ -90,7 +93,7 @@ export function drawPlan(seed: number): SimPlan {
     replicas: random.chance(0.1) ? 1 : random.pick(nodes === 5 ? [3, 5] : [3]),
     shards: random.pick([1, 2, 3, 4, 7, 16]),
     limits: drawLimits(random),
-    workload: drawWorkload(random),
+    workload: { ...drawWorkload(random), bursts: drawBursts(new Prng(seed).split('bursts')) },
     raft: drawTiming(new Prng(seed).split('timing')),
     faults: {
       types: random.shuffle([...faultTypes]).slice(0, random.int(1, 6)),
@@ -113,6 +116,16 @@ function drawLimits(random: Prng): Partial<Limits> {
   if (isTiny()) limits.push(sizes, isTiny() ? log : {});
   for (const group of [tables, inFlight, pages, retention]) if (isTiny()) limits.push(group);
   return Object.assign({}, ...limits) as Partial<Limits>;
+}
+
+/** Few runs without rests: a minute of one costs as much as ten of the others. */
+function drawBursts(random: Prng): BurstPlan | undefined {
+  if (random.chance(1 / 32)) return undefined;
+  return random.pick([
+    { lastsMsMax: 300, gapMsMax: 3000 },
+    { lastsMsMax: 600, gapMsMax: 8000 },
+    { lastsMsMax: 1500, gapMsMax: 20_000 },
+  ]);
 }
 
 function drawWorkload(random: Prng): WorkloadPlan {

@@ -7,6 +7,7 @@ import { fromUtf8, utf8 } from '../base/bytes.js';
 import type { Prng } from '../base/prng.js';
 import { HistoryRecorder } from '../../jepsen-lite/checker/history.js';
 import type { RegisterInput, RegisterOutput } from '../../jepsen-lite/checker/models/register-operation.js';
+import { Bursts } from './bursts.js';
 import { Client } from './client.js';
 import type { SimCluster } from './cluster.js';
 import { Observations } from './observations.js';
@@ -46,6 +47,7 @@ export class Workload {
   readonly random: Prng;
   readonly recorder: HistoryRecorder<RegisterInput, RegisterOutput>;
   readonly seen = new Observations();
+  readonly bursts: Bursts;
   /** In the order of their bytes. */
   readonly keys: readonly string[];
   readonly #plan: WorkloadPlan;
@@ -58,16 +60,19 @@ export class Workload {
     this.#plan = plan;
     this.random = cluster.random.split('workload');
     this.recorder = new HistoryRecorder({ now: () => cluster.scheduler.nowMs });
+    this.bursts = new Bursts(cluster.scheduler, this.random.split('bursts'), plan.bursts);
     this.keys = Array.from({ length: plan.keys }, (_, i) => `k${String(i).padStart(2, '0')}`);
   }
 
   start(): void {
+    this.bursts.start();
     for (let i = 0; i < this.#plan.clients; i++) new Client(this).think();
   }
 
   /** Clients make no further calls; those under way may still end. */
   stop(): void {
     this.#stopped = true;
+    this.bursts.stop();
   }
 
   get isStopped(): boolean {
