@@ -64,6 +64,8 @@ export interface Limits {
   readonly snapshotsInFlightMax: number;
   /** Log entries that one node keeps in memory. */
   readonly logCacheBytesMax: number;
+  /** Replicas on a node that were made because a leader spoke to them, and have no data yet; further ones wait. */
+  readonly unfilledReplicasMax: number;
   /** Memory of all memtables of one node. With half of it in use by those that take writes, the largest is flushed. */
   readonly nodeMemtableBytesMax: number;
   /** A memtable of this size is sealed and flushed. At most 1 GiB. */
@@ -117,6 +119,7 @@ export const defaultLimits: Limits = {
   snapshotChunkBytesMax: 1 * mib,
   snapshotsInFlightMax: 2,
   logCacheBytesMax: 64 * mib,
+  unfilledReplicasMax: 64,
   nodeMemtableBytesMax: 128 * mib,
   memtableBytesMax: 16 * mib,
   sealedMemtablesMax: 4,

@@ -9,6 +9,7 @@ import type { BatchEncoder, BatchPlace, PlacedEntries } from './segment-writer.j
 type Operation =
   | { readonly type: 'entries'; readonly group: GroupState; readonly append: EntriesUnderWay }
   | { readonly type: TruncationType; readonly group: GroupState; readonly index: LogIndex; readonly term: Term }
+  | { readonly type: 'dropGroup'; readonly group: GroupState }
   | { readonly type: 'firstSegment'; readonly segment: number };
 
 /** Of a record with its header and numbers, about; and of an entry in it. */
@@ -68,6 +69,13 @@ export class Batch {
     this.#operations.push({ type, group, ...group.dropped });
   }
 
+  /** Records that nothing before counts. Hard states come last in a batch: one that is to be forgotten is not written. */
+  addDropGroup(group: GroupState): void {
+    this.#bytes += recordOverheadBytes;
+    this.#hardStates.delete(group);
+    this.#operations.push({ type: 'dropGroup', group });
+  }
+
   addFirstSegment(segment: number): void {
     this.#bytes += recordOverheadBytes;
     this.#operations.push({ type: 'firstSegment', segment });
@@ -90,6 +98,9 @@ export class Batch {
           encoder.truncation({ type, shard: group.id, index, term });
           break;
         }
+        case 'dropGroup':
+          encoder.dropGroup(operation.group.id);
+          break;
         case 'firstSegment':
           encoder.firstSegment(operation.segment);
           break;
@@ -105,7 +116,7 @@ export class Batch {
     for (const operation of this.#operations) {
       if (operation.type === 'entries') {
         operation.group.entriesDurable(operation.append, this.#encodedEntries[next++]);
-      } else if (operation.type !== 'firstSegment') {
+      } else if (operation.type === 'truncatePrefix' || operation.type === 'reset') {
         operation.group.truncationSegment = segment;
       }
     }

@@ -165,6 +165,13 @@ export class GroupState implements LogView {
     return 'truncatePrefix';
   }
 
+  /** The group is gone: nothing of it counts, and what is on its way to disk has no place here when it comes there. */
+  discard(): void {
+    this.#reset(beforeAll, Term(0));
+    this.#hardState = initialHardState;
+    this.hasRecords = false;
+  }
+
   evict(bytesMax: number): void {
     if (!this.#places.isEmpty) this.#cache.evict(this.#places.lastIndex, bytesMax);
   }

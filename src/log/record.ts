@@ -17,6 +17,8 @@ export type LogRecord =
   | { readonly type: 'hardState'; readonly shard: ShardId; readonly hardState: HardState }
   /** The log begins after `index`, of which `term` is the term. */
   | { readonly type: TruncationType; readonly shard: ShardId; readonly index: LogIndex; readonly term: Term }
+  /** The group is gone: nothing before counts, and another replica of the shard may begin anew after it. */
+  | { readonly type: 'dropGroup'; readonly shard: ShardId }
   /** Segments before this one are not needed, and may be gone. */
   | { readonly type: 'firstSegment'; readonly segment: number };
 

@@ -32,6 +32,10 @@ export class Replay {
       case 'reset':
         this.#group(record.shard).replayTruncation(record, place.segment);
         return true;
+      case 'dropGroup':
+        this.#group(record.shard).discard();
+        this.groups.delete(record.shard);
+        return true;
       case 'firstSegment':
         this.firstSegment = Math.max(this.firstSegment, record.segment);
         return record.segment <= place.segment;

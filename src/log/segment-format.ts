@@ -33,6 +33,7 @@ export const recordTypes = {
   firstSegment: 4,
   reset: 5,
   rewritten: 6,
+  dropGroup: 7,
 } as const;
 
 export interface SegmentHeader {

@@ -97,6 +97,8 @@ function decodeBody(body: ByteReader): LogRecord {
       const name = type === recordTypes.reset ? 'reset' : 'truncatePrefix';
       return { type: name, shard, index, term: Term(body.varint()) };
     }
+    case recordTypes.dropGroup:
+      return { type: 'dropGroup', shard: ShardId(body.varint()) };
     case recordTypes.firstSegment:
       return { type: 'firstSegment', segment: body.varint() };
     default:

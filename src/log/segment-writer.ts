@@ -71,6 +71,12 @@ export class BatchEncoder {
     this.#endRecord(start);
   }
 
+  dropGroup(shard: ShardId): void {
+    const start = this.#beginRecord(recordTypes.dropGroup);
+    this.#bytes.varint(shard);
+    this.#endRecord(start);
+  }
+
   firstSegment(segment: number): void {
     const start = this.#beginRecord(recordTypes.firstSegment);
     this.#bytes.varint(segment);

@@ -157,6 +157,23 @@ export class SharedLog {
     return what.mustSync ? this.#writer.want(batch) : Promise.resolve();
   }
 
+  /**
+   * The shard's replica here is gone: its group is forgotten at once, and durably when this resolves. {@link group} gives a
+   * new one from now on; nobody uses what it gave before.
+   */
+  drop(id: ShardId): Promise<void> {
+    assert(!this.#isClosed, 'a group is dropped of a closed log');
+    if (this.#writer.failed !== undefined) return Promise.reject(this.#writer.failed);
+    const state = this.#state(id);
+    const batch = this.#writer.gathering;
+    batch.addDropGroup(state);
+    state.discard();
+    this.#states.delete(id);
+    this.#logs.delete(id);
+    this.#cachedGroups.delete(state);
+    return this.#writer.want(batch);
+  }
+
   /** Set once a write or sync failed: a DiskError, unless it was a bug. */
   get failed(): Error | undefined {
     return this.#writer.failed;

@@ -11,6 +11,7 @@
  */
 import { createHash } from 'node:crypto';
 import { assert, defined } from '../base/assert.js';
+import { emptyBytes } from '../base/bytes.js';
 import { ByteReader, ByteWriter } from '../base/coding.js';
 import { QuorateError } from '../base/errors.js';
 import { LogIndex, Timestamp, timestampMax } from '../base/ids.js';
@@ -76,6 +77,13 @@ export class StateMachine implements EngineReader {
     await engine.flush();
     const none = { maxVersion: Timestamp(0), safePoint: Timestamp(0) };
     return new StateMachine(engine, { descriptor, descriptorVersion: initialVersion, ...none }, options);
+  }
+
+  /** Of a replica that has no data yet, in an empty engine: until {@link replaceState} it has applied nothing. */
+  static unfilled(engine: Engine, options: StateMachineOptions): StateMachine {
+    assert(engine.appliedIndex === 0, `the engine has applied entries up to ${engine.appliedIndex}`);
+    const none = { maxVersion: Timestamp(0), safePoint: Timestamp(0) };
+    return new StateMachine(engine, { descriptor: emptyBytes, descriptorVersion: initialVersion, ...none }, options);
   }
 
   /** Undefined when the engine holds no shard: `create` has not come to its end. */

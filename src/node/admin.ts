@@ -1,11 +1,13 @@
 /** What operators and routing clients may ask of a node. */
 import type { NodeId } from '../base/ids.js';
+import type { Clock } from '../env/clock.js';
 import type { PlacementState } from '../placement/placement-state.js';
 import type { AdminBackend, ClusterStatus, ShardMapView } from '../rpc/backend.js';
 import type { LocalStatus, PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { composeStatus, localReplicaStatus } from './cluster-status.js';
 import type { Identity } from './identity.js';
+import { ReplicaChanges, type WantedReplicas } from './replica-changes.js';
 import type { InitialNode } from './options.js';
 import type { ShardHost } from './shard-host.js';
 
@@ -19,7 +21,8 @@ export interface AdminOptions {
   readonly identity: Identity;
   readonly facts: ProcessFacts;
   readonly initialNodes: readonly InitialNode[];
-  readonly host: Pick<ShardHost, 'shards' | 'logStats'>;
+  readonly clock: Clock;
+  readonly host: Pick<ShardHost, 'shard' | 'shards' | 'logStats'>;
   readonly placement: () => PlacementState;
   readonly leaderOf: (shard: ShardDescriptor) => NodeId | undefined;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
@@ -29,9 +32,25 @@ const statusMsMax = 1000;
 
 export class Admin implements AdminBackend {
   readonly #options: AdminOptions;
+  readonly #replicaChanges: ReplicaChanges;
 
   constructor(options: AdminOptions) {
     this.#options = options;
+    const { identity, clock, host, placement, leaderOf, request } = options;
+    this.#replicaChanges = new ReplicaChanges({
+      nodeId: identity.nodeId,
+      clock,
+      nodes: () => new Set(placement().nodes.keys()),
+      shardInMap: (shard) => placement().shardMap.byId(shard),
+      hosted: (shard) => host.shard(shard),
+      leaderOf,
+      request,
+    });
+  }
+
+  /** See {@link ReplicaChanges.change}. */
+  changeReplicas(wanted: WantedReplicas, timeoutMs: number): Promise<void> {
+    return this.#replicaChanges.change(wanted, timeoutMs);
   }
 
   async status(timeoutMs: number): Promise<ClusterStatus> {

@@ -1,14 +1,18 @@
-/** The shards that the map assigns to this node: a replica and an executor for each, made as soon as the map says so. */
-import { defined } from '../base/assert.js';
+/**
+ * The shards of the map, as far as they concern this node: a replica and an executor for each that was formed with one here,
+ * made as soon as the map says so; an executor for each replica that came otherwise.
+ */
 import { QuorateError } from '../base/errors.js';
 import { placementShardId } from '../base/ids.js';
-import type { NodeId, ShardId } from '../base/ids.js';
+import type { NodeId, ReplicaId, ShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
+import { isAsFormed } from '../placement/bootstrap.js';
 import { preferredLeaders } from '../placement/preferred-leaders.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { replicaOn } from '../shard/descriptor.js';
 import type { KvExecutor } from '../shard/kv-executor.js';
 import type { Replica } from '../shard/replica.js';
+import type { HostedShard } from './hosted-shard.js';
 import type { ShardHost } from './shard-host.js';
 
 export interface AssignedShardsOptions {
@@ -29,6 +33,7 @@ export class AssignedShards {
   readonly #executors = new Map<ShardId, KvExecutor>();
   readonly #toCreate = new Map<ShardId, ShardDescriptor>();
   readonly #creating = new Set<ShardId>();
+  #shards: ReadonlyMap<ShardId, ShardDescriptor> = new Map();
   #preferredLeaders: ReadonlyMap<ShardId, NodeId> = new Map();
   #closed = false;
 
@@ -38,16 +43,34 @@ export class AssignedShards {
 
   /** Takes over what the host has opened. */
   begin(): void {
-    for (const { replica } of this.#options.host.shards) {
-      if (replica.shard !== placementShardId) this.#createExecutor(replica.shard);
-    }
+    const { host } = this.#options;
+    for (const hosted of host.shards) this.#changed(hosted.replica.shard, hosted);
+    host.onChange((shard, hosted) => this.#changed(shard, hosted));
+  }
+
+  #changed(shard: ShardId, hosted: HostedShard | undefined): void {
+    if (hosted === undefined) this.#executors.delete(shard);
+    else if (shard !== placementShardId) this.#executors.set(shard, this.#options.newExecutor(hosted.replica));
+  }
+
+  /** Whether there is such a shard, and this is not one of the replicas that it was formed with, which are made here. */
+  mayBeMade(shard: ShardId, replica: ReplicaId): boolean {
+    const known = this.#shards.get(shard);
+    return known !== undefined && !(isAsFormed(known) && replicaOn(known, this.#options.nodeId) === replica);
+  }
+
+  /** As the map has it. */
+  shard(id: ShardId): ShardDescriptor | undefined {
+    return this.#shards.get(id);
   }
 
   /** These are the shards of the cluster from now on. */
   update(shards: readonly ShardDescriptor[]): void {
     this.#preferredLeaders = preferredLeaders(shards);
+    this.#shards = new Map(shards.map((shard) => [shard.shard, shard]));
     for (const shard of shards) {
-      if (replicaOn(shard, this.#options.nodeId) === undefined || this.#executors.has(shard.shard)) continue;
+      if (!isAsFormed(shard) || replicaOn(shard, this.#options.nodeId) === undefined) continue;
+      if (this.#executors.has(shard.shard)) continue;
       if (!this.#creating.has(shard.shard)) this.#toCreate.set(shard.shard, shard);
     }
     this.#createNext();
@@ -65,8 +88,10 @@ export class AssignedShards {
     }
   }
 
+  /** Undefined where there is no replica here, or one without data. */
   executor(shard: ShardDescriptor): KvExecutor | undefined {
-    return this.#executors.get(shard.shard);
+    const executor = this.#executors.get(shard.shard);
+    return executor?.replica.standing === 'member' ? executor : undefined;
   }
 
   /** The leader of the shard as far as the replica on this node knows. */
@@ -90,18 +115,12 @@ export class AssignedShards {
   async #createReplica(shard: ShardDescriptor): Promise<void> {
     const { nodeId, host, clock, onFailure } = this.#options;
     try {
-      const { replica } = await host.create(shard);
-      if (this.#closed || this.#executors.has(shard.shard)) return;
-      this.#createExecutor(shard.shard);
-      if (this.preferredLeader(shard.shard) === nodeId) clock.after(firstCampaignMs, () => replica.campaign());
+      const hosted = await host.create(shard);
+      if (this.#closed || hosted === undefined) return;
+      if (this.preferredLeader(shard.shard) === nodeId) clock.after(firstCampaignMs, () => hosted.replica.campaign());
     } catch (error) {
       if (!this.#closed) onFailure(error instanceof Error ? error : QuorateError.from(error));
     }
-  }
-
-  #createExecutor(shard: ShardId): void {
-    const { replica } = defined(this.#options.host.shard(shard), `replica of shard ${shard}`);
-    this.#executors.set(shard, this.#options.newExecutor(replica));
   }
 
   /** Makes nothing any more. */

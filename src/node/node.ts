@@ -5,7 +5,7 @@
 import { defined } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
 import { placementShardId } from '../base/ids.js';
-import type { NodeId } from '../base/ids.js';
+import type { NodeId, ShardId } from '../base/ids.js';
 import { deferred } from '../base/promises.js';
 import type { Timer } from '../env/clock.js';
 import type { Env } from '../env/env.js';
@@ -24,18 +24,24 @@ import { clusterIdOf, openIdentity } from './identity.js';
 import type { ReplicaObserver } from '../shard/replica-host.js';
 import type { Identity } from './identity.js';
 import { LeaderBalance } from './leader-balance.js';
+import { MembershipCheck } from './membership-check.js';
 import type { NodeOptions } from './options.js';
 import { PeerRequests } from './peer-requests.js';
 import { Peers } from './peers/peers.js';
 import { PlacementView } from './routing/placement-view.js';
 import { Registration } from './registration.js';
+import type { WantedReplicas } from './replica-changes.js';
 import { Router } from './routing/router.js';
 import { Scanner } from './routing/scanner.js';
 import { ShardHost } from './shard-host.js';
+import { ShardReports } from './shard-reports.js';
 import { Snapshots } from './snapshots/snapshots.js';
 import type { SnapshotStats } from './snapshots/snapshots.js';
 import { ShardNodes } from './routing/shard-nodes.js';
 import { TimestampClient } from './routing/timestamp-client.js';
+
+/** Election timeouts without a leader, after which a replica asks whether it belongs to its group still. */
+const silentTimeouts = 4;
 
 export class Node implements KvBackend, AdminBackend {
   readonly options: NodeOptions;
@@ -54,6 +60,8 @@ export class Node implements KvBackend, AdminBackend {
   readonly #requests: PeerRequests;
   readonly #registration: Registration;
   readonly #leaderBalance: LeaderBalance;
+  readonly #membershipCheck: MembershipCheck;
+  readonly #shardReports: ShardReports;
   #peerAddress = '';
   #timer: Timer | undefined;
   #failure: Error | undefined;
@@ -96,6 +104,7 @@ export class Node implements KvBackend, AdminBackend {
       limits,
       shardsFolder: this.host.shardsFolder,
       shard: (id) => this.host.shard(id),
+      spokenTo: (shard, replica) => this.host.spokenTo(shard, replica),
       request: this.#peers.request.bind(this.#peers),
       requestBulk: this.#peers.requestBulk.bind(this.#peers),
       onFailure: (error) => this.fail(error),
@@ -134,9 +143,11 @@ export class Node implements KvBackend, AdminBackend {
       onFailure: (error) => this.fail(error),
     });
     const leaderOf = (shard: ShardDescriptor): NodeId | undefined => this.#assigned.leaderOf(shard);
+    this.host.mayBeMade = (shard, replica) => this.#assigned.mayBeMade(shard, replica);
     this.#admin = new Admin({
       identity: this.identity,
       facts: parts.facts,
+      clock,
       initialNodes: cluster.nodes,
       host: this.host,
       placement: () => this.#placement.state,
@@ -154,6 +165,7 @@ export class Node implements KvBackend, AdminBackend {
       limits,
       shardMap,
       executor,
+      hosted: (shard) => this.host.shard(shard),
       router: this.#router,
       placementLeader: this.#placementLeader,
       status: () => this.#admin.localStatus(),
@@ -173,6 +185,27 @@ export class Node implements KvBackend, AdminBackend {
       local: this.#placementLeader,
       request,
       onRefused: (error) => this.fail(error),
+    });
+    const shardInMap = (shard: ShardId): ShardDescriptor | undefined => this.#assigned.shard(shard);
+    this.#membershipCheck = new MembershipCheck({
+      nodeId,
+      logger,
+      shards: () => this.host.shards,
+      shardInMap,
+      depart: (hosted, why) => this.host.depart(hosted, why),
+      request,
+      onFailure: (error) => this.#failBy(error),
+      silentTicksMax: silentTimeouts * options.raft.electionTicksMax,
+    });
+    this.host.onSuperseded = (shard, replica) => this.#membershipCheck.superseded(shard, replica);
+    this.#shardReports = new ShardReports({
+      nodeId,
+      replicas: () => this.host.shards.map(({ replica }) => replica),
+      shardInMap,
+      leader: () => placementReplica.leaderNode,
+      local: this.#placementLeader,
+      request,
+      onFailure: (error) => this.#failBy(error),
     });
     this.#leaderBalance = new LeaderBalance({
       nodeId,
@@ -226,6 +259,8 @@ export class Node implements KvBackend, AdminBackend {
       this.#router.tick();
       this.#registration.tick();
       this.#leaderBalance.tick();
+      this.#membershipCheck.tick();
+      this.#shardReports.tick();
     });
   }
 
@@ -279,6 +314,10 @@ export class Node implements KvBackend, AdminBackend {
 
   shardMap(): ShardMapView {
     return this.#admin.shardMap();
+  }
+
+  changeReplicas(wanted: WantedReplicas, timeoutMs: number): Promise<void> {
+    return this.#admin.changeReplicas(wanted, timeoutMs);
   }
 
   // ---- end
@@ -336,6 +375,7 @@ export class Node implements KvBackend, AdminBackend {
   async #close(): Promise<void> {
     this.#timer?.cancel();
     this.#assigned.close();
+    this.#membershipCheck.close();
     this.#router.close();
     this.#scanner.close();
     this.#snapshots.stop();

@@ -14,6 +14,9 @@ import type { ShardMap } from '../placement/shard-map.js';
 import type { LocalStatus, PeerRequest, PeerResponse, RequestFrame } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import type { KvExecutor } from '../shard/kv-executor.js';
+import type { HostedShard } from './hosted-shard.js';
+import { standingOf } from './membership-check.js';
+import { changeMembers } from './replica-changes.js';
 import type { Snapshots } from './snapshots/snapshots.js';
 import type { Router } from './routing/router.js';
 
@@ -21,6 +24,7 @@ export interface PeerRequestsOptions {
   readonly limits: Limits;
   readonly shardMap: () => ShardMap;
   readonly executor: (shard: ShardDescriptor) => KvExecutor | undefined;
+  readonly hosted: (shard: ShardId) => HostedShard | undefined;
   readonly router: Router;
   readonly placementLeader: PlacementLeader;
   readonly status: () => LocalStatus;
@@ -50,7 +54,8 @@ export class PeerRequests {
     this.#answer(from, body).then(respond, (error: unknown) => {
       if (!(error instanceof QuorateError)) this.#options.onFailure(error);
       const failure = QuorateError.from(error);
-      const elsewhere = body.type === 'scanPage' && failure.code === 'NOT_LEADER';
+      const isForLeader = body.type === 'scanPage' || body.type === 'changeMembers';
+      const elsewhere = isForLeader && failure.code === 'NOT_LEADER';
       respond(failed(failure, elsewhere ? this.#leaderOf(body.shard) : undefined));
     });
   }
@@ -75,6 +80,14 @@ export class PeerRequests {
         await this.#options.placementLeader.register({ id: node, storeId, clientAddress, peerAddress });
         return { type: 'registered' };
       }
+      case 'askStanding':
+        return { type: 'standing', group: standingOf(this.#options.hosted(body.shard), body.replica) };
+      case 'changeMembers':
+        await changeMembers(this.#options.hosted(body.shard), body);
+        return { type: 'membersChanged' };
+      case 'reportShard':
+        await this.#options.placementLeader.updateShard(body.descriptor);
+        return { type: 'shardTaken' };
       case 'nodeStatus':
         return { type: 'nodeStatus', status: this.#options.status() };
       case 'offerSnapshot':

@@ -1,32 +1,30 @@
 /**
- * All replicas of this node: opens them at start, makes those that the shard map assigns, and drives them.
+ * All replicas of this node: opens them at start, makes those that the shard map assigns and those that a leader elsewhere
+ * speaks to, ends those that were removed, and drives them.
  *
  * One turn of the event loop: inputs (messages, proposals, reads, ticks, finished syncs) mark replicas; at the end of
  * the turn each marked replica carries out what its core decided; then each peer gets one frame with all messages.
  *
- * On disk: `log/` is the shared log; `shards/` is for shard-folders.ts.
+ * On disk: replica-store.ts.
  */
-import { CorruptionError } from '../base/errors.js';
-import { ShardId, Term } from '../base/ids.js';
-import type { LogIndex, NodeId, ReplicaId } from '../base/ids.js';
+import { QuorateError } from '../base/errors.js';
+import type { LogIndex, NodeId, ReplicaId, ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
 import type { Clock } from '../env/clock.js';
-import { makeDurableDirectory } from '../env/disk.js';
 import type { Env } from '../env/env.js';
 import type { Logger } from '../env/logger.js';
-import { SharedLog } from '../log/shared-log.js';
-import { initialIndex } from '../mvcc/state-machine.js';
+import type { SharedLog } from '../log/shared-log.js';
 import type { RaftMessage } from '../raft/types.js';
 import type { ShardMessage } from '../rpc/peer-messages.js';
-import type { ShardDescriptor } from '../shard/descriptor.js';
+import { replicaOn, type ShardDescriptor } from '../shard/descriptor.js';
+import { isFromLeader } from '../shard/messenger.js';
 import { Replica } from '../shard/replica.js';
 import type { LogRecords, ReplicaHost, ReplicaObserver, ReplicaTiming, Scheduled } from '../shard/replica-host.js';
 import type { HostedShard } from './hosted-shard.js';
-import { logFault } from './log-fits-tree.js';
 import { LogKeeper } from './log-keeper.js';
 import { ProtocolError } from './peers/protocol-error.js';
-import { ShardFolders } from './shard-folders.js';
+import { type OpenedReplica, ReplicaStore } from './replica-store.js';
 
 export interface ShardHostOptions {
   readonly env: Env;
@@ -41,6 +39,13 @@ export interface SnapshotSource {
   want(shard: ShardId, to: ReplicaId): void;
   pinnedIndex(shard: ShardId): LogIndex | undefined;
 }
+
+/** Why a replica goes. */
+export type Departure =
+  /** Replicas with ids below this one were removed. */
+  | { readonly type: 'removed'; readonly nextReplica: ReplicaId }
+  /** It has no data and has promised nothing: it comes back if somebody wants it. */
+  | { readonly type: 'unwanted' };
 
 /** Ticks between two looks for space where the disk was full. */
 const lookForSpaceTicks = 20;
@@ -57,12 +62,17 @@ export class ShardHost implements ReplicaHost {
   sendRaft: (node: NodeId, messages: readonly ShardMessage[]) => void = () => undefined;
   /** What becomes of a wish for a Raft snapshot, and which entries are needed for those under way. Set by the owner, too. */
   snapshots: SnapshotSource = { want: () => undefined, pinnedIndex: () => undefined };
-  readonly #options: ShardHostOptions;
+  /** Whether a replica may be made for a message: of a shard that there is, and not one of its first. Set by the owner. */
+  mayBeMade: (shard: ShardId, replica: ReplicaId) => boolean = () => false;
+  /** Somebody speaks to a newer replica of the shard than the one here. Set by the owner. */
+  onSuperseded: (shard: ShardId, replica: ReplicaId) => void = () => undefined;
+  readonly #store: ReplicaStore;
   readonly #log: SharedLog;
-  readonly #folders: ShardFolders;
   readonly #logKeeper: LogKeeper;
   readonly #shards = new Map<ShardId, HostedShard>();
-  readonly #creating = new Map<ShardId, Promise<HostedShard>>();
+  /** Being made, or ended: until then there is none of the shard. */
+  readonly #changing = new Map<ShardId, Promise<void>>();
+  readonly #listeners: ((shard: ShardId, hosted: HostedShard | undefined) => void)[] = [];
   readonly #outbox = new Map<NodeId, ShardMessage[]>();
   #scheduled = new Set<Scheduled>();
   /** Whoever ticks: a group without anything to do costs nothing. As of when each was carried out last. */
@@ -77,10 +87,10 @@ export class ShardHost implements ReplicaHost {
   #closed = false;
   #onFailure: ((error: Error) => void) | undefined;
 
-  private constructor(options: ShardHostOptions, log: SharedLog) {
+  private constructor(options: ShardHostOptions, store: ReplicaStore) {
     const { env } = options;
-    this.#options = options;
-    this.#log = log;
+    this.#store = store;
+    this.#log = store.log;
     this.nodeId = options.nodeId;
     this.clock = env.clock;
     this.logger = env.logger;
@@ -88,41 +98,22 @@ export class ShardHost implements ReplicaHost {
     this.limits = options.limits;
     this.timing = options.timing;
     this.observer = options.observer;
-    this.#folders = new ShardFolders(options);
     this.#logKeeper = new LogKeeper({
       shards: () => this.#shards.values(),
-      logBytes: () => log.stats().bytes,
+      logBytes: () => this.#log.stats().bytes,
       snapshotIndex: (shard) => this.snapshots.pinnedIndex(shard),
       limits: this.limits,
       logger: this.logger,
       onFailure: (error) => this.fail(error),
     });
-    log.onFailure((error) => this.fail(error));
+    this.#log.onFailure((error) => this.fail(error));
   }
 
   /** Opens the log and every replica of the directory. Throws CorruptionError where something is damaged. */
   static async open(options: ShardHostOptions): Promise<ShardHost> {
-    const { env, directory, limits } = options;
-    await makeDurableDirectory(env.disk, `${directory}/shards`);
-    const isNew = (await env.disk.list(`${directory}/shards`)).length === 0;
-    if (!isNew && !(await env.disk.exists(`${directory}/log`))) {
-      throw new CorruptionError(`${directory}/log`, 0, 'the folder is missing, though there are shards');
-    }
-    const log = await SharedLog.open({
-      disk: env.disk,
-      directory: `${directory}/log`,
-      segmentBytesMax: limits.segmentBytesMax,
-      rewriteBytesMin: limits.logBytesRewrite,
-      cacheBytesMax: limits.logCacheBytesMax,
-      logger: env.logger,
-    });
-    const host = new ShardHost(options, log);
-    for (const path of await host.#folders.list()) await host.#openShard(path);
-    for (const shard of log.groups) {
-      if (host.#shards.has(shard)) continue;
-      const reason = 'the folder is missing, though the log has entries of the shard';
-      throw new CorruptionError(host.#folders.path(shard), 0, reason);
-    }
+    const store = await ReplicaStore.open(options);
+    const host = new ShardHost(options, store);
+    for (const opened of await store.openAll()) host.#host(opened);
     return host;
   }
 
@@ -142,48 +133,98 @@ export class ShardHost implements ReplicaHost {
 
   /** Where the folders of the shards are. */
   get shardsFolder(): string {
-    return this.#folders.folder;
+    return this.#store.shardsFolder;
   }
 
   get logStats(): ReturnType<SharedLog['stats']> {
     return this.#log.stats();
   }
 
-  /** The replica of `descriptor` on this node; made when it is not there yet. */
-  async create(descriptor: ShardDescriptor): Promise<HostedShard> {
-    const existing = this.#shards.get(descriptor.shard);
-    if (existing !== undefined) return existing;
-    let creating = this.#creating.get(descriptor.shard);
-    if (creating === undefined) {
-      creating = this.#createShard(descriptor).finally(() => this.#creating.delete(descriptor.shard));
-      this.#creating.set(descriptor.shard, creating);
-    }
-    return creating;
+  // ---- replicas come and go
+
+  /** `listener(shard, hosted)` runs when a replica has come, or has gone, from now on. */
+  onChange(listener: (shard: ShardId, hosted: HostedShard | undefined) => void): void {
+    this.#listeners.push(listener);
   }
 
-  async #createShard(descriptor: ShardDescriptor): Promise<HostedShard> {
-    await this.#folders.create(descriptor);
-    return this.#openShard(this.#folders.path(descriptor.shard));
+  /**
+   * The replica of `descriptor` on this node; made when it is not there yet. Undefined where it was removed: it does not come
+   * back.
+   */
+  async create(descriptor: ShardDescriptor): Promise<HostedShard | undefined> {
+    const { shard } = descriptor;
+    await this.#changing.get(shard);
+    const existing = this.#shards.get(shard);
+    const id = replicaOn(descriptor, this.nodeId);
+    if (existing !== undefined) return existing.replica.replicaId === id ? existing : undefined;
+    if (id === undefined || id < this.#store.smallestReplica(shard)) return undefined;
+    await this.#change(shard, async () => this.#hostMade(await this.#store.create(descriptor)));
+    return this.#shards.get(shard);
   }
 
-  async #openShard(path: string): Promise<HostedShard> {
-    const shard = shardOf(path);
-    const log = this.#log.group(shard);
-    const sync = (): Promise<void> =>
-      this.#log.append(shard, { hardState: log.hardState, entries: [], mustSync: true });
-    const { descriptor, machine, tree } = await this.#folders.open(path, { log, sync });
-    if (log.lastIndex < initialIndex) log.truncatePrefix(initialIndex, Term(0));
-    const fault = logFault(log, tree.appliedIndex);
-    if (fault !== undefined) {
-      throw new CorruptionError(`${this.#options.directory}/log`, 0, `shard ${descriptor.shard}: ${fault}`);
-    }
+  #hostMade(opened: OpenedReplica | undefined): void {
+    if (opened === undefined) return;
+    const hosted = this.#host(opened);
+    for (const listener of this.#listeners) listener(hosted.replica.shard, hosted);
+  }
+
+  #host({ replicaId, descriptor, machine, tree, log }: OpenedReplica): HostedShard {
     tree.onFailure((error) => this.fail(error));
-    const replica = new Replica({ host: this, descriptor, log, machine, tree });
+    const replica = new Replica({ host: this, descriptor, replicaId, log, machine, tree });
     for (const node of this.#unreachable) replica.peerUnreachable(node);
     if (this.#isRetiring) replica.retire();
     const hosted = { replica, tree };
     this.#shards.set(descriptor.shard, hosted);
     return hosted;
+  }
+
+  /** One at a time of a shard. Rejects when it could not be done. */
+  async #change(shard: ShardId, work: () => Promise<void>): Promise<void> {
+    const changing = work().finally(() => this.#changing.delete(shard));
+    this.#changing.set(shard, changing);
+    await changing;
+  }
+
+  /**
+   * A leader on another node speaks to a replica of the shard that is not here: a new one, to be filled by a Raft snapshot; or
+   * one that was removed, which stays so.
+   */
+  spokenTo(shard: ShardId, replica: ReplicaId): void {
+    if (this.#isOver || this.#changing.has(shard) || this.#shards.has(shard)) return;
+    if (replica < this.#store.smallestReplica(shard)) {
+      this.logger.debug('a message for a replica that was removed', { shard, replica });
+      return;
+    }
+    if (!this.mayBeMade(shard, replica) || this.#unfilledCount >= this.limits.unfilledReplicasMax) return;
+    this.logger.info('makes a replica that a leader speaks to', { shard, replica });
+    this.#change(shard, async () => this.#hostMade(await this.#store.createUnfilled(shard, replica))).catch(
+      (error: unknown) => this.fail(error instanceof Error ? error : QuorateError.from(error)),
+    );
+  }
+
+  get #unfilledCount(): number {
+    let count = this.#changing.size;
+    for (const { replica } of this.#shards.values()) if (replica.standing === 'unfilled') count++;
+    return count;
+  }
+
+  /** Ends the replica, and removes what it has. Messages to it have no effect any more, whenever they come. */
+  depart(hosted: HostedShard, why: Departure): void {
+    const { replica, tree } = hosted;
+    const { shard } = replica;
+    if (this.#isOver || this.#shards.get(shard) !== hosted) return;
+    this.#shards.delete(shard);
+    this.#awake.delete(replica);
+    this.#scheduled.delete(replica);
+    const message = `the replica of shard ${shard} on this node was removed`;
+    replica.close(new QuorateError('NOT_LEADER', message, { shard, outcome: 'unknown' }));
+    this.#change(shard, async () => {
+      await tree.close();
+      await replica.snapshots.settled();
+      if (why.type === 'removed') await this.#store.bury(shard, why.nextReplica);
+      else await this.#store.discard(shard);
+    }).catch((error: unknown) => this.fail(error instanceof Error ? error : QuorateError.from(error)));
+    for (const listener of this.#listeners) listener(shard, undefined);
   }
 
   get #isOver(): boolean {
@@ -193,15 +234,21 @@ export class ShardHost implements ReplicaHost {
   // ---- inputs
 
   /**
-   * Messages that node `from` sent. One for a replica that is not here (yet) is dropped; Raft sends again. Throws
-   * ProtocolError at the first that no correct node sends.
+   * Messages that node `from` sent. One for a replica that is not here (yet) has no other effect than {@link spokenTo}; Raft
+   * sends again. Throws ProtocolError at the first that no correct node sends.
    */
   step(from: NodeId, messages: readonly ShardMessage[]): void {
     for (const { shard, message } of messages) {
       const replica = this.#shards.get(shard)?.replica;
-      const fault = replica?.messageFault(from, message);
+      const fault = replica?.messenger.messageFault(from, message);
       if (fault !== undefined) throw new ProtocolError(`shard ${shard}: ${fault}`);
-      replica?.step(message);
+      if (replica === undefined) {
+        if (isFromLeader(message)) this.spokenTo(shard, message.to);
+      } else if (message.to > replica.replicaId) {
+        this.onSuperseded(shard, message.to);
+      } else {
+        replica.step(from, message);
+      }
     }
   }
 
@@ -239,6 +286,13 @@ export class ShardHost implements ReplicaHost {
 
   snapshotWanted(shard: ShardId, to: ReplicaId): void {
     this.snapshots.want(shard, to);
+  }
+
+  removed(shard: ShardId): void {
+    const hosted = this.#shards.get(shard);
+    if (hosted === undefined) return;
+    this.logger.info('a replica has applied its removal', { shard, replica: hosted.replica.replicaId });
+    this.depart(hosted, { type: 'removed', nextReplica: hosted.replica.descriptor.nextReplica });
   }
 
   schedule(replica: Scheduled): void {
@@ -307,14 +361,10 @@ export class ShardHost implements ReplicaHost {
   async close(): Promise<void> {
     this.#closed = true;
     for (const { replica } of this.#shards.values()) replica.close();
-    await Promise.allSettled([...this.#creating.values()]);
+    await Promise.allSettled([...this.#changing.values()]);
     for (const { replica } of this.#shards.values()) replica.close();
     await Promise.allSettled([...this.#shards.values()].map(({ tree }) => tree.close()));
     await Promise.all([...this.#shards.values()].map(({ replica }) => replica.snapshots.settled()));
     await this.#log.close();
   }
-}
-
-function shardOf(path: string): ShardId {
-  return ShardId(Number(path.slice(path.lastIndexOf('/') + 1)));
 }

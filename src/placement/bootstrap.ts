@@ -17,6 +17,11 @@ export interface FirstMap {
 
 const firstEpoch = { membership: 1, range: 1 };
 
+/** Whether the shard has the members that it was formed with: those whose replicas begin with the shard's first state. */
+export function isAsFormed({ epoch }: ShardDescriptor): boolean {
+  return epoch.membership === firstEpoch.membership;
+}
+
 /** The placement group as every node of the first configuration starts it; its replica ids are the node ids. */
 export function placementDescriptor(nodes: readonly NodeId[]): ShardDescriptor {
   const members = [...nodes].sort((a, b) => a - b).slice(0, placementReplicasMax);

@@ -155,6 +155,21 @@ export class PlacementLeader {
     });
   }
 
+  /**
+   * Has the shard map say who belongs to the shard, as its leader has applied. No effect where the map has that already, or
+   * something newer. Rejects with INVALID_ARGUMENT for a shard that there is not, with NOT_LEADER when this node does not lead.
+   */
+  async updateShard({ shard, epoch, replicas }: ShardDescriptor): Promise<void> {
+    await this.#change(({ shardMap }) => {
+      const known = shardMap.byId(shard);
+      if (known?.epoch.range !== epoch.range) {
+        throw new QuorateError('INVALID_ARGUMENT', `there is no shard ${shard} of this range`, { shard });
+      }
+      if (known.epoch.membership >= epoch.membership) return [];
+      return [{ key: shardKey(shard), value: encodeDescriptor({ ...known, epoch, replicas }) }];
+    });
+  }
+
   /** The first of `count` timestamps. Rejects with NOT_LEADER or OVERLOADED. */
   timestamps(count: number): Promise<Timestamp> {
     if (!this.#replica.isLeader) return Promise.reject(this.#notLeader());

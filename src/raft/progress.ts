@@ -89,7 +89,8 @@ export class Progress {
       case 'probe':
         if (this.#state.waiting) return 'nothing';
         if (hasEntries) return 'entries';
-        return commitDue ? 'empty' : 'nothing';
+        // Of a new member nothing is known: it may have none of the entries before the next one.
+        return commitDue || this.#matchIndex < this.#nextIndex - 1 ? 'empty' : 'nothing';
       case 'replicate':
         if (hasEntries && this.#state.window.length < this.#windowMax) return 'entries';
         if (this.#state.lossCheckDue) return 'empty';

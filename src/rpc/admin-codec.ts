@@ -1,14 +1,12 @@
 /** The responses of proto/admin.proto; its requests are empty. */
 import { emptyBytes } from '../base/bytes.js';
 import type { NodeId } from '../base/ids.js';
-import type { ReplicaDescriptor } from '../shard/descriptor.js';
 import type { ClusterStatus, NodeAddress, NodeStatus, ReplicaStatus, ShardMapView, ShardStatus } from './backend.js';
-import { decodeNodeId, decodeReplicaId, decodeShardId, required } from './decode-ids.js';
+import { decodeNodeId, decodeShardId, required } from './decode-ids.js';
 import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
+import { readShardLocation, type ShardLocation, writeShardLocation } from './shard-location-codec.js';
 import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
-
-type ShardLocation = ShardMapView['shards'][number];
 
 export function encodeShardMap(map: ShardMapView): Buffer {
   const writer = new WireWriter();
@@ -20,19 +18,9 @@ export function encodeShardMap(map: ShardMapView): Buffer {
     writer.text(3, node.peerAddress);
     writer.end(mark);
   }
-  for (const { descriptor, leader } of map.shards) {
+  for (const location of map.shards) {
     const mark = writer.begin(3);
-    writer.uint(1, descriptor.shard);
-    writer.bytes(2, descriptor.start);
-    writer.bytes(3, descriptor.end);
-    writeEpoch(writer, 4, descriptor.epoch);
-    for (const { replica, node } of descriptor.replicas) {
-      const inner = writer.begin(5);
-      writer.uint(1, replica);
-      writer.uint(2, node);
-      writer.end(inner);
-    }
-    if (leader !== undefined) writer.presentUint(6, leader);
+    writeShardLocation(writer, location);
     writer.end(mark);
   }
   return writer.finish();
@@ -82,45 +70,6 @@ function readNodeAddress(reader: WireReader): NodeAddress {
     }
   }
   return { id: decodeNodeId(id), clientAddress, peerAddress };
-}
-
-function readShardLocation(reader: WireReader): ShardLocation {
-  let shard = 0;
-  let start = emptyBytes;
-  let end = emptyBytes;
-  let epoch = zeroEpoch;
-  const replicas: ReplicaDescriptor[] = [];
-  let leader: NodeId | undefined;
-  while (reader.next()) {
-    switch (reader.field) {
-      case 1:
-        shard = reader.uint();
-        break;
-      case 2:
-        start = reader.ownedBytes();
-        break;
-      case 3:
-        end = reader.ownedBytes();
-        break;
-      case 4:
-        epoch = readEpoch(reader.message());
-        break;
-      case 5:
-        replicas.push(readReplicaLocation(reader.message()));
-        break;
-      case 6:
-        leader = decodeNodeId(reader.uint());
-        break;
-      default:
-        reader.skip();
-    }
-  }
-  return { descriptor: { shard: decodeShardId(shard), start, end, epoch, replicas }, leader };
-}
-
-function readReplicaLocation(reader: WireReader): ReplicaDescriptor {
-  const [replica, node] = reader.uints(2);
-  return { replica: decodeReplicaId(replica), node: decodeNodeId(node) };
 }
 
 export function encodeClusterStatus(status: ClusterStatus): Buffer {

@@ -3,10 +3,11 @@
  * (proto/peer.proto); `node/` decides what to say.
  */
 import type { QuorateError } from '../base/errors.js';
-import type { NodeId, ShardId, Timestamp } from '../base/ids.js';
+import type { NodeId, ReplicaId, ShardId, Timestamp } from '../base/ids.js';
 import type { RaftMessage, SnapshotRequest } from '../raft/types.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
-import type { ShardEpoch } from '../shard/descriptor.js';
+import type { ShardDescriptor, ShardEpoch } from '../shard/descriptor.js';
+import type { WantedMembers } from '../shard/member-changes.js';
 import type { ScanRecord } from './backend.js';
 
 /** First frame of either side. Anything else first, or another cluster, closes the connection. */
@@ -107,7 +108,13 @@ export type PeerRequest =
       readonly file: string;
       readonly offset: number;
       readonly bytesMax: number;
-    };
+    }
+  /** Whether this replica, of the sender, still belongs to its group. */
+  | { readonly type: 'askStanding'; readonly shard: ShardId; readonly replica: ReplicaId }
+  /** For the shard's leader. Answered when these are its members. */
+  | { readonly type: 'changeMembers'; readonly shard: ShardId; readonly members: WantedMembers }
+  /** By the shard's leader, for the placement leader: who belongs to it. */
+  | { readonly type: 'reportShard'; readonly descriptor: ShardDescriptor };
 
 export type PeerResponse =
   /** One result for each operation, in order. */
@@ -125,6 +132,13 @@ export type PeerResponse =
   | { readonly type: 'snapshotTaken' }
   /** As many as there are, were asked for and fit; none at the end of the file. Masked CRC-32 of the bytes. */
   | { readonly type: 'snapshotChunk'; readonly bytes: Uint8Array; readonly checksum: number }
+  | {
+      readonly type: 'standing';
+      /** By what a replica has applied on the node that was asked; undefined where none with data is there. */
+      readonly group: { readonly isMember: boolean; readonly nextReplica: ReplicaId } | undefined;
+    }
+  | { readonly type: 'membersChanged' }
+  | { readonly type: 'shardTaken' }
   /** The whole request failed. `leader` is where the sender might try instead. */
   | { readonly type: 'failed'; readonly error: QuorateError; readonly leader: NodeId | undefined };
 

@@ -9,6 +9,13 @@ import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
 import { wholeMs } from './error-codec.js';
 import { readOperation, requireRequestId, writeOperation } from './operation-codec.js';
 import { type PeerRequest, type RequestFrame, timestampsPerRequestMax } from './peer-messages.js';
+import {
+  readAskStanding,
+  readReportShard,
+  readWantedMembers,
+  writeReportShard,
+  writeWantedMembers,
+} from './membership-codec.js';
 import { readOffer, readSnapshotRead, writeOffer, writeSnapshotRead } from './peer-snapshot-codec.js';
 import type { WireReader } from './wire-reader.js';
 import type { WireWriter } from './wire-writer.js';
@@ -22,6 +29,9 @@ const bodyField: Readonly<Record<PeerRequest['type'], number>> = {
   nodeStatus: 7,
   offerSnapshot: 14,
   readSnapshot: 15,
+  askStanding: 8,
+  changeMembers: 9,
+  reportShard: 10,
 };
 
 type Body<Type extends PeerRequest['type']> = Extract<PeerRequest, { readonly type: Type }>;
@@ -69,6 +79,15 @@ export function readRequestFrame(reader: WireReader): RequestFrame {
       case 15:
         body = readSnapshotRead(reader.message());
         break;
+      case 8:
+        body = readAskStanding(reader.message());
+        break;
+      case 9:
+        body = { type: 'changeMembers', ...readWantedMembers(reader.message()) };
+        break;
+      case 10:
+        body = readReportShard(reader.message());
+        break;
       default:
         reader.skip();
     }
@@ -115,6 +134,16 @@ function writeBody(writer: WireWriter, body: PeerRequest): void {
       return;
     case 'readSnapshot':
       writeSnapshotRead(writer, body);
+      return;
+    case 'askStanding':
+      writer.uint(1, body.shard);
+      writer.uint(2, body.replica);
+      return;
+    case 'changeMembers':
+      writeWantedMembers(writer, body);
+      return;
+    case 'reportShard':
+      writeReportShard(writer, body);
       return;
     default:
       unreachable(body);

@@ -8,6 +8,7 @@ import type { ScanRecord } from './backend.js';
 import { decodeNodeId, decodeShardId, decodeTimestamp, required } from './decode-ids.js';
 import { readError, writeError } from './error-codec.js';
 import type { LocalReplicaStatus, LocalStatus, PeerResponse, ResponseFrame } from './peer-messages.js';
+import { readStanding, writeStanding } from './membership-codec.js';
 import { readChunk, writeChunk } from './peer-snapshot-codec.js';
 import { readRecord, writeRecords } from './record-codec.js';
 import { readResult, writeResult } from './result-codec.js';
@@ -24,6 +25,9 @@ const bodyField: Readonly<Record<PeerResponse['type'], number>> = {
   failed: 7,
   snapshotTaken: 14,
   snapshotChunk: 15,
+  standing: 8,
+  membersChanged: 9,
+  shardTaken: 10,
 };
 
 type Body<Type extends PeerResponse['type']> = Extract<PeerResponse, { readonly type: Type }>;
@@ -70,6 +74,17 @@ export function readResponseFrame(reader: WireReader): ResponseFrame {
       case 15:
         body = readChunk(reader.message());
         break;
+      case 8:
+        body = readStanding(reader.message());
+        break;
+      case 9:
+        reader.skip();
+        body = { type: 'membersChanged' };
+        break;
+      case 10:
+        reader.skip();
+        body = { type: 'shardTaken' };
+        break;
       default:
         reader.skip();
     }
@@ -96,6 +111,11 @@ function writeBody(writer: WireWriter, body: PeerResponse): void {
       return;
     case 'registered':
     case 'snapshotTaken':
+    case 'membersChanged':
+    case 'shardTaken':
+      return;
+    case 'standing':
+      writeStanding(writer, body);
       return;
     case 'snapshotChunk':
       writeChunk(writer, body);

@@ -1,28 +1,71 @@
 /**
- * What a shard's own state says of it: beside what the shard map has, which of its replicas vote. It changes with the
- * applied index, in one batch, so the configuration that acts after a restart is that of the last applied entry.
+ * What a shard's own state says of it: beside what the shard map has, which of its replicas vote, and which ids were given
+ * out. It changes with the applied index, in one batch, so the configuration that acts after a restart is that of the last
+ * applied entry.
+ *
+ * Invariant: a replica id is given out once (pitfall 17). Who has an id below `nextReplica` and is not listed was removed.
  */
 import { assert } from '../base/assert.js';
-import { copyBytes } from '../base/bytes.js';
+import { copyBytes, emptyBytes } from '../base/bytes.js';
 import { ByteReader, ByteWriter, DecodeError } from '../base/coding.js';
 import { NodeId, ReplicaId, ShardId } from '../base/ids.js';
-import { type Configuration, configurationFault, createConfiguration, isJoint, membersOf } from '../raft/config.js';
+import {
+  type Configuration,
+  configurationFault,
+  createConfiguration,
+  isJoint,
+  isMember,
+  membersOf,
+} from '../raft/config.js';
 import { decodeDescriptor, type ReplicaDescriptor, type ShardDescriptor } from './descriptor.js';
 
 export interface GroupDescriptor extends ShardDescriptor {
   /** Of exactly these replicas. A joint one is left by whoever leads. */
   readonly configuration: Configuration;
+  /** Id of the replica that is added next; above every one that there ever was. */
+  readonly nextReplica: ReplicaId;
 }
 
 /** As a shard begins: all its replicas vote. */
 export function newGroup(descriptor: ShardDescriptor): GroupDescriptor {
-  return { ...descriptor, configuration: createConfiguration({ voters: idsOf(descriptor) }) };
+  const ids = idsOf(descriptor);
+  const configuration = createConfiguration({ voters: ids });
+  return { ...descriptor, configuration, nextReplica: ReplicaId(Math.max(0, ...ids) + 1) };
 }
 
-/** The next descriptor, in which `configuration` acts, of the same replicas. */
+/** As a replica knows its group that was made for a message: it has no data and does not know who else belongs to it. */
+export function unknownGroup(shard: ShardId): GroupDescriptor {
+  const epoch = { membership: 0, range: 0 };
+  return newGroup({ shard, start: emptyBytes, end: emptyBytes, epoch, replicas: [] });
+}
+
+/** The next descriptor, in which `configuration` acts: without the replicas that it does not have. */
 export function withConfiguration(descriptor: GroupDescriptor, configuration: Configuration): GroupDescriptor {
   const { membership, range } = descriptor.epoch;
-  const next = { ...descriptor, epoch: { membership: membership + 1, range }, configuration };
+  const replicas = descriptor.replicas.filter(({ replica }) => isMember(configuration, replica));
+  return checked({ ...descriptor, epoch: { membership: membership + 1, range }, replicas, configuration });
+}
+
+/** The next descriptor, with new replicas on `nodes`, which have none: learners, until they have caught up. */
+export function withReplicasOn(descriptor: GroupDescriptor, nodes: readonly NodeId[]): GroupDescriptor {
+  const { epoch, replicas, configuration, nextReplica } = descriptor;
+  const added = nodes.map((node, i) => ({ replica: ReplicaId(nextReplica + i), node }));
+  const learners = [...configuration.learners, ...added.map(({ replica }) => replica)];
+  return checked({
+    ...descriptor,
+    epoch: { membership: epoch.membership + 1, range: epoch.range },
+    replicas: [...replicas, ...added],
+    configuration: createConfiguration({ ...configuration, learners }),
+    nextReplica: ReplicaId(nextReplica + nodes.length),
+  });
+}
+
+/** Whether the replica belonged to the group once, and does not any more. */
+export function wasRemoved(descriptor: GroupDescriptor, replica: ReplicaId): boolean {
+  return replica < descriptor.nextReplica && descriptor.replicas.every((member) => member.replica !== replica);
+}
+
+function checked(next: GroupDescriptor): GroupDescriptor {
   const fault = groupFault(next);
   assert(fault === undefined, fault ?? '');
   return next;
@@ -33,26 +76,31 @@ function idsOf({ replicas }: ShardDescriptor): ReplicaId[] {
 }
 
 function groupFault(descriptor: GroupDescriptor): string | undefined {
-  const { configuration } = descriptor;
+  const { configuration, replicas, nextReplica } = descriptor;
   const fault = configurationFault(configuration);
   if (fault !== undefined) return fault;
   if (isJoint(configuration) !== configuration.autoLeave) return 'a joint configuration that stays';
   const members = membersOf(configuration);
   const ids = idsOf(descriptor);
+  const last = ids.at(-1);
+  if (last !== undefined && last >= nextReplica) return `replica ${last}, when the next is to be ${nextReplica}`;
+  if (new Set(replicas.map(({ node }) => node)).size < replicas.length) return 'a node with two replicas';
   const same = members.length === ids.length && members.every((id, i) => id === ids[i]);
   return same ? undefined : `a configuration of replicas ${members.join(', ')} with nodes for ${ids.join(', ')}`;
 }
 
-const formatVersion = 2;
+const formatVersion = 3;
+/** As it was before replicas could be removed: without `nextReplica`. */
+const fixedMembersVersion = 2;
 /** What a replica does. In a joint configuration a voter that leaves has `votesStill`, and may learn `afterwards`. */
 const roleBits = { votes: 1, votesStill: 2, learns: 4, afterwards: 8 } as const;
 const roleMax = 15;
 
 /** Byte-exact form: docs/formats/descriptor.md. */
 export function encodeGroupDescriptor(descriptor: GroupDescriptor): Uint8Array {
-  const { configuration, shard, start, end, epoch, replicas } = descriptor;
+  const { configuration, shard, start, end, epoch, replicas, nextReplica } = descriptor;
   const writer = new ByteWriter().u8(formatVersion).varint(shard).bytes(start).bytes(end);
-  writer.varint(epoch.membership).varint(epoch.range).varint(replicas.length);
+  writer.varint(epoch.membership).varint(epoch.range).varint(nextReplica).varint(replicas.length);
   for (const { replica, node } of replicas) writer.varint(replica).varint(node).u8(roleOf(configuration, replica));
   return writer.finish();
 }
@@ -69,11 +117,13 @@ function roleOf({ voters, votersOutgoing, learners, learnersNext }: Configuratio
 /** Takes what a new shard has, too: a descriptor as in the shard map. Throws DecodeError. */
 export function decodeGroupDescriptor(bytes: Uint8Array): GroupDescriptor {
   const reader = new ByteReader(bytes);
-  if (reader.u8() !== formatVersion) return newGroup(decodeDescriptor(bytes));
+  const format = reader.u8();
+  if (format !== formatVersion && format !== fixedMembersVersion) return newGroup(decodeDescriptor(bytes));
   const shard = ShardId(reader.varint());
   const start = copyBytes(reader.bytes());
   const end = copyBytes(reader.bytes());
   const epoch = { membership: reader.varint(), range: reader.varint() };
+  const given = format === formatVersion ? ReplicaId(reader.varint()) : undefined;
   const count = reader.varint();
   const replicas: ReplicaDescriptor[] = [];
   const roles: number[] = [];
@@ -94,7 +144,8 @@ export function decodeGroupDescriptor(bytes: Uint8Array): GroupDescriptor {
     learnersNext: having(roleBits.afterwards),
     autoLeave: votersOutgoing.length > 0,
   };
-  const descriptor = { shard, start, end, epoch, replicas, configuration };
+  const nextReplica = given ?? ReplicaId((replicas.at(-1)?.replica ?? 0) + 1);
+  const descriptor = { shard, start, end, epoch, replicas, configuration, nextReplica };
   const fault = groupFault(descriptor);
   if (fault !== undefined) throw new DecodeError(`shard ${shard}: ${fault}`);
   return descriptor;

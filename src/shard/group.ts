@@ -1,27 +1,32 @@
 /**
- * The group that a replica belongs to: its descriptor, the changes of who votes, and who is who on which node.
+ * The group that a replica belongs to: its descriptor, whether this replica is in it, and the changes of who else is.
  *
  * Invariant: what the state machine stores, what is told here and what acts in the core are one configuration, from turn
  * to turn: that of the last applied entry, or of the Raft snapshot that took its place.
  */
 import { assert } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
-import type { LogIndex, NodeId, ReplicaId } from '../base/ids.js';
+import type { LogIndex, ReplicaId } from '../base/ids.js';
 import type { Logger } from '../env/logger.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
 import { type Configuration, equalConfigurations } from '../raft/config.js';
-import { messageFault } from '../raft/message-fault.js';
 import type { ChangeResult, Raft } from '../raft/raft.js';
-import type { RaftMessage, RaftSnapshot, SnapshotRequest } from '../raft/types.js';
-import { nodeOf } from './descriptor.js';
+import type { RaftSnapshot } from '../raft/types.js';
 import { encodeEntry } from './entry-format.js';
 import {
   decodeGroupDescriptor,
   encodeGroupDescriptor,
   type GroupDescriptor,
+  wasRemoved,
   withConfiguration,
 } from './group-descriptor.js';
-import { VoterChanges, type VotersDone, votersFault } from './voter-changes.js';
+import { MemberChanges, type MembersDone, membersFault, type WantedMembers } from './member-changes.js';
+
+/**
+ * - `unfilled`: made for a message; it has no data, and is not told yet who belongs to the group.
+ * - `removed`: it has applied that it does not belong to the group any more; nothing is asked of it but to go.
+ */
+export type Standing = 'unfilled' | 'member' | 'removed';
 
 export interface GroupOptions {
   readonly self: ReplicaId;
@@ -31,20 +36,26 @@ export interface GroupOptions {
   readonly logger: Logger;
   /** Something was proposed. */
   readonly schedule: () => void;
+  /** Hands leadership to the best of these that can take it now. Returns whether that is under way. */
+  readonly handOver: (to: readonly ReplicaId[]) => boolean;
 }
 
 export class Group {
   readonly #options: GroupOptions;
   #descriptor: GroupDescriptor;
-  readonly #voterChanges: VoterChanges;
+  readonly #memberChanges: MemberChanges;
+  /** This leader leaves with a joint configuration, and has tried to hand over before that. */
+  #triedToHandOver = false;
 
   constructor(options: GroupOptions) {
     this.#options = options;
     this.#descriptor = options.descriptor;
-    this.#voterChanges = new VoterChanges({
+    this.#memberChanges = new MemberChanges({
       shard: options.descriptor.shard,
+      self: options.self,
       descriptor: () => this.#descriptor,
-      propose: (next) => this.propose(next),
+      propose: (next) => this.#propose(next),
+      handOver: (to) => void this.#handOver(to),
     });
   }
 
@@ -53,38 +64,41 @@ export class Group {
     return this.#descriptor;
   }
 
-  /** See `Replica.messageFault`. */
-  messageFault(node: NodeId, message: RaftMessage): string | undefined {
-    const sender = nodeOf(this.#descriptor, message.from);
-    // It may be of a replica that was removed, or for one that was here before: then it has no effect.
-    if (sender === undefined || message.to !== this.#options.self) return undefined;
-    if (sender !== node) return `a message of replica ${message.from}, which is on node ${sender}`;
-    if (message.type === 'snapshotRequest') return 'a Raft snapshot without its data';
-    return messageFault(message, this.#options.raft);
+  get standing(): Standing {
+    const { replicas } = this.#descriptor;
+    if (replicas.length === 0) return 'unfilled';
+    return wasRemoved(this.#descriptor, this.#options.self) ? 'removed' : 'member';
   }
 
-  /** See `Replica.offerFault`. */
-  offerFault(node: NodeId, request: SnapshotRequest): string | undefined {
-    const { shard } = this.#descriptor;
-    if (request.to !== this.#options.self) return `there is no replica ${request.to} of shard ${shard} here`;
-    const sender = nodeOf(this.#descriptor, request.from);
-    // It may have joined since: the group has grown, and this replica does not know yet.
-    if (sender !== undefined && sender !== node) return `replica ${request.from} is on node ${sender}`;
-    return messageFault(request, this.#options.raft);
-  }
-
-  /** See `Replica.changeVoters`; by the leader. */
-  changeVoters(nodes: readonly NodeId[], done: VotersDone): void {
-    const fault = votersFault(this.#descriptor, nodes);
+  /** See `Replica.changeMembers`; by the leader. */
+  changeMembers(members: WantedMembers, done: MembersDone): void {
+    const fault = membersFault(this.#descriptor, members);
     if (fault !== undefined) throw new QuorateError('INVALID_ARGUMENT', fault, { shard: this.#descriptor.shard });
-    this.#voterChanges.begin(nodes, done);
+    this.#memberChanges.begin(members, done);
   }
 
-  /** Proposes that `next` follows the configuration that acts. */
-  propose(next: Configuration): ChangeResult {
+  /** `Ready.leaveJoint`. A leader that is no voter afterwards had better be none before, if somebody else can be. */
+  leaveJoint(next: Configuration): void {
+    if (!next.voters.includes(this.#options.self) && !this.#triedToHandOver) {
+      this.#triedToHandOver = true;
+      if (this.#handOver(next.voters)) return;
+    }
+    // Refused, it is asked for again with the next tick.
+    this.#propose(withConfiguration(this.#descriptor, next));
+  }
+
+  #handOver(to: readonly ReplicaId[]): boolean {
+    const { raft, logger, handOver } = this.#options;
+    const isUnderWay = raft.status().transferTarget !== 0;
+    if (isUnderWay || !handOver(to)) return isUnderWay;
+    logger.info('hands over before it leaves', { shard: this.#descriptor.shard, to });
+    return true;
+  }
+
+  #propose(descriptor: GroupDescriptor): ChangeResult {
     const { raft, schedule } = this.#options;
-    const descriptor = withConfiguration(this.#descriptor, next);
-    const result = raft.proposeConfiguration(next, encodeEntry({ type: 'changeGroup', descriptor }));
+    const data = encodeEntry({ type: 'changeGroup', descriptor });
+    const result = raft.proposeConfiguration(descriptor.configuration, data);
     schedule();
     return result;
   }
@@ -108,15 +122,16 @@ export class Group {
 
   /** Something was applied, or time has passed: the next step of a change may be possible. */
   proceed(): void {
-    this.#voterChanges.proceed();
+    this.#memberChanges.proceed();
   }
 
   /** This replica leads no more. */
   leadershipLost(): void {
-    this.#voterChanges.lost();
+    this.#triedToHandOver = false;
+    this.#memberChanges.lost();
   }
 
   close(): void {
-    this.#voterChanges.close();
+    this.#memberChanges.close();
   }
 }

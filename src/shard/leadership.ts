@@ -63,10 +63,13 @@ export class Leadership {
     for (const listener of this.#listeners) listener(true);
   }
 
-  /** To `to`, or to the voter that has most of the log. Returns whether that has begun. */
-  transfer(to: ReplicaId | undefined): boolean {
+  /**
+   * To the live voter that has most of the log, of `among` if that is given; a single one need not be alive. Returns whether
+   * it is under way.
+   */
+  transfer(among?: readonly ReplicaId[]): boolean {
     if (!this.isLeader) return false;
-    const target = to ?? this.#bestFollower();
+    const target = among?.length === 1 ? among[0] : this.#bestFollower(among);
     return target !== undefined && this.#options.raft.transferLeadership(target);
   }
 
@@ -75,9 +78,11 @@ export class Leadership {
     return this.isLeader && this.#options.raft.status().transferTarget !== 0;
   }
 
-  #bestFollower(): ReplicaId | undefined {
+  #bestFollower(among: readonly ReplicaId[] | undefined): ReplicaId | undefined {
     const { configuration, followers: all } = this.#options.raft.status();
-    const followers = all.filter(({ isAlive, replica }) => isAlive && isVoter(configuration, replica));
+    const followers = all.filter(
+      ({ isAlive, replica }) => isAlive && isVoter(configuration, replica) && (among?.includes(replica) ?? true),
+    );
     followers.sort((a, b) => b.matchIndex - a.matchIndex);
     return followers.at(0)?.replica;
   }
@@ -85,7 +90,7 @@ export class Leadership {
   /** Gives it up if somebody takes it, by one transfer, and takes it no more. */
   retire(): void {
     this.#options.raft.retire();
-    this.transfer(undefined);
+    this.transfer();
   }
 
   /** The replica ends: it leads nothing any more. Nobody is told. */

@@ -1,16 +1,15 @@
 import { assert } from '../base/assert.js';
-import type { ReplicaId } from '../base/ids.js';
 import { leaseDurationMs } from '../raft/lease.js';
 import { Raft } from '../raft/raft.js';
 import type { ReplicaParts } from './replica-host.js';
 
 /** The core of a replica, as log and state machine left it. */
-export function openRaft({ host, descriptor, log, machine }: ReplicaParts, self: ReplicaId): Raft {
+export function openRaft({ host, descriptor, replicaId, log, machine }: ReplicaParts): Raft {
   const { shard, configuration } = descriptor;
   assert(machine.appliedIndex <= log.lastIndex, `shard ${shard} has applied entries that its log does not have`);
   const monotonicMs = (): number => host.clock.monotonicMs();
   return new Raft({
-    self,
+    self: replicaId,
     configuration,
     hardState: log.hardState,
     log,

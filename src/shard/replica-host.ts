@@ -56,6 +56,8 @@ export interface ReplicaHost {
   snapshotWanted(shard: ShardId, to: ReplicaId): void;
   /** Has `handleReady` called at the end of the turn. */
   schedule(replica: Scheduled): void;
+  /** The replica has applied that it does not belong to its group any more. */
+  removed(shard: ShardId): void;
   /** The node cannot go on: its log failed, its data is damaged, or an assertion did not hold. */
   fail(error: Error): void;
 }
@@ -79,7 +81,9 @@ export interface ReplicaTree {
 /** What a replica is made of. Its owner closes the tree. */
 export interface ReplicaParts {
   readonly host: ReplicaHost;
+  /** As of what `machine` has applied. */
   readonly descriptor: GroupDescriptor;
+  readonly replicaId: ReplicaId;
   readonly log: ReplicaLog;
   readonly machine: StateMachine;
   readonly tree: ReplicaTree;

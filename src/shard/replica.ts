@@ -7,24 +7,25 @@
  * - A proposal's `done` is called exactly once, in the turn in which its entry is applied (or known to be lost).
  * - All work of one turn is gathered: inputs only mark the replica, `handleReady` runs at the end of the turn.
  */
-import { defined } from '../base/assert.js';
 import { emptyBytes } from '../base/bytes.js';
 import { CorruptionError, QuorateError } from '../base/errors.js';
 import type { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../base/ids.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
 import type { Raft } from '../raft/raft.js';
 import type { RaftStatus } from '../raft/status.js';
-import type { Entry, RaftMessage, RaftSnapshot, Ready, SnapshotRequest } from '../raft/types.js';
+import type { Entry, RaftMessage, RaftSnapshot, Ready } from '../raft/types.js';
 import { ApplyLoop } from './apply-loop.js';
-import { nodeOf, replicaOn } from './descriptor.js';
+import { replicaOn } from './descriptor.js';
 import { effectOf } from './entry-effect.js';
 import { isFollowerCaughtUp } from './followers.js';
 import { Freshness } from './freshness.js';
-import { Group } from './group.js';
+import { Group, type Standing } from './group.js';
 import type { GroupDescriptor } from './group-descriptor.js';
 import { Leadership } from './leadership.js';
 import { LogPrefix } from './log-prefix.js';
 import { LogWork } from './log-work.js';
+import type { MembersDone, WantedMembers } from './member-changes.js';
+import { Messenger } from './messenger.js';
 import { openRaft } from './open-raft.js';
 import { notLeaderError } from './not-leader.js';
 import { Proposals } from './proposals.js';
@@ -32,7 +33,6 @@ import type { ProposalEnd } from './proposals.js';
 import { ReadGate } from './read-gate.js';
 import type { ReplicaHost, ReplicaParts } from './replica-host.js';
 import { ReplicaSnapshots } from './replica-snapshots.js';
-import type { VotersDone } from './voter-changes.js';
 
 export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded';
 
@@ -43,6 +43,7 @@ export class Replica {
   readonly reads: ReadGate;
   readonly logPrefix: LogPrefix;
   readonly snapshots: ReplicaSnapshots;
+  readonly messenger: Messenger;
   readonly #host: ReplicaHost;
   readonly #raft: Raft;
   readonly #logWork: LogWork;
@@ -55,12 +56,12 @@ export class Replica {
   readonly #applyListeners: ((index: LogIndex) => void)[] = [];
 
   constructor(parts: ReplicaParts) {
-    const { host, descriptor, log, machine, tree } = parts;
+    const { host, descriptor, replicaId, log, machine, tree } = parts;
     this.#host = host;
     this.machine = machine;
     this.shard = descriptor.shard;
-    this.replicaId = defined(replicaOn(descriptor, host.nodeId), `replica of shard ${descriptor.shard} on this node`);
-    const raft = openRaft(parts, this.replicaId);
+    this.replicaId = replicaId;
+    const raft = openRaft(parts);
     this.#raft = raft;
     this.#logWork = new LogWork({
       log,
@@ -77,7 +78,8 @@ export class Replica {
     const appliedIndex = (): LogIndex => this.appliedIndex;
     this.#leadership = new Leadership({ raft, shard: this.shard, logger: host.logger, appliedIndex });
     const schedule = (): void => this.#schedule();
-    this.#group = new Group({ self: this.replicaId, descriptor, raft, machine, logger: host.logger, schedule });
+    const handOver = (to: readonly ReplicaId[]): boolean => this.#leadership.transfer(to);
+    this.#group = new Group({ self: replicaId, descriptor, raft, machine, logger: host.logger, schedule, handOver });
     this.#leadership.onChange((leading) => {
       if (leading) this.#proposals.overtaken();
       else this.#group.leadershipLost();
@@ -108,6 +110,15 @@ export class Replica {
       onFailure: (error) => this.#fail(error),
     });
     this.#freshness = new Freshness(host.random.split(`freshness-${descriptor.shard}`));
+    this.messenger = new Messenger({
+      self: replicaId,
+      shard: this.shard,
+      raft,
+      host,
+      descriptor: () => this.descriptor,
+      appliedIndex,
+      freshness: this.#freshness,
+    });
     this.reads = new ReadGate({
       raft,
       shard: this.shard,
@@ -151,7 +162,11 @@ export class Replica {
   /** The node of the leader, as far as this replica knows. */
   get leaderNode(): NodeId | undefined {
     const leader = this.#raft.leader;
-    return leader === 0 ? undefined : nodeOf(this.descriptor, leader);
+    return leader === 0 ? undefined : this.messenger.nodeOf(leader);
+  }
+
+  get standing(): Standing {
+    return this.#group.standing;
   }
 
   /** Milliseconds by which a stale read here may lag behind what was acknowledged; Infinity when unknown. */
@@ -170,6 +185,7 @@ export class Replica {
   }
 
   tick(): void {
+    this.messenger.tick();
     this.#raft.tick();
     this.#logWork.tick();
     // Others could store what this node's disk does not: a leader whose disk stalls yields.
@@ -179,39 +195,18 @@ export class Replica {
     this.#schedule();
   }
 
-  /** What makes `message` one that no correct replica on `node` sends; undefined when it may be stepped. */
-  messageFault(node: NodeId, message: RaftMessage): string | undefined {
-    return this.#group.messageFault(node, message);
-  }
-
-  /** Why a Raft snapshot that `node` offers is not taken, whatever is in it; undefined when it may be asked for. */
-  offerFault(node: NodeId, request: SnapshotRequest): string | undefined {
-    return this.#group.offerFault(node, request);
-  }
-
-  step(message: RaftMessage): void {
-    // Members do not change yet: whom the shard does not have, nobody has.
-    if (message.to !== this.replicaId || nodeOf(this.descriptor, message.from) === undefined) return;
-    this.#raft.step(message);
-    if (message.type === 'heartbeat' && message.term === this.#raft.term) {
-      this.#freshness.heard(message, this.appliedIndex);
-    }
-    this.#schedule();
+  /** A message of `node` without a fault. Whoever does not belong to the group any more is not heard. */
+  step(node: NodeId, message: RaftMessage): void {
+    if (this.messenger.step(node, message)) this.#schedule();
   }
 
   /** There is no connection to this node, until {@link peerReachable}: nothing is sent into the void, nor waited for. */
   peerUnreachable(node: NodeId): void {
-    const replica = replicaOn(this.descriptor, node);
-    if (replica === undefined || replica === this.replicaId) return;
-    this.#raft.peerUnreachable(replica);
-    this.#schedule();
+    if (this.messenger.peerUnreachable(node)) this.#schedule();
   }
 
   peerReachable(node: NodeId): void {
-    const replica = replicaOn(this.descriptor, node);
-    if (replica === undefined) return;
-    this.#raft.peerReachable(replica);
-    this.#schedule();
+    if (this.messenger.peerReachable(node)) this.#schedule();
   }
 
   /** Whether {@link tick} would have no effect. */
@@ -239,13 +234,13 @@ export class Replica {
   }
 
   /**
-   * Has the replicas on `nodes` vote and the others learn, by the leader; takes the place of an earlier wish. Throws
-   * INVALID_ARGUMENT for nodes that have no replica, and NOT_LEADER.
+   * Has these be the members of the group, by the leader; takes the place of an earlier wish. A leader that is to vote no more
+   * hands over, and the wish ends with NOT_LEADER: the next one is to be asked. Throws INVALID_ARGUMENT and NOT_LEADER.
    */
-  changeVoters(nodes: readonly NodeId[], done: VotersDone): void {
+  changeMembers(members: WantedMembers, done: MembersDone): void {
     if (!this.isReadyLeader) throw notLeaderError(this.shard);
     this.wakeGroup();
-    this.#group.changeVoters(nodes, done);
+    this.#group.changeMembers(members, done);
   }
 
   /**
@@ -270,8 +265,9 @@ export class Replica {
    * nothing or nobody can take it.
    */
   transferLeadership(to?: NodeId): boolean {
-    const target = to === undefined ? undefined : defined(replicaOn(this.descriptor, to), `replica on node ${to}`);
-    const started = this.#leadership.transfer(target);
+    const target = to === undefined ? undefined : replicaOn(this.descriptor, to);
+    if (to !== undefined && target === undefined) return false;
+    const started = this.#leadership.transfer(target === undefined ? undefined : [target]);
     this.#schedule();
     return started;
   }
@@ -315,44 +311,41 @@ export class Replica {
     if (ready.softState !== undefined) {
       this.#leadership.roleChanged(ready.softState.role === 'leader', ready.softState.term);
     }
-    for (const message of ready.messages) this.#sendMessage(message);
+    for (const message of ready.messages) this.messenger.send(message);
     this.#logWork.write(ready);
     this.#applyLoop.allow(ready.commitIndex);
     if (ready.readsLost) this.reads.fail();
     for (const state of ready.readStates) this.reads.confirmed(state);
-    // Refused, it is asked for again with the next tick.
-    if (ready.leaveJoint !== undefined) this.#group.propose(ready.leaveJoint);
+    if (ready.leaveJoint !== undefined) this.#group.leaveJoint(ready.leaveJoint);
     if (ready.snapshot !== undefined) this.snapshots.putInPlace(ready.snapshot);
     for (const to of ready.snapshotsWanted) this.#host.snapshotWanted(this.shard, to);
     for (const read of ready.logReads) void this.#logWork.read(read.to, read.from, read.bytesMax);
   }
 
-  #sendMessage(message: RaftMessage): void {
-    const node = nodeOf(this.descriptor, message.to);
-    if (node === undefined) return;
-    if (message.type === 'heartbeatResponse') {
-      const probe = this.#freshness.probe(this.#host.clock.monotonicMs());
-      this.#host.send(node, this.shard, { ...message, probe });
-    } else {
-      this.#host.send(node, this.shard, message);
-    }
-  }
-
   #afterSync(ready: Ready): void {
-    for (const message of ready.messagesAfterSync) this.#sendMessage(message);
+    for (const message of ready.messagesAfterSync) this.messenger.send(message);
     this.#raft.synced(ready.syncPoint);
     this.#schedule();
   }
 
   #applyEntry(entry: Entry): void {
     const effect = effectOf(entry, this.descriptor);
-    if (effect.type === 'changeGroup') this.#group.apply(entry.index, effect.descriptor);
+    if (effect.type === 'changeGroup') this.#applyGroup(entry.index, effect.descriptor);
     else this.machine.apply(entry.index, effect.type === 'write' ? effect.batch : emptyBytes);
     if (effect.type === 'truncateLog') this.logPrefix.allow(effect.upTo);
     this.#host.observer?.onApplied(this.shard, this.replicaId, entry, effect);
     this.#proposals.settle(entry, effect.type === 'refused' ? effect.error : undefined);
     this.#leadership.applied();
     for (const listener of this.#applyListeners) listener(entry.index);
+  }
+
+  #applyGroup(index: LogIndex, descriptor: GroupDescriptor): void {
+    this.#group.apply(index, descriptor);
+    this.messenger.groupChanged();
+    // What comes after is not this replica's any more.
+    if (this.standing !== 'removed') return;
+    this.#applyLoop.close();
+    this.#host.removed(this.shard);
   }
 
   #afterApply(): void {
@@ -369,6 +362,7 @@ export class Replica {
     const { index } = snapshot;
     this.#host.observer?.onInstalled(this.shard, this.replicaId, snapshot);
     this.#group.installed(snapshot);
+    this.messenger.groupChanged();
     this.#proposals.skipped(index);
     this.reads.applied(index);
     this.#freshness.applied(index);
@@ -381,8 +375,11 @@ export class Replica {
     this.#host.fail(error instanceof Error ? error : new Error(String(error)));
   }
 
-  /** Ends the replica. Proposals under way end with an unknown outcome. Leaves the tree open: its owner closes it. */
-  close(): void {
+  /**
+   * Ends the replica. What was proposed and is not applied ends with `error`, of unknown outcome; that the node stops when
+   * there is none. Leaves the tree open: its owner closes it.
+   */
+  close(error?: QuorateError): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#applyLoop.close();
@@ -391,8 +388,7 @@ export class Replica {
     this.#leadership.close();
     this.#group.close();
     this.reads.close();
-    this.#proposals.lose(
-      new QuorateError('NODE_STOPPING', 'the node is stopping', { shard: this.shard, outcome: 'unknown' }),
-    );
+    const stopping = { shard: this.shard, outcome: 'unknown' } as const;
+    this.#proposals.lose(error ?? new QuorateError('NODE_STOPPING', 'the node is stopping', stopping));
   }
 }

@@ -171,7 +171,8 @@ function changeVoters(cluster: SimCluster, random: Prng): Fault | undefined {
   process?.enter(() => {
     // It may have stood still, and lead no more.
     if (!replica.isReadyLeader) return;
-    replica.changeVoters(voters, (error) => {
+    const learners = nodes.filter((node) => !voters.includes(node));
+    replica.changeMembers({ voters, learners }, (error) => {
       isDone = error === undefined;
     });
   });

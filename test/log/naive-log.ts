@@ -35,6 +35,9 @@ export class NaiveLog {
       case 'commit':
         group.hardState = operation.hardState;
         return;
+      case 'drop':
+        this.#groups.delete(operation.shard);
+        return;
       case 'truncate': {
         if (operation.index <= group.base) return;
         const kept = group.entries.findIndex((e) => e.index === operation.index && e.term === operation.term);
@@ -60,6 +63,7 @@ export class NaiveLog {
       // Another log takes the place of this one: a Raft snapshot was installed.
       return { type: 'truncate', shard, index: random.int(group.base + 1, last + 5), term: lastTerm + 1 };
     }
+    if (dice < 0.19) return { type: 'drop', shard };
     if (dice < 0.3) {
       return {
         type: 'commit',

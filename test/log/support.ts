@@ -77,6 +77,7 @@ export type Operation =
       readonly hardState?: HardState;
     }
   | { readonly type: 'commit'; readonly shard: number; readonly hardState: HardState }
+  | { readonly type: 'drop'; readonly shard: number }
   | { readonly type: 'truncate'; readonly shard: number; readonly index: number; readonly term: number };
 
 /** Resolves when it is durable; at once where nobody waits for that. */
@@ -87,6 +88,8 @@ export function perform(log: SharedLog, operation: Operation): Promise<void> {
       return log.append(id, { hardState: operation.hardState, entries: operation.entries, mustSync: true });
     case 'commit':
       return log.append(id, { hardState: operation.hardState, entries: [], mustSync: false });
+    case 'drop':
+      return log.drop(id);
     case 'truncate':
       log.group(id).truncatePrefix(LogIndex(operation.index), Term(operation.term));
       return Promise.resolve();

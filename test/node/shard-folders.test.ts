@@ -11,7 +11,7 @@ test('the trees of shards keep values apart from the size on that the limits say
     const disk = newDisk();
     await disk.makeDirectory('node/shards');
     const env = { disk, background: inlineBackground(disk), logger: silentLogger, clock: new ManualClock() };
-    const folders = new ShardFolders({ env, directory: '/node', limits });
+    const folders = new ShardFolders({ env, directory: '/node', nodeId: NodeId(1), limits });
     const replicas = [{ replica: ReplicaId(1), node: NodeId(1) }];
     const epoch = { membership: 1, range: 1 };
     await folders.create({ shard: ShardId(1), start: utf8(''), end: utf8(''), epoch, replicas });

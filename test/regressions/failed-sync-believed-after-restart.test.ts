@@ -95,7 +95,7 @@ const kept: Record<string, Kept> = {
       const folders = shardFolders(disk);
       const there = await folders.list();
       for (const id of [1, 2]) {
-        if (there.includes(folders.path(ShardId(id)))) continue;
+        if (there.includes(ShardId(id))) continue;
         const replicas = [{ replica: ReplicaId(1), node: NodeId(1) }];
         const epoch = { membership: 1, range: 1 };
         await folders.create({ shard: ShardId(id), start: utf8(''), end: utf8(''), epoch, replicas });
@@ -104,12 +104,25 @@ const kept: Record<string, Kept> = {
     async see(disk) {
       const folders = shardFolders(disk);
       const seen: string[] = [];
-      for (const path of await folders.list()) {
-        const { tree, descriptor } = await folders.open(path, { log: newLog, sync: () => Promise.resolve() });
-        seen.push(`${path} is of shard ${descriptor.shard}`);
+      for (const shard of await folders.list()) {
+        const { tree, descriptor } = await folders.open(shard, { log: newLog, sync: () => Promise.resolve() });
+        seen.push(`${folders.path(shard)} is of shard ${descriptor.shard}`);
         await tree.close();
       }
       return seen.join('\n');
+    },
+  },
+  'a replica that was removed': {
+    async work(disk) {
+      const folders = shardFolders(disk);
+      const there = await folders.list();
+      if (folders.hasTombstone(ShardId(1))) return;
+      if (there.length === 0) await folders.createUnfilled(ShardId(1), ReplicaId(3));
+      await folders.bury({ shard: ShardId(1), nextReplica: ReplicaId(4) });
+    },
+    async see(disk) {
+      const folders = shardFolders(disk);
+      return `${(await folders.list()).join()}; ${folders.smallestReplica(ShardId(1))}`;
     },
   },
 };
@@ -137,7 +150,7 @@ async function seeTree(disk: SimDisk, directory: string): Promise<string> {
 
 function shardFolders(disk: SimDisk): ShardFolders {
   const env = { disk, background: inlineBackground(disk), logger: silentLogger, clock: new ManualClock() };
-  return new ShardFolders({ env, directory: '/node', limits: defaultLimits });
+  return new ShardFolders({ env, directory: '/node', nodeId: NodeId(1), limits: defaultLimits });
 }
 
 /** @returns how many syncs there are */

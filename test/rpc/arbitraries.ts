@@ -32,6 +32,7 @@ const term = u53.map(Term);
 const logIndex = u53.map(LogIndex);
 const timestamp = u53.map(Timestamp);
 const nodeId = positive.map(NodeId);
+const replicaId = positive.map((id) => ReplicaId(id));
 const shardId = u53.map(ShardId);
 const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(arbitrary, { nil: undefined });
 const consistency = fc.constantFrom('linearizable' as const, 'stale' as const);
@@ -186,6 +187,25 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
     offset: u53,
     bytesMax: u53,
   }),
+  record({ type: fc.constant('askStanding' as const), shard: shardId, replica: replicaId }),
+  record({
+    type: fc.constant('changeMembers' as const),
+    shard: shardId,
+    members: fc.uniqueArray(nodeId, { minLength: 1, maxLength: 6 }).map(([first, ...rest]) => {
+      const half = rest.length >> 1;
+      return { voters: [first, ...rest.slice(0, half)], learners: rest.slice(half) };
+    }),
+  }),
+  record({
+    type: fc.constant('reportShard' as const),
+    descriptor: record({
+      shard: shardId,
+      start: bytes,
+      end: bytes,
+      epoch,
+      replicas: fc.array(record({ replica: replicaId, node: nodeId }), { minLength: 1, maxLength: 5 }),
+    }),
+  }),
 );
 
 const localReplica: fc.Arbitrary<LocalReplicaStatus> = record({
@@ -211,6 +231,12 @@ const responseBody: fc.Arbitrary<PeerResponse> = fc.oneof(
   }),
   fc.constant<PeerResponse>({ type: 'registered' }),
   fc.constant<PeerResponse>({ type: 'snapshotTaken' }),
+  fc.constant<PeerResponse>({ type: 'membersChanged' }),
+  fc.constant<PeerResponse>({ type: 'shardTaken' }),
+  record({
+    type: fc.constant('standing' as const),
+    group: maybe(record({ isMember: fc.boolean(), nextReplica: replicaId })),
+  }),
   record({ type: fc.constant('snapshotChunk' as const), bytes, checksum: u32 }),
   record({
     type: fc.constant('nodeStatus' as const),

@@ -8,7 +8,9 @@ import {
   decodeGroupDescriptor,
   encodeGroupDescriptor,
   newGroup,
+  wasRemoved,
   withConfiguration,
+  withReplicasOn,
 } from '../../src/shard/group-descriptor.js';
 
 const ids = [1, 2, 3, 4].map((id) => ReplicaId(id));
@@ -33,7 +35,9 @@ const joint = withConfiguration(
 
 describe('a group descriptor', () => {
   test('has the bytes of docs/formats/descriptor.md', () => {
-    expect(toHex(encodeGroupDescriptor(joint))).toBe('02050161016202090401' + '0b03' + '020c01' + '030d0a' + '040e04');
+    expect(toHex(encodeGroupDescriptor(joint))).toBe(
+      '0305016101620209' + '0504' + '010b03' + '020c01' + '030d0a' + '040e04',
+    );
   });
 
   test.each([
@@ -46,6 +50,26 @@ describe('a group descriptor', () => {
   test('of a shard as the map has it: all vote', () => {
     expect(decodeGroupDescriptor(encodeDescriptor(shard))).toEqual(newGroup(shard));
     expect(newGroup(shard).configuration.voters).toEqual(ids);
+  });
+
+  test('of the format before, without the id of the next replica: nobody was ever removed', () => {
+    const bytes = encodeGroupDescriptor(joint);
+    const before = Uint8Array.from([2, ...bytes.subarray(1, 8), ...bytes.subarray(9)]);
+    expect(decodeGroupDescriptor(before)).toEqual(joint);
+  });
+
+  test('gives a new replica an id that no other had, also after one was removed', () => {
+    const without = withConfiguration(newGroup(shard), createConfiguration({ voters: [one, two, three] }));
+    expect(without.replicas.map(({ replica }) => replica)).toEqual([one, two, three]);
+    const again = withReplicasOn(without, [NodeId(14), NodeId(20)]);
+    expect(again.replicas.slice(3)).toEqual([
+      { replica: 5, node: 14 },
+      { replica: 6, node: 20 },
+    ]);
+    expect(again.configuration).toMatchObject({ voters: [one, two, three], learners: [5, 6] });
+    expect(again.nextReplica).toBe(7);
+    expect([1, 4, 5, 7].map((id) => wasRemoved(again, ReplicaId(id)))).toEqual([false, true, false, false]);
+    expect(decodeGroupDescriptor(encodeGroupDescriptor(again))).toEqual(again);
   });
 
   test('counts its changes in the membership epoch', () => {

@@ -73,6 +73,7 @@ class Bench {
         return Promise.resolve();
       },
       snapshotWanted: () => undefined,
+      removed: () => undefined,
       send: (_node, _shard, message) => this.sent.push(message),
       schedule: (replica) => {
         this.#scheduled = replica;
@@ -84,6 +85,7 @@ class Bench {
     this.replica = new Replica({
       host,
       descriptor: newGroup(descriptor),
+      replicaId: self,
       log: replicaLog,
       machine,
       tree: {
@@ -106,7 +108,7 @@ class Bench {
   }
 
   async step(message: RaftMessage): Promise<void> {
-    this.replica.step(message);
+    this.replica.step(NodeId(message.from), message);
     await this.turn();
   }
 

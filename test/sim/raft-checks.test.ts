@@ -142,6 +142,7 @@ describe('finds that', () => {
         epoch: { membership: 1, range: 1 },
         replicas: [],
         configuration,
+        nextReplica: ReplicaId(3),
       },
     });
     apply(one, entry(1, 1), change(first));

@@ -17,6 +17,11 @@ export interface Call {
   answeredAtMs: number | undefined;
 }
 
+/** A wish for members of a shard; see {@link Scenario.changeMembers}. */
+export interface Wish {
+  isDone: boolean;
+}
+
 export interface PutOptions {
   readonly timeoutMs?: number;
   readonly condition?: Condition;
@@ -104,6 +109,29 @@ export class Scenario {
       await this.run(300);
     }
     await this.until(`node ${node} leads shard ${shard}`, () => this.#leaderOf(shard) === node);
+  }
+
+  /** Has these be the members of the shard, by whoever leads it, until they are. */
+  changeMembers(
+    wanted: { readonly voters: readonly number[]; readonly learners?: readonly number[] },
+    shard = 1,
+  ): Wish {
+    const [voters, learners] = [wanted.voters, wanted.learners ?? []].map((ids) => ids.map((id) => NodeId(id)));
+    const wish = { isDone: false };
+    const ask = (): void => {
+      const leader = this.#leaderOf(shard);
+      const again = (): void => void this.cluster.scheduler.schedule(100, 'asks for members', ask);
+      if (leader === undefined) {
+        again();
+        return;
+      }
+      this.replica(leader, shard).changeMembers({ voters, learners }, (error) => {
+        if (error === undefined) wish.isDone = true;
+        else again();
+      });
+    };
+    ask();
+    return wish;
   }
 
   /** Cuts the node off from all others, both ways. */

@@ -7,9 +7,10 @@
  */
 import { maskedCrc32 } from '../../base/checksum.js';
 import { QuorateError } from '../../base/errors.js';
-import type { LogIndex, ShardId } from '../../base/ids.js';
+import type { LogIndex, ReplicaId, ShardId } from '../../base/ids.js';
 import { DiskError, type Disk } from '../../env/disk.js';
 import type { Logger } from '../../env/logger.js';
+import { type Configuration, isMember } from '../../raft/config.js';
 import type { RaftSnapshot } from '../../raft/types.js';
 import type { HostedShard } from '../hosted-shard.js';
 import { checkpointFolder } from './folders.js';
@@ -48,6 +49,7 @@ interface Kept extends Checkpoint {
 
 interface Slot {
   readonly shard: ShardId;
+  readonly configuration: Configuration;
   /** Entries after it are needed. */
   readonly pinnedIndex: LogIndex;
   readonly made: Promise<Kept>;
@@ -70,13 +72,14 @@ export class Checkpoints {
   }
 
   /**
-   * A checkpoint that the shard's log goes on from; {@link release} it. Rejects with a DiskError or TreeClosedError, and with
+   * A checkpoint that the shard's log goes on from, and that knows follower `to`; {@link release} it. Rejects with a DiskError or TreeClosedError, and with
    * UNAVAILABLE when the shard changed while it was made.
    */
-  async acquire(hosted: HostedShard): Promise<Checkpoint> {
+  async acquire(hosted: HostedShard, to: ReplicaId): Promise<Checkpoint> {
     const { firstIndex } = hosted.replica.logPrefix;
-    const slot =
-      this.#find(hosted.replica.shard, ({ pinnedIndex }) => pinnedIndex + 1 >= firstIndex) ?? this.#add(hosted);
+    const isOfUse = ({ pinnedIndex, configuration }: Slot): boolean =>
+      pinnedIndex + 1 >= firstIndex && isMember(configuration, to);
+    const slot = this.#find(hosted.replica.shard, isOfUse) ?? this.#add(hosted);
     slot.users++;
     try {
       return await slot.made;
@@ -157,7 +160,16 @@ export class Checkpoints {
     const { shard, appliedIndex } = hosted.replica;
     const number = this.#nextNumber++;
     const made = this.#make(hosted, number);
-    const slot: Slot = { shard, pinnedIndex: appliedIndex, made, kept: undefined, users: 0, unusedTicks: 0 };
+    const { configuration } = hosted.replica.snapshots;
+    const slot: Slot = {
+      shard,
+      configuration,
+      pinnedIndex: appliedIndex,
+      made,
+      kept: undefined,
+      users: 0,
+      unusedTicks: 0,
+    };
     this.#slots.add(slot);
     made.then(
       (kept) => {

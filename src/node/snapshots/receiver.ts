@@ -4,7 +4,7 @@
  */
 import { AssertionError } from '../../base/assert.js';
 import { QuorateError } from '../../base/errors.js';
-import type { NodeId, ShardId } from '../../base/ids.js';
+import type { NodeId, ReplicaId, ShardId } from '../../base/ids.js';
 import type { Limits } from '../../base/limits.js';
 import type { Clock } from '../../env/clock.js';
 import { DiskError, type Disk } from '../../env/disk.js';
@@ -27,6 +27,8 @@ export interface SnapshotReceiverOptions {
   readonly folderOf: (shard: ShardId) => string;
   readonly shardsFolder: string;
   readonly shard: (id: ShardId) => HostedShard | undefined;
+  /** There is no replica of the shard here, and this one is offered something. */
+  readonly spokenTo: (shard: ShardId, replica: ReplicaId) => void;
   /** On the connection for bulk. */
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
   /** The disk has failed, or this is a bug: the node must stop. */
@@ -68,9 +70,10 @@ export class SnapshotReceiver {
   async offer(from: NodeId, offer: Offer): Promise<PeerResponse> {
     const { shard, request } = offer;
     const replica = this.#options.shard(shard)?.replica;
+    if (!this.#closed && replica === undefined) this.#options.spokenTo(shard, request.to);
     if (this.#closed || replica === undefined)
       throw new QuorateError('UNAVAILABLE', `no replica of shard ${shard}`, { shard });
-    const fault = replica.offerFault(from, request);
+    const fault = replica.messenger.offerFault(from, request);
     if (fault !== undefined) throw new QuorateError('INVALID_ARGUMENT', fault, { shard });
     if (!replica.snapshots.needs(request)) {
       replica.snapshots.step(request);

@@ -114,7 +114,7 @@ export class SnapshotSender {
 
   async #transfer(hosted: HostedShard, { to, giveUp }: Transfer): Promise<void> {
     const { checkpoints } = this.#options;
-    const checkpoint = await checkpoints.acquire(hosted);
+    const checkpoint = await checkpoints.acquire(hosted, to);
     try {
       giveUp.signal.throwIfAborted();
       await this.#offer(hosted, to, checkpoint, giveUp.signal);

@@ -14,6 +14,8 @@ export interface SnapshotsOptions {
   /** Of all shards. */
   readonly shardsFolder: string;
   readonly shard: (id: ShardId) => HostedShard | undefined;
+  /** See `ShardHost.spokenTo`. */
+  readonly spokenTo: (shard: ShardId, replica: ReplicaId) => void;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
   /** As `request`, on a connection of its own. */
   readonly requestBulk: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
@@ -34,14 +36,14 @@ export class Snapshots {
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
 
-  constructor({ env, limits, shardsFolder, shard, request, requestBulk, onFailure }: SnapshotsOptions) {
+  constructor({ env, limits, shardsFolder, shard, spokenTo, request, requestBulk, onFailure }: SnapshotsOptions) {
     const { disk, clock, random, logger } = env;
     const folderOf = (id: ShardId): string => `${shardsFolder}/${id}`;
     const common = { limits, clock, logger, shard, onFailure };
     const firstNumber = random.split('checkpoints').u32() + 1;
     this.#checkpoints = new Checkpoints({ disk, folderOf, firstNumber, unusedTicksMax, logger });
     this.#sender = new SnapshotSender({ ...common, checkpoints: this.#checkpoints, request });
-    this.#receiver = new SnapshotReceiver({ ...common, disk, folderOf, shardsFolder, request: requestBulk });
+    this.#receiver = new SnapshotReceiver({ ...common, disk, folderOf, shardsFolder, spokenTo, request: requestBulk });
   }
 
   get stats(): SnapshotStats {

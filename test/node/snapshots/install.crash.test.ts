@@ -52,7 +52,7 @@ async function writeLog(disk: SimDisk): Promise<void> {
 async function install(disk: Disk): Promise<void> {
   const shared = await openLog(disk);
   const { log, sync } = logOf(shared);
-  const { tree } = await shardFolders(disk).open(shardFolder, { log, sync });
+  const { tree } = await shardFolders(disk).open(shard, { log, sync });
   await decideInstall(disk, shardsFolder, shardFolder);
   expect(await tree.replaceBy(installFolder(shardFolder))).toBe(newIndex);
   log.truncatePrefix(newIndex, newTerm);
@@ -66,9 +66,9 @@ async function install(disk: Disk): Promise<void> {
 async function recover(disk: SimDisk): Promise<'old' | 'new'> {
   const shared = await openLog(disk);
   const folders = shardFolders(disk);
-  expect(await folders.list()).toEqual([shardFolder]);
+  expect(await folders.list()).toEqual([shard]);
   const { log, sync } = logOf(shared);
-  const { tree } = await folders.open(shardFolder, { log, sync });
+  const { tree } = await folders.open(shard, { log, sync });
   expect(logFault(log, tree.durableAppliedIndex)).toBeUndefined();
   const isNew = tree.durableAppliedIndex === newIndex;
   expect(await valueIn(tree)).toBe(isNew ? 'new' : 'old');

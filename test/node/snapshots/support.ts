@@ -23,7 +23,7 @@ export const newTerm = Term(3);
 
 export function shardFolders(disk: Disk): ShardFolders {
   const env = { disk, background: inlineBackground(disk), clock: new ManualClock(), logger: silentLogger };
-  return new ShardFolders({ env, directory: 'node', limits: defaultLimits });
+  return new ShardFolders({ env, directory: 'node', nodeId: NodeId(1), limits: defaultLimits });
 }
 
 const descriptor = {

@@ -1,0 +1,120 @@
+/**
+ * An operator's wish for the replicas of a shard, carried out by whichever node leads it. Where the leader hands over because it
+ * is to leave, or for another reason, the next one is asked to go on: the wish says what is to be, so it may be said again.
+ */
+import { QuorateError } from '../base/errors.js';
+import type { NodeId, ShardId } from '../base/ids.js';
+import { placementShardId } from '../base/ids.js';
+import type { Clock } from '../env/clock.js';
+import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
+import type { ShardDescriptor } from '../shard/descriptor.js';
+import type { WantedMembers } from '../shard/member-changes.js';
+import type { HostedShard } from './hosted-shard.js';
+
+export interface ReplicaChangesOptions {
+  readonly nodeId: NodeId;
+  readonly clock: Clock;
+  /** Nodes that replicas may be on. */
+  readonly nodes: () => ReadonlySet<NodeId>;
+  readonly shardInMap: (shard: ShardId) => ShardDescriptor | undefined;
+  readonly hosted: (shard: ShardId) => HostedShard | undefined;
+  /** Of the shard, as far as this node knows. */
+  readonly leaderOf: (shard: ShardDescriptor) => NodeId | undefined;
+  readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+}
+
+export interface WantedReplicas {
+  readonly shard: ShardId;
+  readonly members: WantedMembers;
+}
+
+/** Between two tries. */
+const retryMs = 200;
+/** Of one try: the leader may be another one meanwhile, and not know. */
+const tryMsMax = 5000;
+
+/** By the leader of the shard. Resolves when these are its members; rejects with NOT_LEADER when another must go on. */
+export function changeMembers(hosted: HostedShard | undefined, { shard, members }: WantedReplicas): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (hosted === undefined) throw new QuorateError('NOT_LEADER', `no replica of shard ${shard} here`, { shard });
+    hosted.replica.changeMembers(members, (error) => {
+      if (error === undefined) resolve();
+      else reject(error);
+    });
+  });
+}
+
+export class ReplicaChanges {
+  readonly #options: ReplicaChangesOptions;
+
+  constructor(options: ReplicaChangesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves when the shard has exactly these replicas. Rejects with INVALID_ARGUMENT, and with DEADLINE_EXCEEDED when they do
+   * not stand after `timeoutMs`: what was begun goes on for as long as the leader stays the same.
+   */
+  async change(wanted: WantedReplicas, timeoutMs: number): Promise<void> {
+    const { clock, shardInMap } = this.#options;
+    const untilMs = clock.monotonicMs() + timeoutMs;
+    this.#check(wanted);
+    let reason = 'no leader is known';
+    for (let tries = 0; ; tries++) {
+      const leftMs = untilMs - clock.monotonicMs();
+      if (leftMs <= 0) throw late(wanted, timeoutMs, reason);
+      const shard = shardInMap(wanted.shard);
+      const node = shard === undefined ? undefined : this.#nodeToAsk(shard, tries);
+      const failure = node === undefined ? undefined : await this.#ask(node, wanted, Math.min(leftMs, tryMsMax));
+      if (node !== undefined && failure === undefined) return;
+      if (failure !== undefined) reason = failure.message;
+      if (failure?.code === 'INVALID_ARGUMENT') throw failure;
+      await new Promise<void>((resolve) => clock.after(Math.min(retryMs, leftMs), resolve));
+    }
+  }
+
+  #check({ shard, members }: WantedReplicas): void {
+    const invalid = (message: string): QuorateError => new QuorateError('INVALID_ARGUMENT', message, { shard });
+    if (shard === placementShardId) throw invalid('the replicas of the placement group (shard 0) cannot be changed');
+    if (this.#options.shardInMap(shard) === undefined) throw invalid(`there is no shard ${shard}`);
+    const nodes = this.#options.nodes();
+    const stranger = [...members.voters, ...members.learners].find((node) => !nodes.has(node));
+    if (stranger !== undefined) throw invalid(`replicas: there is no node ${stranger}`);
+  }
+
+  /** The leader, if it is known; otherwise one after the other. */
+  #nodeToAsk(shard: ShardDescriptor, tries: number): NodeId | undefined {
+    const leader = tries % 2 === 0 ? this.#options.leaderOf(shard) : undefined;
+    return leader ?? shard.replicas[tries % shard.replicas.length]?.node;
+  }
+
+  /** What went wrong; undefined when it is done. Asks whoever is said to lead instead, once. */
+  async #ask(node: NodeId, wanted: WantedReplicas, timeoutMs: number): Promise<QuorateError | undefined> {
+    const first = await this.#askOnce(node, wanted, timeoutMs);
+    if (first.type !== 'failed') return undefined;
+    if (first.leader === undefined || first.leader === node) return first.error;
+    const second = await this.#askOnce(first.leader, wanted, timeoutMs);
+    return second.type === 'failed' ? second.error : undefined;
+  }
+
+  async #askOnce(node: NodeId, wanted: WantedReplicas, timeoutMs: number): Promise<PeerResponse> {
+    const { nodeId, request, hosted, shardInMap, leaderOf, clock } = this.#options;
+    try {
+      if (node !== nodeId) return await request(node, { type: 'changeMembers', ...wanted }, timeoutMs);
+      const late = new Promise<never>((_resolve, reject) => {
+        clock.after(timeoutMs, () => reject(new QuorateError('DEADLINE_EXCEEDED', 'it takes long')));
+      });
+      await Promise.race([changeMembers(hosted(wanted.shard), wanted), late]);
+      return { type: 'membersChanged' };
+    } catch (error) {
+      const shard = shardInMap(wanted.shard);
+      const leader = shard === undefined ? undefined : leaderOf(shard);
+      return { type: 'failed', error: QuorateError.from(error), leader: leader === node ? undefined : leader };
+    }
+  }
+}
+
+function late({ shard }: WantedReplicas, timeoutMs: number, reason: string): QuorateError {
+  const message = `shard ${shard} does not have these replicas after ${timeoutMs} ms, and may get them later: ${reason}`;
+  return new QuorateError('DEADLINE_EXCEEDED', message, { shard, outcome: 'unknown' });
+}

@@ -1,0 +1,110 @@
+/** Who is to belong to a shard and who does, as proto/admin.proto and proto/peer.proto have it. */
+import { DecodeError } from '../base/coding.js';
+import type { NodeId, ShardId } from '../base/ids.js';
+import { membersFault, type WantedMembers } from '../shard/member-changes.js';
+import { decodeNodeId, decodeReplicaId, decodeShardId, required } from './decode-ids.js';
+import type { PeerRequest, PeerResponse } from './peer-messages.js';
+import { readShardLocation, type ShardLocation, writeShardLocation } from './shard-location-codec.js';
+import type { WireReader } from './wire-reader.js';
+import { WireWriter } from './wire-writer.js';
+
+type Body<Type extends PeerRequest['type']> = Extract<PeerRequest, { readonly type: Type }>;
+type Standing = Extract<PeerResponse, { readonly type: 'standing' }>;
+
+export interface MembersOfShard {
+  readonly shard: ShardId;
+  readonly members: WantedMembers;
+}
+
+/** A `ChangeReplicasRequest`. */
+export function encodeWantedMembers(wanted: MembersOfShard): Buffer {
+  const writer = new WireWriter();
+  writeWantedMembers(writer, wanted);
+  return writer.finish();
+}
+
+/** The fields of `ChangeMembers` and of `ChangeReplicasRequest`. */
+export function writeWantedMembers(writer: WireWriter, { shard, members }: MembersOfShard): void {
+  writer.uint(1, shard);
+  const write = (nodes: readonly NodeId[], isLearner: boolean): void => {
+    for (const node of nodes) {
+      const mark = writer.begin(2);
+      writer.uint(1, node);
+      writer.bool(2, isLearner);
+      writer.end(mark);
+    }
+  };
+  write(members.voters, false);
+  write(members.learners, true);
+}
+
+export function readWantedMembers(reader: WireReader): MembersOfShard {
+  let shard = 0;
+  const voters: NodeId[] = [];
+  const learners: NodeId[] = [];
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        shard = reader.uint();
+        break;
+      case 2: {
+        const [node, isLearner] = reader.message().uints(2);
+        (isLearner === 0 ? voters : learners).push(decodeNodeId(node));
+        break;
+      }
+      default:
+        reader.skip();
+    }
+  }
+  const members = { voters, learners };
+  const id = decodeShardId(shard);
+  const fault = membersFault({ shard: id }, members);
+  if (fault !== undefined) throw new DecodeError(`replicas: ${fault}`);
+  return { shard: id, members };
+}
+
+/** The fields of `AskStanding`. */
+export function readAskStanding(reader: WireReader): Body<'askStanding'> {
+  const [shard, replica] = reader.uints(2);
+  return { type: 'askStanding', shard: decodeShardId(shard), replica: decodeReplicaId(replica) };
+}
+
+/** The fields of `ReportShard`. */
+export function writeReportShard(writer: WireWriter, { descriptor }: Body<'reportShard'>): void {
+  const mark = writer.begin(1);
+  writeShardLocation(writer, { descriptor, leader: undefined });
+  writer.end(mark);
+}
+
+export function readReportShard(reader: WireReader): Body<'reportShard'> {
+  let location: ShardLocation | undefined;
+  while (reader.next()) {
+    if (reader.field === 1) location = readShardLocation(reader.message());
+    else reader.skip();
+  }
+  const { descriptor } = required(location, 'the shard of a report');
+  if (descriptor.replicas.length === 0) throw new DecodeError('a report of a shard without replicas');
+  return { type: 'reportShard', descriptor };
+}
+
+/** The fields of `Standing`. */
+export function writeStanding(writer: WireWriter, { group }: Standing): void {
+  if (group === undefined) return;
+  const mark = writer.begin(1);
+  writer.bool(1, group.isMember);
+  writer.uint(2, group.nextReplica);
+  writer.end(mark);
+}
+
+export function readStanding(reader: WireReader): Standing {
+  let group: Standing['group'];
+  while (reader.next()) {
+    if (reader.field === 1) {
+      const [isMember, nextReplica] = reader.message().uints(2);
+      group = { isMember: isMember !== 0, nextReplica: decodeReplicaId(nextReplica) };
+    } else {
+      reader.skip();
+    }
+  }
+  return { type: 'standing', group };
+}

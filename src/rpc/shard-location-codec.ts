@@ -1,0 +1,64 @@
+/** `ShardLocation` of proto/admin.proto: a shard as the map has it, and where its leader was last seen. */
+import { emptyBytes } from '../base/bytes.js';
+import type { NodeId } from '../base/ids.js';
+import type { ReplicaDescriptor } from '../shard/descriptor.js';
+import type { ShardMapView } from './backend.js';
+import { decodeNodeId, decodeReplicaId, decodeShardId } from './decode-ids.js';
+import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
+import type { WireReader } from './wire-reader.js';
+import type { WireWriter } from './wire-writer.js';
+
+export type ShardLocation = ShardMapView['shards'][number];
+
+export function writeShardLocation(writer: WireWriter, { descriptor, leader }: ShardLocation): void {
+  writer.uint(1, descriptor.shard);
+  writer.bytes(2, descriptor.start);
+  writer.bytes(3, descriptor.end);
+  writeEpoch(writer, 4, descriptor.epoch);
+  for (const { replica, node } of descriptor.replicas) {
+    const mark = writer.begin(5);
+    writer.uint(1, replica);
+    writer.uint(2, node);
+    writer.end(mark);
+  }
+  if (leader !== undefined) writer.presentUint(6, leader);
+}
+
+export function readShardLocation(reader: WireReader): ShardLocation {
+  let shard = 0;
+  let start = emptyBytes;
+  let end = emptyBytes;
+  let epoch = zeroEpoch;
+  const replicas: ReplicaDescriptor[] = [];
+  let leader: NodeId | undefined;
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        shard = reader.uint();
+        break;
+      case 2:
+        start = reader.ownedBytes();
+        break;
+      case 3:
+        end = reader.ownedBytes();
+        break;
+      case 4:
+        epoch = readEpoch(reader.message());
+        break;
+      case 5:
+        replicas.push(readReplicaLocation(reader.message()));
+        break;
+      case 6:
+        leader = decodeNodeId(reader.uint());
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { descriptor: { shard: decodeShardId(shard), start, end, epoch, replicas }, leader };
+}
+
+function readReplicaLocation(reader: WireReader): ReplicaDescriptor {
+  const [replica, node] = reader.uints(2);
+  return { replica: decodeReplicaId(replica), node: decodeNodeId(node) };
+}

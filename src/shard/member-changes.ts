@@ -1,0 +1,148 @@
+/**
+ * Which nodes are to have replicas of a shard, and which of these vote: a wish of an operator or of the placement, carried
+ * out by the replica that leads, step by step: a node without a replica gets a new one, which learns; when it has caught up
+ * the voters change, through a joint configuration where more than one does; then whoever is wished for no more leaves.
+ *
+ * Invariants
+ * - A wish ends exactly once: when what was wished for acts here, when another takes its place, or when leadership is lost.
+ * - What is proposed follows the group as it is, and the next is proposed only when that acts: the core refuses everything
+ *   else.
+ * - A voter that leaves learns first, and leaves by a second change: until that is committed, those who do not know the first
+ *   to be may need its vote (docs/protocol/raft.md).
+ * - A leader that is to vote no more hands over first, and its successor does the rest, when it is asked to: so it is
+ *   never the group's leader whose last deed is to leave it.
+ */
+import { QuorateError } from '../base/errors.js';
+import type { NodeId, ReplicaId, ShardId } from '../base/ids.js';
+import { isJoint } from '../raft/config.js';
+import { changedConfiguration } from '../raft/config-change.js';
+import type { ChangeResult } from '../raft/raft.js';
+import { type GroupDescriptor, withConfiguration, withReplicasOn } from './group-descriptor.js';
+
+/** Other nodes have no replica. */
+export interface WantedMembers {
+  readonly voters: readonly NodeId[];
+  readonly learners: readonly NodeId[];
+}
+
+/** Undefined: these are the members. Otherwise nothing more is done, and what was proposed may still act. */
+export type MembersDone = (error: QuorateError | undefined) => void;
+
+export interface MemberChangesOptions {
+  readonly shard: ShardId;
+  readonly self: ReplicaId;
+  readonly descriptor: () => GroupDescriptor;
+  /** Proposes that `next` follows the group as it is. */
+  readonly propose: (next: GroupDescriptor) => ChangeResult;
+  /** Has one of these lead. */
+  readonly handOver: (to: readonly ReplicaId[]) => void;
+}
+
+interface Wish {
+  readonly members: WantedMembers;
+  readonly done: MembersDone;
+}
+
+/** What cannot be wished for; undefined when it can. */
+export function membersFault({ shard }: { readonly shard: ShardId }, members: WantedMembers): string | undefined {
+  const { voters, learners } = members;
+  const nodes = [...voters, ...learners];
+  if (voters.length === 0) return `shard ${shard} needs a voter`;
+  const twice = nodes.find((node, i) => nodes.indexOf(node) < i);
+  return twice === undefined ? undefined : `node ${twice} is named twice`;
+}
+
+export type MemberStep =
+  | { readonly type: 'reached' }
+  /** For a joint configuration to be left. */
+  | { readonly type: 'wait' }
+  | { readonly type: 'propose'; readonly next: GroupDescriptor }
+  | { readonly type: 'handOver'; readonly to: readonly ReplicaId[] };
+
+/** What comes next on the way to `wanted`, by the leader `self`. Pure. */
+export function nextMemberStep(descriptor: GroupDescriptor, wanted: WantedMembers, self: ReplicaId): MemberStep {
+  const { replicas, configuration } = descriptor;
+  if (isJoint(configuration)) return { type: 'wait' };
+  const missing = [...wanted.voters, ...wanted.learners].filter((node) => replicas.every((of) => of.node !== node));
+  if (missing.length > 0) return { type: 'propose', next: withReplicasOn(descriptor, missing) };
+  const on = (nodes: readonly NodeId[]): ReplicaId[] =>
+    replicas.filter(({ node }) => nodes.includes(node)).map(({ replica }) => replica);
+  const stay = on(wanted.voters);
+  const leaves = !stay.includes(self);
+  const voters = leaves ? [...stay, self].sort((a, b) => a - b) : stay;
+  const others = replicas.map(({ replica }) => replica).filter((replica) => !voters.includes(replica));
+  const wantedOthers = others.filter((replica) => on(wanted.learners).includes(replica));
+  const propose = (learners: readonly ReplicaId[]): MemberStep => {
+    return {
+      type: 'propose',
+      next: withConfiguration(descriptor, changedConfiguration(configuration, { voters, learners })),
+    };
+  };
+  if (!equalIds(voters, configuration.voters)) return propose(others);
+  if (!equalIds(wantedOthers, configuration.learners)) return propose(wantedOthers);
+  return leaves ? { type: 'handOver', to: stay } : { type: 'reached' };
+}
+
+function equalIds(a: readonly ReplicaId[], b: readonly ReplicaId[]): boolean {
+  return a.length === b.length && a.every((id, i) => id === b[i]);
+}
+
+export class MemberChanges {
+  readonly #options: MemberChangesOptions;
+  #wish: Wish | undefined;
+
+  constructor(options: MemberChangesOptions) {
+    this.#options = options;
+  }
+
+  /** Takes the place of a wish that is under way. `members` are without {@link membersFault}. */
+  begin(members: WantedMembers, done: MembersDone): void {
+    this.#end(this.#notLeader('another change of its members has begun'));
+    this.#wish = { members, done };
+    this.proceed();
+  }
+
+  /** Something was applied, or time has passed: a replica that is to vote may have caught up. */
+  proceed(): void {
+    const wish = this.#wish;
+    if (wish === undefined) return;
+    const { descriptor, self, propose, handOver } = this.#options;
+    const step = nextMemberStep(descriptor(), wish.members, self);
+    switch (step.type) {
+      case 'reached':
+        this.#end(undefined);
+        return;
+      case 'wait':
+        return;
+      case 'handOver':
+        handOver(step.to);
+        return;
+      case 'propose': {
+        const result = propose(step.next);
+        if (result.type === 'refused' && result.reason === 'notLeader') this.lost();
+        return;
+      }
+    }
+  }
+
+  /** This replica leads no more. */
+  lost(): void {
+    this.#end(this.#notLeader('the leader changed'));
+  }
+
+  close(): void {
+    const { shard } = this.#options;
+    this.#end(new QuorateError('NODE_STOPPING', 'the node is stopping', { shard, outcome: 'unknown' }));
+  }
+
+  #notLeader(reason: string): QuorateError {
+    const { shard } = this.#options;
+    return new QuorateError('NOT_LEADER', `shard ${shard}: ${reason}`, { shard, outcome: 'unknown' });
+  }
+
+  #end(error: QuorateError | undefined): void {
+    const wish = this.#wish;
+    this.#wish = undefined;
+    wish?.done(error);
+  }
+}
