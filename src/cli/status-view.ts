@@ -40,8 +40,10 @@ function groupToJson(shard: ShardStatus): object {
     epoch: shard.epoch,
     leader: shard.leader ?? null,
     term: shard.term,
-    replicas: byNode(shard).map(({ node, appliedIndex, commitIndex, live }) => ({
+    replicas: byNode(shard).map(({ node, replica, role, appliedIndex, commitIndex, live }) => ({
       node,
+      replica,
+      role,
       appliedIndex: live ? appliedIndex : null,
       commitIndex: live ? commitIndex : null,
       live,
@@ -118,11 +120,15 @@ function byNode(shard: ShardStatus): readonly ReplicaStatus[] {
   return [...shard.replicas].sort((a, b) => a.node - b.node);
 }
 
-/** `120`, `118 (2)` with the lag where there is one, `?` when the node does not answer, nothing without a replica. */
+/**
+ * `120`, `118 (2)` with the lag where there is one, `?` when the node does not answer, with its role where it is no plain
+ * voter; nothing without a replica.
+ */
 function replicaCell(shard: ShardStatus, node: number): string {
   const replica = shard.replicas.find((candidate) => candidate.node === node);
   if (replica === undefined) return '';
-  if (!replica.live) return '?';
+  const role = replica.role === 'voter' ? '' : `${replica.role} `;
+  if (!replica.live) return `${role}?`;
   const lag = lagOf(shard, replica.appliedIndex);
-  return lag === 0 ? String(replica.appliedIndex) : `${replica.appliedIndex} (${lag})`;
+  return role + (lag === 0 ? String(replica.appliedIndex) : `${replica.appliedIndex} (${lag})`);
 }

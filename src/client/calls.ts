@@ -12,18 +12,21 @@ export interface CallLimits {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A method with an empty request. */
 export interface CallKind<Response> {
   readonly method: BytesMethod;
+  /** Empty without one. */
+  readonly request?: Buffer;
+  /** Of one attempt at one node. Default 2000. */
+  readonly attemptMsMax?: number;
   readonly decode: (bytes: Uint8Array) => Response;
 }
 
 /** Of one attempt at one node, so that a node which hangs does not use up the time of all. */
-const attemptMsMax = 2000;
+const attemptMsDefault = 2000;
 
 const unanswered = { maybeApplied: false, lastError: undefined };
 
-/** The calls that do not go through a `Stream`: one channel a node, opened at its first call. They change nothing. */
+/** The calls that do not go through a `Stream`: one channel a node, opened at its first call. They change nothing, or the same when they are repeated. */
 export class Calls {
   readonly #reachability: Reachability;
   readonly #channels = new Map<string, GrpcClient>();
@@ -53,8 +56,9 @@ export class Calls {
       }
       tried.add(address);
       try {
+        const { method, request = Buffer.alloc(0), attemptMsMax = attemptMsDefault } = kind;
         const attempt = { deadlineMs: Math.min(limits.deadlineMs, nowMs + attemptMsMax), signal: limits.signal };
-        return kind.decode(await this.#unary(address, kind.method, attempt));
+        return kind.decode(await this.#unary(address, method, request, attempt));
       } catch (error) {
         if (limits.signal?.aborted === true) throw cancelledError(limits.signal.reason, unanswered);
         const failure = fromGrpcError(error);
@@ -96,7 +100,7 @@ export class Calls {
     return fallback;
   }
 
-  async #unary(address: string, method: BytesMethod, limits: CallLimits): Promise<Buffer> {
+  async #unary(address: string, method: BytesMethod, request: Buffer, limits: CallLimits): Promise<Buffer> {
     const channel = await this.#connected(address, limits);
     const { signal } = limits;
     return new Promise((resolve, reject) => {
@@ -104,7 +108,7 @@ export class Calls {
         method.path,
         method.requestSerialize,
         method.responseDeserialize,
-        Buffer.alloc(0),
+        request,
         new Metadata(),
         { deadline: epochMs(limits.deadlineMs) },
         (error, response) => {

@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { changeReplicasCall, type ReplicaNodes } from './change-replicas.js';
 import { decodeClusterStatus, decodeShardMap } from '../rpc/admin-codec.js';
 import type { ClusterStatus, ScanPage, ScanRecord, ShardMapView } from '../rpc/backend.js';
 import type { Operation, OperationResult, RequestId } from '../rpc/public-types.js';
@@ -25,6 +26,8 @@ import type {
   ScanOptions,
   WriteOptions,
 } from './types.js';
+
+const changeReplicasMsDefault = 600_000;
 
 const statusCall = { method: adminMethods.Status, decode: decodeClusterStatus };
 const shardMapCall = { method: adminMethods.ShardMap, decode: decodeShardMap };
@@ -122,6 +125,16 @@ export class Client implements AsyncDisposable {
   async status(options: CallOptions = {}): Promise<ClusterStatus> {
     const limits = this.#limits(options, this.#settings.deadlineMs);
     return this.#calls.anywhere(statusCall, this.#dispatcher.table.addresses, limits);
+  }
+
+  /**
+   * Has the nodes that are named, and no others, have replicas of the shard; learners get all data and do not vote. Resolves when
+   * it is so, which takes as long as it takes to send a shard. Rejects with INVALID_ARGUMENT for a shard or node that there is not,
+   * and when the time is up: then it may still come about, and asking again does no harm.
+   */
+  async changeReplicas(shard: number, replicas: ReplicaNodes, options: CallOptions = {}): Promise<void> {
+    const limits = this.#limits(options, changeReplicasMsDefault);
+    await this.#calls.anywhere(changeReplicasCall(shard, replicas), this.#dispatcher.table.addresses, limits);
   }
 
   /** The shard map, newly fetched; the client routes by it from then on. */

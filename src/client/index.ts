@@ -18,5 +18,6 @@ export type {
   WriteOptions,
 } from './types.js';
 export { QuorateError, type ErrorCode, type Outcome } from '../base/errors.js';
+export type { ReplicaNodes } from './change-replicas.js';
 export type { ClusterStatus, NodeStatus, ReplicaStatus, ShardMapView, ShardStatus } from '../rpc/backend.js';
 export type { VersionedValue } from '../rpc/public-types.js';

@@ -2,12 +2,12 @@
 import type { NodeId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { PlacementState } from '../placement/placement-state.js';
-import type { AdminBackend, ClusterStatus, ShardMapView } from '../rpc/backend.js';
+import type { AdminBackend, ClusterStatus, ShardMapView, WantedReplicas } from '../rpc/backend.js';
 import type { LocalStatus, PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { composeStatus, localReplicaStatus } from './cluster-status.js';
 import type { Identity } from './identity.js';
-import { ReplicaChanges, type WantedReplicas } from './replica-changes.js';
+import { ReplicaChanges } from './replica-changes.js';
 import type { InitialNode } from './options.js';
 import type { ShardHost } from './shard-host.js';
 

@@ -5,10 +5,13 @@ import type { PlacementState } from '../placement/placement-state.js';
 import type { ClusterStatus, NodeStatus, ReplicaStatus, ShardStatus } from '../rpc/backend.js';
 import type { LocalReplicaStatus, LocalStatus } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
+import { roleOf } from '../shard/member-changes.js';
 import type { InitialNode } from './options.js';
 import type { HostedShard } from './hosted-shard.js';
 
 export function localReplicaStatus({ replica, tree }: HostedShard): LocalReplicaStatus {
+  const { descriptor } = replica;
+  const { configuration } = descriptor;
   return {
     shard: replica.shard,
     leader: replica.leaderNode,
@@ -16,6 +19,8 @@ export function localReplicaStatus({ replica, tree }: HostedShard): LocalReplica
     appliedIndex: replica.appliedIndex,
     commitIndex: replica.commitIndex,
     bytes: tree.stats().bytes + tree.stats().memtableBytes,
+    membership: descriptor.epoch.membership,
+    members: descriptor.replicas.map((member) => ({ ...member, role: roleOf(configuration, member.replica) })),
   };
 }
 
@@ -56,7 +61,7 @@ export function composeStatus({ clusterId, initialNodes, placement, answers }: S
 
 function shardStatus(shard: ShardDescriptor, answers: ReadonlyMap<NodeId, LocalStatus>): ShardStatus {
   const known = new Map<NodeId, LocalReplicaStatus>();
-  for (const { node } of shard.replicas) {
+  for (const node of answers.keys()) {
     const status = answers.get(node)?.replicas.find((replica) => replica.shard === shard.shard);
     if (status !== undefined) known.set(node, status);
   }
@@ -66,12 +71,16 @@ function shardStatus(shard: ShardDescriptor, answers: ReadonlyMap<NodeId, LocalS
   );
   const leader = newest?.leader !== undefined && answers.has(newest.leader) ? newest.leader : undefined;
   const speaker = (leader === undefined ? undefined : known.get(leader)) ?? newest;
-  const replicas = shard.replicas.map(({ node }): ReplicaStatus => {
+  const { start, end } = shard;
+  // The map follows what the shard itself says.
+  const isNewer = speaker !== undefined && speaker.membership >= shard.epoch.membership && speaker.members.length > 0;
+  const members = isNewer ? speaker.members : shard.replicas.map((member) => ({ ...member, role: 'voter' as const }));
+  const epoch = { ...shard.epoch, membership: isNewer ? speaker.membership : shard.epoch.membership };
+  const replicas = members.map(({ node, replica, role }): ReplicaStatus => {
     const status = known.get(node);
     const { appliedIndex = 0, commitIndex = 0 } = status ?? {};
-    return { node, appliedIndex, commitIndex, live: status !== undefined };
+    return { node, replica, role, appliedIndex, commitIndex, live: status !== undefined };
   });
-  const { start, end, epoch } = shard;
   return { id: shard.shard, start, end, epoch, leader, term: speaker?.term ?? 0, replicas, bytes: speaker?.bytes ?? 0 };
 }
 

@@ -13,7 +13,15 @@ import type { Operation, OperationResult, RequestId } from '../mvcc/operations.j
 import { firstShardMap, placementDescriptor } from '../placement/bootstrap.js';
 import { PlacementLeader } from '../placement/placement-leader.js';
 import type { PlacementState } from '../placement/placement-state.js';
-import type { AdminBackend, ClusterStatus, KvBackend, ScanPage, ScanRequest, ShardMapView } from '../rpc/backend.js';
+import type {
+  AdminBackend,
+  ClusterStatus,
+  KvBackend,
+  ScanPage,
+  ScanRequest,
+  ShardMapView,
+  WantedReplicas,
+} from '../rpc/backend.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { KvExecutor } from '../shard/kv-executor.js';
 import { PageReads } from '../shard/page-reads.js';
@@ -30,7 +38,6 @@ import { PeerRequests } from './peer-requests.js';
 import { Peers } from './peers/peers.js';
 import { PlacementView } from './routing/placement-view.js';
 import { Registration } from './registration.js';
-import type { WantedReplicas } from './replica-changes.js';
 import { Router } from './routing/router.js';
 import { Scanner } from './routing/scanner.js';
 import { ShardHost } from './shard-host.js';

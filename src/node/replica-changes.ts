@@ -6,9 +6,9 @@ import { QuorateError } from '../base/errors.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import { placementShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
+import type { WantedReplicas } from '../rpc/backend.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
-import type { WantedMembers } from '../shard/member-changes.js';
 import type { HostedShard } from './hosted-shard.js';
 
 export interface ReplicaChangesOptions {
@@ -21,11 +21,6 @@ export interface ReplicaChangesOptions {
   /** Of the shard, as far as this node knows. */
   readonly leaderOf: (shard: ShardDescriptor) => NodeId | undefined;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
-}
-
-export interface WantedReplicas {
-  readonly shard: ShardId;
-  readonly members: WantedMembers;
 }
 
 /** Between two tries. */

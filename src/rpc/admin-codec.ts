@@ -2,8 +2,9 @@
 import { emptyBytes } from '../base/bytes.js';
 import type { NodeId } from '../base/ids.js';
 import type { ClusterStatus, NodeAddress, NodeStatus, ReplicaStatus, ShardMapView, ShardStatus } from './backend.js';
-import { decodeNodeId, decodeShardId, required } from './decode-ids.js';
+import { decodeNodeId, decodeReplicaId, decodeShardId, required } from './decode-ids.js';
 import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
+import { roleNumber, roleOfNumber } from './membership-codec.js';
 import { readShardLocation, type ShardLocation, writeShardLocation } from './shard-location-codec.js';
 import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
@@ -110,6 +111,8 @@ function writeShardStatus(writer: WireWriter, shard: ShardStatus): void {
     writer.uint(2, replica.appliedIndex);
     writer.uint(3, replica.commitIndex);
     writer.bool(4, replica.live);
+    writer.uint(5, replica.replica);
+    writer.uint(6, roleNumber(replica.role));
     writer.end(mark);
   }
   writer.uint(8, shard.bytes);
@@ -224,6 +227,7 @@ function readShardStatus(reader: WireReader): ShardStatus {
 }
 
 function readReplicaStatus(reader: WireReader): ReplicaStatus {
-  const [node, appliedIndex, commitIndex, live] = reader.uints(4);
-  return { node: decodeNodeId(node), appliedIndex, commitIndex, live: live !== 0 };
+  const [node, appliedIndex, commitIndex, live, replica, role] = reader.uints(6);
+  const [id, of] = [decodeReplicaId(replica), roleOfNumber(role)];
+  return { node: decodeNodeId(node), replica: id, role: of, appliedIndex, commitIndex, live: live !== 0 };
 }

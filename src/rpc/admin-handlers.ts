@@ -1,10 +1,11 @@
 /** The `Admin` service. */
 import type { handleUnaryCall } from '@grpc/grpc-js';
-import { QuorateError } from '../base/errors.js';
 import { encodeClusterStatus, encodeShardMap } from './admin-codec.js';
 import type { AdminBackend } from './backend.js';
 import { deadlineError } from './gate.js';
 import { callTimeoutMs, type HandlerContext } from './handler-context.js';
+import { refusal } from './kv-codec.js';
+import { decodeWantedMembers } from './membership-codec.js';
 import { toGrpcStatus } from './status.js';
 
 type BytesHandler = handleUnaryCall<Buffer, Buffer>;
@@ -12,6 +13,7 @@ type BytesHandler = handleUnaryCall<Buffer, Buffer>;
 export interface AdminHandlers {
   readonly Status: BytesHandler;
   readonly ShardMap: BytesHandler;
+  readonly ChangeReplicas: BytesHandler;
 }
 
 /** Answered while the node drains, too. */
@@ -19,19 +21,25 @@ export function adminHandlers(admin: AdminBackend, context: HandlerContext): Adm
   return {
     Status: answering(async (timeoutMs) => encodeClusterStatus(await admin.status(timeoutMs)), context),
     ShardMap: answering(() => Promise.resolve(encodeShardMap(admin.shardMap())), context),
+    ChangeReplicas: answering(async (timeoutMs, request) => {
+      await admin.changeReplicas(decodeWantedMembers(request), timeoutMs);
+      return Buffer.alloc(0);
+    }, context),
   };
 }
 
-function answering(answer: (timeoutMs: number) => Promise<Buffer>, context: HandlerContext): BytesHandler {
-  const attempt = async (timeoutMs: number): Promise<Buffer> => {
+type Answer = (timeoutMs: number, request: Buffer) => Promise<Buffer>;
+
+function answering(answer: Answer, context: HandlerContext): BytesHandler {
+  const attempt = async (timeoutMs: number, request: Buffer): Promise<Buffer> => {
     const late = deadlineError(timeoutMs);
     if (late !== undefined) throw late;
-    return answer(timeoutMs);
+    return answer(timeoutMs, request);
   };
   return (call, callback) => {
-    attempt(callTimeoutMs(call, context)).then(
+    attempt(callTimeoutMs(call, context), call.request).then(
       (bytes) => callback(null, bytes),
-      (error: unknown) => callback(toGrpcStatus(QuorateError.from(error, 'notApplied'))),
+      (error: unknown) => callback(toGrpcStatus(refusal(error))),
     );
   };
 }

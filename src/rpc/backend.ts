@@ -1,7 +1,8 @@
 /** What the gRPC handlers need of a node. `node/` implements it; handlers know nothing else of what is behind. */
-import type { NodeId, ShardId, Timestamp } from '../base/ids.js';
+import type { NodeId, ReplicaId, ShardId, Timestamp } from '../base/ids.js';
 import type { Operation, OperationResult, RequestId } from '../mvcc/operations.js';
 import type { ShardDescriptor, ShardEpoch } from '../shard/descriptor.js';
+import type { MemberRole, WantedMembers } from '../shard/member-changes.js';
 
 export interface KvBackend {
   /**
@@ -53,6 +54,17 @@ export interface AdminBackend {
   status(timeoutMs: number): Promise<ClusterStatus>;
   /** The shard map as this node has it, for clients that route by themselves. Also has each shard's last known leader. */
   shardMap(): ShardMapView;
+  /**
+   * Resolves when the shard has exactly these replicas. Rejects with INVALID_ARGUMENT for a shard or node that there is not,
+   * and with DEADLINE_EXCEEDED after `timeoutMs`: what was begun may still come about.
+   */
+  changeReplicas(wanted: WantedReplicas, timeoutMs: number): Promise<void>;
+}
+
+/** A shard, and the nodes that are to have replicas of it. */
+export interface WantedReplicas {
+  readonly shard: ShardId;
+  readonly members: WantedMembers;
 }
 
 export interface ShardMapView {
@@ -107,6 +119,9 @@ export interface ShardStatus {
 
 export interface ReplicaStatus {
   readonly node: NodeId;
+  /** Never used again after the replica is removed. */
+  readonly replica: ReplicaId;
+  readonly role: MemberRole;
   /** 0 when the node did not answer. */
   readonly appliedIndex: number;
   readonly commitIndex: number;

@@ -1,30 +1,26 @@
 /** Who is to belong to a shard and who does, as proto/admin.proto and proto/peer.proto have it. */
 import { DecodeError } from '../base/coding.js';
-import type { NodeId, ShardId } from '../base/ids.js';
-import { membersFault, type WantedMembers } from '../shard/member-changes.js';
+import type { NodeId } from '../base/ids.js';
+import { type MemberRole, membersFault } from '../shard/member-changes.js';
+import type { WantedReplicas } from './backend.js';
 import { decodeNodeId, decodeReplicaId, decodeShardId, required } from './decode-ids.js';
-import type { PeerRequest, PeerResponse } from './peer-messages.js';
+import type { MemberStatus, PeerRequest, PeerResponse } from './peer-messages.js';
 import { readShardLocation, type ShardLocation, writeShardLocation } from './shard-location-codec.js';
-import type { WireReader } from './wire-reader.js';
+import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
 
 type Body<Type extends PeerRequest['type']> = Extract<PeerRequest, { readonly type: Type }>;
 type Standing = Extract<PeerResponse, { readonly type: 'standing' }>;
 
-export interface MembersOfShard {
-  readonly shard: ShardId;
-  readonly members: WantedMembers;
-}
-
 /** A `ChangeReplicasRequest`. */
-export function encodeWantedMembers(wanted: MembersOfShard): Buffer {
+export function encodeWantedMembers(wanted: WantedReplicas): Buffer {
   const writer = new WireWriter();
   writeWantedMembers(writer, wanted);
   return writer.finish();
 }
 
 /** The fields of `ChangeMembers` and of `ChangeReplicasRequest`. */
-export function writeWantedMembers(writer: WireWriter, { shard, members }: MembersOfShard): void {
+export function writeWantedMembers(writer: WireWriter, { shard, members }: WantedReplicas): void {
   writer.uint(1, shard);
   const write = (nodes: readonly NodeId[], isLearner: boolean): void => {
     for (const node of nodes) {
@@ -38,7 +34,12 @@ export function writeWantedMembers(writer: WireWriter, { shard, members }: Membe
   write(members.learners, true);
 }
 
-export function readWantedMembers(reader: WireReader): MembersOfShard {
+/** A `ChangeReplicasRequest`. Throws DecodeError. */
+export function decodeWantedMembers(bytes: Uint8Array): WantedReplicas {
+  return readWantedMembers(new WireReader(bytes));
+}
+
+export function readWantedMembers(reader: WireReader): WantedReplicas {
   let shard = 0;
   const voters: NodeId[] = [];
   const learners: NodeId[] = [];
@@ -61,6 +62,31 @@ export function readWantedMembers(reader: WireReader): MembersOfShard {
   const fault = membersFault({ shard: id }, members);
   if (fault !== undefined) throw new DecodeError(`replicas: ${fault}`);
   return { shard: id, members };
+}
+
+const roles: readonly MemberRole[] = ['voter', 'learner', 'incoming', 'outgoing'];
+
+export function roleNumber(role: MemberRole): number {
+  return roles.indexOf(role);
+}
+
+/** A role that this release does not know is that of a learner: nothing is counted on it. */
+export function roleOfNumber(number: number): MemberRole {
+  return roles.at(number) ?? 'learner';
+}
+
+/** As the nested message `field`. */
+export function writeMember(writer: WireWriter, field: number, { replica, node, role }: MemberStatus): void {
+  const mark = writer.begin(field);
+  writer.uint(1, replica);
+  writer.uint(2, node);
+  writer.uint(3, roleNumber(role));
+  writer.end(mark);
+}
+
+export function readMember(reader: WireReader): MemberStatus {
+  const [replica, node, role] = reader.uints(3);
+  return { replica: decodeReplicaId(replica), node: decodeNodeId(node), role: roleOfNumber(role) };
 }
 
 /** The fields of `AskStanding`. */

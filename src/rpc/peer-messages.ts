@@ -7,7 +7,7 @@ import type { NodeId, ReplicaId, ShardId, Timestamp } from '../base/ids.js';
 import type { RaftMessage, SnapshotRequest } from '../raft/types.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import type { ShardDescriptor, ShardEpoch } from '../shard/descriptor.js';
-import type { WantedMembers } from '../shard/member-changes.js';
+import type { MemberRole, WantedMembers } from '../shard/member-changes.js';
 import type { ScanRecord } from './backend.js';
 
 /** First frame of either side. Anything else first, or another cluster, closes the connection. */
@@ -159,4 +159,13 @@ export interface LocalReplicaStatus {
   readonly appliedIndex: number;
   readonly commitIndex: number;
   readonly bytes: number;
+  /** Of the shard's epoch, and who belongs to it, as of the last entry that was applied. */
+  readonly membership: number;
+  readonly members: readonly MemberStatus[];
+}
+
+export interface MemberStatus {
+  readonly replica: ReplicaId;
+  readonly node: NodeId;
+  readonly role: MemberRole;
 }

@@ -7,8 +7,8 @@ import type { OperationResult } from '../mvcc/operations.js';
 import type { ScanRecord } from './backend.js';
 import { decodeNodeId, decodeShardId, decodeTimestamp, required } from './decode-ids.js';
 import { readError, writeError } from './error-codec.js';
-import type { LocalReplicaStatus, LocalStatus, PeerResponse, ResponseFrame } from './peer-messages.js';
-import { readStanding, writeStanding } from './membership-codec.js';
+import type { LocalReplicaStatus, LocalStatus, MemberStatus, PeerResponse, ResponseFrame } from './peer-messages.js';
+import { readMember, readStanding, writeMember, writeStanding } from './membership-codec.js';
 import { readChunk, writeChunk } from './peer-snapshot-codec.js';
 import { readRecord, writeRecords } from './record-codec.js';
 import { readResult, writeResult } from './result-codec.js';
@@ -187,6 +187,8 @@ function writeLocalStatus(writer: WireWriter, status: LocalStatus): void {
     writer.uint(4, replica.appliedIndex);
     writer.uint(5, replica.commitIndex);
     writer.uint(6, replica.bytes);
+    writer.uint(7, replica.membership);
+    for (const member of replica.members) writeMember(writer, 8, member);
     writer.end(mark);
   }
   writer.uint(5, status.logBytes);
@@ -229,6 +231,8 @@ function readReplica(reader: WireReader): LocalReplicaStatus {
   let appliedIndex = 0;
   let commitIndex = 0;
   let bytes = 0;
+  let membership = 0;
+  const members: MemberStatus[] = [];
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -249,11 +253,17 @@ function readReplica(reader: WireReader): LocalReplicaStatus {
       case 6:
         bytes = reader.uint();
         break;
+      case 7:
+        membership = reader.uint();
+        break;
+      case 8:
+        members.push(readMember(reader.message()));
+        break;
       default:
         reader.skip();
     }
   }
-  return { shard: decodeShardId(shard), leader, term, appliedIndex, commitIndex, bytes };
+  return { shard: decodeShardId(shard), leader, term, appliedIndex, commitIndex, bytes, membership, members };
 }
 
 function readFailed(reader: WireReader): Body<'failed'> {

@@ -40,4 +40,5 @@ export const kvMethods = {
 export const adminMethods = {
   Status: method(`/${adminServiceName}/Status`),
   ShardMap: method(`/${adminServiceName}/ShardMap`),
+  ChangeReplicas: method(`/${adminServiceName}/ChangeReplicas`),
 };

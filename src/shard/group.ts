@@ -107,9 +107,12 @@ export class Group {
   apply(index: LogIndex, descriptor: GroupDescriptor): void {
     const { machine, raft, logger } = this.#options;
     machine.applyDescriptor(index, encodeGroupDescriptor(descriptor));
+    const { learners: learned } = this.#descriptor.configuration;
     this.#descriptor = descriptor;
     raft.applyConfiguration(index, descriptor.configuration);
     const { voters, votersOutgoing, learners } = descriptor.configuration;
+    const promoted = learned.filter((replica) => voters.includes(replica));
+    if (promoted.length > 0) logger.info('a learner votes from now on', { shard: descriptor.shard, index, promoted });
     logger.info('has other members', { shard: descriptor.shard, index, voters, votersOutgoing, learners });
   }
 

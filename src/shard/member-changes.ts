@@ -14,7 +14,7 @@
  */
 import { QuorateError } from '../base/errors.js';
 import type { NodeId, ReplicaId, ShardId } from '../base/ids.js';
-import { isJoint } from '../raft/config.js';
+import { type Configuration, isJoint } from '../raft/config.js';
 import { changedConfiguration } from '../raft/config-change.js';
 import type { ChangeResult } from '../raft/raft.js';
 import { type GroupDescriptor, withConfiguration, withReplicasOn } from './group-descriptor.js';
@@ -38,6 +38,19 @@ export interface MemberChangesOptions {
   readonly handOver: (to: readonly ReplicaId[]) => void;
 }
 
+/**
+ * What a replica is in its group. Between two sets of voters, until the first is left: `incoming` is of the second, `outgoing` of
+ * the first.
+ */
+export type MemberRole = 'voter' | 'learner' | 'incoming' | 'outgoing';
+
+export function roleOf({ voters, votersOutgoing }: Configuration, replica: ReplicaId): MemberRole {
+  const votes = voters.includes(replica);
+  if (votersOutgoing.length === 0) return votes ? 'voter' : 'learner';
+  if (votersOutgoing.includes(replica)) return votes ? 'voter' : 'outgoing';
+  return votes ? 'incoming' : 'learner';
+}
+
 interface Wish {
   readonly members: WantedMembers;
   readonly done: MembersDone;
@@ -52,7 +65,7 @@ export function membersFault({ shard }: { readonly shard: ShardId }, members: Wa
   return twice === undefined ? undefined : `node ${twice} is named twice`;
 }
 
-export type MemberStep =
+type MemberStep =
   | { readonly type: 'reached' }
   /** For a joint configuration to be left. */
   | { readonly type: 'wait' }
@@ -60,7 +73,7 @@ export type MemberStep =
   | { readonly type: 'handOver'; readonly to: readonly ReplicaId[] };
 
 /** What comes next on the way to `wanted`, by the leader `self`. Pure. */
-export function nextMemberStep(descriptor: GroupDescriptor, wanted: WantedMembers, self: ReplicaId): MemberStep {
+function nextMemberStep(descriptor: GroupDescriptor, wanted: WantedMembers, self: ReplicaId): MemberStep {
   const { replicas, configuration } = descriptor;
   if (isJoint(configuration)) return { type: 'wait' };
   const missing = [...wanted.voters, ...wanted.learners].filter((node) => replicas.every((of) => of.node !== node));

@@ -28,6 +28,12 @@ const lines = {
   silentPeer: 'closed a silent peer connection',
   peerLost: 'lost a peer connection',
   peerUnreachable: 'no connection to a peer',
+  replicaMadeByMessage: 'makes a replica that a leader speaks to',
+  replicaAppliedRemoval: 'a replica has applied its removal',
+  replicaToldOfRemoval: 'a replica was told that it was removed',
+  tombstoneRefusedMessage: 'a message for a replica that was removed',
+  learnerPromoted: 'a learner votes from now on',
+  handedOverToLeave: 'hands over before it leaves',
 } as const;
 
 /** Decisions of Raft, and what applying an entry did. */

@@ -3,6 +3,7 @@ import type { Prng } from '../base/prng.js';
 import type { SimCluster, SimMachine } from './cluster.js';
 import type { CrashKeeps } from './disk.js';
 import type { Link } from './link.js';
+import { changeMembers } from './membership-operator.js';
 import { defaultDelayMs } from './network.js';
 
 export const faultTypes = [
@@ -35,8 +36,8 @@ export const faultTypes = [
   'clockJump',
   'clockDrift',
   'clockFreeze',
-  /** A shard is to have other voters among its replicas. Counted when it has them. */
-  'changeVoters',
+  /** A shard is to have replicas on other nodes, or others of them vote. Counted when it is so. */
+  'changeMembers',
 ] as const;
 export type FaultType = (typeof faultTypes)[number];
 
@@ -119,8 +120,8 @@ export function beginFault(
       machine.clock.setRate(min + random.float() * (max - min));
       return { end: () => machine.clock.setRate(1) };
     }
-    case 'changeVoters':
-      return changeVoters(cluster, random);
+    case 'changeMembers':
+      return changeMembers(cluster, random);
     case 'clockFreeze':
       machine.clock.freezeWall();
       return { end: () => machine.clock.thawWall() };
@@ -156,27 +157,6 @@ function failDisk(machine: SimMachine, random: Prng): Fault {
     },
     hadEffect: () => failed > 0,
   };
-}
-
-/** Of any shard that has a leader. The wish goes on when the fault is over, until the leader is another one. */
-function changeVoters(cluster: SimCluster, random: Prng): Fault | undefined {
-  const leading = cluster.machines.flatMap(({ process, node }) =>
-    (node?.host.shards ?? []).flatMap(({ replica }) => (replica.isReadyLeader ? [{ process, replica }] : [])),
-  );
-  if (leading.length === 0) return undefined;
-  const { process, replica } = random.pick(leading);
-  const nodes = random.shuffle(replica.descriptor.replicas.map(({ node }) => node));
-  const voters = nodes.slice(0, random.int(1, nodes.length));
-  let isDone = false;
-  process?.enter(() => {
-    // It may have stood still, and lead no more.
-    if (!replica.isReadyLeader) return;
-    const learners = nodes.filter((node) => !voters.includes(node));
-    replica.changeMembers({ voters, learners }, (error) => {
-      isDone = error === undefined;
-    });
-  });
-  return { end: () => undefined, hadEffect: () => isDone };
 }
 
 /** All or only some: a full partition, or a bridge. */

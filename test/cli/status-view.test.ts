@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { utf8 } from '../../src/base/bytes.js';
-import { NodeId, ShardId, placementShardId } from '../../src/base/ids.js';
+import { NodeId, ReplicaId, ShardId, placementShardId } from '../../src/base/ids.js';
 import { statusTables, statusToJson } from '../../src/cli/status-view.js';
 import type { ClusterStatus, ShardStatus } from '../../src/client/index.js';
 
@@ -14,9 +14,9 @@ function shard(fields: Partial<ShardStatus>): ShardStatus {
     leader: NodeId(2),
     term: 3,
     replicas: [
-      { node: NodeId(3), appliedIndex: 0, commitIndex: 0, live: false },
-      { node: NodeId(2), appliedIndex: 10, commitIndex: 10, live: true },
-      { node: NodeId(1), appliedIndex: 8, commitIndex: 9, live: true },
+      { node: NodeId(3), replica: ReplicaId(7), role: 'voter', appliedIndex: 0, commitIndex: 0, live: false },
+      { node: NodeId(2), replica: ReplicaId(6), role: 'voter', appliedIndex: 10, commitIndex: 10, live: true },
+      { node: NodeId(1), replica: ReplicaId(5), role: 'voter', appliedIndex: 8, commitIndex: 9, live: true },
     ],
     bytes: 2048,
     ...fields,

@@ -39,6 +39,8 @@ function answer({ shard: id = 4, node, leader, term, bytes = node * 100 }: Said)
     appliedIndex: 10 * node,
     commitIndex: 10 * node + 1,
     bytes,
+    membership: 1,
+    members: [],
   };
   return { node: NodeId(node), pid: 1000 + node, softwareVersion: '1.0', replicas: [replica], logBytes: 7 * node };
 }
@@ -65,9 +67,9 @@ describe('the status of the cluster', () => {
         term: 5,
         bytes: 100,
         replicas: [
-          { node: NodeId(1), appliedIndex: 10, commitIndex: 11, live: true },
-          { node: NodeId(2), appliedIndex: 20, commitIndex: 21, live: true },
-          { node: NodeId(3), appliedIndex: 0, commitIndex: 0, live: false },
+          { node: NodeId(1), replica: ReplicaId(1), role: 'voter', appliedIndex: 10, commitIndex: 11, live: true },
+          { node: NodeId(2), replica: ReplicaId(2), role: 'voter', appliedIndex: 20, commitIndex: 21, live: true },
+          { node: NodeId(3), replica: ReplicaId(3), role: 'voter', appliedIndex: 0, commitIndex: 0, live: false },
         ],
       },
     ]);

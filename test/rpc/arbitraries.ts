@@ -215,6 +215,15 @@ const localReplica: fc.Arbitrary<LocalReplicaStatus> = record({
   appliedIndex: u53,
   commitIndex: u53,
   bytes: u53,
+  membership: u53,
+  members: fc.array(
+    record({
+      replica: replicaId,
+      node: nodeId,
+      role: fc.constantFrom('voter' as const, 'learner' as const, 'incoming' as const, 'outgoing' as const),
+    }),
+    { maxLength: 3 },
+  ),
 });
 
 const responseBody: fc.Arbitrary<PeerResponse> = fc.oneof(

@@ -1,6 +1,6 @@
 /** A node in memory behind the interfaces that the gRPC server wants: one map, versions counted, requests deduplicated. */
 import { compareBytes, equalBytes, mapKey } from '../../src/base/bytes.js';
-import type { QuorateError } from '../../src/base/errors.js';
+import { QuorateError } from '../../src/base/errors.js';
 import { NodeId, ReplicaId, ShardId, Timestamp, placementShardId } from '../../src/base/ids.js';
 import type { Condition, Operation, OperationResult, RequestId, VersionedValue } from '../../src/mvcc/operations.js';
 import type {
@@ -11,6 +11,7 @@ import type {
   ScanRecord,
   ScanRequest,
   ShardMapView,
+  WantedReplicas,
 } from '../../src/rpc/backend.js';
 
 interface Stored extends VersionedValue {
@@ -141,6 +142,16 @@ export class FakeBackend implements KvBackend, AdminBackend {
     return Promise.resolve(this.clusterStatus);
   }
 
+  readonly wanted: WantedReplicas[] = [];
+
+  changeReplicas(wanted: WantedReplicas): Promise<void> {
+    if (wanted.shard > 9) {
+      return Promise.reject(new QuorateError('INVALID_ARGUMENT', `there is no shard ${wanted.shard}`));
+    }
+    this.wanted.push(wanted);
+    return Promise.resolve();
+  }
+
   shardMap(): ShardMapView {
     return this.map;
   }
@@ -167,7 +178,9 @@ export const sampleStatus: ClusterStatus = {
       epoch: { membership: 1, range: 2 },
       leader: undefined,
       term: 4,
-      replicas: [{ node: NodeId(1), appliedIndex: 10, commitIndex: 11, live: true }],
+      replicas: [
+        { node: NodeId(1), replica: ReplicaId(7), role: 'learner', appliedIndex: 10, commitIndex: 11, live: true },
+      ],
       bytes: 123_456,
     },
   ],
@@ -178,7 +191,7 @@ export const sampleStatus: ClusterStatus = {
     epoch: { membership: 1, range: 1 },
     leader: NodeId(1),
     term: 2,
-    replicas: [{ node: NodeId(1), appliedIndex: 7, commitIndex: 7, live: true }],
+    replicas: [{ node: NodeId(1), replica: ReplicaId(1), role: 'voter', appliedIndex: 7, commitIndex: 7, live: true }],
     bytes: 4096,
   },
 };

@@ -1,0 +1,36 @@
+/** Which nodes are to have replicas of a shard, as a call. */
+import { NodeId, ShardId } from '../base/ids.js';
+import { encodeWantedMembers } from '../rpc/membership-codec.js';
+import { adminMethods } from '../rpc/services.js';
+import { membersFault } from '../shard/member-changes.js';
+import { invalid } from './arguments.js';
+import type { CallKind } from './calls.js';
+
+/** Ids of nodes. */
+export interface ReplicaNodes {
+  readonly voters: readonly number[];
+  /** Get all data, and do not vote. Default: none. */
+  readonly learners?: readonly number[];
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function changeReplicasCall(shard: number, { voters, learners = [] }: ReplicaNodes): CallKind<void> {
+  const id = wholeNumber('shard', shard, 0);
+  const nodes = (name: string, ids: readonly number[]): NodeId[] =>
+    ids.map((node) => NodeId(wholeNumber(name, node, 1)));
+  const members = { voters: nodes('voters', voters), learners: nodes('learners', learners) };
+  const wanted = { shard: ShardId(id), members };
+  const fault = membersFault(wanted, members);
+  if (fault !== undefined) throw invalid(fault);
+  return {
+    method: adminMethods.ChangeReplicas,
+    request: encodeWantedMembers(wanted),
+    attemptMsMax: Infinity,
+    decode: () => undefined,
+  };
+}
+
+function wholeNumber(name: string, value: number, min: number): number {
+  if (Number.isSafeInteger(value) && value >= min) return value;
+  throw invalid(`${name}: ${value} is no whole number from ${min} on`);
+}
