@@ -2,7 +2,6 @@
 import { NodeId, ShardId } from '../base/ids.js';
 import { encodeWantedMembers } from '../rpc/membership-codec.js';
 import { adminMethods } from '../rpc/services.js';
-import { membersFault } from '../shard/member-changes.js';
 import { invalid } from './arguments.js';
 import type { CallKind } from './calls.js';
 
@@ -19,12 +18,9 @@ export function changeReplicasCall(shard: number, { voters, learners = [] }: Rep
   const nodes = (name: string, ids: readonly number[]): NodeId[] =>
     ids.map((node) => NodeId(wholeNumber(name, node, 1)));
   const members = { voters: nodes('voters', voters), learners: nodes('learners', learners) };
-  const wanted = { shard: ShardId(id), members };
-  const fault = membersFault(wanted, members);
-  if (fault !== undefined) throw invalid(fault);
   return {
     method: adminMethods.ChangeReplicas,
-    request: encodeWantedMembers(wanted),
+    request: encodeWantedMembers({ shard: ShardId(id), members }),
     attemptMsMax: Infinity,
     decode: () => undefined,
   };

@@ -1,5 +1,6 @@
 /** Who is to belong to a shard and who does, as proto/admin.proto and proto/peer.proto have it. */
 import { DecodeError } from '../base/coding.js';
+import { QuorateError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import { type MemberRole, membersFault } from '../shard/member-changes.js';
 import type { WantedReplicas } from './backend.js';
@@ -12,8 +13,10 @@ import { WireWriter } from './wire-writer.js';
 type Body<Type extends PeerRequest['type']> = Extract<PeerRequest, { readonly type: Type }>;
 type Standing = Extract<PeerResponse, { readonly type: 'standing' }>;
 
-/** A `ChangeReplicasRequest`. */
+/** A `ChangeReplicasRequest`. Throws INVALID_ARGUMENT for members that no shard can have. */
 export function encodeWantedMembers(wanted: WantedReplicas): Buffer {
+  const fault = membersFault(wanted, wanted.members);
+  if (fault !== undefined) throw new QuorateError('INVALID_ARGUMENT', fault);
   const writer = new WireWriter();
   writeWantedMembers(writer, wanted);
   return writer.finish();
