@@ -95,6 +95,21 @@ describe('admin', () => {
     });
     expect((map.shards as Message[])[1]).not.toHaveProperty('leader');
   });
+
+  it('has other nodes have replicas of a shard', async () => {
+    const backend = new FakeBackend();
+    const { address } = await started(backend);
+    const admin = rawClient(address, 'Admin');
+    onTestFinished(() => admin.close());
+    const replicas = [{ node: 2 }, { node: 4, is_learner: true }, { node: 3 }];
+    expect(await admin.unary('ChangeReplicas', { shard: 1, replicas })).toEqual({});
+    expect(backend.wanted).toEqual([{ shard: 1, members: { voters: [2, 3], learners: [4] } }]);
+    const refused = (request: Message): Promise<unknown> =>
+      admin.unary('ChangeReplicas', request).catch((error: unknown) => (error as Error).message);
+    expect(await refused({ shard: 1, replicas: [{ node: 4, is_learner: true }] })).toMatch(/shard 1 needs a voter/);
+    expect(await refused({ shard: 1, replicas: [{ node: 4 }, { node: 4 }] })).toMatch(/node 4 is named twice/);
+    expect(await refused({ shard: 10, replicas })).toMatch(/there is no shard 10/);
+  });
 });
 
 describe('listen', () => {
