@@ -1,6 +1,7 @@
 /** Replicas of shards that come to nodes and leave them, in whole nodes. */
 import { describe, expect, test } from 'vitest';
-import { LogIndex, NodeId, ShardId } from '../../src/base/ids.js';
+import { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../../src/base/ids.js';
+import type { RaftMessage } from '../../src/raft/types.js';
 import { tombstoneOf } from '../../src/node/tombstones.js';
 import { Scenario } from './scenario.js';
 
@@ -146,6 +147,36 @@ describe('the replicas of a shard', () => {
       expect(replicasOn(scenario).has(leaver)).toBe(false);
     }
     expect(scenario.cluster.log.text()).toContain('a message for a replica that was removed');
+  });
+
+  test('that are made for a message remember their term, vote for nobody, and go if nobody wants them (pitfall 27)', async () => {
+    const scenario = await formed(57);
+    const nodes = [...replicasOn(scenario).keys()];
+    const [spare] = without([1, 2, 3, 4], ...nodes);
+    const leader = scenario.leaderOf();
+    const from = scenario.replica(leader).replicaId;
+    const to = ReplicaId(9);
+    const receive = (message: RaftMessage): void =>
+      scenario.machine(spare).node?.host.step(NodeId(leader), [{ shard: ShardId(1), message }]);
+    const rest = { commit: LogIndex(0), leaderCommit: LogIndex(1), probe: 0, readRound: 1, quiesce: false };
+    const heartbeat = { type: 'heartbeat', from, to, term: Term(20), ...rest } as const;
+    receive(heartbeat);
+    await scenario.until('it is made', () => replicasOn(scenario).get(spare) === 9);
+    receive(heartbeat);
+    await scenario.run(200);
+    scenario.machine(spare).crash('none');
+    scenario.machine(spare).start();
+    await scenario.until('it is there again', () => replicasOn(scenario).get(spare) === 9);
+    expect(scenario.replica(spare).term).toBe(20);
+    expect(scenario.replica(spare).standing).toBe('unfilled');
+    const log = { lastLogIndex: LogIndex(5), lastLogTerm: Term(3) };
+    receive({ type: 'voteRequest', from: ReplicaId(8), to, term: Term(21), transfer: true, ...log });
+    await scenario.run(200);
+    expect(scenario.replica(spare).status()).toMatchObject({ term: 20, vote: 0 });
+    // It has promised nothing, so that nothing has to be remembered.
+    await scenario.until('it is gone', () => !replicasOn(scenario).has(spare), 120_000);
+    await scenario.run(1000);
+    expect(await foldersOn(scenario, spare)).toEqual(['0']);
   });
 
   test('may be learners: they have the data, and decide nothing', async () => {
