@@ -111,7 +111,7 @@ export class Node implements KvBackend, AdminBackend {
       limits,
       shardsFolder: this.host.shardsFolder,
       shard: (id) => this.host.shard(id),
-      spokenTo: (shard, replica) => this.host.spokenTo(shard, replica),
+      spokenTo: (shard, replica) => this.host.spokenTo(shard, replica, true),
       request: this.#peers.request.bind(this.#peers),
       requestBulk: this.#peers.requestBulk.bind(this.#peers),
       onFailure: (error) => this.fail(error),

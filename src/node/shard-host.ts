@@ -186,16 +186,16 @@ export class ShardHost implements ReplicaHost {
   }
 
   /**
-   * A leader on another node speaks to a replica of the shard that is not here: a new one, to be filled by a Raft snapshot; or
-   * one that was removed, which stays so.
+   * Somebody on another node speaks to a replica of the shard that is not here: one that was removed, which stays so; or a new
+   * one, which is made if a leader does, to be filled by a Raft snapshot.
    */
-  spokenTo(shard: ShardId, replica: ReplicaId): void {
+  spokenTo(shard: ShardId, replica: ReplicaId, byLeader: boolean): void {
     if (this.#isOver || this.#changing.has(shard) || this.#shards.has(shard)) return;
     if (replica < this.#store.smallestReplica(shard)) {
       this.logger.debug('a message for a replica that was removed', { shard, replica });
       return;
     }
-    if (!this.mayBeMade(shard, replica) || this.#unfilledCount >= this.limits.unfilledReplicasMax) return;
+    if (!byLeader || !this.mayBeMade(shard, replica) || this.#unfilledCount >= this.limits.unfilledReplicasMax) return;
     this.logger.info('makes a replica that a leader speaks to', { shard, replica });
     this.#change(shard, async () => this.#hostMade(await this.#store.createUnfilled(shard, replica))).catch(
       (error: unknown) => this.fail(error instanceof Error ? error : QuorateError.from(error)),
@@ -243,7 +243,7 @@ export class ShardHost implements ReplicaHost {
       const fault = replica?.messenger.messageFault(from, message);
       if (fault !== undefined) throw new ProtocolError(`shard ${shard}: ${fault}`);
       if (replica === undefined) {
-        if (isFromLeader(message)) this.spokenTo(shard, message.to);
+        this.spokenTo(shard, message.to, isFromLeader(message));
       } else if (message.to > replica.replicaId) {
         this.onSuperseded(shard, message.to);
       } else {
