@@ -24,7 +24,7 @@ it('flushes without an error where a Raft snapshot takes the place of what waits
   await prepare(disk, incomingFolder(shardFolder));
   const sizes = { segmentBytesMax: 64 * 1024, cacheBytesMax: 1024, rewriteBytesMin: 1024 * 1024 };
   const shared = await SharedLog.open({ disk, directory: 'node/log', ...sizes, logger: silentLogger });
-  const { tree } = await shardFolders(disk).open(shardFolder, {
+  const { tree } = await shardFolders(disk).open(shard, {
     log: shared.group(shard),
     sync: () => Promise.resolve(),
   });
