@@ -1,9 +1,10 @@
 import { crc32, maskedCrc32 } from '../../base/checksum.js';
 import { ByteReader, getU32 } from '../../base/coding.js';
 import { rejection, type MaybePromise } from '../../base/promises.js';
+import type { BlockCachePartition } from '../block-cache.js';
 import { FileInput, type FileInputResources } from '../file-input.js';
 import { decompressBlock } from '../sstable/compression.js';
-import { lentBytes } from '../sstable/lent-bytes.js';
+import { copyOfLent, lentBytes } from '../sstable/lent-bytes.js';
 import { ownedValue } from '../sstable/owned-value.js';
 import type { ReadAheadSource } from '../sstable/read-ahead.js';
 import { SequentialBytes } from './sequential-bytes.js';
@@ -20,16 +21,20 @@ import {
 /** The length of a value is in these. */
 const storedStartBytes = 8;
 
-/**
- * Reads values by their pointers. Nothing is handed out that its pointer's checksum does not cover. No cache: a value is
- * read for itself, not for what lies beside it; what is hot is in the row cache.
- */
+export interface ValueFileResources extends FileInputResources {
+  /** The file's own part of the cache, for those who read a value more than once. */
+  readonly cache?: BlockCachePartition;
+}
+
+/** Reads values by their pointers. Nothing is handed out that its pointer's checksum does not cover. */
 export class ValueFileReader implements ReadAheadSource<ValuePointer> {
   readonly metadata: ValueFileMetadata;
   readonly #file: FileInput;
+  readonly #cache: BlockCachePartition | undefined;
 
-  constructor(path: string, metadata: ValueFileMetadata, resources: FileInputResources) {
+  constructor(path: string, metadata: ValueFileMetadata, { cache, ...resources }: ValueFileResources) {
     this.metadata = metadata;
+    this.#cache = cache;
     this.#file = new FileInput(path, 'value file', resources);
   }
 
@@ -41,9 +46,18 @@ export class ValueFileReader implements ReadAheadSource<ValuePointer> {
     return this.metadata.bytes;
   }
 
-  /** The value; at once where the disk may be read at once. What fails is a promise, as if it had been waited for. */
+  /** The value; at once when it is cached, or the disk may be read at once. */
+  value(pointer: ValuePointer): MaybePromise<Uint8Array> {
+    return this.cached(pointer) ?? this.readAlone(pointer);
+  }
+
+  cached({ offset }: ValuePointer): Uint8Array | undefined {
+    return this.#cache?.get(offset);
+  }
+
+  /** As {@link value}, of one that is not cached. What fails is a promise, as if it had been waited for. */
   readAlone(pointer: ValuePointer): MaybePromise<Uint8Array> {
-    return this.#stored(pointer, lentBytes, (block) => ownedValue(this.#decode(pointer, block)));
+    return this.#stored(pointer, lentBytes, (block) => this.#keep(pointer, this.#decode(pointer, block)));
   }
 
   /** The value as it is stored, for another value file; at once, or not, as {@link readAlone}. */
@@ -59,7 +73,16 @@ export class ValueFileReader implements ReadAheadSource<ValuePointer> {
   fromStored(pointer: ValuePointer, stored: Uint8Array): Uint8Array {
     this.#check(pointer, stored, stored.length);
     const value = this.#decode(pointer, stored);
-    return value.buffer === stored.buffer ? new Uint8Array(value) : value;
+    return this.#keep(pointer, value.buffer === stored.buffer ? new Uint8Array(value) : value);
+  }
+
+  /** The same value, to hand out, which is the cache's from now on if it wants it. */
+  #keep({ offset }: ValuePointer, value: Uint8Array): Uint8Array {
+    const cache = this.#file.isClosed ? undefined : this.#cache;
+    if (cache?.wants(offset, value.length) !== true) return ownedValue(value);
+    const kept = copyOfLent(value);
+    cache.insert(offset, kept);
+    return kept;
   }
 
   /** See DiskFile.readNow; undefined also where the file is not open. */
@@ -173,6 +196,8 @@ export class ValueFileReader implements ReadAheadSource<ValuePointer> {
   }
 
   close(): Promise<void> {
-    return this.#file.close();
+    const closing = this.#file.close();
+    this.#cache?.clear();
+    return closing;
   }
 }

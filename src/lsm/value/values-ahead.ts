@@ -27,6 +27,8 @@ export class ValuesAhead {
   /** One call at a time. */
   value(encoded: Uint8Array): MaybePromise<Uint8Array> {
     const pointer = decodeValuePointer(encoded);
+    const cached = this.#fileOf(pointer).cached(pointer);
+    if (cached !== undefined) return cached;
     const before = this.#files.get(pointer.file);
     const ahead = before?.isNear(pointer) === true ? before : this.#from(pointer);
     this.#files.delete(pointer.file);

@@ -136,7 +136,7 @@ export class LsmVersion {
   /** The value to which an entry of kind pointer points. The version must be held until it is there. */
   value(pointer: Uint8Array): MaybePromise<Uint8Array> {
     const decoded = decodeValuePointer(pointer);
-    return this.valueFile(decoded).readAlone(decoded);
+    return this.valueFile(decoded).value(decoded);
   }
 
   valueFile({ file }: ValuePointer): ValueFileReader {

@@ -259,8 +259,9 @@ export class VersionSet {
   }
 
   #valueReader(metadata: ValueFileMetadata): ValueFileReader {
-    const { disk, openFiles } = this.#resources;
-    return new ValueFileReader(`${this.#directory}/${valueFileName(metadata.number)}`, metadata, { disk, openFiles });
+    const { disk, blockCache, openFiles } = this.#resources;
+    const path = `${this.#directory}/${valueFileName(metadata.number)}`;
+    return new ValueFileReader(path, metadata, { disk, openFiles, cache: blockCache.partition() });
   }
 
   #dropFile({ reader }: SharedTable | SharedValueFile): void {

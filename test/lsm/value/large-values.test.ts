@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.js';
 import { LogIndex, Timestamp, timestampMax } from '../../../src/base/ids.js';
 import { Prng } from '../../../src/base/prng.js';
+import { BlockCache } from '../../../src/lsm/block-cache.js';
 import { TreeBatch } from '../../../src/lsm/tree-batch.js';
 import { Tree } from '../../../src/lsm/tree.js';
 import type { SimDisk } from '../../../src/sim/disk.js';
@@ -137,7 +138,8 @@ describe('large values', () => {
 
   it('are not read by iterators over keys alone', async () => {
     const disk = newDisk();
-    await using tree = await Tree.create(treeDirectory, treeResources(disk), options);
+    const resources = treeResources(disk, { blockCache: new BlockCache(0) });
+    await using tree = await Tree.create(treeDirectory, resources, options);
     await writeAll(tree, 50, (n) => n, 300);
     let reads = 0;
     disk.fault = (operation, path) => {

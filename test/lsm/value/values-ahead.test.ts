@@ -4,6 +4,8 @@ import { utf8 } from '../../../src/base/bytes.js';
 import { CorruptionError } from '../../../src/base/errors.js';
 import { LogIndex, Timestamp, timestampMax } from '../../../src/base/ids.js';
 import { Prng } from '../../../src/base/prng.js';
+import { BlockCache } from '../../../src/lsm/block-cache.js';
+import { RowCache } from '../../../src/lsm/row-cache.js';
 import { TreeBatch } from '../../../src/lsm/tree-batch.js';
 import { Tree } from '../../../src/lsm/tree.js';
 import { newDisk, treeDirectory, treeResources } from '../harness.js';
@@ -21,7 +23,7 @@ const options = {
 const keyOf = (n: number): Uint8Array => utf8(`key-${String(n).padStart(5, '0')}`);
 
 /** A tree in whose flushes the keys take turns, and the bytes of each read of a value file from here on. */
-async function setUp(flushes: number, prompt = false) {
+async function setUp(flushes: number, { prompt = false, cacheBytes = 0 } = {}) {
   const disk = newDisk();
   const random = new Prng(3);
   const values = Array.from({ length: count }, () => random.bytes(valueBytes));
@@ -50,7 +52,8 @@ async function setUp(flushes: number, prompt = false) {
     });
     return file;
   });
-  const reopened = await Tree.open(treeDirectory, treeResources(disk), options);
+  const resources = treeResources(disk, { blockCache: new BlockCache(cacheBytes), rowCache: new RowCache(0) });
+  const reopened = await Tree.open(treeDirectory, resources, options);
   return { disk, tree: reopened, values, reads };
 }
 
@@ -78,7 +81,7 @@ it.each([
 ])(
   'a scan reads the values of $flushes flushes by few reads, reverse $reverse',
   async ({ flushes, reverse, prompt }) => {
-    const { tree, values, reads } = await setUp(flushes, prompt);
+    const { tree, values, reads } = await setUp(flushes, { prompt });
     const got = await walk(tree, { reverse });
     if (reverse) got.reverse();
     expect(got).toHaveLength(count);
@@ -134,4 +137,26 @@ it('a verification reads the values once, and what is in front of each', async (
     1.01 * count * (valueBytes + 9),
   );
   await tree.close();
+});
+
+it('values are kept as blocks are, by those who walk and those who ask for one', async () => {
+  const cacheBytes = 2 * count * valueBytes;
+  const { tree, values, reads } = await setUp(1, { cacheBytes });
+  await walk(tree, {});
+  const { length } = reads;
+  const got = await walk(tree, { reverse: true });
+  expect(got.every((value, n) => Buffer.compare(value, values[count - 1 - n]) === 0)).toBe(true);
+  for (const n of [0, 7, count - 1]) expect((await tree.get(keyOf(n), timestampMax))?.value).toEqual(values[n]);
+  expect(reads).toHaveLength(length);
+  await tree.close();
+
+  // Of what does not fit, what is asked for again soon.
+  const small = await setUp(1, { cacheBytes: 100 * valueBytes });
+  await walk(small.tree, {});
+  for (let time = 0; time < 3; time++) await small.tree.get(keyOf(900), timestampMax);
+  const before = small.reads.length;
+  expect((await small.tree.get(keyOf(900), timestampMax))?.value).toEqual(small.values[900]);
+  expect(small.reads).toHaveLength(before);
+  expect(small.tree.metrics().blockCache.bytes).toBeLessThanOrEqual(100 * valueBytes);
+  await small.tree.close();
 });
