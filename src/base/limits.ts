@@ -123,7 +123,7 @@ export const defaultLimits: Limits = {
   nodeMemtableBytesMax: 128 * mib,
   memtableBytesMax: 16 * mib,
   sealedMemtablesMax: 4,
-  largeValueBytesMin: 1024 * mib,
+  largeValueBytesMin: 4 * kib,
   compactionBytesPerSecondMax: 10 * 1024 * mib,
   openTablesMax: 1000,
   blockCacheBytesMax: 128 * mib,

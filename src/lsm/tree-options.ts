@@ -25,8 +25,8 @@ export interface TreeOptions {
   /** With this many sealed memtables writes stall. Default `limits.sealedMemtablesMax`, 4. */
   readonly sealedMemtablesMax: number;
   /**
-   * Values of at least so many bytes leave a memtable for a value file, and only a pointer to them is merged. Default 2^53 − 1:
-   * none does (docs/decisions/2026-11-21-large-values.md).
+   * Values of at least so many bytes leave a memtable for a value file, and only a pointer to them is merged. 2^53 − 1 for none.
+   * Default `limits.largeValueBytesMin`, 4 KiB (docs/decisions/2026-11-21-large-values.md).
    */
   readonly largeValueBytesMin: number;
   /** Merges move large values while value files take more than this many times the bytes that are needed. Default 1.3. */
@@ -65,7 +65,7 @@ export interface TreeOptions {
 const defaultTreeOptions: TreeOptions = {
   memtableBytesMax: defaultLimits.memtableBytesMax,
   sealedMemtablesMax: defaultLimits.sealedMemtablesMax,
-  largeValueBytesMin: Number.MAX_SAFE_INTEGER,
+  largeValueBytesMin: defaultLimits.largeValueBytesMin,
   valueSpaceAmplificationMax: 1.3,
   collectedBytesMax: 64 * mib,
   blockBytes: 8 * kib,
