@@ -179,6 +179,30 @@ describe('the replicas of a shard', () => {
     expect(await foldersOn(scenario, spare)).toEqual(['0']);
   });
 
+  test('are changed by asking any node, though the leader leaves; what cannot be is refused by name', async () => {
+    const scenario = await formed(58);
+    // Every node is in the registry.
+    await scenario.run(2000);
+    const nodes = [...replicasOn(scenario).keys()];
+    const leader = scenario.leaderOf();
+    const [newcomer] = without([1, 2, 3, 4], ...nodes);
+    const change = (voters: readonly number[], shard = 1): Promise<unknown> => {
+      const members = { voters: voters.map((node) => NodeId(node)), learners: [] };
+      const changing = scenario.machine(newcomer).node?.changeReplicas({ shard: ShardId(shard), members }, 30_000);
+      const ended = Promise.resolve(changing).then(
+        () => 'done',
+        (error: unknown) => (error as Error).message,
+      );
+      return scenario.cluster.scheduler.complete(ended, scenario.nowMs + 40_000);
+    };
+    const stay = [...without(nodes, leader), newcomer];
+    expect(await change(stay)).toBe('done');
+    expect(stay).toContain(scenario.leaderOf());
+    expect(await change([1, 9])).toBe('replicas: there is no node 9');
+    expect(await change([1, 2], 7)).toBe('there is no shard 7');
+    expect(await change([1, 2], 0)).toMatch(/placement group/);
+  });
+
   test('may be learners: they have the data, and decide nothing', async () => {
     const scenario = await formed(56);
     const nodes = [...replicasOn(scenario).keys()];
