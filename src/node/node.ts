@@ -138,6 +138,7 @@ export class Node implements KvBackend, AdminBackend {
       nodeId,
       leader: () => placementReplica.leaderNode,
       local: this.#placementLeader,
+      voucher: () => ({ replica: placementReplica.replicaId, term: placementReplica.term }),
       waitingMax: limits.nodeOperationsInFlightMax,
       request,
     });

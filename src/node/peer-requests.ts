@@ -71,7 +71,7 @@ export class PeerRequests {
       case 'scanPage':
         return { type: 'scannedPage', ...(await this.#scanPage(body)) };
       case 'timestamps': {
-        const first = await this.#options.placementLeader.timestamps(body.count);
+        const first = await this.#options.placementLeader.timestamps(body.count, { from, voucher: body.voucher });
         return { type: 'timestamps', first, count: body.count };
       }
       case 'registerNode': {

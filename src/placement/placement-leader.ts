@@ -4,19 +4,21 @@
  *
  * Invariants
  * - Changes are decided on the applied state and committed one at a time; nothing else writes to the group.
- * - Timestamps are issued only after a ReadIndex round that began after they were asked for: a leader that was
- *   deposed meanwhile cannot issue one that is below what its successor has issued (docs/protocol/timestamps.md).
+ * - Timestamps are issued only where a quorum has shown that nobody else led when they were asked for: by a ReadIndex
+ *   round that began afterwards, or by the asker's own voucher. A leader that was deposed before cannot issue one that
+ *   is below what its successor has issued (docs/protocol/timestamps.md).
  */
 import { assert } from '../base/assert.js';
 import { equalBytes } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
-import { Timestamp, timestampEpochMs } from '../base/ids.js';
+import { Timestamp, timestampEpochMs, type NodeId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
 import { userKey } from '../mvcc/keyspace.js';
 import type { Effect } from '../mvcc/write-batch-format.js';
 import { encodeWriteBatch } from '../mvcc/write-batch-writer.js';
-import { encodeDescriptor } from '../shard/descriptor.js';
+import type { Voucher } from '../raft/types.js';
+import { encodeDescriptor, nodeOf } from '../shard/descriptor.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { encodeEntry } from '../shard/entry-format.js';
 import type { ReadGate } from '../shard/read-gate.js';
@@ -32,7 +34,7 @@ export interface PlacementReplica extends Pick<
   Replica,
   'shard' | 'descriptor' | 'term' | 'isLeader' | 'isReadyLeader' | 'machine' | 'propose' | 'onLeadership'
 > {
-  readonly reads: Pick<ReadGate, 'request'>;
+  readonly reads: Pick<ReadGate, 'request' | 'isVouchedBy'>;
 }
 
 export interface PlacementLeaderOptions {
@@ -41,6 +43,12 @@ export interface PlacementLeaderOptions {
   readonly logger: Logger;
   /** What the first leader of a new cluster writes. */
   readonly firstMap: readonly ShardDescriptor[];
+}
+
+/** A node that asks, with what its replica of the group says of itself. */
+interface Asker {
+  readonly from: NodeId;
+  readonly voucher: Voucher | undefined;
 }
 
 interface TimestampRequest {
@@ -170,9 +178,15 @@ export class PlacementLeader {
     });
   }
 
-  /** The first of `count` timestamps. Rejects with NOT_LEADER or OVERLOADED. */
-  timestamps(count: number): Promise<Timestamp> {
+  /** The first of `count` timestamps. Without a round if the node that asks vouches. Rejects with NOT_LEADER or OVERLOADED. */
+  timestamps(count: number, by?: Asker): Promise<Timestamp> {
     if (!this.#replica.isLeader) return Promise.reject(this.#notLeader());
+    const reign = this.#reign;
+    if (reign !== undefined && by?.voucher !== undefined && this.#isVouchedBy(by.from, by.voucher)) {
+      return this.#allocate(reign, count).catch((error: unknown) => {
+        throw QuorateError.from(error, 'notApplied');
+      });
+    }
     if (this.#requests.length >= requestsMax) {
       return Promise.reject(new QuorateError('OVERLOADED', 'too many timestamp requests', { retryAfterMs: 20 }));
     }
@@ -180,6 +194,11 @@ export class PlacementLeader {
       this.#requests.push({ count, resolve, reject });
       this.#issue();
     });
+  }
+
+  #isVouchedBy(from: NodeId, voucher: Voucher): boolean {
+    const { isReadyLeader, descriptor, reads } = this.#replica;
+    return isReadyLeader && nodeOf(descriptor, voucher.replica) === from && reads.isVouchedBy(voucher);
   }
 
   /** One round for all that was asked for until the end of this turn; the next round gathers meanwhile. */

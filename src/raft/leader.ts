@@ -65,6 +65,12 @@ export class Leader {
     return this.#lease.holds && this.#transfer === undefined && this.hasCommittedInTerm;
   }
 
+  /** Whether this replica and `other` are a quorum. */
+  isQuorumWith(other: ReplicaId): boolean {
+    const { membership, options } = this.#context;
+    return hasQuorum(membership.configuration, (replica) => replica === options.self || replica === other);
+  }
+
   admits(dataBytes: number): boolean {
     return this.#uncommitted.admits(dataBytes);
   }

@@ -33,6 +33,7 @@ import type {
   Role,
   SoftState,
   SyncPoint,
+  Voucher,
 } from './types.js';
 
 export type ProposeResult =
@@ -209,6 +210,15 @@ export class Raft {
     if (!leader.hasCommittedInTerm) return { type: 'refused', reason: 'notReady' };
     this.#roles.wake();
     return { type: 'accepted', round: this.#reads.request() };
+  }
+
+  /**
+   * Whether this leads, and together with the replica that vouches is a quorum, in this term both: then nobody had been
+   * elected in a later term when that replica asked, as a round that began then would show.
+   */
+  isVouchedBy({ replica, term }: Voucher): boolean {
+    const leader = this.#leadership;
+    return leader?.hasCommittedInTerm === true && term === this.term && leader.isQuorumWith(replica);
   }
 
   /**

@@ -155,6 +155,15 @@ export interface LogRead {
   readonly bytesMax: number;
 }
 
+/**
+ * What a replica says of itself, with something that it asks: it was in this term, so it had voted in no later one.
+ * Good for whatever was asked with it.
+ */
+export interface Voucher {
+  readonly replica: ReplicaId;
+  readonly term: Term;
+}
+
 /** Names what one `Ready` asked to make durable; the host gives it back to `synced`. */
 export interface SyncPoint {
   /** Term of the replica when the `Ready` was taken: answers about an older term's log are ignored (pitfall 20). */

@@ -4,7 +4,7 @@
  */
 import type { QuorateError } from '../base/errors.js';
 import type { NodeId, ReplicaId, ShardId, Timestamp } from '../base/ids.js';
-import type { RaftMessage, SnapshotRequest } from '../raft/types.js';
+import type { RaftMessage, SnapshotRequest, Voucher } from '../raft/types.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import type { ShardDescriptor, ShardEpoch } from '../shard/descriptor.js';
 import type { MemberRole, WantedMembers } from '../shard/member-changes.js';
@@ -79,8 +79,8 @@ export type PeerRequest =
       readonly recordsMax: number;
       readonly consistency: 'linearizable' | 'stale';
     }
-  /** For the placement leader. */
-  | { readonly type: 'timestamps'; readonly count: number }
+  /** For the placement leader. `voucher`: of the sender's replica of the placement group, as of now. */
+  | { readonly type: 'timestamps'; readonly count: number; readonly voucher: Voucher | undefined }
   /** For the placement leader: enter or refresh the sender in the node registry. */
   | {
       readonly type: 'registerNode';

@@ -2,8 +2,9 @@
 import { unreachable } from '../base/assert.js';
 import { emptyBytes } from '../base/bytes.js';
 import { DecodeError } from '../base/coding.js';
+import { Term } from '../base/ids.js';
 import type { Operation } from '../mvcc/operations.js';
-import { decodeNodeId, decodeShardId, decodeTimestamp, required } from './decode-ids.js';
+import { decodeNodeId, decodeReplicaId, decodeShardId, decodeTimestamp, required } from './decode-ids.js';
 import { consistencyNumber, consistencyOf, type Consistency } from './enums.js';
 import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
 import { wholeMs } from './error-codec.js';
@@ -120,6 +121,9 @@ function writeBody(writer: WireWriter, body: PeerRequest): void {
       return;
     case 'timestamps':
       writer.uint(1, body.count);
+      if (body.voucher === undefined) return;
+      writer.uint(2, body.voucher.replica);
+      writer.uint(3, body.voucher.term);
       return;
     case 'registerNode':
       writer.uint(1, body.node);
@@ -236,11 +240,12 @@ function readScanPage(reader: WireReader): Body<'scanPage'> {
 }
 
 function readTimestamps(reader: WireReader): Body<'timestamps'> {
-  const [count] = reader.uints(1);
+  const [count, replica, term] = reader.uints(3);
   if (count < 1 || count > timestampsPerRequestMax) {
     throw new DecodeError(`a request for ${count} timestamps, not 1 to ${timestampsPerRequestMax}`);
   }
-  return { type: 'timestamps', count };
+  const voucher = replica === 0 ? undefined : { replica: decodeReplicaId(replica), term: Term(term) };
+  return { type: 'timestamps', count, voucher };
 }
 
 function readRegisterNode(reader: WireReader): Body<'registerNode'> {

@@ -11,7 +11,7 @@ import { QuorateError } from '../base/errors.js';
 import type { LogIndex, ShardId, Term } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Raft } from '../raft/raft.js';
-import type { ReadState } from '../raft/types.js';
+import type { ReadState, Voucher } from '../raft/types.js';
 import { notLeaderError } from './not-leader.js';
 
 /**
@@ -21,7 +21,7 @@ import { notLeaderError } from './not-leader.js';
 export type ReadPermit = (error: QuorateError | undefined, lease: Term | undefined) => void;
 
 export interface ReadGateOptions {
-  readonly raft: Pick<Raft, 'role' | 'term' | 'requestRead' | 'leaseRead' | 'holdsLease'>;
+  readonly raft: Pick<Raft, 'role' | 'term' | 'requestRead' | 'leaseRead' | 'holdsLease' | 'isVouchedBy'>;
   readonly shard: ShardId;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   /** Has `startRound` called at the end of the turn. */
@@ -67,6 +67,11 @@ export class ReadGate {
       else this.#arrived.push(permit);
       this.#options.schedule();
     }
+  }
+
+  /** Whether what was asked with this voucher needs no round; for a leader that has applied an entry of its own term. */
+  isVouchedBy(voucher: Voucher): boolean {
+    return !this.#closed && this.#options.raft.isVouchedBy(voucher);
   }
 
   /** Whether what was read under the lease of `term` was current. Looked at after the read. */

@@ -79,7 +79,7 @@ describe('of another node', () => {
   test('a request that fails as foreseen is answered with the error', async () => {
     const error = new QuorateError('NOT_LEADER', 'not me');
     const { response, failures } = await ask(
-      { type: 'timestamps', count: 1 },
+      { type: 'timestamps', count: 1, voucher: undefined },
       { timestamps: () => Promise.reject(error) },
     );
     expect([response, failures]).toEqual([{ type: 'failed', error, leader: undefined }, []]);
@@ -88,7 +88,7 @@ describe('of another node', () => {
   test('a request that meets a bug stops this node', async () => {
     const bug = new AssertionError('a bug');
     const { response, failures } = await ask(
-      { type: 'timestamps', count: 1 },
+      { type: 'timestamps', count: 1, voucher: undefined },
       { timestamps: () => Promise.reject(bug) },
     );
     expect(response).toMatchObject({ type: 'failed', error: { code: 'INTERNAL', outcome: 'unknown' } });

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { defined } from '../../src/base/assert.js';
 import { utf8 } from '../../src/base/bytes.js';
 import { QuorateError } from '../../src/base/errors.js';
-import { LogIndex, NodeId, Term, Timestamp, timestampEpochMs } from '../../src/base/ids.js';
+import { LogIndex, NodeId, ReplicaId, Term, Timestamp, timestampEpochMs } from '../../src/base/ids.js';
 import type { Clock } from '../../src/env/clock.js';
 import { silentLogger } from '../../src/env/logger.js';
 import { userKey } from '../../src/mvcc/keyspace.js';
@@ -39,6 +39,8 @@ export class PlacementBench {
   /** Entries that the test has not applied or lost. */
   readonly proposed: Proposed[] = [];
   refusal: ProposalRefusal | undefined;
+  /** ReadIndex rounds that were asked for. */
+  rounds = 0;
   monotonicMs = 0;
   /** Milliseconds of the wall clock after the epoch of timestamps. */
   wallMs = 1000;
@@ -84,7 +86,13 @@ export class PlacementBench {
         shard: descriptor.shard,
         descriptor,
         machine,
-        reads: { request: (permit: ReadPermit) => permit(undefined, undefined) },
+        reads: {
+          request: (permit: ReadPermit) => {
+            this.rounds++;
+            permit(undefined, undefined);
+          },
+          isVouchedBy: ({ term: vouched }) => vouched === this.#term,
+        },
         get term() {
           return term();
         },
@@ -117,15 +125,21 @@ export class PlacementBench {
     await this.turn();
   }
 
+  get term(): number {
+    return this.#term;
+  }
+
   async loseLeadership(): Promise<void> {
     this.#leading = false;
     this.#announce(false);
     await this.turn();
   }
 
-  ask(count = 1): Asked {
+  /** By node 2; `by` is what it vouches with. */
+  ask(count = 1, by?: { readonly replica: number; readonly term: number }): Asked {
     const asked: Asked = { first: undefined, error: undefined };
-    this.leader.timestamps(count).then(
+    const voucher = by === undefined ? undefined : { replica: ReplicaId(by.replica), term: Term(by.term) };
+    this.leader.timestamps(count, { from: NodeId(2), voucher }).then(
       (first) => {
         asked.first = first;
       },

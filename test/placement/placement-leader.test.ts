@@ -116,6 +116,38 @@ describe('timestamps', () => {
     }
   });
 
+  test('are issued without a round to a node whose own replica vouches for the leader', async () => {
+    const bench = await PlacementBench.formed();
+    bench.ask();
+    await bench.turn();
+    await bench.apply();
+    const { rounds, term } = bench;
+    const vouched = bench.ask(5, { replica: 2, term });
+    await bench.turn();
+    expect(vouched.first).toBeDefined();
+    expect(bench.rounds).toBe(rounds);
+    for (const by of [
+      undefined,
+      { replica: 2, term: term - 1 },
+      { replica: 2, term: term + 1 },
+      { replica: 3, term },
+    ]) {
+      const asked = bench.ask(1, by);
+      await bench.turn();
+      expect(asked.first).toBeGreaterThanOrEqual(Number(vouched.first) + 5);
+    }
+    expect(bench.rounds).toBe(rounds + 4);
+  });
+
+  test('are not issued on a voucher by a leader that was deposed, or has not applied an entry of its term', async () => {
+    const bench = await PlacementBench.formed();
+    const { term } = bench;
+    await bench.loseLeadership();
+    const refused = bench.ask(1, { replica: 2, term });
+    await bench.turn();
+    expect(refused.error).toMatchObject({ code: 'NOT_LEADER', outcome: 'notApplied' });
+  });
+
   test('that wait when leadership is lost fail as not applied', async () => {
     const bench = await PlacementBench.formed();
     await bench.loseLeadership();

@@ -135,6 +135,21 @@ describe('raft', () => {
     expect(bench.raft.requestRead()).toEqual({ type: 'accepted', round: 3 });
   });
 
+  test('a voucher counts for a leader of the same term, of a voter, and where the two of them are a quorum', () => {
+    const bench = new Bench();
+    const voucher = { replica: peer, term: Term(1) };
+    expect(bench.raft.isVouchedBy(voucher)).toBe(false);
+    bench.lead();
+    expect(bench.raft.isVouchedBy(voucher)).toBe(true);
+    expect(bench.raft.isVouchedBy({ ...voucher, term: Term(0) })).toBe(false);
+    // Whoever was in a later term may have voted for another leader.
+    expect(bench.raft.isVouchedBy({ ...voucher, term: Term(2) })).toBe(false);
+    expect(bench.raft.isVouchedBy({ ...voucher, replica: ReplicaId(9) })).toBe(false);
+    expect(bench.raft.isVouchedBy({ ...voucher, replica: self })).toBe(false);
+    bench.append(2, { index: 1, term: 1 }, [], 1);
+    expect(bench.raft.isVouchedBy({ ...voucher, term: Term(2) })).toBe(false);
+  });
+
   test('rounds that nobody answers are bounded; later reads share the next one', () => {
     const bench = new Bench();
     bench.lead();

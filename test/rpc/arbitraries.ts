@@ -163,6 +163,7 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
   record({
     type: fc.constant('timestamps' as const),
     count: fc.integer({ min: 1, max: timestampsPerRequestMax }),
+    voucher: fc.option(record({ replica: positive.map(ReplicaId), term }), { nil: undefined }),
   }),
   record({
     type: fc.constant('registerNode' as const),

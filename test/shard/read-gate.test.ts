@@ -41,6 +41,10 @@ class Bench {
     return this.lease !== undefined;
   }
 
+  isVouchedBy(): boolean {
+    return true;
+  }
+
   read(): { answers: (QuorateError | undefined)[] } {
     const read = { answers: [] as (QuorateError | undefined)[] };
     this.gate.request((error) => read.answers.push(error));

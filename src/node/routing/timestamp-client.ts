@@ -7,6 +7,7 @@ import { QuorateError } from '../../base/errors.js';
 import { placementShardId, Timestamp } from '../../base/ids.js';
 import type { NodeId } from '../../base/ids.js';
 import type { Clock } from '../../env/clock.js';
+import type { Voucher } from '../../raft/types.js';
 import type { PlacementLeader } from '../../placement/placement-leader.js';
 import { timestampsPerRequestMax } from '../../rpc/peer-messages.js';
 import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
@@ -18,6 +19,8 @@ export interface TimestampClientOptions {
   readonly leader: () => NodeId | undefined;
   readonly nodeId: NodeId;
   readonly local: Pick<PlacementLeader, 'timestamps'>;
+  /** What this node's replica of the placement group can say of itself now. */
+  readonly voucher: () => Voucher;
   /** Calls that wait; more are refused. */
   readonly waitingMax: number;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
@@ -120,11 +123,11 @@ export class TimestampClient implements TimestampSource {
   }
 
   async #ask(count: number, timeoutMs: number): Promise<Timestamp> {
-    const { leader, nodeId, local, request } = this.#options;
+    const { leader, nodeId, local, request, voucher } = this.#options;
     const node = leader();
     if (node === undefined) throw new QuorateError('NOT_LEADER', 'the placement group has no leader');
     if (node === nodeId) return this.#inTime(local.timestamps(count), timeoutMs);
-    const response = await request(node, { type: 'timestamps', count }, timeoutMs);
+    const response = await request(node, { type: 'timestamps', count, voucher: voucher() }, timeoutMs);
     if (response.type === 'failed') throw response.error;
     if (response.type === 'timestamps' && response.count === count) return response.first;
     throw new QuorateError('INTERNAL', `node ${node} answered a request for ${count} timestamps with something else`);

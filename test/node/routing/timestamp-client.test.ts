@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { defined } from '../../../src/base/assert.js';
 import { QuorateError } from '../../../src/base/errors.js';
-import { NodeId, Timestamp } from '../../../src/base/ids.js';
+import { NodeId, ReplicaId, Term, Timestamp } from '../../../src/base/ids.js';
 import { TimestampClient } from '../../../src/node/routing/timestamp-client.js';
 import type { TimestampClientOptions } from '../../../src/node/routing/timestamp-client.js';
 import { runTurns } from '../../../src/platform/turns.js';
@@ -15,9 +15,12 @@ type Issued = Extract<PeerResponse, { type: 'timestamps' }>;
 interface Asked {
   readonly node: number;
   readonly count: number;
+  readonly voucher: unknown;
   readonly answer: (response: PeerResponse) => void;
   readonly refuse: (error: QuorateError) => void;
 }
+
+const voucher = { replica: ReplicaId(1), term: Term(3) };
 
 /** A client on node 1; node 2 leads the placement group, and answers when the test says so. */
 class Bench {
@@ -32,10 +35,12 @@ class Bench {
       nodeId: NodeId(1),
       leader: () => NodeId(2),
       local: { timestamps: () => Promise.reject(new Error('this node does not lead')) },
+      voucher: () => voucher,
       waitingMax: 10,
       request: (node, body, _timeoutMs) =>
         new Promise((answer, refuse) => {
-          this.asked.push({ node, count: body.type === 'timestamps' ? body.count : 0, answer, refuse });
+          const { count, voucher } = body.type === 'timestamps' ? body : { count: 0, voucher: undefined };
+          this.asked.push({ node, count, voucher, answer, refuse });
         }),
       ...changes,
     });
@@ -74,7 +79,7 @@ describe('timestamps', () => {
   test('for all that a turn asks for travel as one request, and each gets its part', async () => {
     const bench = new Bench();
     await bench.request(3, 1, 2);
-    expect(bench.asked).toMatchObject([{ node: 2, count: 6 }]);
+    expect(bench.asked).toMatchObject([{ node: 2, count: 6, voucher }]);
     await bench.answer(0, { first: Timestamp(100) });
     expect(bench.ends).toEqual([100, 103, 104]);
   });
