@@ -12,7 +12,8 @@ import { isMainThread } from 'node:worker_threads';
 
 import { probeSocket, type ProbeAnswer, type ProbeRequest } from './probe-messages.js';
 
-const resolutionMs = 1;
+/** A timer so often, which costs little of a core. */
+const resolutionMs = 10;
 
 const { BENCH_PROBE_FOLDER: folder } = process.env;
 if (isMainThread && folder !== undefined) probe(folder);

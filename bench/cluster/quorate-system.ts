@@ -35,7 +35,8 @@ export async function startQuorate(
   const probes = mkdtempSync(join(tmpdir(), 'quorate-bench-probes-'));
   const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
   const probe = new URL('./node-probe.js', import.meta.url).href;
-  const environment = { NODE_OPTIONS: `--import ${probe}`, BENCH_PROBE_FOLDER: probes };
+  const nodeOptions = `${process.env.NODE_OPTIONS ?? ''} --import ${probe}`;
+  const environment = { NODE_OPTIONS: nodeOptions, BENCH_PROBE_FOLDER: probes };
   const cluster = await ProcessCluster.create({ program, settings, environment });
   let client: Client | undefined;
   const dispose = async (): Promise<void> => {

@@ -25,6 +25,11 @@ export interface RaftOptions {
   readonly appendBytesMax: number;
   /** Appends to one follower, and read rounds, that are not answered. */
   readonly appendsInFlightMax: number;
+  /**
+   * Ticks without a message to a follower after which an empty append tells it of a new commit index, if no entries have
+   * taken it along until then; 0 is at once. Followers apply later, and an entry by itself costs half the messages.
+   */
+  readonly commitNoticeTicks: number;
   /** Bytes of proposals that are not committed and durable here; beyond, proposals are refused. */
   readonly uncommittedBytesMax: number;
   /** An idle leader lets its group become quiet after so many ticks; 0 is never. Needs a host that watches nodes. */

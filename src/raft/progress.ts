@@ -10,6 +10,7 @@
  */
 import { assert } from '../base/assert.js';
 import { LogIndex } from '../base/ids.js';
+import type { RaftOptions } from './options.js';
 
 export type ProgressState =
   | { readonly type: 'probe'; waiting: boolean }
@@ -22,13 +23,17 @@ export type ProgressState =
  */
 export type NextAppend = 'nothing' | 'entries' | 'empty';
 
+type ProgressOptions = Pick<RaftOptions, 'appendsInFlightMax' | 'commitNoticeTicks'>;
+
 export class Progress {
   readonly #windowMax: number;
+  readonly #commitNoticeTicks: number;
   #matchIndex = LogIndex(0);
   #nextIndex: LogIndex;
   #state: ProgressState = { type: 'probe', waiting: false };
   /** The highest commit index that the follower can have learned from what was sent. */
   #commitSent = LogIndex(0);
+  #ticksSinceSent = 0;
   /** Since when the host reads entries from its disk for this follower. */
   #logRead: { readonly from: LogIndex; ticks: number } | undefined;
   /** The snapshot that is on its way to the follower, or was delivered and is not acknowledged; 0 is none. */
@@ -45,9 +50,10 @@ export class Progress {
   #isSuspected = false;
   #isReachable = true;
 
-  constructor(nextIndex: LogIndex, windowMax: number) {
+  constructor(nextIndex: LogIndex, { appendsInFlightMax, commitNoticeTicks }: ProgressOptions) {
     this.#nextIndex = nextIndex;
-    this.#windowMax = windowMax;
+    this.#windowMax = appendsInFlightMax;
+    this.#commitNoticeTicks = commitNoticeTicks;
   }
 
   /** The follower's log is durable and equal to the leader's up to here. */
@@ -95,7 +101,8 @@ export class Progress {
         if (hasEntries && this.#state.window.length < this.#windowMax) return 'entries';
         if (this.#state.lossCheckDue) return 'empty';
         // The next append or the next acknowledgement takes the commit index along.
-        return commitDue && this.#state.window.length === 0 ? 'empty' : 'nothing';
+        if (!commitDue || this.#ticksSinceSent < this.#commitNoticeTicks) return 'nothing';
+        return this.#state.window.length === 0 ? 'empty' : 'nothing';
       case 'snapshot':
         return 'nothing';
     }
@@ -104,6 +111,7 @@ export class Progress {
   /** An append left that follows `nextIndex - 1` and ends at `last` (`nextIndex - 1` when it is empty). */
   sent(last: LogIndex, commitIndex: LogIndex): void {
     assert(last >= this.#nextIndex - 1, 'an append was sent that does not begin at nextIndex');
+    this.#ticksSinceSent = 0;
     const commitCarried = commitIndex < last ? commitIndex : last;
     if (this.#commitSent < commitCarried) this.#commitSent = commitCarried;
     if (this.#state.type === 'probe') {
@@ -254,6 +262,7 @@ export class Progress {
 
   /** A read that takes longer than `timeoutTicks` is forgotten, and asked for again. */
   tick(timeoutTicks: number): void {
+    this.#ticksSinceSent++;
     if (this.#logRead !== undefined && ++this.#logRead.ticks >= timeoutTicks) this.#logRead = undefined;
   }
 }

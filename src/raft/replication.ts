@@ -35,7 +35,7 @@ export class Replication {
     for (const follower of this.#followers.keys()) if (!members.includes(follower)) this.#followers.delete(follower);
     for (const member of members) {
       if (this.#followers.has(member)) continue;
-      this.#followers.set(member, new Progress(LogIndex(log.lastIndex + 1), options.appendsInFlightMax));
+      this.#followers.set(member, new Progress(LogIndex(log.lastIndex + 1), options));
     }
   }
 

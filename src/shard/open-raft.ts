@@ -3,6 +3,9 @@ import { leaseDurationMs } from '../raft/lease.js';
 import { Raft } from '../raft/raft.js';
 import type { ReplicaParts } from './replica-host.js';
 
+/** Nobody waits for followers to apply. */
+const commitNoticeTicks = 1;
+
 /** The core of a replica, as log and state machine left it. */
 export function openRaft({ host, descriptor, replicaId, log, machine }: ReplicaParts): Raft {
   const { shard, configuration } = descriptor;
@@ -17,6 +20,7 @@ export function openRaft({ host, descriptor, replicaId, log, machine }: ReplicaP
     ...host.timing,
     appendBytesMax: host.limits.appendBytesMax,
     appendsInFlightMax: host.limits.appendsInFlightMax,
+    commitNoticeTicks,
     uncommittedBytesMax: host.limits.uncommittedBytesMax,
     lease: host.timing.leaderLease ? { durationMs: leaseDurationMs(host.timing), monotonicMs } : undefined,
     random: host.random.split(`raft-${shard}`),

@@ -31,6 +31,7 @@ export class Bench {
       appendBytesMax: 1000,
       appendsInFlightMax: 4,
       uncommittedBytesMax: 1000,
+      commitNoticeTicks: 0,
       quiesceTicks: 0,
       lease: undefined,
       random: new Prng(1),

@@ -283,6 +283,7 @@ test('whatever passes breaks no assertion of the core', () => {
     appendBytesMax: 100,
     appendsInFlightMax: 4,
     uncommittedBytesMax: 1000,
+    commitNoticeTicks: 0,
     quiesceTicks: 5,
     lease: undefined,
   };

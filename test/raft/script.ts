@@ -43,6 +43,7 @@ const defaultSettings = {
   appendBytesMax: 1000,
   appendsInFlightMax: 8,
   uncommittedBytesMax: 10_000,
+  commitNoticeTicks: 0,
   quiesceTicks: 0,
   leaseMs: 0,
 };
