@@ -14,6 +14,8 @@ import type { Raft } from '../raft/raft.js';
 import type { ReadState, Voucher } from '../raft/types.js';
 import { notLeaderError } from './not-leader.js';
 
+export type { Voucher } from '../raft/types.js';
+
 /**
  * Called once: with undefined when the state machine may be read, or with why it may not. With `lease` what was read
  * counts only if {@link ReadGate.leaseHolds} says so then.
