@@ -136,9 +136,8 @@ export class Node implements KvBackend, AdminBackend {
     const timestamps = new TimestampClient({
       clock,
       nodeId,
-      leader: () => placementReplica.leaderNode,
+      replica: placementReplica,
       local: this.#placementLeader,
-      voucher: () => ({ replica: placementReplica.replicaId, term: placementReplica.term }),
       waitingMax: limits.nodeOperationsInFlightMax,
       request,
     });

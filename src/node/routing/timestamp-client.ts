@@ -7,7 +7,7 @@ import { QuorateError } from '../../base/errors.js';
 import { placementShardId, Timestamp } from '../../base/ids.js';
 import type { NodeId } from '../../base/ids.js';
 import type { Clock } from '../../env/clock.js';
-import type { Voucher } from '../../raft/types.js';
+import type { Replica } from '../../shard/replica.js';
 import type { PlacementLeader } from '../../placement/placement-leader.js';
 import { timestampsPerRequestMax } from '../../rpc/peer-messages.js';
 import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
@@ -15,12 +15,10 @@ import type { TimestampSource } from '../../shard/write-batches.js';
 
 export interface TimestampClientOptions {
   readonly clock: Clock;
-  /** The placement leader's node, as far as known. */
-  readonly leader: () => NodeId | undefined;
+  /** This node's replica of the placement group. */
+  readonly replica: Pick<Replica, 'leaderNode' | 'replicaId' | 'term'>;
   readonly nodeId: NodeId;
   readonly local: Pick<PlacementLeader, 'timestamps'>;
-  /** What this node's replica of the placement group can say of itself now. */
-  readonly voucher: () => Voucher;
   /** Calls that wait; more are refused. */
   readonly waitingMax: number;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
@@ -123,11 +121,12 @@ export class TimestampClient implements TimestampSource {
   }
 
   async #ask(count: number, timeoutMs: number): Promise<Timestamp> {
-    const { leader, nodeId, local, request, voucher } = this.#options;
-    const node = leader();
+    const { replica, nodeId, local, request } = this.#options;
+    const node = replica.leaderNode;
     if (node === undefined) throw new QuorateError('NOT_LEADER', 'the placement group has no leader');
     if (node === nodeId) return this.#inTime(local.timestamps(count), timeoutMs);
-    const response = await request(node, { type: 'timestamps', count, voucher: voucher() }, timeoutMs);
+    const voucher = { replica: replica.replicaId, term: replica.term };
+    const response = await request(node, { type: 'timestamps', count, voucher }, timeoutMs);
     if (response.type === 'failed') throw response.error;
     if (response.type === 'timestamps' && response.count === count) return response.first;
     throw new QuorateError('INTERNAL', `node ${node} answered a request for ${count} timestamps with something else`);

@@ -22,6 +22,10 @@ interface Asked {
 
 const voucher = { replica: ReplicaId(1), term: Term(3) };
 
+function replicaKnowing(leaderNode: NodeId | undefined): TimestampClientOptions['replica'] {
+  return { leaderNode, replicaId: voucher.replica, term: voucher.term };
+}
+
 /** A client on node 1; node 2 leads the placement group, and answers when the test says so. */
 class Bench {
   readonly scheduler = new Scheduler(runTurns);
@@ -33,9 +37,8 @@ class Bench {
     this.client = new TimestampClient({
       clock: new SimClock(this.scheduler, new SimProcess(this.scheduler, 'node-1'), new MachineClock(this.scheduler)),
       nodeId: NodeId(1),
-      leader: () => NodeId(2),
+      replica: replicaKnowing(NodeId(2)),
       local: { timestamps: () => Promise.reject(new Error('this node does not lead')) },
-      voucher: () => voucher,
       waitingMax: 10,
       request: (node, body, _timeoutMs) =>
         new Promise((answer, refuse) => {
@@ -143,7 +146,7 @@ describe('timestamps', () => {
   });
 
   test('that cannot be had fail all who wait by then, not one round after the other', async () => {
-    const bench = new Bench({ leader: () => undefined });
+    const bench = new Bench({ replica: replicaKnowing(undefined) });
     await bench.request(1);
     await bench.run(500);
     await bench.request(1);
@@ -153,7 +156,10 @@ describe('timestamps', () => {
   });
 
   test('come from this node when it leads, and are given up when they do not come', async () => {
-    const bench = new Bench({ leader: () => NodeId(1), local: { timestamps: () => new Promise(() => undefined) } });
+    const bench = new Bench({
+      replica: replicaKnowing(NodeId(1)),
+      local: { timestamps: () => new Promise(() => undefined) },
+    });
     await bench.request(1);
     await bench.run(1100);
     expect(bench.asked).toEqual([]);
