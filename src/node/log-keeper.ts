@@ -61,13 +61,15 @@ export class LogKeeper {
     const isTimeForFew = this.#ticks % truncateFewTicks === 0;
     for (const { replica } of this.#options.shards()) {
       if (!replica.isReadyLeader) continue;
-      const upTo = this.#droppableIndex(replica);
-      const count = upTo - replica.logPrefix.allowedIndex;
       // What this proposes is an entry, too: one alone is not worth the next.
       const isTooLong = replica.logPrefix.bytes > this.#options.limits.shardLogBytesMax;
       const enough =
         isTooLong || (isLong && replica.logPrefix.keepsLogLong) ? 1 : isTimeForFew ? 2 : truncateEntriesMin;
-      if (count >= enough) replica.propose(encodeEntry({ type: 'truncateLog', upTo }), () => undefined);
+      const { allowedIndex } = replica.logPrefix;
+      // Of a thousand quiet shards there is no need to ask what their followers have.
+      if (replica.lastIndex - allowedIndex < enough) continue;
+      const upTo = this.#droppableIndex(replica);
+      if (upTo - allowedIndex >= enough) replica.propose(encodeEntry({ type: 'truncateLog', upTo }), () => undefined);
     }
   }
 

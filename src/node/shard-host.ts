@@ -47,8 +47,8 @@ export type Departure =
   /** It has no data and has promised nothing: it comes back if somebody wants it. */
   | { readonly type: 'unwanted' };
 
-/** Ticks between two looks for space where the disk was full. */
-const lookForSpaceTicks = 20;
+/** Ticks between two looks whether the disk is full, or not any more. */
+const lookForSpaceTicks = 5;
 
 export class ShardHost implements ReplicaHost {
   readonly nodeId: NodeId;
@@ -80,7 +80,7 @@ export class ShardHost implements ReplicaHost {
   readonly #unreachable = new Set<NodeId>();
   #turnPlanned = false;
   #ticks = 0;
-  /** As of the last tick. */
+  /** As of the last look. */
   #areTablesOutOfSpace = false;
   #failure: Error | undefined;
   #isRetiring = false;
@@ -254,9 +254,8 @@ export class ShardHost implements ReplicaHost {
 
   tick(): void {
     for (const replica of this.#awake) replica.tick();
-    this.#lookForSpace();
     this.#logKeeper.tick();
-    if (++this.#ticks % lookForSpaceTicks === 0) this.#log.lookForSpace();
+    if (++this.#ticks % lookForSpaceTicks === 0) this.#lookForSpace();
   }
 
   /** No connection to `node` could be made, or it broke. A quiet group learns only so that its leader may be dead. */
@@ -342,6 +341,7 @@ export class ShardHost implements ReplicaHost {
   // ---- housekeeping
 
   #lookForSpace(): void {
+    this.#log.lookForSpace();
     this.#areTablesOutOfSpace = false;
     for (const { tree } of this.#shards.values()) this.#areTablesOutOfSpace ||= tree.outOfSpace;
   }

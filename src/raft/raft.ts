@@ -143,6 +143,11 @@ export class Raft {
     return statusOf(this.#membership, this.#roles, this.#log);
   }
 
+  /** Who is to lead next; 0 when no leadership transfer is under way. */
+  get transferTarget(): ReplicaId | 0 {
+    return this.#leadership?.transferTarget ?? 0;
+  }
+
   // Time
 
   tick(): void {

@@ -12,7 +12,7 @@ import { isVoter } from '../raft/config.js';
 import type { Raft } from '../raft/raft.js';
 
 export interface LeadershipOptions {
-  readonly raft: Pick<Raft, 'role' | 'term' | 'lastIndex' | 'retire' | 'transferLeadership' | 'status'>;
+  readonly raft: Pick<Raft, 'role' | 'term' | 'lastIndex' | 'retire' | 'transferLeadership' | 'transferTarget' | 'status'>;
   readonly shard: ShardId;
   readonly logger: Logger;
   readonly appliedIndex: () => LogIndex;
@@ -75,7 +75,7 @@ export class Leadership {
 
   /** A transfer that began here has neither ended nor been given up. */
   get isHandingOver(): boolean {
-    return this.isLeader && this.#options.raft.status().transferTarget !== 0;
+    return this.isLeader && this.#options.raft.transferTarget !== 0;
   }
 
   #bestFollower(among: readonly ReplicaId[] | undefined): ReplicaId | undefined {
