@@ -7,7 +7,7 @@
  */
 import { AssertionError } from '../../base/assert.js';
 import { QuorateError } from '../../base/errors.js';
-import type { NodeId, ReplicaId, ShardId, Term } from '../../base/ids.js';
+import type { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../../base/ids.js';
 import type { Limits } from '../../base/limits.js';
 import type { Clock } from '../../env/clock.js';
 import type { Logger } from '../../env/logger.js';
@@ -15,6 +15,7 @@ import { pause } from '../../env/pause.js';
 import { Throttle } from '../../env/throttle.js';
 import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
 import { nodeOf } from '../../shard/descriptor.js';
+import type { Replica } from '../../shard/replica.js';
 import type { HostedShard } from '../hosted-shard.js';
 import type { Checkpoint, Checkpoints } from './checkpoints.js';
 
@@ -158,7 +159,7 @@ export class SnapshotSender {
       const replica = find(shard)?.replica;
       if (replica?.isLeader !== true || replica.term !== term) {
         giveUp.abort(new QuorateError('NOT_LEADER', 'this replica leads no more', { shard }));
-      } else if (replica.logPrefix.bytes > 2 * limits.shardLogBytesMax) {
+      } else if (pinnedBytes(replica, checkpoints.pinnedIndex(shard)) > 2 * limits.shardLogBytesMax) {
         checkpoints.outdate(shard);
         giveUp.abort(
           new QuorateError('OVERLOADED', 'the log grows faster than it is sent (shardLogBytesMax)', { shard }),
@@ -179,6 +180,16 @@ export class SnapshotSender {
   async settled(): Promise<void> {
     await Promise.all(this.#running);
   }
+}
+
+/**
+ * About what the log could be rid of without the checkpoint. Entries that are not applied stay anyway, and perhaps become so
+ * only when the follower has the snapshot: where others are down, it is needed for a quorum.
+ */
+function pinnedBytes({ logPrefix, lastIndex, appliedIndex }: Replica, pinnedIndex: LogIndex | undefined): number {
+  const { bytes, firstIndex } = logPrefix;
+  const pinned = appliedIndex - Math.max(pinnedIndex ?? appliedIndex, firstIndex - 1);
+  return pinned <= 0 ? 0 : (bytes * pinned) / (lastIndex - firstIndex + 1);
 }
 
 /** What `promise` gives, or the reason of the signal if that comes first; then nobody waits for the promise any more. */
