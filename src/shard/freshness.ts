@@ -5,17 +5,22 @@
  * the time at which a heartbeat comes in proves nothing. A follower's answer to a heartbeat carries a number that it
  * has drawn, the probe. A heartbeat that gives it back was made after the probe was drawn, and what it says to be
  * committed includes all that had been acknowledged by then. The number is random, so that one which was drawn before
- * a restart proves nothing after it. A leader knows by its ReadIndex rounds.
+ * a restart proves nothing after it.
+ *
+ * A leader knows by its ReadIndex rounds, and by the entries that it appends: whoever acknowledged one of them had not voted
+ * for a later leader by then, so when it is committed, nobody else had acknowledged anything when it was appended.
  */
-import type { LogIndex } from '../base/ids.js';
+import type { LogIndex, Term } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
-import type { Heartbeat } from '../raft/types.js';
+import type { Entry, Heartbeat } from '../raft/types.js';
 
 export class Freshness {
   readonly #random: Prng;
   #asOfMs = -Infinity;
   /** Drawn, and not come back. */
   #probe: { readonly value: number; readonly drawnAtMs: number } | undefined;
+  /** As leader of `term`, and not applied yet; the oldest of those that wait. */
+  #appended: { readonly index: LogIndex; readonly term: Term; readonly atMs: number } | undefined;
   /** What must be applied here for the state to be as of a time; the oldest such proof that waits. */
   #proof: { readonly index: LogIndex; readonly asOfMs: number } | undefined;
 
@@ -32,6 +37,18 @@ export class Freshness {
   probe(nowMs: number): number {
     this.#probe ??= { value: this.#random.u32() + 1, drawnAtMs: nowMs };
     return this.#probe.value;
+  }
+
+  /** This replica leads `term`, and has appended an entry that has not been sent yet. */
+  appended(index: LogIndex, term: Term, nowMs: number): void {
+    if (this.#appended?.term !== term) this.#appended = { index, term, atMs: nowMs };
+  }
+
+  entryApplied({ index, term }: Pick<Entry, 'index' | 'term'>): void {
+    const appended = this.#appended;
+    if (appended === undefined || index < appended.index) return;
+    this.#appended = undefined;
+    if (term === appended.term) this.proven(appended.atMs);
   }
 
   /** A heartbeat of the leader of the current term. */

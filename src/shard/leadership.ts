@@ -12,7 +12,10 @@ import { isVoter } from '../raft/config.js';
 import type { Raft } from '../raft/raft.js';
 
 export interface LeadershipOptions {
-  readonly raft: Pick<Raft, 'role' | 'term' | 'lastIndex' | 'retire' | 'transferLeadership' | 'transferTarget' | 'status'>;
+  readonly raft: Pick<
+    Raft,
+    'role' | 'term' | 'lastIndex' | 'retire' | 'transferLeadership' | 'transferTarget' | 'status'
+  >;
   readonly shard: ShardId;
   readonly logger: Logger;
   readonly appliedIndex: () => LogIndex;
@@ -71,6 +74,13 @@ export class Leadership {
     if (!this.isLeader) return false;
     const target = among?.length === 1 ? among[0] : this.#bestFollower(among);
     return target !== undefined && this.#options.raft.transferLeadership(target);
+  }
+
+  /** This node's log does not sync: others could store what it does not. */
+  yieldStalled(): void {
+    const isNew = !this.isHandingOver;
+    if (!this.transfer(undefined) || !isNew) return;
+    this.#options.logger.warn('the log does not sync: hands over', { shard: this.#options.shard });
   }
 
   /** A transfer that began here has neither ended nor been given up. */

@@ -188,9 +188,7 @@ export class Replica {
     this.messenger.tick();
     this.#raft.tick();
     this.#logWork.tick();
-    // Others could store what this node's disk does not: a leader whose disk stalls yields.
-    const isStalled = this.#logWork.ticksWithoutSync >= this.#host.timing.electionTicksMax;
-    if (this.isLeader && isStalled) this.transferLeadership();
+    if (this.#logWork.ticksWithoutSync >= this.#host.timing.electionTicksMax) this.#leadership.yieldStalled();
     this.#group.proceed();
     this.#schedule();
   }
@@ -229,6 +227,7 @@ export class Replica {
     const result = this.#raft.propose(data);
     if (result.type === 'refused') return result.reason;
     this.#proposals.add({ index: result.index, term: result.term, done });
+    this.#freshness.appended(result.index, result.term, this.#host.clock.monotonicMs());
     this.#schedule();
     return 'accepted';
   }
@@ -310,6 +309,7 @@ export class Replica {
     this.#host.observer?.onReady(this.shard, this.replicaId, ready);
     if (ready.softState !== undefined) {
       this.#leadership.roleChanged(ready.softState.role === 'leader', ready.softState.term);
+      if (this.isLeader) this.#freshness.appended(this.lastIndex, this.term, this.#host.clock.monotonicMs());
     }
     for (const message of ready.messages) this.messenger.send(message);
     this.#logWork.write(ready);
@@ -336,6 +336,7 @@ export class Replica {
     this.#host.observer?.onApplied(this.shard, this.replicaId, entry, effect);
     this.#proposals.settle(entry, effect.type === 'refused' ? effect.error : undefined);
     this.#leadership.applied();
+    this.#freshness.entryApplied(entry);
     for (const listener of this.#applyListeners) listener(entry.index);
   }
 

@@ -82,4 +82,31 @@ describe('freshness', () => {
     freshness.heard(heartbeat(freshness.probe(100), 5), LogIndex(5));
     expect(freshness.asOfMs).toBe(500);
   });
+
+  test('of a leader is of the time at which it appended what it has applied since', () => {
+    const freshness = make();
+    freshness.appended(LogIndex(5), Term(2), 100);
+    freshness.appended(LogIndex(6), Term(2), 200);
+    freshness.entryApplied({ index: LogIndex(4), term: Term(1) });
+    expect(freshness.asOfMs).toBe(-Infinity);
+    freshness.entryApplied({ index: LogIndex(5), term: Term(2) });
+    expect(freshness.asOfMs).toBe(100);
+    freshness.appended(LogIndex(7), Term(2), 300);
+    freshness.entryApplied({ index: LogIndex(6), term: Term(2) });
+    expect(freshness.asOfMs).toBe(100);
+    freshness.entryApplied({ index: LogIndex(7), term: Term(2) });
+    expect(freshness.asOfMs).toBe(300);
+  });
+
+  test('an entry that took the place of what this replica had appended proves nothing', () => {
+    const freshness = make();
+    freshness.appended(LogIndex(5), Term(2), 100);
+    freshness.entryApplied({ index: LogIndex(5), term: Term(3) });
+    freshness.entryApplied({ index: LogIndex(6), term: Term(3) });
+    expect(freshness.asOfMs).toBe(-Infinity);
+    freshness.appended(LogIndex(7), Term(4), 200);
+    freshness.appended(LogIndex(8), Term(5), 400);
+    freshness.entryApplied({ index: LogIndex(8), term: Term(5) });
+    expect(freshness.asOfMs).toBe(400);
+  });
 });

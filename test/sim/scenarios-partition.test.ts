@@ -83,6 +83,14 @@ describe('a leader that is cut off from the others', () => {
 });
 
 describe('a follower', () => {
+  test('answers stale reads where it has led and only written', async () => {
+    const scenario = await Scenario.formed({ seed: 45 });
+    const leader = scenario.leaderOf();
+    await scenario.written(scenario.put(leader, 'k', 'written'));
+    scenario.isolate(leader);
+    expect(await scenario.value(scenario.get(leader, 'k', 'stale'))).toBe('written');
+  });
+
   test('that hears its leader but stores nothing does not count as fresh', async () => {
     const scenario = await Scenario.formed({ seed: 24, limits: { staleReadMsMax: 2000 } });
     const leader = scenario.leaderOf();
