@@ -3,7 +3,7 @@ import { DiskError, type Disk } from '../env/disk.js';
 import type { Logger } from '../env/logger.js';
 import { Batch } from './batch.js';
 import { SegmentFile } from './segment-file.js';
-import { batchHeaderBytes, proofOffset, segmentHeaderBytes, segmentName } from './segment-format.js';
+import { batchHeaderBytes, proofOffset, segmentHeaderBytes } from './segment-format.js';
 import type { SegmentSet } from './segment-set.js';
 import { BatchEncoder, encodeProof } from './segment-writer.js';
 
@@ -12,6 +12,12 @@ import { BatchEncoder, encodeProof } from './segment-writer.js';
  * states and other small batches can still be written for a while, whether or not a new segment is due.
  */
 const reserveBytesMax = 64 * 1024;
+
+/** The reserve, and what gathers in one batch before the next one begins, of a log with segments of this size. */
+export function writeSizes(segmentBytesMax: number): { readonly reserveBytes: number; readonly batchBytesMax: number } {
+  const batchBytesMax = Math.floor(segmentBytesMax / 4);
+  return { reserveBytes: Math.min(reserveBytesMax, batchBytesMax), batchBytesMax };
+}
 
 export interface BatchWriterOptions {
   readonly disk: Disk;
@@ -52,8 +58,9 @@ export class BatchWriter {
     events: { readonly onDurable: () => void; readonly onFailure: (error: Error) => void },
   ) {
     this.#options = options;
-    this.#batchBytesMax = Math.floor(options.segmentBytesMax / 4);
-    this.#reserveBytes = Math.min(reserveBytesMax, this.#batchBytesMax);
+    const { batchBytesMax, reserveBytes } = writeSizes(options.segmentBytesMax);
+    this.#batchBytesMax = batchBytesMax;
+    this.#reserveBytes = reserveBytes;
     this.#nextBatch = options.nextBatch;
     this.#onDurable = events.onDurable;
     this.#onFailure = events.onFailure;
@@ -189,23 +196,13 @@ export class BatchWriter {
     if (hasRoom) this.#deviceChanged(false);
   }
 
-  /**
-   * False when the device has no room for another segment: the newest one goes on, on its reserve. Of the new one
-   * nothing may come back, since its header would say that the segment before it has ended.
-   */
+  /** False when the device has no room for another segment: the newest one goes on, on its reserve. */
   async #startSegment(): Promise<boolean> {
     const { disk, directory, segments, segmentBytesMax } = this.#options;
     const header = { segment: segments.newest.segment + 1, firstBatch: this.#nextBatch };
-    try {
-      segments.add(await SegmentFile.create(disk, directory, header, segmentBytesMax));
-      return true;
-    } catch (error) {
-      if (!(error instanceof DiskError && error.code === 'noSpace')) throw error;
-    }
-    const path = `${directory}/${segmentName(header.segment)}`;
-    if (await disk.exists(path)) await disk.remove(path);
-    await disk.syncDirectory(directory);
-    return false;
+    const file = await SegmentFile.createIfRoom(disk, directory, header, segmentBytesMax);
+    if (file !== undefined) segments.add(file);
+    return file !== undefined;
   }
 
   /**

@@ -47,6 +47,27 @@ export class SegmentFile {
     }
   }
 
+  /**
+   * As {@link create}; undefined when the device has no room. Of the file nothing may come back then, since its header would
+   * say that the segment before it has ended.
+   */
+  static async createIfRoom(
+    disk: Disk,
+    directory: string,
+    header: SegmentHeader,
+    bytesMax: number,
+  ): Promise<SegmentFile | undefined> {
+    try {
+      return await SegmentFile.create(disk, directory, header, bytesMax);
+    } catch (error) {
+      if (!(error instanceof DiskError && error.code === 'noSpace')) throw error;
+    }
+    const path = `${directory}/${segmentName(header.segment)}`;
+    if (await disk.exists(path)) await disk.remove(path);
+    await disk.syncDirectory(directory);
+    return undefined;
+  }
+
   get allocatedBytes(): number {
     return this.#allocatedBytes;
   }

@@ -3,7 +3,7 @@ import type { ShardId } from '../base/ids.js';
 import { DiskError, makeDurableDirectory, type Disk } from '../env/disk.js';
 import type { Logger } from '../env/logger.js';
 import type { Entry, HardState } from '../raft/types.js';
-import { BatchWriter } from './batch-writer.js';
+import { BatchWriter, writeSizes } from './batch-writer.js';
 import { CacheMeter } from './entry-cache.js';
 import { readEntries } from './entry-reader.js';
 import { GroupLog, type GroupLogHost } from './group-log.js';
@@ -11,6 +11,7 @@ import { GroupState } from './group-state.js';
 import { recover, type Recovered } from './recovery.js';
 import type { TruncationType } from './record.js';
 import { SegmentFile } from './segment-file.js';
+import { segmentHeaderBytes, segmentName, type SegmentHeader } from './segment-format.js';
 import { Rewriter } from './rewriter.js';
 import type { SegmentSet } from './segment-set.js';
 
@@ -82,15 +83,16 @@ export class SharedLog {
 
   /**
    * Opens the log, or makes a new one where there is no directory. Rejects with a CorruptionError that names file and
-   * offset when anything is damaged that may have been acknowledged.
+   * offset when anything is damaged that may have been acknowledged, and with a DiskError (`noSpace`) where there is not even
+   * room for a reserve.
    */
   static async open(options: SharedLogOptions): Promise<SharedLog> {
-    const { disk, directory, segmentBytesMax } = options;
+    const { disk, directory } = options;
     await makeDurableDirectory(disk, directory);
     const meter = new CacheMeter();
     const recovered = await recover({ disk, directory, meter, logger: options.logger });
     try {
-      recovered.segments.add(await SegmentFile.create(disk, directory, recovered.next, segmentBytesMax));
+      recovered.segments.add(await newestSegment(options, recovered.next));
     } catch (error) {
       for (const file of recovered.segments.all) await file.close().catch(() => undefined);
       throw error;
@@ -304,4 +306,18 @@ export class SharedLog {
   #writerFailed(error: Error): void {
     for (const callback of this.#failureCallbacks) callback(error);
   }
+}
+
+/** On a disk that is nearly full, one that is no more than a reserve: hard states can be written, and room be waited for. */
+async function newestSegment(
+  { disk, directory, segmentBytesMax }: SharedLogOptions,
+  header: SegmentHeader,
+): Promise<SegmentFile> {
+  const whole = await SegmentFile.createIfRoom(disk, directory, header, segmentBytesMax);
+  if (whole !== undefined) return whole;
+  const smallestBytes = segmentHeaderBytes + writeSizes(segmentBytesMax).reserveBytes;
+  const smallest = await SegmentFile.createIfRoom(disk, directory, header, smallestBytes);
+  if (smallest !== undefined) return smallest;
+  const cause = new Error(`the log needs ${smallestBytes} free bytes to open`);
+  throw new DiskError('noSpace', `${directory}/${segmentName(header.segment)}`, 'create', cause);
 }

@@ -76,6 +76,45 @@ test.each([
   await reopened.close();
 });
 
+describe('a log that is opened on a full disk', () => {
+  const segmentBytesMax = 4 * mib;
+
+  test('lives on its reserve, where there is room for one, and grows when there is more', async () => {
+    const disk = newDisk();
+    const log = await openLog(disk, { segmentBytesMax });
+    await append(log, 1, 1000);
+    await log.close();
+    disk.quotaBytes = disk.usedBytes() + 100_000;
+    const reopened = await openLog(disk, { segmentBytesMax });
+    await vote(reopened, 2);
+    expect(reopened.isDiskFull).toBe(true);
+    disk.quotaBytes = Infinity;
+    await append(reopened, 2, 100_000);
+    expect(reopened.isDiskFull).toBe(false);
+    disk.crash({ keep: 'none' });
+    const last = await openLog(disk, { segmentBytesMax });
+    expect(last.group(one)).toMatchObject({ lastIndex: 2, hardState: { term: 2 } });
+    await last.close();
+  });
+
+  test('says how much it needs where there is none, and leaves nothing behind', async () => {
+    const disk = newDisk();
+    const log = await openLog(disk, { segmentBytesMax });
+    await append(log, 1, 1000);
+    await log.close();
+    const before = disk.paths();
+    disk.quotaBytes = disk.usedBytes() + 10_000;
+    const reopening = openLog(disk, { segmentBytesMax });
+    await expect(reopening).rejects.toMatchObject({ name: 'DiskError', code: 'noSpace' });
+    await expect(reopening).rejects.toThrow(/the log needs 655\d\d free bytes/);
+    expect(disk.paths()).toEqual(before);
+    disk.quotaBytes = Infinity;
+    const last = await openLog(disk, { segmentBytesMax });
+    expect(last.group(one).lastIndex).toBe(1);
+    await last.close();
+  });
+});
+
 describe('when a new segment is due and the disk is full', () => {
   const segmentBytesMax = 8192;
   /** What the log counts for a batch with one hard state. */
