@@ -35,7 +35,8 @@ export class AcceptedPeer {
   readonly #connection: Connection;
   readonly #options: AcceptedPeerOptions;
   readonly #liveness: Liveness;
-  #from: NodeId | undefined;
+  /** What the other side said first, once it was welcome. */
+  #greeting: Hello | undefined;
   #ticksWithoutHello = 0;
   /** What was sent may still be on its way for a moment. */
   #isClosing = false;
@@ -53,7 +54,11 @@ export class AcceptedPeer {
 
   /** Whether it is known which node this is. */
   get isGreeted(): boolean {
-    return this.#from !== undefined;
+    return this.#greeting !== undefined;
+  }
+
+  get #from(): NodeId | undefined {
+    return this.#greeting?.nodeId;
   }
 
   tick(): void {
@@ -61,6 +66,13 @@ export class AcceptedPeer {
     const { timing, logger } = this.#options;
     if (!this.isGreeted && ++this.#ticksWithoutHello >= timing.electionTicksMax) {
       logger.warn('refused a peer', { remote: this.#remote, reason: 'it did not say hello in time' });
+      this.close();
+      return;
+    }
+    const refused = this.#greeting === undefined ? undefined : this.#options.refusal(this.#greeting);
+    if (refused !== undefined) {
+      // It was welcome before this node had learnt with which disk the other had joined.
+      logger.warn('refused a peer', { remote: this.#remote, peer: this.#from, reason: refused.message });
       this.close();
       return;
     }
@@ -118,7 +130,7 @@ export class AcceptedPeer {
     const { hello, refusal, logger } = this.#options;
     const refused = frame.type === 'hello' ? refusal(frame) : undefined;
     if (refused === undefined && frame.type === 'hello') {
-      this.#from = frame.nodeId;
+      this.#greeting = frame;
       this.#send(hello);
       return;
     }

@@ -55,6 +55,8 @@ export class Peers {
   /** For {@link requestBulk}. */
   readonly #bulkLinks = new Map<NodeId, PeerLink>();
   readonly #accepted = new Set<AcceptedPeer>();
+  /** Identities of the data directories that nodes of the cluster came with, where it is not known yet how they joined. */
+  readonly #met = new Map<NodeId, string>();
   #protocolErrors = 0;
   /** The last one that was logged. */
   #logged: { readonly reason: string; readonly atMs: number } | undefined;
@@ -170,8 +172,11 @@ export class Peers {
   #refusal(hello: Hello, expected: NodeId | undefined): QuorateError | undefined {
     const reason = this.#mismatch(hello, expected);
     if (reason !== undefined) return new QuorateError('INVALID_ARGUMENT', reason, { retryable: true });
-    const store = this.#options.storeOf(hello.nodeId);
-    if (store === undefined || store === hello.storeId) return undefined;
+    const store = this.#options.storeOf(hello.nodeId) ?? this.#met.get(hello.nodeId);
+    if (store === undefined || store === hello.storeId) {
+      if (this.#options.addressOf(hello.nodeId) !== undefined) this.#met.set(hello.nodeId, hello.storeId);
+      return undefined;
+    }
     const message =
       `node ${hello.nodeId} joined with the data directory ${store}, this is ${hello.storeId}: ` +
       'a node that lost its disk cannot come back under its old id; give it its disk back';

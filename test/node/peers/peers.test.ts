@@ -69,6 +69,39 @@ describe('a peer is refused', () => {
     expect(bench.refused.length > 0).toBe(reason === 'lost its disk');
   });
 
+  test('that comes back with another disk before it is known how it had joined', async () => {
+    const bench = new Bench();
+    const first = await bench.node(1);
+    const second = await bench.node(2);
+    second.sendRaft(NodeId(1), []);
+    await bench.run(100);
+    expect(await bench.reaches(second, 1)).toBe(true);
+    await second.close();
+    bench.processes.get(2)?.kill();
+    const wiped = await bench.node(2, { storeId: 'store-new' });
+    wiped.sendRaft(NodeId(1), []);
+    await bench.run(3000);
+    expect(await bench.reaches(wiped, 1)).toBe(false);
+    expect(bench.refused.length).toBeGreaterThan(0);
+    expect(bench.reasons().some((text) => text.includes('lost its disk'))).toBe(true);
+    await first.close();
+  });
+
+  test('as soon as it is known that it had joined with another disk', async () => {
+    const bench = new Bench();
+    let joined: string | undefined;
+    const first = await bench.node(1, { storeOf: () => joined });
+    const second = await bench.node(2);
+    second.sendRaft(NodeId(1), []);
+    await bench.run(100);
+    expect(await bench.reaches(second, 1)).toBe(true);
+    joined = 'store-0';
+    await bench.run(3000);
+    expect(await bench.reaches(second, 1)).toBe(false);
+    expect(bench.refused.length).toBeGreaterThan(0);
+    await first.close();
+  });
+
   test('that answers in place of another', async () => {
     const bench = new Bench();
     const first = await bench.node(1, { addressOf: () => address(2) });
