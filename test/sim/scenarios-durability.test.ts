@@ -62,6 +62,21 @@ describe('a write is acknowledged only when a majority has synced it', () => {
     await scenario.written(call);
   });
 
+  test('where the only node is the majority, when that has', async () => {
+    const scenario = await Scenario.formed({ seed: 55, nodes: 1 });
+    const { disk } = scenario.machine(1);
+    disk.stall();
+    const write = scenario.put(1, 'k', 'written');
+    await scenario.run(3000);
+    expect(write.result).toBeUndefined();
+    disk.unstall();
+    await scenario.written(write);
+    scenario.machine(1).crash('none');
+    scenario.machine(1).start();
+    await scenario.ready();
+    expect(await scenario.value(scenario.get(1, 'k'))).toBe('written');
+  });
+
   test('one stalled follower of two makes no difference', async () => {
     const scenario = await Scenario.formed({ seed: 36 });
     const leader = scenario.leaderOf();
