@@ -22,6 +22,8 @@ export class MachineClock {
   #rate: number;
   #rateSinceMs: number;
   #monotonicBaseMs: number;
+  /** While the monotonic clock stands still: timers that would have fired. */
+  #heldTimers: (() => void)[] | undefined;
   /** Wall minus monotonic; while the wall clock is frozen, the frozen value instead. */
   #wall: { readonly type: 'runs'; readonly aheadMs: number } | { readonly type: 'frozen'; readonly atMs: number };
 
@@ -35,6 +37,7 @@ export class MachineClock {
   }
 
   monotonicMs(): number {
+    if (this.#heldTimers !== undefined) return this.#monotonicBaseMs;
     return this.#monotonicBaseMs + (this.#scheduler.nowMs - this.#rateSinceMs) * this.#rate;
   }
 
@@ -53,6 +56,33 @@ export class MachineClock {
     this.#monotonicBaseMs = this.monotonicMs();
     this.#rateSinceMs = this.#scheduler.nowMs;
     this.#rate = rate;
+  }
+
+  /** Moves the monotonic clock ahead, as that of a virtual machine which was moved. Timers that are set keep their time. */
+  jumpMonotonic(aheadMs: number): void {
+    assert(aheadMs >= 0, `the monotonic clock never goes back, got ${aheadMs}`);
+    this.#monotonicBaseMs += aheadMs;
+    if (this.#wall.type === 'runs') this.#wall = { type: 'runs', aheadMs: this.#wall.aheadMs - aheadMs };
+  }
+
+  /** Both clocks stand still, and no timer fires, while everything else goes on. */
+  freezeMonotonic(): void {
+    this.#monotonicBaseMs = this.monotonicMs();
+    this.#heldTimers ??= [];
+  }
+
+  thawMonotonic(): void {
+    const held = this.#heldTimers;
+    if (held === undefined) return;
+    this.#heldTimers = undefined;
+    this.#rateSinceMs = this.#scheduler.nowMs;
+    for (const fire of held) fire();
+  }
+
+  /** Calls back when timers fire: at once, or when the clock goes on. */
+  whenTimersFire(fire: () => void): void {
+    if (this.#heldTimers === undefined) fire();
+    else this.#heldTimers.push(fire);
   }
 
   /** Moves the wall clock by `deltaMs`, forward or back. */
@@ -107,8 +137,10 @@ export class SimClock implements Clock {
     // Rounded up to whole microseconds: a wait for a rest that rounding left over must move time.
     const virtualMs = Math.ceil(this.#machine.virtualDelayMs(Math.max(0, delayMs)) * 1000) / 1000;
     const event = this.#scheduler.schedule(virtualMs, this.#timerLabel, () => {
-      this.#process.enter(() => {
-        if (!isCancelled) callback();
+      this.#machine.whenTimersFire(() => {
+        this.#process.enter(() => {
+          if (!isCancelled) callback();
+        });
       });
     });
     return {

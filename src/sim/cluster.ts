@@ -66,6 +66,8 @@ export class SimMachine {
   /** Why the last process ended by itself. */
   #failure: Error | undefined;
   #callsUnderWay = 0;
+  #isSuspect = false;
+  #isWithdrawn = false;
 
   constructor(cluster: SimCluster, options: NodeOptions, random: Prng) {
     this.#cluster = cluster;
@@ -93,6 +95,26 @@ export class SimMachine {
 
   get failure(): Error | undefined {
     return this.#failure;
+  }
+
+  /** Something on its disk is not what was written: its process may stop because of that. */
+  get isSuspect(): boolean {
+    return this.#isSuspect;
+  }
+
+  /** The disk is damaged, or was lost. */
+  suspect(): void {
+    this.#isSuspect = true;
+  }
+
+  get isWithdrawn(): boolean {
+    return this.#isWithdrawn;
+  }
+
+  /** Ends the process, for good, as an operator does whose machine has a damaged disk. */
+  withdraw(): void {
+    this.crash('all');
+    this.#isWithdrawn = true;
   }
 
   /** Operations that the running process was given and has not answered. */
@@ -146,9 +168,9 @@ export class SimMachine {
     return true;
   }
 
-  /** Starts a process; it opens the directory in virtual time. No effect when one runs. */
+  /** Starts a process; it opens the directory in virtual time. No effect when one runs, or none is to run any more. */
   start(): void {
-    if (this.#process !== undefined) return;
+    if (this.#process !== undefined || this.#isWithdrawn) return;
     const { scheduler, network, log } = this.#cluster;
     const process = new SimProcess(scheduler, this.name);
     this.#process = process;
@@ -207,6 +229,8 @@ export class SimCluster {
   readonly jobs: JobTable = lsmJobs;
   readonly limits: Limits;
   readonly raft: RaftTiming;
+  /** Of each shard. */
+  readonly replicationFactor: number;
   /** Every process that ended by itself with an error. */
   readonly failures: { readonly machine: SimMachine; readonly error: Error }[] = [];
 
@@ -216,6 +240,7 @@ export class SimCluster {
     checkLimits(this.limits);
     this.raft = { ...defaultRaftTiming, ...options.raft };
     const replicationFactor = options.replicas ?? Math.min(3, count);
+    this.replicationFactor = replicationFactor;
     this.random = new Prng(seed);
     this.scheduler = new Scheduler(runTurns);
     this.network = new SimNetwork(this.scheduler, { random: this.random.split('network') });
@@ -241,6 +266,11 @@ export class SimCluster {
     });
   }
 
+  /** Machines that are not withdrawn. */
+  get inService(): readonly SimMachine[] {
+    return this.machines.filter(({ isWithdrawn }) => !isWithdrawn);
+  }
+
   /** The machine with this node. */
   machine(id: number): SimMachine {
     return defined(this.machines[id - 1], `machine ${id}`);
@@ -250,10 +280,10 @@ export class SimCluster {
     for (const machine of this.machines) machine.start();
   }
 
-  /** Runs until every node is up and sees a leader for every shard; false when that takes longer than `msMax`. */
+  /** Runs until every node in service is up and sees a leader for every shard; false when that takes longer than `msMax`. */
   runUntilReady(msMax: number): Promise<boolean> {
     return this.scheduler.runUntil(
-      () => this.machines.every(({ node }) => node?.isReady ?? false),
+      () => this.inService.every(({ node }) => node?.isReady ?? false),
       this.scheduler.nowMs + msMax,
     );
   }

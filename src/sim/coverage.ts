@@ -24,6 +24,7 @@ const lines = {
   logKeptForFollower: 'the log is long, kept for a node that lacks entries',
   memtableFlushed: 'memtable flushed',
   tablesMerged: 'tables compacted',
+  stalledLeaderYields: 'the log does not sync: hands over',
   preferredLeader: 'hands over to the preferred leader',
   silentPeer: 'closed a silent peer connection',
   peerLost: 'lost a peer connection',

@@ -203,6 +203,11 @@ export class SimDisk extends TreeDisk {
     bytes.forEach((byte, i) => file.damage(offset + i, () => byte));
   }
 
+  /** Reads of the sector around a byte of a file fail from now on, until it is written. */
+  loseSector(path: string, offset: number): void {
+    this.tree.file(path, 'loseSector').loseSector(offset);
+  }
+
   /** A copy of what readers see now. */
   content(path: string): Uint8Array {
     return this.tree.file(path, 'content').content.slice();

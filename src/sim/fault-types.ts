@@ -1,7 +1,8 @@
 /** The faults that a run may meet, and how each begins and ends on one machine. */
 import type { Prng } from '../base/prng.js';
 import type { SimCluster, SimMachine } from './cluster.js';
-import type { CrashKeeps } from './disk.js';
+import { SimDisk, type CrashKeeps } from './disk.js';
+import { damage, damageTypes, isExplainedByDamage, type DamageType } from './disk-damage.js';
 import type { Link } from './link.js';
 import { changeMembers } from './membership-operator.js';
 import { defaultDelayMs } from './network.js';
@@ -15,6 +16,8 @@ export const faultTypes = [
   'blackout',
   /** SIGSTOP, and SIGCONT later. */
   'pause',
+  /** As `pause`, for minutes: what was sent to it waits so long. Counted when something did. */
+  'longPause',
   /** Nothing gets through between one machine and all or some of the others. */
   'isolate',
   /** As `isolate`, in one direction only. */
@@ -33,17 +36,32 @@ export const faultTypes = [
   'diskError',
   /** Little space is left: the node refuses writes, or stops and is started again. */
   'fullDisk',
+  /** The rest of a disk fault is in disk-damage.ts. Counted when the node has stopped because of it. */
+  ...damageTypes,
+  /** The disk is another one, empty. Counted when the node was refused for that. */
+  'lostDisk',
   'clockJump',
   'clockDrift',
   'clockFreeze',
+  /** The monotonic clock moves ahead at once. */
+  'monotonicJump',
+  /** No clock moves and no timer fires, while everything else goes on. */
+  'monotonicFreeze',
   /** A shard is to have replicas on other nodes, or others of them vote. Counted when it is so. */
   'changeMembers',
 ] as const;
 export type FaultType = (typeof faultTypes)[number];
 
+/** Faults after which the machine takes no part any more; so they come to one machine of a run only. */
+export function isLossOfDisk(type: FaultType): boolean {
+  return type === 'lostDisk' || (damageTypes as readonly FaultType[]).includes(type);
+}
+
 /** A fault under way. */
 export interface Fault {
   readonly end: () => void;
+  /** Virtual milliseconds; default: as the plan says. */
+  readonly lastsMs?: number;
   /** Whether it has met anything so far. Without it: as soon as it began. */
   readonly hadEffect?: () => boolean;
 }
@@ -53,12 +71,18 @@ export const clockRates = { min: 0.8, max: 1.25 } as const;
 /** Where leaders have leases, which rest on clocks that differ less. */
 const clockRatesWithLeases = { min: 0.92, max: 1.1 } as const;
 const clockJumpMsMax = 120_000;
+export const longPauseMs = { min: 60_000, max: 180_000 } as const;
+
+export interface FaultPlace {
+  readonly cluster: SimCluster;
+  readonly machine: SimMachine;
+  /** Of the run, if there is one: its disk may be lost, so every shard must have a majority elsewhere. */
+  readonly victim?: SimMachine | undefined;
+  readonly random: Prng;
+}
 
 /** Begins a fault; undefined when it makes no sense now. Draws from `random` whatever is left open. */
-export function beginFault(
-  type: FaultType,
-  { cluster, machine, random }: { cluster: SimCluster; machine: SimMachine; random: Prng },
-): Fault | undefined {
+export function beginFault(type: FaultType, { cluster, machine, victim, random }: FaultPlace): Fault | undefined {
   const others = cluster.machines.filter((other) => other !== machine);
   switch (type) {
     case 'crash':
@@ -73,6 +97,8 @@ export function beginFault(
       process.pause();
       return { end: () => process.resume() };
     }
+    case 'longPause':
+      return longPause(machine, cluster, random);
     case 'isolate':
       return changeLinks(cluster, bothDirections([machine], some(others, random)), { state: 'blocked' });
     case 'oneWay':
@@ -90,7 +116,7 @@ export function beginFault(
     case 'slowNetwork':
       return changeLinks(cluster, bothDirections([machine], others), { delayMs: [1, random.int(10, 300)] });
     case 'slowDisk':
-      machine.disk.slowness = random.int(10, 300);
+      machine.disk.slowness = random.pick([random.int(10, 300), 1000]);
       return {
         end: () => {
           machine.disk.slowness = 1;
@@ -121,7 +147,22 @@ export function beginFault(
       return { end: () => machine.clock.setRate(1) };
     }
     case 'changeMembers':
-      return changeMembers(cluster, random);
+      return victim === undefined ? changeMembers(cluster, random) : undefined;
+    case 'bitFlip':
+    case 'zeroedSector':
+    case 'misdirectedWrite':
+    case 'unreadableSector':
+      return damageDisk(cluster, machine, type, random);
+    case 'lostDisk':
+      return loseDisk(cluster, machine, random);
+    case 'monotonicJump':
+      if (cluster.raft.leaderLease) return undefined;
+      machine.clock.jumpMonotonic(random.int(1, clockJumpMsMax));
+      return { end: () => undefined };
+    case 'monotonicFreeze':
+      if (cluster.raft.leaderLease) return undefined;
+      machine.clock.freezeMonotonic();
+      return { end: () => machine.clock.thawMonotonic() };
     case 'clockFreeze':
       machine.clock.freezeWall();
       return { end: () => machine.clock.thawWall() };
@@ -136,6 +177,17 @@ function crash(machines: readonly SimMachine[], keeps: () => CrashKeeps): Fault 
     end: () => {
       for (const machine of up) machine.start();
     },
+  };
+}
+
+function longPause({ process }: SimMachine, { scheduler }: SimCluster, random: Prng): Fault | undefined {
+  if (process?.state !== 'running') return undefined;
+  const sinceMs = scheduler.nowMs;
+  process.pause();
+  return {
+    lastsMs: random.int(longPauseMs.min, longPauseMs.max),
+    hadEffect: () => process.heldCount > 0 && scheduler.nowMs >= sinceMs + longPauseMs.min,
+    end: () => process.resume(),
   };
 }
 
@@ -157,6 +209,39 @@ function failDisk(machine: SimMachine, random: Prng): Fault {
     },
     hadEffect: () => failed > 0,
   };
+}
+
+/** Under a node that runs, or while it is down for a moment. */
+function damageDisk(cluster: SimCluster, machine: SimMachine, type: DamageType, random: Prng): Fault | undefined {
+  if (cluster.replicationFactor === 1) return undefined;
+  const failures = cluster.failures.length;
+  if (random.chance(0.5)) machine.crash(random.pick(['all', 'none']));
+  const place = damage(machine.disk, type, random);
+  if (place === undefined) {
+    machine.start();
+    return undefined;
+  }
+  cluster.scheduler.note(`${type} in ${place.path} at ${place.offset}`);
+  machine.suspect();
+  machine.start();
+  return { end: () => undefined, hadEffect: () => hasStopped(cluster, machine, failures) };
+}
+
+function loseDisk(cluster: SimCluster, machine: SimMachine, random: Prng): Fault | undefined {
+  if (cluster.replicationFactor === 1) return undefined;
+  const failures = cluster.failures.length;
+  machine.crash('all');
+  machine.suspect();
+  machine.disk = new SimDisk({ random: random.split('new disk') });
+  machine.start();
+  return { end: () => undefined, hadEffect: () => hasStopped(cluster, machine, failures) };
+}
+
+/** Whether the machine's node has stopped for the sake of its disk; `failures` of the cluster came before. */
+function hasStopped(cluster: SimCluster, machine: SimMachine, failures: number): boolean {
+  return cluster.failures
+    .slice(failures)
+    .some((failure) => failure.machine === machine && isExplainedByDamage(machine, failure.error));
 }
 
 /** All or only some: a full partition, or a bridge. */

@@ -1,10 +1,11 @@
 /**
  * Faults while clients work: drawn from the seed, one at a time or several on top of each other, each ended after a
- * while. At the end `heal` ends all. A majority may be down for a while; what is lost then is only time.
+ * while. At the end `heal` ends all. A majority may be down for a while; what is lost then is only time. A disk is lost
+ * or damaged on one machine only, which is a minority of the replicas of every shard, and is withdrawn in the end.
  */
 import type { Prng } from '../base/prng.js';
-import type { SimCluster } from './cluster.js';
-import { beginFault, faultTypes } from './fault-types.js';
+import type { SimCluster, SimMachine } from './cluster.js';
+import { beginFault, faultTypes, isLossOfDisk } from './fault-types.js';
 import type { Fault, FaultType } from './fault-types.js';
 import type { FaultPlan } from './swarm.js';
 
@@ -19,6 +20,8 @@ export class Faults {
   readonly #plan: FaultPlan;
   readonly #random: Prng;
   readonly #onApproach: () => void;
+  /** The machine whose disk is lost or damaged, if one is to be. */
+  readonly #victim: SimMachine | undefined;
   readonly #underWay = new Set<() => void>();
   #stopped = false;
 
@@ -28,6 +31,7 @@ export class Faults {
     this.#onApproach = onApproach;
     this.#plan = plan;
     this.#random = cluster.random.split('faults');
+    if (plan.types.some(isLossOfDisk)) this.#victim = cluster.random.split('victim').pick(cluster.machines);
     this.counts = Object.fromEntries(faultTypes.map((type) => [type, 0])) as Record<FaultType, number>;
   }
 
@@ -36,13 +40,14 @@ export class Faults {
     this.#restartStopped();
   }
 
-  /** Ends all faults, for good; dead nodes start again. */
+  /** Ends all faults, for good; dead nodes start again, but for one whose disk cannot be trusted any more. */
   heal(): void {
     this.#stopped = true;
     for (const end of this.#underWay) end();
     const { network, machines } = this.#cluster;
     network.heal();
     for (const machine of machines) {
+      if (machine.isSuspect) machine.withdraw();
       machine.process?.resume();
       machine.start();
     }
@@ -70,14 +75,16 @@ export class Faults {
   }
 
   #inject(type: FaultType): void {
-    const machine = this.#random.pick(this.#cluster.machines);
-    const fault = beginFault(type, { cluster: this.#cluster, machine, random: this.#random });
+    const drawn = this.#random.pick(this.#cluster.machines);
+    const victim = this.#victim;
+    const machine = victim !== undefined && isLossOfDisk(type) ? victim : drawn;
+    const fault = beginFault(type, { cluster: this.#cluster, machine, victim, random: this.#random });
     if (fault === undefined) return;
     if (fault.hadEffect === undefined) this.counts[type]++;
     this.#cluster.scheduler.note(`fault ${type} on ${machine.name}`);
     const end = (): void => this.#end(type, fault, end);
     this.#underWay.add(end);
-    const lastsMs = this.#random.float() * this.#plan.lastsMsMax;
+    const lastsMs = fault.lastsMs ?? this.#random.float() * this.#plan.lastsMsMax;
     this.#cluster.scheduler.schedule(lastsMs, `end of ${type} on ${machine.name}`, end);
   }
 

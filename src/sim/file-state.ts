@@ -56,6 +56,8 @@ export class FileState {
   #current = new GrowableBytes();
   #durable = new GrowableBytes();
   #pending: PendingChange[] = [];
+  /** Numbers of the sectors that the medium gives back no more, until they are written. */
+  readonly #unreadable = new Set<number>();
   /** Changes that left `#pending` since the beginning: makes a place in the list that stays valid. */
   #settledCount = 0;
 
@@ -75,6 +77,10 @@ export class FileState {
   write(bytes: Uint8Array, offset: number): void {
     if (bytes.length === 0) return;
     this.#current.write(bytes, offset);
+    for (const sector of this.#unreadable) {
+      if (sector * sectorBytes >= offset && (sector + 1) * sectorBytes <= offset + bytes.length)
+        this.#unreadable.delete(sector);
+    }
     this.#pending.push({ type: 'write', offset, bytes: bytes.slice() });
   }
 
@@ -104,6 +110,18 @@ export class FileState {
     }
   }
 
+  /** The sector around `offset` cannot be read any more. */
+  loseSector(offset: number): void {
+    this.#unreadable.add(Math.floor(offset / sectorBytes));
+  }
+
+  canRead(offset: number, length: number): boolean {
+    for (const sector of this.#unreadable) {
+      if (sector * sectorBytes < offset + length && (sector + 1) * sectorBytes > offset) return false;
+    }
+    return true;
+  }
+
   /** @param random keeps a random part of what is pending; without it nothing pending survives. */
   losePower(random: Prng | undefined): void {
     const pending = this.#settle(this.syncMark());
@@ -117,6 +135,7 @@ export class FileState {
     copy.#durable = this.#durable.clone();
     copy.#pending = [...this.#pending];
     copy.#settledCount = this.#settledCount;
+    for (const sector of this.#unreadable) copy.#unreadable.add(sector);
     return copy;
   }
 

@@ -23,6 +23,11 @@ export class SimProcess {
     return this.#state;
   }
 
+  /** Calls that wait until it goes on. */
+  get heldCount(): number {
+    return this.#held.length;
+  }
+
   /** Runs `callback` now, when the process goes on, or never; after all that was held before it. */
   enter(callback: () => void): void {
     if (this.#state === 'dead') return;

@@ -1,6 +1,7 @@
 /**
  * What must hold some time after the last fault, when clients are quiet: the cluster serves everything through every
- * node, all replicas are equal, and nothing is left over that grows. Each check returns what is wrong, or undefined.
+ * node in service, all replicas are equal, and nothing is left over that grows. Each check returns what is wrong, or
+ * undefined.
  */
 import { utf8 } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
@@ -26,10 +27,10 @@ export async function requireRecovery(cluster: SimCluster): Promise<string | und
   );
 }
 
-/** Every node is up and knows the leader of each of its shards. */
+/** Every node in service is up and knows the leader of each of its shards. */
 export async function requireLeaders(cluster: SimCluster): Promise<string | undefined> {
   if (await cluster.runUntilReady(recoverMsMax)) return undefined;
-  const missing = cluster.machines.map(({ name, node, failure }) => {
+  const missing = cluster.inService.map(({ name, node, failure }) => {
     const without = node?.host.shards.filter(({ replica }) => replica.leaderNode === undefined) ?? [];
     const shards = without.map(({ replica }) => replica.shard).join(', ');
     return `${name} ${node === undefined ? `is down: ${failure?.message ?? ''}` : `without leader: [${shards}]`}`;
@@ -39,7 +40,7 @@ export async function requireLeaders(cluster: SimCluster): Promise<string | unde
 
 /** A write and a linearizable read through every node on every shard. */
 async function requireProgress(cluster: SimCluster): Promise<string | undefined> {
-  for (const machine of cluster.machines) {
+  for (const machine of cluster.inService) {
     for (const { descriptor } of machine.node?.shardMap().shards ?? []) {
       for (const operation of probes(descriptor, machine)) {
         const result = await call(cluster, machine, operation);
@@ -96,13 +97,14 @@ function lagging(cluster: SimCluster): string[] {
 }
 
 async function requireAllLive(cluster: SimCluster): Promise<string | undefined> {
-  for (const { node, name } of cluster.machines) {
+  const isInService = (id: number): boolean => !cluster.machine(id).isWithdrawn;
+  for (const { node, name } of cluster.inService) {
     if (node === undefined) return `${name} is down`;
     const { nodes } = await cluster.scheduler.complete(
       node.status(recoverMsMax),
       cluster.scheduler.nowMs + recoverMsMax,
     );
-    const dead = nodes.filter(({ live }) => !live);
+    const dead = nodes.filter(({ live, id }) => !live && isInService(id));
     if (dead.length > 0) return `${name} does not see node ${dead.map(({ id }) => id).join(', ')} live`;
   }
   return undefined;
@@ -111,10 +113,10 @@ async function requireAllLive(cluster: SimCluster): Promise<string | undefined> 
 /** No operation waits for ever, no log goes on growing, nothing piles up between the nodes. */
 async function requireNothingLeft(cluster: SimCluster): Promise<string | undefined> {
   const { scheduler, limits } = cluster;
-  const logBytes = (): number[] => cluster.machines.map(({ node }) => node?.host.logStats.bytes ?? 0);
+  const logBytes = (): number[] => cluster.inService.map(({ node }) => node?.host.logStats.bytes ?? 0);
   const before = logBytes();
   await scheduler.run(scheduler.nowMs + quietMs);
-  for (const [i, { name, callsUnderWay }] of cluster.machines.entries()) {
+  for (const [i, { name, callsUnderWay }] of cluster.inService.entries()) {
     if (callsUnderWay > 0) return `${name} never answered ${callsUnderWay} operations`;
     const bytes = logBytes()[i];
     if (bytes > before[i] + limits.segmentBytesMax)

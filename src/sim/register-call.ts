@@ -78,7 +78,8 @@ export class RegisterCall {
   #refused({ code, message }: QuorateError): void {
     const { cluster, seen } = this.#workload;
     cluster.coverage.refused(code);
-    if (bugCodes.has(code)) seen.violated(`${this.#operation.type} of ${this.#key}: ${message}`);
+    const isDamageTold = code === 'CORRUPTION' && cluster.machines.some(({ isSuspect }) => isSuspect);
+    if (bugCodes.has(code) && !isDamageTold) seen.violated(`${this.#operation.type} of ${this.#key}: ${message}`);
   }
 
   #answered(answer: Answer): void {

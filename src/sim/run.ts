@@ -11,6 +11,7 @@ import { SimCluster } from './cluster.js';
 import { clockRates } from './fault-types.js';
 import type { FaultType } from './fault-types.js';
 import type { Mark } from './coverage.js';
+import { isExplainedByDamage } from './disk-damage.js';
 import { Faults } from './faults.js';
 import { checkObservations } from './observation-checks.js';
 import { requireLeaders, requireRecovery } from './recovery.js';
@@ -26,7 +27,7 @@ export interface SimRunOptions {
   readonly runTurns: RunTurns;
   /** Milliseconds of a real clock, to bound the search of the checker. */
   readonly nowMs: () => number;
-  /** Virtual milliseconds under faults. Default 20 000. */
+  /** Virtual milliseconds under faults; more where the plan has faults of minutes. Default 20 000. */
   readonly faultMs?: number;
   /** Instead of what the seed draws, where it is given. */
   readonly plan?: Partial<SimPlan>;
@@ -51,6 +52,7 @@ export interface SimRunResult {
   readonly log: string;
 }
 
+const faultMsByDefault = 20_000;
 const formMsMax = 30_000;
 /**
  * Fewer answers than this in a second of the run mean that the load did not really run. A refusal is an answer: a majority
@@ -63,15 +65,16 @@ const violationsShown = 10;
 const finalScanMsMax = 10_000;
 
 export async function simulate(options: SimRunOptions): Promise<SimRunResult> {
-  const { seed, runTurns, faultMs = 20_000 } = options;
+  const { seed, runTurns } = options;
   const plan = { ...drawPlan(seed), ...options.plan };
+  const faultMs = Math.max(options.faultMs ?? faultMsByDefault, plan.faults.phaseMsMin ?? 0);
   const cluster = new SimCluster({ seed, runTurns, ...plan });
   const workload = new Workload(cluster, plan.workload);
   const faults = new Faults(cluster, plan.faults, () => workload.bursts.faultComes());
   let failure: string | undefined;
   try {
     failure = await runPhases(cluster, workload, faults, faultMs);
-    failure ??= checkSeen(workload, faultMs, options.nowMs);
+    failure ??= checkSeen(workload, faults, faultMs, options.nowMs);
   } catch (error) {
     failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
   }
@@ -130,9 +133,11 @@ function refusedMessage(cluster: SimCluster): string | undefined {
   return line && `${String(line.fields.on)} refused what a peer sent: ${String(line.fields.reason)}`;
 }
 
-/** A failing or full disk is a reason for a node to stop; no other fault is. */
+/** A failing, full, damaged or lost disk is a reason for a node to stop; no other fault is. */
 function stoppedByItself(cluster: SimCluster): string | undefined {
-  const failed = cluster.failures.find(({ error }) => !isOfDisk(error));
+  const failed = cluster.failures.find(
+    ({ machine, error }) => !isOfDisk(error) && !isExplainedByDamage(machine, error),
+  );
   return failed === undefined ? undefined : `${failed.machine.name} stopped: ${failed.error.stack ?? ''}`;
 }
 
@@ -150,7 +155,7 @@ async function restartAll(cluster: SimCluster): Promise<string | undefined> {
 
 /** Reads everything through every node, for the checks. */
 async function readAll(cluster: SimCluster, workload: Workload): Promise<string | undefined> {
-  for (const { id, name } of cluster.machines) {
+  for (const { id, name } of cluster.inService) {
     const read = new Promise<Error | undefined>((done) => scanAll(workload, id, finalScanMsMax, done));
     const error = await cluster.scheduler.complete(read);
     if (error !== undefined) return `no scan through ${name} after healing: ${error.message}`;
@@ -158,8 +163,8 @@ async function readAll(cluster: SimCluster, workload: Workload): Promise<string 
   return undefined;
 }
 
-function checkSeen(workload: Workload, faultMs: number, now: () => number): string | undefined {
-  const violations = checkObservations(workload.seen, { staleMsMax: staleMsMax(workload.cluster) });
+function checkSeen(workload: Workload, faults: Faults, faultMs: number, now: () => number): string | undefined {
+  const violations = checkObservations(workload.seen, { staleMsMax: staleMsMax(workload.cluster, faults) });
   if (violations.length > 0) return violations.slice(0, violationsShown).join('\n');
   const { done, notApplied } = workload.counts;
   if (done === 0 || done + notApplied < (answersMinPerSecond * faultMs) / 1000)
@@ -175,8 +180,9 @@ function checkSeen(workload: Workload, faultMs: number, now: () => number): stri
   return `the history is not linearizable: ${describeFailure(registerModel, failure)}\n${last.join('\n')}`;
 }
 
-/** docs/protocol/reads.md, "Stale": by a clock that may be slow. */
-function staleMsMax({ limits }: SimCluster): number {
+/** docs/protocol/reads.md, "Stale": by a clock that may be slow, but does not stand still. */
+function staleMsMax({ limits }: SimCluster, { counts }: Faults): number {
+  if (counts.monotonicFreeze > 0) return Infinity;
   const { electionTicksMax, tickMs } = defaultRaftTiming;
   return (limits.staleReadMsMax + 2 * electionTicksMax * tickMs) / clockRates.min;
 }

@@ -3,11 +3,11 @@
  * a defect that needs one of them often and the others not at all is not found where everything happens a little
  * (Groce et al., "Swarm Testing", ISSTA 2012).
  */
-import type { Limits } from '../base/limits.js';
+import { defaultLimits, type Limits } from '../base/limits.js';
 import { Prng } from '../base/prng.js';
 import type { RaftTiming } from '../node/options.js';
 import type { BurstPlan } from './bursts.js';
-import { faultTypes } from './fault-types.js';
+import { faultTypes, longPauseMs } from './fault-types.js';
 import type { FaultType } from './fault-types.js';
 
 /** Plain data, so that a failing run can show all of it. */
@@ -46,6 +46,8 @@ export interface FaultPlan {
   readonly gapMsMax: number;
   /** Virtual milliseconds that a fault lasts, at most. */
   readonly lastsMsMax: number;
+  /** Virtual milliseconds under faults, at least; default: as long as was asked for. */
+  readonly phaseMsMin?: number;
 }
 
 const kib = 1024;
@@ -85,7 +87,26 @@ const tinyLimits = {
   retention: { requestIdRetentionMs: 60_000, versionRetentionMs: 1000, staleReadMsMax: 1000 },
 } as const satisfies Record<string, Partial<Limits>>;
 
+/** Few runs have faults of minutes, since each of them costs as much as many others. */
+const minutesChance = 0.03;
+
 export function drawPlan(seed: number): SimPlan {
+  const plan = drawShortPlan(seed);
+  return new Prng(seed).split('minutes').chance(minutesChance) ? lengthened(plan) : plan;
+}
+
+/** With few calls; and request ids are kept for longer than what is on its way can be late. */
+function lengthened(plan: SimPlan): SimPlan {
+  const { workload, faults, limits } = plan;
+  return {
+    ...plan,
+    limits: { ...limits, requestIdRetentionMs: defaultLimits.requestIdRetentionMs },
+    workload: { ...workload, clients: 3, thinkMsMax: 1000, bursts: undefined },
+    faults: { ...faults, types: [...faults.types, 'longPause'], gapMsMax: 30_000, phaseMsMin: 1.2 * longPauseMs.max },
+  };
+}
+
+function drawShortPlan(seed: number): SimPlan {
   const random = new Prng(seed).split('plan');
   const nodes = random.pick([3, 3, 5]);
   return {
@@ -96,7 +117,7 @@ export function drawPlan(seed: number): SimPlan {
     workload: { ...drawWorkload(random), bursts: drawBursts(new Prng(seed).split('bursts')) },
     raft: drawTiming(new Prng(seed).split('timing')),
     faults: {
-      types: random.shuffle([...faultTypes]).slice(0, random.int(1, 6)),
+      types: random.shuffle(faultTypes.filter((type) => type !== 'longPause')).slice(0, random.int(1, 6)),
       gapMsMax: random.pick([800, 1500, 2500, 5000]),
       lastsMsMax: random.pick([1000, 3000, 5000, 10_000]),
     },

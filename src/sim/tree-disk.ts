@@ -121,6 +121,7 @@ class TreeFile implements DiskFile {
     assert(offset >= 0, `the offset must not be negative, got ${offset}`);
     return this.#whileOpen('read', {
       run: () => {
+        if (!this.#state.canRead(offset, target.length)) throw new DiskError('io', this.path, 'read');
         const bytes = this.#state.content.subarray(offset, offset + target.length);
         target.set(bytes);
         return bytes.length;

@@ -40,6 +40,34 @@ describe('SimClock', () => {
     expect(waits).toBeLessThan(5);
   });
 
+  test('the monotonic clock jumps ahead without the wall clock', async () => {
+    const { scheduler, machine, clock } = newClock({ wallStartMicros: 1_000_000 });
+    await scheduler.run(100);
+    machine.jumpMonotonic(5000);
+    expect([clock.monotonicMs(), clock.wallMicros()]).toEqual([5100, 1_100_000]);
+    await scheduler.run(200);
+    expect([clock.monotonicMs(), clock.wallMicros()]).toEqual([5200, 1_200_000]);
+  });
+
+  test('while both clocks stand still no timer fires; each fires once when they go on', async () => {
+    const { scheduler, machine, clock } = newClock({ wallStartMicros: 1_000_000 });
+    const fired: string[] = [];
+    clock.after(10, () => fired.push('first'));
+    clock.after(20, () => fired.push('cancelled')).cancel();
+    clock.after(200, () => fired.push('last'));
+    await scheduler.run(5);
+    machine.freezeMonotonic();
+    machine.freezeMonotonic();
+    await scheduler.run(100);
+    expect([fired, clock.monotonicMs(), clock.wallMicros()]).toEqual([[], 5, 1_005_000]);
+    machine.thawMonotonic();
+    machine.thawMonotonic();
+    await scheduler.run(110);
+    expect([fired, clock.monotonicMs(), clock.wallMicros()]).toEqual([['first'], 15, 1_015_000]);
+    await scheduler.run(300);
+    expect(fired).toEqual(['first', 'last']);
+  });
+
   test('drift moves both clocks without a jump; the wall clock also jumps and freezes', async () => {
     const { scheduler, machine, clock } = newClock({ wallStartMicros: 1_000_000, wallOffsetMs: -500 });
     expect(clock.wallMicros()).toBe(500_000);

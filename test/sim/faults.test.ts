@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { Prng } from '../../src/base/prng.js';
 import { beginFault, faultTypes } from '../../src/sim/fault-types.js';
+import { isExplainedByDamage } from '../../src/sim/disk-damage.js';
 import { requireRecovery } from '../../src/sim/recovery.js';
 import { Scenario } from './scenario.js';
 
@@ -17,10 +18,13 @@ describe.each(faultTypes)('%s', (type) => {
       }
       await scenario.run(100);
     }
+    await scenario.run(fault?.lastsMs ?? 0);
     expect(fault?.hadEffect?.() ?? true).toBe(true);
     fault?.end();
-    for (const { failure } of cluster.machines)
-      if (failure !== undefined) expect(failure.message).toMatch(/io|noSpace/);
+    for (const { machine: failed, error } of cluster.failures) {
+      if (!isExplainedByDamage(failed, error)) expect(error.message).toMatch(/io|noSpace/);
+    }
+    if (machine.isSuspect) machine.withdraw();
     cluster.startAll();
     // What is under way ends, nodes look for space, connections come up.
     await scenario.run(7000);

@@ -108,4 +108,29 @@ describe('a follower that was away for longer than the log is kept for it', () =
       expect((await scenario.scan(follower)).get('meanwhile')).toBe(`${round} 19`);
     }
   });
+
+  test('does not keep a log for ever that grows faster than the snapshot comes (pitfall 18)', async () => {
+    const scenario = await Scenario.formed({ seed: 73, limits: { snapshotBytesPerSecondMax: 1000 } });
+    const leader = scenario.leaderOf();
+    const follower = someFollower(scenario);
+    scenario.machine(follower).crash('none');
+    await writeMany(scenario, leader, 'away');
+    await scenario.run(3000);
+    scenario.machine(follower).start();
+    const isFetching = (): boolean => (statsOf(scenario, follower)?.received.bytes ?? 0) > 0;
+    await scenario.until('a transfer has begun', isFetching, 20_000);
+    // Entries go when the tree has them in tables, and that is flushed when the log is so long.
+    const { logBytesFlush, segmentBytesMax } = scenario.cluster.limits;
+    for (let round = 0; round < 8; round++) {
+      await writeMany(scenario, leader, `round ${round}`);
+      await scenario.run(3000);
+      expect(scenario.replica(leader).logPrefix.bytes).toBeLessThan(logBytesFlush + 2 * segmentBytesMax);
+    }
+    const { lines } = scenario.cluster.log;
+    expect(lines.some(({ fields }) => /grows faster than it is sent/.test(String(fields.reason)))).toBe(true);
+    await scenario.ready();
+    const isThere = (): boolean =>
+      scenario.replica(follower).appliedIndex >= scenario.replica(scenario.leaderOf()).appliedIndex;
+    await scenario.until('the follower has caught up', isThere, 120_000);
+  });
 });

@@ -18,7 +18,7 @@ function explain({ failure, seed, plan }: SimRunResult): string {
 
 describe('simulated clusters under faults', () => {
   // Cheap ones that meet every fault between them, in clusters of three and five, with limits of all sizes.
-  const seeds = [144, 199, 228, 308, 365, 638, 2345, 2593];
+  const seeds = [42, 72, 74, 77, 93, 103, 107, 109, 112, 129];
 
   const faultsSeen = new Set<FaultType>();
 
@@ -33,7 +33,7 @@ describe('simulated clusters under faults', () => {
   });
 
   test('a seed gives the same trace twice, another seed another one', async () => {
-    const [first, again, other] = [await run(199), await run(199), await run(308)];
+    const [first, again, other] = [await run(103), await run(103), await run(109)];
     expect(again).toEqual(first);
     expect(other.traceHash).not.toBe(first.traceHash);
   });
@@ -41,7 +41,7 @@ describe('simulated clusters under faults', () => {
   test('a run may be given parts of its plan', async () => {
     const given = { nodes: 3, replicas: 1, shards: 2, faults: { types: [], gapMsMax: 1000, lastsMsMax: 1000 } };
     const { plan, failure, faults } = await simulate({
-      seed: 199,
+      seed: 103,
       runTurns,
       nowMs: () => performance.now(),
       faultMs: 2000,

@@ -1,0 +1,79 @@
+/**
+ * Damage to the disk of one machine: what is there is not what was written, or cannot be read. Its node has to find that
+ * out, serve nothing of it, and stop; it takes no part any more, and the others go on.
+ */
+import { CorruptionError } from '../base/errors.js';
+import type { Prng } from '../base/prng.js';
+import { DiskError } from '../env/disk.js';
+import type { SimMachine } from './cluster.js';
+import type { SimDisk } from './disk.js';
+import { sectorBytes } from './file-state.js';
+
+export const damageTypes = [
+  'bitFlip',
+  'zeroedSector',
+  /** A sector has the content of another one, of the same file or of another. */
+  'misdirectedWrite',
+  /** Reads of it fail with EIO, until it is written. */
+  'unreadableSector',
+] as const;
+export type DamageType = (typeof damageTypes)[number];
+
+/** A place that something was written to. */
+interface Place {
+  readonly path: string;
+  readonly offset: number;
+}
+
+const triesMax = 20;
+
+/** Damages one place of the disk; returns which. Undefined when there is nothing to damage. */
+export function damage(disk: SimDisk, type: DamageType, random: Prng): Place | undefined {
+  const place = drawPlace(disk, random);
+  if (place === undefined) return undefined;
+  const { path, offset } = place;
+  const sector = sectorAt(disk, place);
+  switch (type) {
+    case 'bitFlip':
+      disk.corrupt(path, offset + random.int(0, sector.length - 1), 1 << random.int(0, 7));
+      return place;
+    case 'zeroedSector':
+      disk.overwrite(path, offset, new Uint8Array(sector.length));
+      return place;
+    case 'misdirectedWrite': {
+      const other = drawPlace(disk, random);
+      if (other === undefined) return undefined;
+      const bytes = sectorAt(disk, other).subarray(0, sector.length);
+      if (bytes.every((byte, i) => byte === sector[i])) return undefined;
+      disk.overwrite(path, offset, bytes);
+      return place;
+    }
+    case 'unreadableSector':
+      disk.loseSector(path, offset);
+      return place;
+  }
+}
+
+/** A sector that is not all zeros: room that was made ahead is no loss. */
+function drawPlace(disk: SimDisk, random: Prng): Place | undefined {
+  const paths = disk.paths();
+  for (let tries = 0; tries < triesMax && paths.length > 0; tries++) {
+    const path = random.pick(paths);
+    const content = disk.content(path);
+    if (content.length === 0) continue;
+    const offset = sectorBytes * random.int(0, Math.ceil(content.length / sectorBytes) - 1);
+    if (content.subarray(offset, offset + sectorBytes).some((byte) => byte !== 0)) return { path, offset };
+  }
+  return undefined;
+}
+
+function sectorAt(disk: SimDisk, { path, offset }: Place): Uint8Array {
+  return disk.content(path).subarray(offset, offset + sectorBytes);
+}
+
+/** Whether a node of this machine may stop with this error: its disk is damaged or was lost, and the error says so. */
+export function isExplainedByDamage(machine: SimMachine, error: unknown): boolean {
+  if (!machine.isSuspect || !(error instanceof Error)) return false;
+  if (error instanceof CorruptionError || (error instanceof DiskError && error.code === 'io')) return true;
+  return /lost its disk/.test(error.message) || isExplainedByDamage(machine, error.cause);
+}
