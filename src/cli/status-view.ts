@@ -13,7 +13,7 @@ const boundWidthMax = 24;
 export function statusToJson(status: ClusterStatus): unknown {
   return {
     clusterId: status.clusterId,
-    nodes: status.nodes.map(({ id, clientAddress, peerAddress, pid, live, softwareVersion, logBytes }) => ({
+    nodes: status.nodes.map(({ id, clientAddress, peerAddress, pid, live, softwareVersion, logBytes, snapshots }) => ({
       id,
       address: clientAddress,
       peerAddress,
@@ -21,6 +21,7 @@ export function statusToJson(status: ClusterStatus): unknown {
       live,
       softwareVersion: live ? softwareVersion : null,
       logBytes: live ? logBytes : null,
+      snapshots: live ? snapshots : null,
     })),
     shards: status.shards.map((shard) => ({
       id: shard.id,

@@ -10,6 +10,7 @@ import type { Identity } from './identity.js';
 import { ReplicaChanges } from './replica-changes.js';
 import type { InitialNode } from './options.js';
 import type { ShardHost } from './shard-host.js';
+import type { Snapshots } from './snapshots/snapshots.js';
 
 /** What only the surrounding process knows, for the status. */
 export interface ProcessFacts {
@@ -23,6 +24,7 @@ export interface AdminOptions {
   readonly initialNodes: readonly InitialNode[];
   readonly clock: Clock;
   readonly host: Pick<ShardHost, 'shard' | 'shards' | 'logStats'>;
+  readonly snapshots: Pick<Snapshots, 'stats'>;
   readonly placement: () => PlacementState;
   readonly leaderOf: (shard: ShardDescriptor) => NodeId | undefined;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
@@ -72,9 +74,16 @@ export class Admin implements AdminBackend {
 
   /** This node's part of the status. */
   localStatus(): LocalStatus {
-    const { identity, facts, host } = this.#options;
+    const { identity, facts, host, snapshots } = this.#options;
     const replicas = host.shards.map(localReplicaStatus);
-    return { node: identity.nodeId, ...facts, replicas, logBytes: host.logStats.bytes };
+    const { sentBytes, received } = snapshots.stats;
+    return {
+      node: identity.nodeId,
+      ...facts,
+      replicas,
+      logBytes: host.logStats.bytes,
+      snapshots: { sentBytes, receivedBytes: received.bytes, installed: received.installed },
+    };
   }
 
   shardMap(): ShardMapView {

@@ -3,6 +3,7 @@ import type { NodeId } from '../base/ids.js';
 import { placementDescriptor } from '../placement/bootstrap.js';
 import type { PlacementState } from '../placement/placement-state.js';
 import type { ClusterStatus, NodeStatus, ReplicaStatus, ShardStatus } from '../rpc/backend.js';
+import { noSnapshots } from '../rpc/snapshot-traffic-codec.js';
 import type { LocalReplicaStatus, LocalStatus } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { roleOf } from '../shard/member-changes.js';
@@ -49,6 +50,7 @@ export function composeStatus({ clusterId, initialNodes, placement, answers }: S
         live: answer !== undefined,
         softwareVersion: answer?.softwareVersion ?? '',
         logBytes: answer?.logBytes ?? 0,
+        snapshots: answer?.snapshots ?? noSnapshots,
       };
     });
   return {

@@ -157,6 +157,7 @@ export class Node implements KvBackend, AdminBackend {
       clock,
       initialNodes: cluster.nodes,
       host: this.host,
+      snapshots: this.#snapshots,
       placement: () => this.#placement.state,
       leaderOf,
       request,

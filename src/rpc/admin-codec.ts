@@ -6,6 +6,7 @@ import { decodeNodeId, decodeReplicaId, decodeShardId, required } from './decode
 import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
 import { roleNumber, roleOfNumber } from './membership-codec.js';
 import { readShardLocation, type ShardLocation, writeShardLocation } from './shard-location-codec.js';
+import { noSnapshots, readSnapshotTraffic, writeSnapshotTraffic } from './snapshot-traffic-codec.js';
 import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
 
@@ -85,6 +86,7 @@ export function encodeClusterStatus(status: ClusterStatus): Buffer {
     writer.bool(5, node.live);
     writer.text(6, node.softwareVersion);
     writer.uint(7, node.logBytes);
+    writeSnapshotTraffic(writer, 8, node.snapshots);
     writer.end(mark);
   }
   for (const shard of status.shards) {
@@ -154,6 +156,7 @@ function readNodeStatus(reader: WireReader): NodeStatus {
   let live = false;
   let softwareVersion = '';
   let logBytes = 0;
+  let snapshots = noSnapshots;
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -177,11 +180,14 @@ function readNodeStatus(reader: WireReader): NodeStatus {
       case 7:
         logBytes = reader.uint();
         break;
+      case 8:
+        snapshots = readSnapshotTraffic(reader.message());
+        break;
       default:
         reader.skip();
     }
   }
-  return { id: decodeNodeId(id), clientAddress, peerAddress, pid, live, softwareVersion, logBytes };
+  return { id: decodeNodeId(id), clientAddress, peerAddress, pid, live, softwareVersion, logBytes, snapshots };
 }
 
 function readShardStatus(reader: WireReader): ShardStatus {

@@ -102,6 +102,15 @@ export interface NodeStatus {
   readonly softwareVersion: string;
   /** Of the files of its log, with room that was made ahead; 0 when the node did not answer. */
   readonly logBytes: number;
+  readonly snapshots: SnapshotTraffic;
+}
+
+/** What Raft snapshots have moved since the start of a process; all 0 when the node did not answer. */
+export interface SnapshotTraffic {
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  /** Of shards of this node, put in place. */
+  readonly installed: number;
 }
 
 export interface ShardStatus {

@@ -8,7 +8,7 @@ import type { RaftMessage, SnapshotRequest, Voucher } from '../raft/types.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import type { ShardDescriptor, ShardEpoch } from '../shard/descriptor.js';
 import type { MemberRole, WantedMembers } from '../shard/member-changes.js';
-import type { ScanRecord } from './backend.js';
+import type { ScanRecord, SnapshotTraffic } from './backend.js';
 
 /** First frame of either side. Anything else first, or another cluster, closes the connection. */
 export interface Hello {
@@ -150,6 +150,7 @@ export interface LocalStatus {
   readonly replicas: readonly LocalReplicaStatus[];
   /** Of the files of its log. */
   readonly logBytes: number;
+  readonly snapshots: SnapshotTraffic;
 }
 
 export interface LocalReplicaStatus {

@@ -12,6 +12,7 @@ import { readMember, readStanding, writeMember, writeStanding } from './membersh
 import { readChunk, writeChunk } from './peer-snapshot-codec.js';
 import { readRecord, writeRecords } from './record-codec.js';
 import { readResult, writeResult } from './result-codec.js';
+import { noSnapshots, readSnapshotTraffic, writeSnapshotTraffic } from './snapshot-traffic-codec.js';
 import type { WireReader } from './wire-reader.js';
 import type { WireWriter } from './wire-writer.js';
 
@@ -192,6 +193,7 @@ function writeLocalStatus(writer: WireWriter, status: LocalStatus): void {
     writer.end(mark);
   }
   writer.uint(5, status.logBytes);
+  writeSnapshotTraffic(writer, 6, status.snapshots);
 }
 
 function readLocalStatus(reader: WireReader): LocalStatus {
@@ -200,6 +202,7 @@ function readLocalStatus(reader: WireReader): LocalStatus {
   let softwareVersion = '';
   const replicas: LocalReplicaStatus[] = [];
   let logBytes = 0;
+  let snapshots = noSnapshots;
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -217,11 +220,14 @@ function readLocalStatus(reader: WireReader): LocalStatus {
       case 5:
         logBytes = reader.uint();
         break;
+      case 6:
+        snapshots = readSnapshotTraffic(reader.message());
+        break;
       default:
         reader.skip();
     }
   }
-  return { node: decodeNodeId(node), pid, softwareVersion, replicas, logBytes };
+  return { node: decodeNodeId(node), pid, softwareVersion, replicas, logBytes, snapshots };
 }
 
 function readReplica(reader: WireReader): LocalReplicaStatus {

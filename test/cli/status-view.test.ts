@@ -33,6 +33,7 @@ const status: ClusterStatus = {
     live: id !== 3,
     softwareVersion: id === 3 ? '' : '0.1.0',
     logBytes: id === 3 ? 0 : id * 67_108_864,
+    snapshots: { sentBytes: id, receivedBytes: 0, installed: 0 },
   })),
   shards: [
     shard({ end: utf8('m') }),
@@ -80,6 +81,7 @@ describe('status', () => {
       placement: { replicas: unknown[] };
     };
     expect(json.nodes[0]).toMatchObject({ id: 1, address: 'n1:7001', pid: 101, live: true, logBytes: 67_108_864 });
+    expect(json.nodes[0]).toMatchObject({ snapshots: { sentBytes: 1, receivedBytes: 0, installed: 0 } });
     expect(json.nodes[2]).toMatchObject({
       id: 3,
       address: 'n3:7001',
@@ -87,6 +89,7 @@ describe('status', () => {
       live: false,
       softwareVersion: null,
       logBytes: null,
+      snapshots: null,
     });
     expect(json.shards[0]).toMatchObject({
       id: 1,

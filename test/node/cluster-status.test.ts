@@ -42,7 +42,9 @@ function answer({ shard: id = 4, node, leader, term, bytes = node * 100 }: Said)
     membership: 1,
     members: [],
   };
-  return { node: NodeId(node), pid: 1000 + node, softwareVersion: '1.0', replicas: [replica], logBytes: 7 * node };
+  const snapshots = { sentBytes: node, receivedBytes: 0, installed: 0 };
+  const facts = { pid: 1000 + node, softwareVersion: '1.0', logBytes: 7 * node };
+  return { node: NodeId(node), ...facts, replicas: [replica], snapshots };
 }
 
 function statusOf(...said: readonly Said[]): ClusterStatus {
@@ -52,10 +54,12 @@ function statusOf(...said: readonly Said[]): ClusterStatus {
 describe('the status of the cluster', () => {
   test('lists nodes and shards with what each node said of itself', () => {
     const status = statusOf({ node: 1, leader: 1, term: 5 }, { node: 2, leader: 1, term: 5 });
-    expect(status.nodes.map(({ id, pid, live, logBytes }) => [id, pid, live, logBytes])).toEqual([
-      [1, 1001, true, 7],
-      [2, 1002, true, 14],
-      [3, 0, false, 0],
+    expect(
+      status.nodes.map(({ id, pid, live, logBytes, snapshots }) => [id, pid, live, logBytes, snapshots.sentBytes]),
+    ).toEqual([
+      [1, 1001, true, 7, 1],
+      [2, 1002, true, 14, 2],
+      [3, 0, false, 0, 0],
     ]);
     expect(status.shards).toEqual<ShardStatus[]>([
       {

@@ -255,6 +255,7 @@ const responseBody: fc.Arbitrary<PeerResponse> = fc.oneof(
       pid: u53,
       softwareVersion: text,
       logBytes: u53,
+      snapshots: record({ sentBytes: u53, receivedBytes: u53, installed: u53 }),
       replicas: fc.array(localReplica, { maxLength: 3 }),
     }),
   }),

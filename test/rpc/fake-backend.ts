@@ -168,6 +168,7 @@ export const sampleStatus: ClusterStatus = {
       live: true,
       softwareVersion: '0.1.0',
       logBytes: 67_108_864,
+      snapshots: { sentBytes: 7, receivedBytes: 8, installed: 9 },
     },
   ],
   shards: [

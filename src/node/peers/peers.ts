@@ -172,15 +172,20 @@ export class Peers {
   #refusal(hello: Hello, expected: NodeId | undefined): QuorateError | undefined {
     const reason = this.#mismatch(hello, expected);
     if (reason !== undefined) return new QuorateError('INVALID_ARGUMENT', reason, { retryable: true });
-    const store = this.#options.storeOf(hello.nodeId) ?? this.#met.get(hello.nodeId);
-    if (store === undefined || store === hello.storeId) {
-      if (this.#options.addressOf(hello.nodeId) !== undefined) this.#met.set(hello.nodeId, hello.storeId);
-      return undefined;
-    }
+    const store = this.#storeOf(hello);
+    if (store === undefined || store === hello.storeId) return undefined;
     const message =
       `node ${hello.nodeId} joined with the data directory ${store}, this is ${hello.storeId}: ` +
       'a node that lost its disk cannot come back under its old id; give it its disk back';
     return new QuorateError('INVALID_ARGUMENT', message);
+  }
+
+  /** With which data directory the node joined or, where that is not known here, first came; undefined if it does now. */
+  #storeOf({ nodeId, storeId }: Hello): string | undefined {
+    const { storeOf, addressOf } = this.#options;
+    const store = storeOf(nodeId) ?? this.#met.get(nodeId);
+    if (store === undefined && addressOf(nodeId) !== undefined) this.#met.set(nodeId, storeId);
+    return store;
   }
 
   #mismatch(hello: Hello, expected: NodeId | undefined): string | undefined {

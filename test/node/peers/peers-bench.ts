@@ -12,6 +12,7 @@ import type { PeersOptions } from '../../../src/node/peers/peers.js';
 import { runTurns } from '../../../src/platform/turns.js';
 import type { PeerResponse, ShardMessage } from '../../../src/rpc/peer-messages.js';
 import { MachineClock, SimClock } from '../../../src/sim/clock.js';
+import { noSnapshots } from '../../../src/rpc/snapshot-traffic-codec.js';
 import { SimLog } from '../../../src/sim/logger.js';
 import { SimNetwork } from '../../../src/sim/network.js';
 import { SimProcess } from '../../../src/sim/process.js';
@@ -20,7 +21,7 @@ import { Scheduler } from '../../../src/sim/scheduler.js';
 export const address = (id: number): string => `node-${id}:7100`;
 export const status: PeerResponse = {
   type: 'nodeStatus',
-  status: { node: NodeId(2), pid: 1, softwareVersion: '1', replicas: [], logBytes: 1 },
+  status: { node: NodeId(2), pid: 1, softwareVersion: '1', replicas: [], logBytes: 1, snapshots: noSnapshots },
 };
 
 /** Nodes 1 and 2 on a simulated network. Node 2 answers requests when the test says so. */
