@@ -14,6 +14,13 @@ test('a run that refuses most of what is asked, because a majority is down, is n
       replicas: 3,
       shards: 7,
       limits: {},
+      workload: {
+        clients: 3,
+        keys: 8,
+        thinkMsMax: 100,
+        valueBytes: 300,
+        actions: { one: 10, batch: 3, scan: 3, staleRead: 1, staleScan: 3 },
+      },
       faults: {
         types: ['powerLoss', 'pause', 'slowNetwork', 'hold', 'reset'],
         gapMsMax: 800,

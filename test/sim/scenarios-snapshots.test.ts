@@ -110,7 +110,7 @@ describe('a follower that was away for longer than the log is kept for it', () =
   });
 
   test('does not keep a log for ever that grows faster than the snapshot comes (pitfall 18)', async () => {
-    const scenario = await Scenario.formed({ seed: 73, limits: { snapshotBytesPerSecondMax: 1000 } });
+    const scenario = await Scenario.formed({ seed: 73, limits: { snapshotBytesPerSecondMax: 5000 } });
     const leader = scenario.leaderOf();
     const follower = someFollower(scenario);
     scenario.machine(follower).crash('none');

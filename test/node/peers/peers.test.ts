@@ -89,13 +89,13 @@ describe('a peer is refused', () => {
 
   test('as soon as it is known that it had joined with another disk', async () => {
     const bench = new Bench();
-    let joined: string | undefined;
-    const first = await bench.node(1, { storeOf: () => joined });
+    const stores = new Map<number, string>();
+    const first = await bench.node(1, { storeOf: (node) => stores.get(node) });
     const second = await bench.node(2);
     second.sendRaft(NodeId(1), []);
     await bench.run(100);
     expect(await bench.reaches(second, 1)).toBe(true);
-    joined = 'store-0';
+    stores.set(2, 'store-0');
     await bench.run(3000);
     expect(await bench.reaches(second, 1)).toBe(false);
     expect(bench.refused.length).toBeGreaterThan(0);
