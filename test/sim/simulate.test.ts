@@ -18,7 +18,7 @@ function explain({ failure, seed, plan }: SimRunResult): string {
 
 describe('simulated clusters under faults', () => {
   // Cheap ones that meet every fault between them, in clusters of three and five, with limits of all sizes.
-  const seeds = [42, 72, 74, 77, 93, 103, 107, 109, 112, 129];
+  const seeds = [72, 77, 103, 107, 109, 117, 124, 126, 129, 143];
 
   const faultsSeen = new Set<FaultType>();
 
