@@ -17,8 +17,11 @@ function explain({ failure, seed, plan }: SimRunResult): string {
 }
 
 describe('simulated clusters under faults', () => {
-  // Cheap ones that meet every fault between them, in clusters of three and five, with limits of all sizes.
-  const seeds = [72, 77, 103, 107, 109, 117, 124, 126, 129, 143];
+  // Cheap ones that meet every fault between them, each in several, in clusters of three and five, with limits of all sizes.
+  const seeds = [
+    29, 32, 36, 42, 43, 47, 52, 58, 62, 71, 72, 74, 77, 80, 82, 84, 85, 194, 220, 236, 257, 263, 276, 310, 322, 345,
+    376, 398, 402, 419, 446,
+  ];
 
   const faultsSeen = new Set<FaultType>();
 
@@ -33,7 +36,7 @@ describe('simulated clusters under faults', () => {
   });
 
   test('a seed gives the same trace twice, another seed another one', async () => {
-    const [first, again, other] = [await run(103), await run(103), await run(109)];
+    const [first, again, other] = [await run(32), await run(32), await run(42)];
     expect(again).toEqual(first);
     expect(other.traceHash).not.toBe(first.traceHash);
   });
