@@ -1,12 +1,17 @@
-import { RegisterCall } from './register-call.js';
+import { type Caller, RegisterCall } from './register-call.js';
 import { scan } from './scan-call.js';
 import { readStale } from './stale-read-call.js';
 import type { Workload } from './workload.js';
 
 const batchMax = 4;
 
+export function startClients(workload: Workload): void {
+  workload.bursts.start();
+  for (let i = 0; i < workload.clients; i++) new Client(workload).think();
+}
+
 /** One thread of calls, each after the answer to the one before. */
-export class Client {
+class Client implements Caller {
   readonly session: Uint8Array;
   readonly #workload: Workload;
   #id: number;

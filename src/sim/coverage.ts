@@ -7,7 +7,7 @@
 import { type Configuration, isJoint } from '../raft/config.js';
 import type { Ready, RaftMessage } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
-import type { WatchedReplica } from './replica-watch.js';
+import type { WatchedReplica } from './watched-replica.js';
 
 /** By the mark: what a node logs there. */
 const lines = {

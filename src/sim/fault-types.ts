@@ -3,6 +3,7 @@ import type { Prng } from '../base/prng.js';
 import type { SimCluster, SimMachine } from './cluster.js';
 import { SimDisk, type CrashKeeps } from './disk.js';
 import { damage, damageTypes, isExplainedByDamage, type DamageType } from './disk-damage.js';
+import type { Fault } from './fault.js';
 import type { Link } from './link.js';
 import { changeMembers } from './membership-operator.js';
 import { defaultDelayMs } from './network.js';
@@ -55,15 +56,6 @@ export type FaultType = (typeof faultTypes)[number];
 /** Faults after which the machine takes no part any more; so they come to one machine of a run only. */
 export function isLossOfDisk(type: FaultType): boolean {
   return type === 'lostDisk' || (damageTypes as readonly FaultType[]).includes(type);
-}
-
-/** A fault under way. */
-export interface Fault {
-  readonly end: () => void;
-  /** Virtual milliseconds; default: as the plan says. */
-  readonly lastsMs?: number;
-  /** Whether it has met anything so far. Without it: as soon as it began. */
-  readonly hadEffect?: () => boolean;
 }
 
 /** A drifting clock is at most this much faster or slower than it should be. */

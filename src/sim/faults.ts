@@ -6,7 +6,8 @@
 import type { Prng } from '../base/prng.js';
 import type { SimCluster, SimMachine } from './cluster.js';
 import { beginFault, faultTypes, isLossOfDisk } from './fault-types.js';
-import type { Fault, FaultType } from './fault-types.js';
+import type { FaultType } from './fault-types.js';
+import type { Fault } from './fault.js';
 import type { FaultPlan } from './swarm.js';
 
 /** A process that a failing disk has ended is started again after this, as a service manager does. */

@@ -5,7 +5,7 @@ import type { Prng } from '../base/prng.js';
 import type { Replica } from '../shard/replica.js';
 import type { WantedMembers } from '../shard/member-changes.js';
 import type { SimCluster, SimMachine } from './cluster.js';
-import type { Fault } from './fault-types.js';
+import type { Fault } from './fault.js';
 
 const askAgainMs = 300;
 

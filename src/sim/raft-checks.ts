@@ -15,7 +15,7 @@ import type { ReplicaId, ShardId, Term } from '../base/ids.js';
 import { type Configuration, equalConfigurations } from '../raft/config.js';
 import type { Entry, RaftSnapshot, Ready } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
-import type { WatchedReplica } from './replica-watch.js';
+import type { WatchedReplica } from './watched-replica.js';
 
 interface KnownEntry {
   readonly hash: number;

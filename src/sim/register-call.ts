@@ -3,7 +3,6 @@ import { Timestamp } from '../base/ids.js';
 import type { Condition, Operation, OperationResult, RequestId } from '../mvcc/operations.js';
 import type { OpenOperation } from '../../jepsen-lite/checker/history.js';
 import type { RegisterInput, RegisterOutput } from '../../jepsen-lite/checker/models/register-operation.js';
-import type { Client } from './client.js';
 import type { Workload } from './workload.js';
 
 /** What a node gives an operation. */
@@ -13,6 +12,13 @@ export const patienceMs = operationMsMax + 500;
 const triesMax = 6;
 /** Errors that no fault of a run explains. */
 const bugCodes: ReadonlySet<string> = new Set(['INTERNAL', 'CORRUPTION', 'INVALID_ARGUMENT']);
+
+/** Who makes a call: its place in the history, and the session and number of its request. */
+export interface Caller {
+  readonly id: number;
+  readonly session: Uint8Array;
+  nextSeq(): number;
+}
 
 type Answer = Exclude<OperationResult, { type: 'failed' }>;
 
@@ -32,7 +38,7 @@ export class RegisterCall {
   /** Called once: whether the outcome is known. */
   readonly #onEnd: (isKnown: boolean) => void;
 
-  constructor(workload: Workload, client: Client, key: string, onEnd: (isKnown: boolean) => void) {
+  constructor(workload: Workload, client: Caller, key: string, onEnd: (isKnown: boolean) => void) {
     this.#workload = workload;
     this.#clientId = client.id;
     this.#key = key;

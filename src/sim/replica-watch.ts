@@ -1,29 +1,11 @@
 /** Sees what the replicas of a cluster do, and holds each step against the one before. */
-import type { LogIndex, ReplicaId, ShardId, Term } from '../base/ids.js';
+import type { ReplicaId, ShardId } from '../base/ids.js';
 import type { Entry, RaftSnapshot, Ready } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
 import type { ReplicaObserver } from '../shard/replica-host.js';
 import type { Coverage } from './coverage.js';
 import type { RaftChecks } from './raft-checks.js';
-
-/** A replica, in one process. */
-export interface WatchedReplica {
-  readonly shard: ShardId;
-  readonly replica: ReplicaId;
-  /** As of its last step; undefined before its first, since nobody else knows what is on its disk. */
-  last: WatchedStep | undefined;
-  appliedIndex: number | undefined;
-}
-
-export interface WatchedStep {
-  readonly term: Term;
-  readonly commitIndex: LogIndex;
-  readonly lastIndex: LogIndex;
-  readonly lastTerm: Term;
-  readonly isLeader: boolean;
-  /** The leader has told that there is nothing to do. */
-  readonly isQuiet: boolean;
-}
+import type { WatchedReplica } from './watched-replica.js';
 
 /** For one process of a node: with it goes what its replicas had not synced. */
 export function watchReplicas(checks: RaftChecks, coverage: Coverage): ReplicaObserver {

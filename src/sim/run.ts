@@ -7,6 +7,7 @@ import { registerModel } from '../../jepsen-lite/checker/models/register.js';
 import { describeFailure } from '../../jepsen-lite/checker/timeline/describe-failure.js';
 import { DiskError } from '../env/disk.js';
 import { defaultRaftTiming } from '../node/options.js';
+import { startClients } from './client.js';
 import { SimCluster } from './cluster.js';
 import { clockRates } from './fault-types.js';
 import type { FaultType } from './fault-types.js';
@@ -103,7 +104,7 @@ async function runPhases(
   const { scheduler } = cluster;
   cluster.startAll();
   if (!(await cluster.runUntilReady(formMsMax))) return `the cluster was not formed within ${formMsMax} ms`;
-  workload.start();
+  startClients(workload);
   faults.start();
   const isOver = (): boolean =>
     stoppedByItself(cluster) !== undefined ||

@@ -8,7 +8,6 @@ import type { Prng } from '../base/prng.js';
 import { HistoryRecorder } from '../../jepsen-lite/checker/history.js';
 import type { RegisterInput, RegisterOutput } from '../../jepsen-lite/checker/models/register-operation.js';
 import { Bursts } from './bursts.js';
-import { Client } from './client.js';
 import type { SimCluster } from './cluster.js';
 import { Observations } from './observations.js';
 import type { ClientAction, WorkloadPlan } from './swarm.js';
@@ -64,9 +63,9 @@ export class Workload {
     this.keys = Array.from({ length: plan.keys }, (_, i) => `k${String(i).padStart(2, '0')}`);
   }
 
-  start(): void {
-    this.bursts.start();
-    for (let i = 0; i < this.#plan.clients; i++) new Client(this).think();
+  /** How many make calls at the same time. */
+  get clients(): number {
+    return this.#plan.clients;
   }
 
   /** Clients make no further calls; those under way may still end. */

@@ -1,0 +1,8 @@
+/** A fault under way. */
+export interface Fault {
+  readonly end: () => void;
+  /** Virtual milliseconds; default: as the plan says. */
+  readonly lastsMs?: number;
+  /** Whether it has met anything so far. Without it: as soon as it began. */
+  readonly hadEffect?: () => boolean;
+}

@@ -1,0 +1,21 @@
+/** What is known of a replica from what it does. */
+import type { LogIndex, ReplicaId, ShardId, Term } from '../base/ids.js';
+
+/** A replica, in one process. */
+export interface WatchedReplica {
+  readonly shard: ShardId;
+  readonly replica: ReplicaId;
+  /** As of its last step; undefined before its first, since nobody else knows what is on its disk. */
+  last: WatchedStep | undefined;
+  appliedIndex: number | undefined;
+}
+
+export interface WatchedStep {
+  readonly term: Term;
+  readonly commitIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+  readonly isLeader: boolean;
+  /** The leader has told that there is nothing to do. */
+  readonly isQuiet: boolean;
+}
