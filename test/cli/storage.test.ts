@@ -92,7 +92,7 @@ describe('quorate storage verify', () => {
   });
 
   test('names file and offset of everything that is damaged', async () => {
-    const [first, second] = ['000002.sst', '000003.sst'].map((name) => join(directory, 'shards/2', name));
+    const [first, second] = ['000002.sst', '000004.sst'].map((name) => join(directory, 'shards/2', name));
     const manifest = join(directory, 'shards/10/manifest-000001');
     await flip(first, 3);
     const { length } = await readFile(second);
@@ -118,11 +118,11 @@ describe('quorate storage verify', () => {
   });
 
   test('finds a table and a root that are missing', async () => {
-    await rm(join(directory, 'shards/2/000003.sst'));
+    await rm(join(directory, 'shards/2/000004.sst'));
     await rm(join(directory, 'shards/10/CURRENT'));
     const { status, stdout } = await run('verify', directory);
     expect(status).toBe(1);
-    expect(stdout).toContain('000003.sst is damaged at offset 0: the table is missing\n');
+    expect(stdout).toContain('000004.sst is damaged at offset 0: the table is missing\n');
     expect(stdout).toContain('shards/10/CURRENT is damaged at offset 0: it is missing\n');
   });
 
@@ -274,14 +274,14 @@ describe('quorate storage dump', () => {
   });
 
   test('names each damage once, and goes on with the next tree', async () => {
-    const file = join(directory, 'shards/2/000003.sst');
+    const file = join(directory, 'shards/2/000004.sst');
     const { length } = await readFile(file);
     await truncate(file, length - 10);
     await flip(join(directory, 'shards/10/manifest-000001'), 40);
     const { status, stdout, stderr } = await run('dump', directory);
     expect({ status, stdout }).toEqual({ status: 1, stdout: 'key\t6\tput\told\norder/2\t5\tput\tpaid\n' });
     expect(stderr.trim().split('\n')).toEqual([
-      expect.stringContaining('shards/2/000003.sst is damaged at offset'),
+      expect.stringContaining('shards/2/000004.sst is damaged at offset'),
       expect.stringContaining('shards/10/manifest-000001 is damaged at offset 33'),
     ]);
   });

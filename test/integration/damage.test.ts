@@ -36,8 +36,8 @@ beforeAll(async () => {
   for (let i = 0; i < 600; i += 50) {
     const operations = Array.from({ length: 50 }, (_, j) => {
       const key = `${(i + j) % 2 === 0 ? '0' : 'm'}/${String(i + j).padStart(4, '0')}`;
-      // Of noise, so that tables stay as large as what is in them.
-      const value = Buffer.from(random.bytes(4 * kib));
+      // Of noise, so that files stay as large as what is in them. Half of the values are large ones, in files of their own.
+      const value = Buffer.from(random.bytes(j % 4 < 2 ? 2 * kib : 4 * kib));
       written.set(key, value);
       return { type: 'put', key, value } as const;
     });
@@ -125,40 +125,47 @@ describe('a node refuses to start on a byte that changed', () => {
   });
 });
 
-describe('a byte that changed in a table', () => {
-  test('is found by the read that meets it: the node serves nothing of it, and stops', async () => {
-    // In the middle of a large table are records. An end in the middle of a compaction may leave a table that the next
-    // start removes; so each is damaged.
-    const tables = filesOf('shards/1', /\.sst$/).filter((file) => statSync(file).size > 64 * kib);
-    expect(tables).not.toEqual([]);
-    const restores = tables.map((file) => flip(file, Math.floor(statSync(file).size / 2)));
-    const linesBefore = logLines(node).length;
-    const served = new Map<string, Buffer>();
-    let hasEnded = false;
-    try {
-      node.start();
-      void node.exited.then(() => {
-        hasEnded = true;
-      });
-      const raw = rawClient(node.endpoint);
-      await untilServing(node, linesBefore);
-      // Reads of this replica alone; it answers as soon as it knows how current it is.
-      await until('a read to meet the damage', 20_000, async () => {
-        await readReplica(raw, served).catch(() => undefined);
-        return hasEnded;
-      });
-      raw.close();
-      expect(await node.exited).toEqual({ status: 2, signal: null });
-      const [, damaged] = /^quorate: the node stopped: (.*) is damaged at offset \d+/.exec(lastWords()) ?? [];
-      expect(tables).toContain(damaged);
-      for (const [key, value] of served) expect(value.equals(written.get(key) ?? Buffer.alloc(0))).toBe(true);
-      await othersServe();
-    } finally {
-      for (const restore of restores) restore();
-    }
-  }, 60_000);
+describe('a byte that changed', () => {
+  test.each([
+    ['table', /\.sst$/],
+    ['value file', /\.val$/],
+  ])(
+    'in a %s is found by the read that meets it: the node serves nothing of it, and stops',
+    async (_, pattern) => {
+      // In the middle of a large file are records. An end in the middle of a compaction may leave a file that the next
+      // start removes; so each is damaged.
+      const files = filesOf('shards/1', pattern).filter((file) => statSync(file).size > 64 * kib);
+      expect(files).not.toEqual([]);
+      const restores = files.map((file) => flip(file, Math.floor(statSync(file).size / 2)));
+      const linesBefore = logLines(node).length;
+      const served = new Map<string, Buffer>();
+      let hasEnded = false;
+      try {
+        node.start();
+        void node.exited.then(() => {
+          hasEnded = true;
+        });
+        const raw = rawClient(node.endpoint);
+        await untilServing(node, linesBefore);
+        // Reads of this replica alone; it answers as soon as it knows how current it is.
+        await until('a read to meet the damage', 20_000, async () => {
+          await readReplica(raw, served).catch(() => undefined);
+          return hasEnded;
+        });
+        raw.close();
+        expect(await node.exited).toEqual({ status: 2, signal: null });
+        const [, damaged] = /^quorate: the node stopped: (.*) is damaged at offset \d+/.exec(lastWords()) ?? [];
+        expect(files).toContain(damaged);
+        for (const [key, value] of served) expect(value.equals(written.get(key) ?? Buffer.alloc(0))).toBe(true);
+        await othersServe();
+      } finally {
+        for (const restore of restores) restore();
+      }
+    },
+    60_000,
+  );
 
-  test('once repaired, the node catches up and serves everything', async () => {
+  test('is repaired, and the node catches up and serves everything', async () => {
     node.start();
     await untilStatus(cluster.client, 'replicas that have applied the same', isCaughtUp);
     const raw = rawClient(node.endpoint);
