@@ -33,7 +33,8 @@ const windowBytesMaxNow = 64 * 1024;
 
 /**
  * The parts of one file in the order of one iterator, those after its first: they are read some at a time. The memory for that
- * is its own and goes with it: what it reads in vain costs no cache anything, and what is handed out is no part of it. Why:
+ * is its own and goes with it: what it reads in vain costs no cache anything, and what is handed out is no part of it. A part of
+ * which a window has no two is read by itself: the rest of the window would be cut off, and read again with the next one. Why:
  * docs/decisions/2026-11-21-lsm-read-ahead.md.
  */
 export class ReadAhead<Part extends Place> {
@@ -48,7 +49,7 @@ export class ReadAhead<Part extends Place> {
   #start = 0;
   #nextBytes = windowBytesMin;
 
-  /** @param windowBytesMax read at a time, or one part if that is larger */
+  /** @param windowBytesMax read at a time */
   constructor(source: ReadAheadSource<Part>, reverse: boolean, windowBytesMax: number) {
     this.#source = source;
     this.#reverse = reverse;
@@ -60,6 +61,7 @@ export class ReadAhead<Part extends Place> {
     this.#last = part;
     try {
       if (this.#covers(part)) return this.#take(part);
+      if (2 * part.length > this.#windowBytesMax) return this.#source.readAlone(part);
       if (++this.#misses <= singleReads) return this.#source.readAlone(part);
       return this.#readWindow(part);
     } catch (error) {

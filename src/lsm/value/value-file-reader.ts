@@ -121,7 +121,7 @@ export class ValueFileReader implements ReadAheadSource<ValuePointer> {
     try {
       const block = memory(this.lengthOf(pointer));
       const got = this.#file.readNow(block, pointer.offset);
-      if (got === undefined) return this.#readStored(pointer).then(use);
+      if (got === undefined) return this.#readStored(pointer, copyOfLent(block)).then(use);
       this.#check(pointer, block, got);
       return use(block);
     } catch (error) {
@@ -129,8 +129,8 @@ export class ValueFileReader implements ReadAheadSource<ValuePointer> {
     }
   }
 
-  async #readStored(pointer: ValuePointer): Promise<Uint8Array> {
-    const block = new Uint8Array(this.lengthOf(pointer));
+  /** @param block its memory */
+  async #readStored(pointer: ValuePointer, block: Uint8Array): Promise<Uint8Array> {
     this.#check(pointer, block, await this.#file.read(block, pointer.offset));
     return block;
   }

@@ -23,14 +23,14 @@ const options = {
 const keyOf = (n: number): Uint8Array => utf8(`key-${String(n).padStart(5, '0')}`);
 
 /** A tree in whose flushes the keys take turns, and the bytes of each read of a value file from here on. */
-async function setUp(flushes: number, { prompt = false, cacheBytes = 0 } = {}) {
+async function setUp(flushes: number, { prompt = false, cacheBytes = 0, bytes = valueBytes, keys = count } = {}) {
   const disk = newDisk();
   const random = new Prng(3);
-  const values = Array.from({ length: count }, () => random.bytes(valueBytes));
+  const values = Array.from({ length: keys }, () => random.bytes(bytes));
   const tree = await Tree.create(treeDirectory, treeResources(disk), options);
   for (let flush = 0; flush < flushes; flush++) {
     const batch = new TreeBatch();
-    for (let n = flush; n < count; n += flushes) batch.put(keyOf(n), Timestamp(flush + 1), values[n]);
+    for (let n = flush; n < keys; n += flushes) batch.put(keyOf(n), Timestamp(flush + 1), values[n]);
     tree.write(batch, LogIndex(flush + 1));
     await tree.flush();
   }
@@ -100,6 +100,22 @@ it.each([
     await tree.close();
   },
 );
+
+it.each([
+  { bytes: 34_000, reverse: false },
+  { bytes: 34_000, reverse: true },
+  { bytes: 100_000, reverse: false },
+  { bytes: 100_000, reverse: true },
+])('values of $bytes bytes are read once and by themselves, reverse $reverse', async ({ bytes, reverse }) => {
+  const { tree, values, reads } = await setUp(2, { bytes, keys: 20 });
+  const got = await walk(tree, { reverse });
+  if (reverse) got.reverse();
+  expect(got.map((value, n) => Buffer.compare(value, values[n]))).toEqual(values.map(() => 0));
+  expect(reads).toEqual(values.map(() => bytes + 1));
+  // No window was made for them, and no copy out of one.
+  expect(got.map(({ buffer }) => buffer.byteLength)).toEqual(values.map(() => bytes + 1));
+  await tree.close();
+});
 
 it('what is read in vain is little: by gets, by scans that end soon, and where values do not follow each other', async () => {
   const { tree, reads } = await setUp(1);
