@@ -83,13 +83,13 @@ export class ShardTree implements Engine, ReplicaTree {
     return this.#tree.openIterator(range);
   }
 
-  /** Nothing is left to flush, and nothing is wrong, where another tree takes the place of this one meanwhile. */
+  /** Nothing is left to flush, and nothing is wrong, where the tree is closed meanwhile: the shard goes, or another takes its place. */
   async flush(): Promise<void> {
     await this.#replacing;
     try {
       await this.#tree.flush();
     } catch (error) {
-      if (this.#closed || !(error instanceof TreeClosedError)) throw error;
+      if (!(error instanceof TreeClosedError)) throw error;
     }
   }
 
