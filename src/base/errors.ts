@@ -6,6 +6,7 @@ export type Outcome = 'notApplied' | 'unknown';
 /** Stable codes of the public contract; docs/errors.md says what each means and what to do. */
 export type ErrorCode =
   | 'INVALID_ARGUMENT' // the request breaks a rule or limit that the message names
+  | 'KEYS_IN_DIFFERENT_SHARDS' // an atomic batch has keys of more than one shard
   | 'NOT_LEADER' // this replica does not lead the shard; the router tries elsewhere
   | 'SHARD_UNAVAILABLE' // the shard had no leader, or its leader no quorum, within the deadline
   | 'TIMESTAMP_UNAVAILABLE' // the placement group issued no timestamp within the deadline

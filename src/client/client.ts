@@ -7,7 +7,7 @@ import { adminMethods } from '../rpc/services.js';
 import { checkObject, checkSignal, invalid, millisecondsOf } from './arguments.js';
 import { Calls, type CallLimits } from './calls.js';
 import { Dispatcher } from './dispatcher.js';
-import { batchOperations, deleteOperation, getOperation, putOperation } from './operations.js';
+import { atomicBatch, batchOperations, deleteOperation, getOperation, putOperation } from './operations.js';
 import { clientSettings, type ClientOptions, type ClientSettings } from './options.js';
 import { PendingOperation } from './pending-operation.js';
 import { Reachability } from './reachability.js';
@@ -15,6 +15,9 @@ import { cancelledError } from './retry.js';
 import { chooseAddress, initialTable, routingTable } from './routing.js';
 import { scanPages, scanQuery, type ScanNodes } from './scan.js';
 import type {
+  AtomicBatchOptions,
+  AtomicBatchResult,
+  AtomicOperation,
   BatchOperation,
   BatchResult,
   Bytes,
@@ -85,6 +88,19 @@ export class Client implements AsyncDisposable {
   async delete(key: Bytes, options: WriteOptions = {}): Promise<DeleteResult> {
     checkObject('options', options);
     return (await this.#execute(deleteOperation(key, options, this.#newRequestId), options)) as DeleteResult;
+  }
+
+  /**
+   * Puts, deletes and checks of up to 1024 keys of one shard: if all conditions hold, all of it takes effect, at one version;
+   * otherwise none of it does, and the result says which conditions failed. Rejects with KEYS_IN_DIFFERENT_SHARDS, with nothing
+   * done, when that is so.
+   */
+  async atomicBatch(
+    operations: readonly AtomicOperation[],
+    options: AtomicBatchOptions = {},
+  ): Promise<AtomicBatchResult> {
+    checkObject('options', options);
+    return (await this.#execute(atomicBatch(operations, options, this.#newRequestId), options)) as AtomicBatchResult;
   }
 
   /**

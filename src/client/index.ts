@@ -2,6 +2,9 @@
 export { connect, type Client } from './client.js';
 export type { ClientOptions } from './options.js';
 export type {
+  AtomicBatchOptions,
+  AtomicBatchResult,
+  AtomicOperation,
   BatchOperation,
   BatchResult,
   Bytes,
@@ -20,4 +23,4 @@ export type {
 export { QuorateError, type ErrorCode, type Outcome } from '../base/errors.js';
 export type { ReplicaNodes } from './change-replicas.js';
 export type { ClusterStatus, NodeStatus, ReplicaStatus, ShardMapView, ShardStatus } from '../rpc/backend.js';
-export type { VersionedValue } from '../rpc/public-types.js';
+export type { FailedCondition, VersionedValue } from '../rpc/public-types.js';

@@ -99,8 +99,9 @@ export class NodeConnection {
       while (
         next < this.#queue.length &&
         this.#sent.size < this.#operationsInFlightMax &&
-        count < messageOperationsMax &&
-        (count === 0 || writer.length + this.#queue[next].bytes.length <= messageBytesTarget)
+        (count === 0 ||
+          (count + this.#queue[next].count <= messageOperationsMax &&
+            writer.length + this.#queue[next].bytes.length <= messageBytesTarget))
       ) {
         const operation = this.#queue[next++];
         if (operation.state.type !== 'queued') continue;
@@ -109,7 +110,7 @@ export class NodeConnection {
         this.#sent.set(id, operation);
         const timeoutMs = Math.max(1, Math.floor(answerTimeoutMs(operation.deadlineMs - nowMs)));
         writeStreamOperation(writer, { id, bytes: operation.bytes, timeoutMs });
-        count++;
+        count += operation.count;
       }
       if (count > 0) this.#blocked = !call.write(writer.finish());
     }

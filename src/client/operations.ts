@@ -2,9 +2,16 @@
 import { isUint8Array } from 'node:util/types';
 import { QuorateError } from '../base/errors.js';
 import { Timestamp } from '../base/ids.js';
-import type { Operation, RequestId } from '../rpc/public-types.js';
+import type { AtomicBatch, Operation, RequestId } from '../rpc/public-types.js';
 import { bytesOf, checkList, checkObject, choiceOf, flagOf, invalid, wholeNumberOf, wrong } from './arguments.js';
-import { consistencies, type BatchOperation, type Bytes, type ReadOptions, type WriteConditions } from './types.js';
+import {
+  consistencies,
+  type AtomicOperation,
+  type BatchOperation,
+  type Bytes,
+  type ReadOptions,
+  type WriteConditions,
+} from './types.js';
 
 type Put = Extract<Operation, { readonly type: 'put' }>;
 type Delete = Extract<Operation, { readonly type: 'delete' }>;
@@ -50,18 +57,49 @@ export function deleteOperation(
 
 /** An error names the operation by its position. */
 export function batchOperations(operations: readonly BatchOperation[], newRequestId: () => RequestId): Operation[] {
+  return eachOf(operations, (operation) => batchOperation(operation, newRequestId));
+}
+
+/** As {@link batchOperations}. */
+export function atomicBatch(
+  operations: readonly AtomicOperation[],
+  naming: WriteNaming,
+  newRequestId: () => RequestId,
+): AtomicBatch {
+  const built = eachOf(operations, atomicOperation);
+  if (built.length === 0) throw invalid('an atomic batch has no operations');
+  return { type: 'atomicBatch', operations: built, requestId: requestIdOf(naming, newRequestId) };
+}
+
+function eachOf<From, To>(operations: readonly From[], build: (operation: From) => To): To[] {
   checkList('operations', operations);
   return Array.from(operations, (operation, i) => {
     try {
-      return batchOperation(operation, newRequestId);
+      checkObject('an operation', operation);
+      return build(operation);
     } catch (error) {
       throw error instanceof QuorateError ? invalid(`operations[${i}]: ${error.message}`) : error;
     }
   });
 }
 
+function atomicOperation(operation: AtomicOperation): AtomicBatch['operations'][number] {
+  const key = bytesOf('key', operation.key);
+  const condition = conditionOf(operation);
+  switch (operation.type) {
+    case 'put':
+      return { type: 'put', key, value: bytesOf('value', operation.value), condition };
+    case 'delete':
+      return { type: 'delete', key, condition };
+    case 'check':
+      if (condition.type === 'none') throw invalid('a check takes one of ifAbsent, ifVersion and ifValue');
+      return { type: 'check', key, condition };
+    default:
+      throw wrong('type', '"put", "delete" or "check"', (operation as { readonly type: unknown }).type);
+  }
+}
+
 function batchOperation(operation: BatchOperation, newRequestId: () => RequestId): Operation {
-  checkObject('an operation', operation);
   switch (operation.type) {
     case 'get':
       return getOperation(operation.key, operation);

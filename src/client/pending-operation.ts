@@ -1,6 +1,6 @@
 import { copyBytes } from '../base/bytes.js';
 import { encodeOperation } from '../rpc/kv-codec.js';
-import type { Operation, OperationResult } from '../rpc/public-types.js';
+import { routingKey, type Operation, type OperationResult } from '../rpc/public-types.js';
 import type { QuorateError } from '../base/errors.js';
 import type { Unanswered } from './retry.js';
 
@@ -20,6 +20,8 @@ export class PendingOperation implements Unanswered {
   /** Encoded once: every attempt sends the same, request id included. Owns copies of the caller's bytes. */
   readonly bytes: Buffer;
   readonly isWrite: boolean;
+  /** Operations, as messages count them. */
+  readonly count: number;
   readonly startMs: number;
   readonly deadlineMs: number;
   readonly answer: (result: OperationResult) => void;
@@ -36,9 +38,10 @@ export class PendingOperation implements Unanswered {
     time: { readonly startMs: number; readonly deadlineMs: number },
     answer: (result: OperationResult) => void,
   ) {
-    this.key = copyBytes(operation.key);
+    this.key = copyBytes(routingKey(operation));
     this.bytes = encodeOperation(operation);
     this.isWrite = operation.type !== 'get';
+    this.count = operation.type === 'atomicBatch' ? operation.operations.length : 1;
     this.startMs = time.startMs;
     this.deadlineMs = time.deadlineMs;
     this.answer = answer;

@@ -51,6 +51,17 @@ export type BatchOperation =
 
 type BatchWriteOptions = Omit<WriteOptions, keyof CallOptions>;
 
+/** A check changes nothing, and must have a condition. */
+export type AtomicOperation =
+  | ({ readonly type: 'put'; readonly key: Bytes; readonly value: Bytes } & WriteConditions)
+  | ({ readonly type: 'delete'; readonly key: Bytes } & WriteConditions)
+  | ({ readonly type: 'check'; readonly key: Bytes } & WriteConditions);
+
+export type AtomicBatchOptions = Omit<WriteOptions, keyof WriteConditions>;
+
+/** `conditionsFailed`: nothing was changed, and `failures` says which conditions did not hold. */
+export type AtomicBatchResult = Result<'written' | 'conditionsFailed'>;
+
 /** One operation's part of a batch; `failed` carries the error that a single call would have thrown. */
 export type BatchResult = OperationResult;
 

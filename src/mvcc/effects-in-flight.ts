@@ -6,7 +6,7 @@
  * Invariant: entries are applied in the order of their tickets.
  */
 import { assert, defined } from '../base/assert.js';
-import type { VersionedValue } from './operations.js';
+import type { OperationResult, VersionedValue } from './operations.js';
 
 /** Counts the entries that one evaluator made, from 1. */
 export type Ticket = number;
@@ -14,11 +14,8 @@ export type Ticket = number;
 /** The newest state of a key: undefined `value` is a key that is absent. */
 export interface KeyState {
   readonly value: VersionedValue | undefined;
-  /**
-   * Only of a request record: what the condition met that it says has failed. Costs little: the answer holds it too
-   * until the entry is applied.
-   */
-  readonly met?: VersionedValue | undefined;
+  /** Only of a request record: the answer that it stands for. Costs little: who asked waits for it. */
+  readonly answer?: OperationResult | undefined;
 }
 
 export const absent: KeyState = { value: undefined };
@@ -52,9 +49,9 @@ export class EffectsInFlight {
   /** The states that the entry `ticket` leaves behind. */
   add(ticket: Ticket, states: ReadonlyMap<string, KeyState>): void {
     const changes = [];
-    for (const [key, { value, met }] of states) {
+    for (const [key, { value, answer }] of states) {
       changes.push({ key, before: this.#states.get(key) });
-      this.#states.set(key, { ticket, value, met });
+      this.#states.set(key, { ticket, value, answer });
     }
     this.#entries.push({ ticket, changes });
   }

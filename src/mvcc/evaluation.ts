@@ -1,22 +1,36 @@
-import { assert, defined, unreachable } from '../base/assert.js';
+import { assert, AssertionError, defined } from '../base/assert.js';
 import { emptyBytes, mapKey } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
 import { Timestamp } from '../base/ids.js';
-import { decideWrite, needsCurrent, type Decision } from './conditions.js';
+import { conditionsFailed, decideWrite, needsCurrent, unmetConditions } from './conditions.js';
 import { absent, type KeyState } from './effects-in-flight.js';
 import { requestTimeKey } from './keyspace.js';
-import type { OperationResult, VersionedValue, WriteOperation } from './operations.js';
+import type { AtomicBatch, KeyWrite, OperationResult, VersionedValue } from './operations.js';
 import type { ExpiryScan } from './request-expiry.js';
 import { decodeRequestRecord, encodeRequestRecord, fingerprint, type RequestOutcome } from './request-records.js';
 import type { Effect } from './write-batch-format.js';
 
-/** Raw keys that an operation concerns, and the same for maps. */
-export interface OperationKeys {
-  readonly user: Uint8Array;
-  readonly userMapKey: string;
-  readonly request: Uint8Array;
-  readonly requestMapKey: string;
-}
+/** A write, and the raw keys that it concerns: as they are, and for maps. */
+export type PreparedWrite =
+  | {
+      readonly type: 'keyWrite';
+      readonly operation: KeyWrite;
+      readonly user: Uint8Array;
+      readonly userMapKey: string;
+      readonly request: Uint8Array;
+      readonly requestMapKey: string;
+    }
+  | {
+      readonly type: 'atomicBatch';
+      readonly operation: AtomicBatch;
+      /** In the order of the operations. */
+      readonly users: readonly Uint8Array[];
+      readonly userMapKeys: readonly string[];
+      readonly request: Uint8Array;
+      readonly requestMapKey: string;
+    };
+
+type Prepared<Type extends PreparedWrite['type']> = Extract<PreparedWrite, { readonly type: Type }>;
 
 type PresentState = KeyState & { readonly value: VersionedValue };
 
@@ -35,18 +49,15 @@ export class Evaluation {
     this.lastVersion = lastVersion;
   }
 
-  evaluate(operation: WriteOperation, keys: OperationKeys, version: Timestamp): OperationResult {
-    const { value: record, met } = defined(this.#states.get(keys.requestMapKey), 'the state of a request id');
-    if (record !== undefined) return answerAgain(operation, record, met);
+  evaluate(write: PreparedWrite, version: Timestamp): OperationResult {
+    const { value: record, answer } = defined(this.#states.get(write.requestMapKey), 'the state of a request id');
+    if (record !== undefined) return answerAgain(write, record, answer);
     if (version <= this.lastVersion) return { type: 'failed', error: timestampTooLow(version, this.lastVersion) };
 
-    const current = this.#states.get(keys.userMapKey);
-    assert(current !== undefined || !needsCurrent(operation), 'the state of a key was not prepared');
-    const decision = decideWrite(operation, current?.value);
     this.lastVersion = version;
-    if (decision.type === 'write') this.#write(operation, keys, version);
-    this.#remember(operation, keys, version, decision);
-    return decision.type === 'write' ? { type: 'written', version } : decision;
+    const result = write.type === 'keyWrite' ? this.#writeKey(write, version) : this.#writeBatch(write, version);
+    this.#remember(write, version, result);
+    return result;
   }
 
   /** Deletes expired request records. None of them was changed here: a record that is present is never replaced. */
@@ -59,15 +70,34 @@ export class Evaluation {
     }
   }
 
-  #write(operation: WriteOperation, keys: OperationKeys, version: Timestamp): void {
-    if (operation.type === 'put') this.#put(keys.user, keys.userMapKey, { value: { version, value: operation.value } });
-    else this.#delete(keys.user, keys.userMapKey);
+  #writeKey({ operation, user, userMapKey }: Prepared<'keyWrite'>, version: Timestamp): OperationResult {
+    const current = this.#states.get(userMapKey);
+    assert(current !== undefined || !needsCurrent(operation), 'the state of a key was not prepared');
+    const decision = decideWrite(operation, current?.value);
+    if (decision.type !== 'write') return decision;
+    if (operation.type === 'put') this.#put(user, userMapKey, { value: { version, value: operation.value } });
+    else this.#delete(user, userMapKey);
+    return { type: 'written', version };
   }
 
-  #remember(operation: WriteOperation, keys: OperationKeys, version: Timestamp, decision: Decision): void {
-    const value = encodeRequestRecord({ fingerprint: fingerprint(operation), outcome: outcomeOf(decision) });
-    const met = decision.type === 'conditionFailed' ? decision.current : undefined;
-    this.#put(keys.request, keys.requestMapKey, { value: { version, value }, met });
+  /** All of it or nothing: conditions first, on the state before the batch. */
+  #writeBatch({ operation, users, userMapKeys }: Prepared<'atomicBatch'>, version: Timestamp): OperationResult {
+    const { operations } = operation;
+    const currentOf = (index: number): VersionedValue | undefined =>
+      defined(this.#states.get(userMapKeys[index]), 'the state of a key with a condition').value;
+    const unmet = unmetConditions(operations, currentOf);
+    if (unmet.length > 0) return conditionsFailed(unmet);
+    for (let i = 0; i < operations.length; i++) {
+      const each = operations[i];
+      if (each.type === 'put') this.#put(users[i], userMapKeys[i], { value: { version, value: each.value } });
+      else if (each.type === 'delete') this.#delete(users[i], userMapKeys[i]);
+    }
+    return { type: 'written', version };
+  }
+
+  #remember({ operation, request, requestMapKey }: PreparedWrite, version: Timestamp, answer: OperationResult): void {
+    const value = encodeRequestRecord({ fingerprint: fingerprint(operation), outcome: outcomeOf(answer) });
+    this.#put(request, requestMapKey, { value: { version, value }, answer });
     const timeKey = requestTimeKey(version, operation.requestId);
     this.effects.push({ type: 'put', key: timeKey, version, value: emptyBytes });
   }
@@ -89,52 +119,37 @@ export class Evaluation {
   }
 }
 
-function outcomeOf(decision: Decision): RequestOutcome {
-  switch (decision.type) {
-    case 'write':
-      return { type: 'written' };
-    case 'nothingDeleted':
-      return decision;
-    case 'conditionFailed':
-      return { type: 'conditionFailed', metVersion: decision.current?.version ?? Timestamp(0) };
-    default:
-      return unreachable(decision);
-  }
-}
-
-/** The answer of the first time. `met` is what the condition met then, if it failed and that is still kept. */
-function answerAgain(
-  operation: WriteOperation,
-  { version, value }: VersionedValue,
-  met: VersionedValue | undefined,
-): OperationResult {
-  const record = decodeRequestRecord(value);
-  if (record.fingerprint !== fingerprint(operation)) return { type: 'failed', error: requestIdReuse(operation) };
-  const { outcome } = record;
-  switch (outcome.type) {
+function outcomeOf(answer: OperationResult): RequestOutcome {
+  switch (answer.type) {
     case 'written':
-      return { type: 'written', version };
     case 'nothingDeleted':
-      return outcome;
+      return { type: answer.type };
     case 'conditionFailed':
-      if (outcome.metVersion > 0 && met === undefined) {
-        return { type: 'failed', error: metNoLongerKept(outcome.metVersion) };
-      }
-      assert((met?.version ?? 0) === outcome.metVersion, 'what a condition met is not what its record says');
-      return { type: 'conditionFailed', current: met };
+      return { type: 'conditionFailed', metVersion: metVersion(answer.current) };
+    case 'conditionsFailed': {
+      const failures = answer.failures.map(({ index, current }) => ({ index, metVersion: metVersion(current) }));
+      return { type: 'conditionsFailed', failures };
+    }
     default:
-      return unreachable(outcome);
+      throw new AssertionError(`a write was answered with ${answer.type}`);
   }
 }
 
-function requestIdReuse({ requestId }: WriteOperation): QuorateError {
-  const message = `request id reuse: seq ${requestId.seq} of this session was used for another write`;
-  return new QuorateError('INVALID_ARGUMENT', message);
+function metVersion(current: { readonly version: Timestamp } | undefined): Timestamp {
+  return current?.version ?? Timestamp(0);
 }
 
-function metNoLongerKept(metVersion: Timestamp): QuorateError {
-  const message = `the request was refused before; what its condition met, version ${metVersion}, is no longer kept`;
-  return new QuorateError('READ_TOO_OLD', message);
+/** The answer of the first time, to the same operation. */
+function answerAgain(
+  { operation }: PreparedWrite,
+  record: VersionedValue,
+  answer: OperationResult | undefined,
+): OperationResult {
+  if (decodeRequestRecord(record.value).fingerprint !== fingerprint(operation)) {
+    const message = `request id reuse: seq ${operation.requestId.seq} of this session was used for another write`;
+    return { type: 'failed', error: new QuorateError('INVALID_ARGUMENT', message) };
+  }
+  return defined(answer, 'the answer that a request record stands for');
 }
 
 function timestampTooLow(version: Timestamp, lastVersion: Timestamp): QuorateError {

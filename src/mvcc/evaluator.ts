@@ -21,10 +21,11 @@ import type { MaybePromise } from '../base/promises.js';
 import { needsCurrent } from './conditions.js';
 import { absent, EffectsInFlight, type KeyState, type Ticket } from './effects-in-flight.js';
 import type { EngineEntry, EngineReader } from './engine.js';
-import { Evaluation, type OperationKeys } from './evaluation.js';
+import { Evaluation, type PreparedWrite } from './evaluation.js';
 import { maxVersionKey, requestKey, userKey } from './keyspace.js';
 import type { OperationResult, WriteOperation } from './operations.js';
 import { RequestExpiry, type ExpiryPosition, type ExpiryScan } from './request-expiry.js';
+import { recordedAnswer } from './request-answers.js';
 import { decodeRequestRecord, fingerprint } from './request-records.js';
 import { encodeWriteBatch } from './write-batch-writer.js';
 
@@ -35,7 +36,7 @@ export interface EvaluatorOptions {
 
 interface Lookups {
   readonly operations: readonly WriteOperation[];
-  readonly keys: readonly OperationKeys[];
+  readonly writes: readonly PreparedWrite[];
   /** By `mapKey` of the raw key. Owned by the evaluation, which moves it on from operation to operation. */
   readonly states: Map<string, KeyState>;
 }
@@ -59,9 +60,6 @@ export type Evaluated =
     }
   /** Every operation failed: nothing to propose, answer at once. */
   | { readonly batch: undefined; readonly ticket: undefined; readonly results: readonly OperationResult[] };
-
-/** Bytes that a batch takes for each operation besides its key and value, at most; its own header is included. */
-export const operationOverheadBytesMax = 256;
 
 /** Expired request records that one entry deletes, for each record that it may add: above 1, so that none pile up. */
 const expiredPerOperation = 2;
@@ -100,19 +98,23 @@ export class Evaluator {
     this.#preparation++;
     const states = new Map<string, KeyState>();
     const pending: Promise<void>[] = [];
-    const keys = operations.map((operation) => {
-      const user = userKey(operation.key);
-      const request = requestKey(operation.requestId);
-      const found = { user, userMapKey: mapKey(user), request, requestMapKey: mapKey(request) };
-      if (needsCurrent(operation)) this.#lookUp(found.user, found.userMapKey, states, pending);
-      this.#lookUp(found.request, found.requestMapKey, states, pending);
-      return found;
+    const writes = operations.map((operation) => {
+      const write = withKeys(operation);
+      this.#lookUp(write.request, write.requestMapKey, states, pending);
+      if (write.type === 'keyWrite') {
+        if (needsCurrent(write.operation)) this.#lookUp(write.user, write.userMapKey, states, pending);
+        return write;
+      }
+      write.operation.operations.forEach(({ condition }, i) => {
+        if (condition.type !== 'none') this.#lookUp(write.users[i], write.userMapKeys[i], states, pending);
+      });
+      return write;
     });
     const stamp = { preparation: this.#preparation, generation: this.#generation };
-    const common = { operations, keys, states, ...stamp };
+    const common = { operations, writes, states, ...stamp };
     // What is recorded of the requests says what else is needed.
     const lookups =
-      pending.length === 0 ? this.#lookUpMet(common) : Promise.all(pending).then(() => this.#lookUpMet(common));
+      pending.length === 0 ? this.#lookUpAnswers(common) : Promise.all(pending).then(() => this.#lookUpAnswers(common));
 
     const lastVersion = this.#lastVersion ?? this.#readLastVersion();
     const expiry =
@@ -138,9 +140,7 @@ export class Evaluator {
     this.#preparation++;
 
     const evaluation = new Evaluation(prepared.states, prepared.lastVersion);
-    const results = operations.map((operation, i) =>
-      evaluation.evaluate(operation, prepared.keys[i], Timestamp(firstTimestamp + i)),
-    );
+    const results = prepared.writes.map((write, i) => evaluation.evaluate(write, Timestamp(firstTimestamp + i)));
     if (results.every((result) => result.type === 'failed')) {
       return { batch: undefined, ticket: undefined, results };
     }
@@ -190,24 +190,21 @@ export class Evaluator {
     else pending.push(found.then((entry) => void states.set(asMapKey, stateOf(entry))));
   }
 
-  /** For requests that were refused before: what their conditions met then, where that is still kept. */
-  #lookUpMet({ operations, keys, states }: Lookups): Promise<unknown> | undefined {
+  /** Of requests that have a record: what they were answered. */
+  #lookUpAnswers({ writes, states }: Lookups): Promise<unknown> | undefined {
     const pending: Promise<void>[] = [];
-    operations.forEach((operation, i) => {
-      const { user, requestMapKey } = keys[i];
-      const { value, met } = states.get(requestMapKey) ?? absent;
-      if (value === undefined || met !== undefined) return;
+    for (const write of writes) {
+      const { value, answer } = states.get(write.requestMapKey) ?? absent;
+      if (value === undefined || answer !== undefined) continue;
       const record = decodeRequestRecord(value.value);
-      if (record.outcome.type !== 'conditionFailed' || record.fingerprint !== fingerprint(operation)) return;
-      const { metVersion } = record.outcome;
-      if (metVersion === 0) return;
-      const keep = (entry: EngineEntry | undefined): void => {
-        if (entry?.version === metVersion) states.set(requestMapKey, { value, met: stateOf(entry).value });
-      };
-      const found = this.#engine.get(user, metVersion);
+      if (record.fingerprint !== fingerprint(write.operation)) continue;
+      const keep = (answer: OperationResult): void => void states.set(write.requestMapKey, { value, answer });
+      const found = recordedAnswer(record.outcome, value.version, (index, at) =>
+        this.#engine.get(write.type === 'keyWrite' ? write.user : write.users[index], at),
+      );
       if (!(found instanceof Promise)) keep(found);
       else pending.push(found.then(keep));
-    });
+    }
     return pending.length === 0 ? undefined : Promise.all(pending);
   }
 
@@ -215,6 +212,17 @@ export class Evaluator {
     const found = this.#engine.get(maxVersionKey, timestampMax);
     return found instanceof Promise ? found.then(versionOf) : versionOf(found);
   }
+}
+
+function withKeys(operation: WriteOperation): PreparedWrite {
+  const request = requestKey(operation.requestId);
+  const requestMapKey = mapKey(request);
+  if (operation.type === 'atomicBatch') {
+    const users = operation.operations.map(({ key }) => userKey(key));
+    return { type: 'atomicBatch', operation, users, userMapKeys: users.map(mapKey), request, requestMapKey };
+  }
+  const user = userKey(operation.key);
+  return { type: 'keyWrite', operation, user, userMapKey: mapKey(user), request, requestMapKey };
 }
 
 const noExpiry: ExpiryScan = { expired: [], clearBefore: undefined };

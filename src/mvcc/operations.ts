@@ -20,7 +20,8 @@ export interface RequestId {
   readonly seq: number;
 }
 
-export type WriteOperation =
+/** A write of one key. */
+export type KeyWrite =
   | {
       readonly type: 'put';
       readonly key: Uint8Array;
@@ -34,6 +35,24 @@ export type WriteOperation =
       readonly condition: Condition;
       readonly requestId: RequestId;
     };
+
+/** One of the operations of an atomic batch. A check changes nothing; its condition is not `none`. */
+export type AtomicOperation =
+  | { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array; readonly condition: Condition }
+  | { readonly type: 'delete'; readonly key: Uint8Array; readonly condition: Condition }
+  | { readonly type: 'check'; readonly key: Uint8Array; readonly condition: Condition };
+
+/**
+ * If all conditions hold, all of it takes effect at one version; otherwise none of it does. At least one operation, no
+ * key twice, all keys in one shard. A delete of a key without a value is no failure.
+ */
+export interface AtomicBatch {
+  readonly type: 'atomicBatch';
+  readonly operations: readonly AtomicOperation[];
+  readonly requestId: RequestId;
+}
+
+export type WriteOperation = KeyWrite | AtomicBatch;
 
 export interface GetOperation {
   readonly type: 'get';
@@ -50,6 +69,14 @@ export interface VersionedValue {
   readonly value: Uint8Array;
 }
 
+/** A condition of an atomic batch that did not hold. */
+export interface FailedCondition {
+  /** Of its operation in the batch. */
+  readonly index: number;
+  /** What it met, undefined when the key was absent. The value is left out where all values together are too long. */
+  readonly current: { readonly version: Timestamp; readonly value: Uint8Array | undefined } | undefined;
+}
+
 export type OperationResult =
   | { readonly type: 'found'; readonly version: Timestamp; readonly value: Uint8Array }
   | { readonly type: 'absent' }
@@ -59,12 +86,11 @@ export type OperationResult =
   | { readonly type: 'nothingDeleted' }
   /** As `nothingDeleted`: the condition did not hold; `current` is what it met, undefined when the key was absent. */
   | { readonly type: 'conditionFailed'; readonly current: VersionedValue | undefined }
+  /** As `nothingDeleted`, of an atomic batch: these conditions did not hold, in the order of their indexes. */
+  | { readonly type: 'conditionsFailed'; readonly failures: readonly FailedCondition[] }
   | { readonly type: 'failed'; readonly error: QuorateError };
 
-/** Bytes that an operation's caller sent: key, value, and the value of a condition. */
-export function payloadBytes(operation: Operation): number {
-  let bytes = operation.key.length;
-  if (operation.type === 'put') bytes += operation.value.length;
-  if (operation.type !== 'get' && operation.condition.type === 'valueEquals') bytes += operation.condition.value.length;
-  return bytes;
+/** The key that says which shard an operation is for; an atomic batch has all its keys there. */
+export function routingKey(operation: Operation): Uint8Array {
+  return operation.type === 'atomicBatch' ? operation.operations[0].key : operation.key;
 }

@@ -1,11 +1,12 @@
 /** What makes a request invalid, whatever the state: looked at where requests come in, and trusted from there on. */
-import { compareBytes } from '../base/bytes.js';
+import { compareBytes, mapKey } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
 import type { Limits } from '../base/limits.js';
 import { sessionBytes } from './keyspace.js';
-import type { Condition, Operation, RequestId } from './operations.js';
+import { entryBytes } from './operation-bytes.js';
+import type { AtomicBatch, AtomicOperation, Condition, KeyWrite, Operation, RequestId } from './operations.js';
 
-export type OperationLimits = Pick<Limits, 'keyBytesMax' | 'valueBytesMax'>;
+export type OperationLimits = Pick<Limits, 'keyBytesMax' | 'valueBytesMax' | 'batchOperationsMax' | 'entryBytesMax'>;
 
 /** The bounds of a scan as a client gives them. */
 export interface ScanBounds {
@@ -19,12 +20,50 @@ export interface ScanBounds {
 
 /** Undefined when the operation is valid, otherwise an INVALID_ARGUMENT error that names the limit and the value. */
 export function validateOperation(operation: Operation, limits: OperationLimits): QuorateError | undefined {
-  const keyError = validateKey(operation.key, limits);
-  if (keyError !== undefined || operation.type === 'get') return keyError;
-  if (operation.type === 'put' && operation.value.length > limits.valueBytesMax) {
-    return tooLong('value', operation.value, 'valueBytesMax', limits.valueBytesMax);
+  if (operation.type === 'get') return validateKey(operation.key, limits);
+  if (operation.type === 'atomicBatch') return validateBatch(operation, limits);
+  return validateWrite(operation, limits) ?? validateRequestId(operation.requestId);
+}
+
+/** As {@link validateOperation}. What is wrong with one of its operations names its index. */
+function validateBatch(batch: AtomicBatch, limits: OperationLimits): QuorateError | undefined {
+  const { operations, requestId } = batch;
+  const { batchOperationsMax, entryBytesMax } = limits;
+  if (operations.length === 0) return invalid('an atomic batch has no operations');
+  if (operations.length > batchOperationsMax) {
+    return invalid(
+      `an atomic batch has ${operations.length} operations, more than batchOperationsMax, which is ${batchOperationsMax}`,
+    );
   }
-  return validateCondition(operation.condition, limits) ?? validateRequestId(operation.requestId);
+  const indexes = new Map<string, number>();
+  for (let i = 0; i < operations.length; i++) {
+    const operation = operations[i];
+    const error = validateWrite(operation, limits);
+    if (error !== undefined) return invalid(`operations[${i}]: ${error.message}`);
+    if (operation.type === 'check' && operation.condition.type === 'none') {
+      return invalid(`operations[${i}]: a check has no condition`);
+    }
+    const asMapKey = mapKey(operation.key);
+    const before = indexes.get(asMapKey);
+    if (before !== undefined) return invalid(`operations[${i}] has the key of operations[${before}]`);
+    indexes.set(asMapKey, i);
+  }
+  const bytes = entryBytes(batch);
+  if (bytes > entryBytesMax) {
+    return invalid(
+      `an atomic batch takes ${bytes} bytes in the log, more than entryBytesMax, which is ${entryBytesMax}`,
+    );
+  }
+  return validateRequestId(requestId);
+}
+
+function validateWrite(write: KeyWrite | AtomicOperation, limits: OperationLimits): QuorateError | undefined {
+  const keyError = validateKey(write.key, limits);
+  if (keyError !== undefined) return keyError;
+  if (write.type === 'put' && write.value.length > limits.valueBytesMax) {
+    return tooLong('value', write.value, 'valueBytesMax', limits.valueBytesMax);
+  }
+  return validateCondition(write.condition, limits);
 }
 
 /** As {@link validateOperation}, for a scan. */

@@ -3,10 +3,10 @@
  * is a bug here, and stops the node. An answer fits a frame: of more results than that the rest is left to be asked for
  * again.
  */
-import { unreachable } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
+import { resultBytes } from '../mvcc/operation-bytes.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import { validateOperation } from '../mvcc/validate.js';
 import type { PlacementLeader } from '../placement/placement-leader.js';
@@ -153,7 +153,7 @@ function isElsewhere(result: OperationResult): boolean {
   return result.type === 'failed' && result.error.code === 'NOT_LEADER' && result.error.outcome === 'notApplied';
 }
 
-/** Of a result or of the frame around all of them, besides values and messages. */
+/** Of an error besides its message, and of the frame around all results. */
 const overheadBytes = 128;
 
 /** Results that are beyond what a frame takes become OVERLOADED, so that they are asked for again, a few at a time. */
@@ -162,9 +162,9 @@ export function fittingResults(
   results: readonly OperationResult[],
   frameBytesMax: number,
 ): readonly OperationResult[] {
-  let bytesLeft = frameBytesMax - overheadBytes * (results.length + 1);
+  let bytesLeft = frameBytesMax - overheadBytes;
   return results.map((result, i) => {
-    const bytes = payloadBytes(result);
+    const bytes = result.type === 'failed' ? 3 * result.error.message.length + overheadBytes : resultBytes(result);
     if (bytes <= bytesLeft) {
       bytesLeft -= bytes;
       return result;
@@ -174,21 +174,4 @@ export function fittingResults(
     const outcome = operations[i].type === 'get' ? 'notApplied' : 'unknown';
     return { type: 'failed', error: new QuorateError('OVERLOADED', message, { outcome, retryAfterMs: 1 }) };
   });
-}
-
-function payloadBytes(result: OperationResult): number {
-  switch (result.type) {
-    case 'found':
-      return result.value.length;
-    case 'conditionFailed':
-      return result.current?.value.length ?? 0;
-    case 'failed':
-      return 3 * result.error.message.length;
-    case 'absent':
-    case 'written':
-    case 'nothingDeleted':
-      return 0;
-    default:
-      return unreachable(result);
-  }
 }

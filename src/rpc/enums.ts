@@ -24,6 +24,7 @@ const errorCodeNumbers: Readonly<Record<ErrorCode, number>> = {
   NODE_STOPPING: 12,
   UNAVAILABLE: 13,
   INTERNAL: 14,
+  KEYS_IN_DIFFERENT_SHARDS: 15,
 };
 
 function inverse<Name extends string>(numbers: Readonly<Record<Name, number>>): ReadonlyMap<number, Name> {

@@ -1,8 +1,10 @@
 /** The unary messages of proto/kv.proto and the parts of its streams. Decoded byte strings are copies. */
 import { DecodeError } from '../base/coding.js';
 import { QuorateError } from '../base/errors.js';
+import { payloadBytes, resultBytes } from '../mvcc/operation-bytes.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
-import { readOperation, writeOperation, type MissingRequestId } from './operation-codec.js';
+import { readOperation, writeOperation } from './operation-codec.js';
+import type { MissingRequestId } from './request-id-codec.js';
 import { writeResult } from './result-codec.js';
 import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
@@ -12,12 +14,12 @@ export type DecodedOperation = Operation | QuorateError;
 
 /** `Operation`, for a message that takes it as it is. */
 export function encodeOperation(operation: Operation): Buffer {
-  const writer = new WireWriter(operation.key.length + (operation.type === 'put' ? operation.value.length : 0) + 128);
+  const writer = new WireWriter(payloadBytes(operation) + 128);
   writeOperation(writer, operation);
   return writer.finish();
 }
 
-/** `GetResponse`, `PutResponse`, `DeleteResponse`: whichever the operation has. */
+/** `GetResponse`, `PutResponse`, `DeleteResponse`, `AtomicBatchResponse`: whichever the operation has. */
 export function encodeResult(result: OperationResult): Buffer {
   const writer = new WireWriter(resultBytes(result));
   writeResult(writer, result);
@@ -33,20 +35,30 @@ export interface OperationRules {
 /** `BatchRequest`. Throws DecodeError when it has too many operations. */
 export function decodeBatchRequest(bytes: Uint8Array, rules: OperationRules): DecodedOperation[] {
   const operations: DecodedOperation[] = [];
+  const count = new OperationCount(rules);
   const reader = new WireReader(bytes);
   while (reader.next()) {
-    if (reader.field === 1) {
-      checkCount(operations.length + 1, rules);
-      operations.push(decodeOperation(reader.message(), rules));
-    } else reader.skip();
+    if (reader.field === 1) operations.push(count.decoded(decodeOperation(reader.message(), rules)));
+    else reader.skip();
   }
   return operations;
 }
 
-/** Looked at before each operation is decoded, so that a message of millions of empty ones costs nothing. */
-export function checkCount(operations: number, { operationsMax }: OperationRules): void {
-  if (operations > operationsMax) {
-    throw new DecodeError(`more than ${operationsMax} operations in one message (limit batchOperationsMax)`);
+/** Of one message, those of its atomic batches too; so a message of millions of empty ones costs nothing. */
+export class OperationCount {
+  readonly #operationsMax: number;
+  #count = 0;
+
+  constructor({ operationsMax }: OperationRules) {
+    this.#operationsMax = operationsMax;
+  }
+
+  /** Throws DecodeError when this one is too many. */
+  decoded(operation: DecodedOperation): DecodedOperation {
+    const isBatch = !(operation instanceof QuorateError) && operation.type === 'atomicBatch';
+    this.#count += isBatch ? operation.operations.length : 1;
+    if (this.#count <= this.#operationsMax) return operation;
+    throw new DecodeError(`more than ${this.#operationsMax} operations in one message (limit batchOperationsMax)`);
   }
 }
 
@@ -63,9 +75,12 @@ export function encodeBatchResponse(results: readonly OperationResult[], bytesMa
 }
 
 /** `Operation`; what does not decode becomes an error. */
-export function decodeOperation(reader: WireReader, { missingRequestId }: OperationRules): DecodedOperation {
+export function decodeOperation(
+  reader: WireReader,
+  { missingRequestId, operationsMax }: OperationRules,
+): DecodedOperation {
   try {
-    return readOperation(reader, missingRequestId);
+    return readOperation(reader, missingRequestId, operationsMax);
   } catch (error) {
     return refusal(error);
   }
@@ -79,21 +94,17 @@ export function refusal(thrown: unknown): QuorateError {
   return QuorateError.from(thrown, 'notApplied');
 }
 
-/** At least as many bytes as the result takes, errors apart. */
-export function resultBytes(result: OperationResult): number {
-  const overhead = 64;
-  switch (result.type) {
-    case 'found':
-      return result.value.length + overhead;
-    case 'conditionFailed':
-      return (result.current?.value.length ?? 0) + overhead;
-    default:
-      return overhead;
-  }
-}
-
-/** What takes the place of a result whose value there is no room for. Neither kind has changed anything. */
+/**
+ * What takes the place of a result whose values there is no room for. None of the kinds that have values has changed
+ * anything. An atomic batch is not asked for values again: its answer would be the same.
+ */
 export function withoutValue(result: OperationResult, reason: string): OperationResult {
+  if (result.type === 'conditionsFailed') {
+    const failures = result.failures.map(({ index, current }) => {
+      return { index, current: current && { version: current.version, value: undefined } };
+    });
+    return { type: result.type, failures };
+  }
   if (result.type !== 'found' && result.type !== 'conditionFailed') return result;
   return { type: 'failed', error: new QuorateError('OVERLOADED', `${reason}; ask again for this value`) };
 }

@@ -1,8 +1,9 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { QuorateError } from '../base/errors.js';
+import { resultBytes } from '../mvcc/operation-bytes.js';
 import type { OperationResult } from '../mvcc/operations.js';
 import type { HandlerContext } from './handler-context.js';
-import { refusal, resultBytes, withoutValue, type OperationRules } from './kv-codec.js';
+import { refusal, withoutValue, type OperationRules } from './kv-codec.js';
 import { toGrpcStatus } from './status.js';
 import { decodeStreamRequest, writeStreamResult, type StreamOperation } from './stream-codec.js';
 import { cappedTimeoutMs } from './timeouts.js';

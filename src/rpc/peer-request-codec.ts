@@ -8,7 +8,7 @@ import { decodeNodeId, decodeReplicaId, decodeShardId, decodeTimestamp, required
 import { consistencyNumber, consistencyOf, type Consistency } from './enums.js';
 import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
 import { wholeMs } from './error-codec.js';
-import { readOperation, requireRequestId, writeOperation } from './operation-codec.js';
+import { readOperation, writeOperation } from './operation-codec.js';
 import { type PeerRequest, type RequestFrame, timestampsPerRequestMax } from './peer-messages.js';
 import {
   readAskStanding,
@@ -18,6 +18,7 @@ import {
   writeWantedMembers,
 } from './membership-codec.js';
 import { readOffer, readSnapshotRead, writeOffer, writeSnapshotRead } from './peer-snapshot-codec.js';
+import { requireRequestId } from './request-id-codec.js';
 import type { WireReader } from './wire-reader.js';
 import type { WireWriter } from './wire-writer.js';
 

@@ -1,2 +1,10 @@
-/** Types of the state machine that clients meet. */
-export type { Operation, OperationResult, RequestId, VersionedValue } from '../mvcc/operations.js';
+/** What clients meet of the state machine. */
+export { routingKey } from '../mvcc/operations.js';
+export type {
+  AtomicBatch,
+  FailedCondition,
+  Operation,
+  OperationResult,
+  RequestId,
+  VersionedValue,
+} from '../mvcc/operations.js';

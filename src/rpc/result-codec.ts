@@ -1,17 +1,26 @@
 /**
- * Results as proto/kv.proto has them. `GetResponse`, `PutResponse` and `DeleteResponse` give their fields the numbers
- * that these have in `OperationResult`, so one codec serves all four. Decoded byte strings are copies.
+ * Results as proto/kv.proto has them. `GetResponse`, `PutResponse`, `DeleteResponse` and `AtomicBatchResponse` give their
+ * fields the numbers that these have in `OperationResult`, so one codec serves all of them. Decoded byte strings are copies.
  */
 import { unreachable } from '../base/assert.js';
 import { emptyBytes } from '../base/bytes.js';
 import { Timestamp } from '../base/ids.js';
 import type { OperationResult, VersionedValue } from '../mvcc/operations.js';
+import { readFailures, writeFailures } from './atomic-batch-codec.js';
 import { decodeTimestamp, required } from './decode-ids.js';
 import { readError, writeError } from './error-codec.js';
 import type { WireReader } from './wire-reader.js';
 import type { WireWriter } from './wire-writer.js';
 
-const field = { found: 1, absent: 2, written: 3, nothingDeleted: 4, conditionFailed: 5, error: 6 } as const;
+const field = {
+  found: 1,
+  absent: 2,
+  written: 3,
+  nothingDeleted: 4,
+  conditionFailed: 5,
+  error: 6,
+  conditionsFailed: 7,
+} as const;
 
 /** The fields of `OperationResult`. */
 export function writeResult(writer: WireWriter, result: OperationResult): void {
@@ -35,6 +44,12 @@ export function writeResult(writer: WireWriter, result: OperationResult): void {
       const mark = writer.begin(field.conditionFailed);
       if (result.current === undefined) writer.emptyMessage(1);
       else writeVersionedValue(writer, 2, result.current);
+      writer.end(mark);
+      return;
+    }
+    case 'conditionsFailed': {
+      const mark = writer.begin(field.conditionsFailed);
+      writeFailures(writer, result.failures);
       writer.end(mark);
       return;
     }
@@ -69,6 +84,9 @@ export function readResult(reader: WireReader): OperationResult {
         break;
       case field.conditionFailed:
         result = { type: 'conditionFailed', current: readCurrent(reader.message()) };
+        break;
+      case field.conditionsFailed:
+        result = { type: 'conditionsFailed', failures: readFailures(reader.message()) };
         break;
       case field.error:
         result = { type: 'failed', error: readError(reader.message()) };

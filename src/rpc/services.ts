@@ -33,6 +33,7 @@ export const kvMethods = {
   Put: method(`/${kvServiceName}/Put`),
   Delete: method(`/${kvServiceName}/Delete`),
   Scan: method(`/${kvServiceName}/Scan`, { responseStream: true }),
+  AtomicBatch: method(`/${kvServiceName}/AtomicBatch`),
   Batch: method(`/${kvServiceName}/Batch`),
   Stream: method(`/${kvServiceName}/Stream`, { requestStream: true, responseStream: true }),
 };

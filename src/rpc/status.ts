@@ -17,6 +17,7 @@ const messageCharsMax = 1024;
 
 const statusOfCode: Readonly<Record<ErrorCode, GrpcStatus>> = {
   INVALID_ARGUMENT: GrpcStatus.INVALID_ARGUMENT,
+  KEYS_IN_DIFFERENT_SHARDS: GrpcStatus.FAILED_PRECONDITION,
   NOT_LEADER: GrpcStatus.UNAVAILABLE,
   SHARD_UNAVAILABLE: GrpcStatus.UNAVAILABLE,
   TIMESTAMP_UNAVAILABLE: GrpcStatus.UNAVAILABLE,

@@ -1,7 +1,7 @@
 /** The messages of the `Stream` method. */
 import type { OperationResult } from '../mvcc/operations.js';
 import { required } from './decode-ids.js';
-import { checkCount, decodeOperation, type DecodedOperation, type OperationRules } from './kv-codec.js';
+import { decodeOperation, OperationCount, type DecodedOperation, type OperationRules } from './kv-codec.js';
 import { readResult, writeResult } from './result-codec.js';
 import { WireReader } from './wire-reader.js';
 import type { WireWriter } from './wire-writer.js';
@@ -36,11 +36,13 @@ export function writeStreamOperation(
  */
 export function decodeStreamRequest(bytes: Uint8Array, rules: OperationRules): StreamOperation[] {
   const operations: StreamOperation[] = [];
+  const count = new OperationCount(rules);
   const reader = new WireReader(bytes);
   while (reader.next()) {
     if (reader.field === 1) {
-      checkCount(operations.length + 1, rules);
-      operations.push(readStreamOperation(reader.message(), rules));
+      const decoded = readStreamOperation(reader.message(), rules);
+      count.decoded(decoded.operation);
+      operations.push(decoded);
     } else reader.skip();
   }
   return operations;

@@ -1,7 +1,8 @@
-/** `Get`, `Put`, `Delete`, `Batch`. A call that was cancelled gets no answer; its writes may still take effect. */
+/** `Get`, `Put`, `Delete`, `AtomicBatch`, `Batch`. A call that was cancelled gets no answer; its writes may still take effect. */
 import type { handleUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { QuorateError } from '../base/errors.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
+import { readAtomicBatch } from './atomic-batch-codec.js';
 import { callTimeoutMs, type HandlerContext } from './handler-context.js';
 import { decodeBatchRequest, encodeBatchResponse, encodeResult, refusal, type DecodedOperation } from './kv-codec.js';
 import { readDelete, readGet, readPut } from './operation-codec.js';
@@ -14,15 +15,18 @@ export interface UnaryHandlers {
   readonly Get: BytesHandler;
   readonly Put: BytesHandler;
   readonly Delete: BytesHandler;
+  readonly AtomicBatch: BytesHandler;
   readonly Batch: BytesHandler;
 }
 
 export function unaryHandlers(context: HandlerContext): UnaryHandlers {
+  const { batchOperationsMax } = context.limits;
   const newRequestId = (): ReturnType<typeof context.kv.newRequestId> => context.kv.newRequestId();
   return {
     Get: oneOperation(context, readGet),
     Put: oneOperation(context, (reader) => readPut(reader, newRequestId)),
     Delete: oneOperation(context, (reader) => readDelete(reader, newRequestId)),
+    AtomicBatch: oneOperation(context, (reader) => readAtomicBatch(reader, newRequestId, batchOperationsMax)),
     Batch: batch(context),
   };
 }

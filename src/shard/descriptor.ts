@@ -3,6 +3,7 @@ import { assert } from '../base/assert.js';
 import { compareBytes, copyBytes } from '../base/bytes.js';
 import { ByteReader, ByteWriter, DecodeError } from '../base/coding.js';
 import { NodeId, ReplicaId, ShardId } from '../base/ids.js';
+import type { Operation } from '../mvcc/operations.js';
 
 /**
  * Changes with every change of membership or range. A request that was routed by another range epoch is refused; who
@@ -33,6 +34,12 @@ export function containsKey(descriptor: ShardDescriptor, key: Uint8Array): boole
   return (
     compareBytes(descriptor.start, key) <= 0 && (descriptor.end.length === 0 || compareBytes(key, descriptor.end) < 0)
   );
+}
+
+/** The first key of the operation that is not in the shard. */
+export function strayKey(descriptor: ShardDescriptor, operation: Operation): Uint8Array | undefined {
+  if (operation.type !== 'atomicBatch') return containsKey(descriptor, operation.key) ? undefined : operation.key;
+  return operation.operations.find(({ key }) => !containsKey(descriptor, key))?.key;
 }
 
 export function replicaOn(descriptor: ShardDescriptor, node: NodeId): ReplicaId | undefined {

@@ -15,7 +15,7 @@ import type { Clock } from '../env/clock.js';
 import type { GetOperation, Operation, OperationResult, WriteOperation } from '../mvcc/operations.js';
 import type { ScanResult, ScanSpec } from '../mvcc/scan.js';
 import type { ShardEpoch } from './descriptor.js';
-import { containsKey } from './descriptor.js';
+import { strayKey } from './descriptor.js';
 import { notLeaderError } from './not-leader.js';
 import type { PageReads } from './page-reads.js';
 import type { ReadPermit } from './read-gate.js';
@@ -63,7 +63,9 @@ export class KvExecutor {
   #refusal(operation: Operation, epoch: ShardEpoch): QuorateError | undefined {
     const { descriptor } = this.replica;
     const { shard } = descriptor;
-    if (epoch.range !== descriptor.epoch.range || !containsKey(descriptor, operation.key)) return this.#epochMismatch();
+    if (epoch.range !== descriptor.epoch.range || strayKey(descriptor, operation) !== undefined) {
+      return this.#epochMismatch();
+    }
     if (operation.type === 'get' && operation.consistency === 'stale') return undefined;
     if (!this.replica.isLeader) return notLeaderError(shard);
     if (operation.type !== 'get' && this.#space.isDiskFull) {

@@ -9,7 +9,8 @@ import { QuorateError } from '../base/errors.js';
 import type { Timestamp } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Clock } from '../env/clock.js';
-import { Evaluator, operationOverheadBytesMax } from '../mvcc/evaluator.js';
+import { Evaluator } from '../mvcc/evaluator.js';
+import { entryBytes } from '../mvcc/operation-bytes.js';
 import type { OperationResult, WriteOperation } from '../mvcc/operations.js';
 import { encodeEntry, entryOverheadBytes } from './entry-format.js';
 import { notLeaderError } from './not-leader.js';
@@ -105,9 +106,7 @@ export class WriteBatches {
     let bytes = entryOverheadBytes;
     let count = 0;
     while (count < this.#queue.length) {
-      const { operation } = this.#queue[count];
-      bytes +=
-        operation.key.length + (operation.type === 'put' ? operation.value.length : 0) + operationOverheadBytesMax;
+      bytes += entryBytes(this.#queue[count].operation);
       if (count > 0 && bytes > this.#limits.entryBytesMax) break;
       count++;
     }

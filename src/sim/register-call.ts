@@ -1,3 +1,4 @@
+import { AssertionError } from '../base/assert.js';
 import type { QuorateError } from '../base/errors.js';
 import { Timestamp } from '../base/ids.js';
 import type { Condition, Operation, OperationResult, RequestId } from '../mvcc/operations.js';
@@ -169,6 +170,8 @@ export class RegisterCall {
           type: 'refused',
           current: answer.current === undefined ? null : this.#workload.valueOf(answer.current.value),
         };
+      case 'conditionsFailed':
+        throw new AssertionError(`${this.#operation.type} of one key was answered as a batch`);
     }
   }
 }
@@ -182,6 +185,7 @@ function describeAnswer(answer: Answer): string {
       return `conditionFailed by ${answer.current?.version ?? 'absence'}`;
     case 'absent':
     case 'nothingDeleted':
+    case 'conditionsFailed':
       return answer.type;
   }
 }

@@ -2,7 +2,8 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { fromUtf8 } from '../../src/base/bytes.js';
 import { QuorateError } from '../../src/base/errors.js';
 import { ShardId } from '../../src/base/ids.js';
-import { connect } from '../../src/client/index.js';
+import { routingKey } from '../../src/mvcc/operations.js';
+import { connect, type AtomicOperation } from '../../src/client/index.js';
 import { sampleStatus } from '../rpc/fake-backend.js';
 import { startServer, until, type TestServer } from '../rpc/harness.js';
 import { cluster, leaders, rejection } from './cluster.js';
@@ -32,7 +33,7 @@ describe('client', () => {
   it('sends each operation to the leader of its shard', async () => {
     const { client, nodes } = await cluster();
     await Promise.all([client.put('a', '1'), client.put('z', '2'), client.get('m', { consistency: 'stale' })]);
-    const keys = nodes.map(({ backend }) => backend.submitted.map(({ operation }) => fromUtf8(operation.key)));
+    const keys = nodes.map(({ backend }) => backend.submitted.map(({ operation }) => fromUtf8(routingKey(operation))));
     expect(keys).toEqual([['a'], ['z', 'm']]);
   });
 
@@ -42,6 +43,37 @@ describe('client', () => {
     onTestFinished(() => void vi.unstubAllEnvs());
     const { client } = await cluster();
     expect(await client.put('k', 'v')).toMatchObject({ type: 'written' });
+  });
+
+  it('executes an atomic batch, at the leader of its keys', async () => {
+    const { client, nodes } = await cluster();
+    const put = await client.atomicBatch([
+      { type: 'put', key: 'x', value: '1', ifAbsent: true },
+      { type: 'delete', key: 'y' },
+      { type: 'check', key: 'z', ifAbsent: true },
+    ]);
+    expect(put).toMatchObject({ type: 'written' });
+    expect(nodes[1].backend.submitted).toHaveLength(1);
+    const requestId = { session: new Uint8Array(16).fill(3), seq: 9 };
+    const refused = await client.atomicBatch(
+      [
+        { type: 'put', key: 'y', value: '2' },
+        { type: 'put', key: 'x', value: '2', ifValue: '3' },
+      ],
+      { requestId },
+    );
+    const current = { version: put.type === 'written' ? put.version : 0, value: new Uint8Array([0x31]) };
+    expect(refused).toEqual({ type: 'conditionsFailed', failures: [{ index: 1, current }] });
+    expect(nodes[1].backend.submitted.at(-1)?.operation).toMatchObject({ requestId });
+    expect(await client.get('y')).toEqual({ type: 'absent' });
+  });
+
+  it('has no more operations in a message than nodes take, those of atomic batches counted', async () => {
+    const { client } = await cluster();
+    const batchOf = (name: string): AtomicOperation[] =>
+      Array.from({ length: 600 }, (_, i) => ({ type: 'put', key: `x${name}${i}`, value: '' }));
+    const results = await Promise.all(['a', 'b', 'c'].map((name) => client.atomicBatch(batchOf(name))));
+    expect(results.map(({ type }) => type)).toEqual(['written', 'written', 'written']);
   });
 
   it('executes a batch, with errors as results', async () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
-import { batchOperations, putOperation } from '../../src/client/operations.js';
+import { atomicBatch, batchOperations, putOperation } from '../../src/client/operations.js';
 import { clientSettings } from '../../src/client/options.js';
-import type { WriteConditions } from '../../src/client/types.js';
+import type { AtomicOperation, WriteConditions } from '../../src/client/types.js';
 
 const newRequestId = (): { session: Uint8Array; seq: number } => ({ session: new Uint8Array(16), seq: 1 });
 
@@ -33,6 +33,27 @@ describe('operations', () => {
     expect(() => putOperation('k', 'v', conditions, newRequestId)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     );
+  });
+
+  it.each<[string, readonly AtomicOperation[], RegExp]>([
+    ['nothing', [], /no operations/],
+    [
+      'a get',
+      [{ type: 'get', key: 'k' } as unknown as AtomicOperation],
+      /operations\[0\]: type must be "put", "delete" or/,
+    ],
+    [
+      'a check of nothing',
+      [
+        { type: 'delete', key: 'k' },
+        { type: 'check', key: 'k' },
+      ],
+      /operations\[1\]: a check takes one/,
+    ],
+    ['two conditions', [{ type: 'check', key: 'k', ifAbsent: true, ifVersion: 1 }], /operations\[0\]: .*one of/],
+    ['no value', [{ type: 'put', key: 'k' } as AtomicOperation], /operations\[0\]: value must be bytes/],
+  ])('refuses an atomic batch of %s', (_, operations, message) => {
+    expect(() => atomicBatch(operations, {}, newRequestId)).toThrow(message);
   });
 
   it('keeps a given request id', () => {

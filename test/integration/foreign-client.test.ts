@@ -27,6 +27,7 @@ test('a Python client with nothing but proto/ does everything', async (context) 
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout.toString().trim().split('\n')).toEqual([
       'put_get_delete',
+      'atomic_batch',
       'conditions',
       'request_ids',
       'scan',

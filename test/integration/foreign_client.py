@@ -50,6 +50,7 @@ get = method("unary_unary", "Get", kv.GetRequest, kv.GetResponse)
 put = method("unary_unary", "Put", kv.PutRequest, kv.PutResponse)
 delete = method("unary_unary", "Delete", kv.DeleteRequest, kv.DeleteResponse)
 batch = method("unary_unary", "Batch", kv.BatchRequest, kv.BatchResponse)
+atomic_batch = method("unary_unary", "AtomicBatch", kv.AtomicBatchRequest, kv.AtomicBatchResponse)
 scan = method("unary_stream", "Scan", kv.ScanRequest, kv.ScanPage)
 stream = method("stream_stream", "Stream", kv.StreamRequest, kv.StreamResponse)
 shard_map = method("unary_unary", "ShardMap", admin.ShardMapRequest, admin.ShardMapResponse, "Admin")
@@ -64,6 +65,27 @@ def check_put_get_delete():
     assert get(kv.GetRequest(key=b"py", consistency=kv.CONSISTENCY_STALE), timeout=10).WhichOneof("result")
     assert delete(kv.DeleteRequest(key=b"py")).written.version > version
     assert delete(kv.DeleteRequest(key=b"py")).WhichOneof("result") == "nothing_deleted"
+
+
+def check_atomic_batch():
+    def write(key, value, **more):
+        return kv.AtomicOperation(key=key, put=value, **more)
+
+    absent = kv.Condition(absent=kv.Absent())
+    both = kv.AtomicBatchRequest(
+        operations=[write(b"py/1", b"1", condition=absent), write(b"py/2", b"2")],
+        request_id=kv.RequestId(session=b"a" * 16, seq=1),
+    )
+    version = atomic_batch(both).written.version
+    assert [get(kv.GetRequest(key=key)).found.version for key in (b"py/1", b"py/2")] == [version, version]
+    assert atomic_batch(both).written.version == version
+    gone = kv.AtomicOperation(key=b"py/2", delete=kv.AtomicDelete())
+    check = kv.AtomicOperation(key=b"py/1", check=kv.AtomicCheck(), condition=absent)
+    failed = atomic_batch(kv.AtomicBatchRequest(operations=[gone, check])).conditions_failed.conditions
+    assert [(each.index, each.present.version, each.present.value) for each in failed] == [(1, version, b"1")]
+    assert get(kv.GetRequest(key=b"py/2")).found.value == b"2"
+    none = [kv.AtomicOperation(key=key, delete=kv.AtomicDelete()) for key in (b"py/1", b"py/2")]
+    assert atomic_batch(kv.AtomicBatchRequest(operations=none)).written.version > version
 
 
 def check_conditions():

@@ -1,7 +1,15 @@
 import { utf8 } from '../../src/base/bytes.js';
 import { LogIndex, Timestamp } from '../../src/base/ids.js';
 import { Evaluator, type Evaluated } from '../../src/mvcc/evaluator.js';
-import type { Condition, OperationResult, RequestId, WriteOperation } from '../../src/mvcc/operations.js';
+import type {
+  AtomicBatch,
+  AtomicOperation,
+  Condition,
+  KeyWrite,
+  OperationResult,
+  RequestId,
+  WriteOperation,
+} from '../../src/mvcc/operations.js';
 import { StateMachine } from '../../src/mvcc/state-machine.js';
 import { NaiveEngine } from './naive-engine.js';
 
@@ -10,12 +18,25 @@ const session = new Uint8Array(16).fill(7);
 let seqs = 0;
 export const nextId = (): RequestId => ({ session, seq: seqs++ });
 
-export function put(key: string, value: string, condition = none, requestId = nextId()): WriteOperation {
+export function put(key: string, value: string, condition = none, requestId = nextId()): KeyWrite {
   return { type: 'put', key: utf8(key), value: utf8(value), condition, requestId };
 }
 
-export function del(key: string, condition = none, requestId = nextId()): WriteOperation {
+export function del(key: string, condition = none, requestId = nextId()): KeyWrite {
   return { type: 'delete', key: utf8(key), condition, requestId };
+}
+
+/** The writes' own request ids do not count. A check is `[key, condition]`. */
+export function batch(
+  writes: readonly (KeyWrite | readonly [key: string, condition: Condition])[],
+  requestId = nextId(),
+): AtomicBatch {
+  const operations = writes.map((write): AtomicOperation => {
+    if (!('type' in write)) return { type: 'check', key: utf8(write[0]), condition: write[1] };
+    const { type, key, condition } = write;
+    return type === 'put' ? { type, key, value: write.value, condition } : { type, key, condition };
+  });
+  return { type: 'atomicBatch', operations, requestId };
 }
 
 /** One leader, whose entries are applied when the test says so. */

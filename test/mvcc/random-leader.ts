@@ -11,11 +11,12 @@ import type { Prng } from '../../src/base/prng.js';
 import type { Engine } from '../../src/mvcc/engine.js';
 import { Evaluator } from '../../src/mvcc/evaluator.js';
 import { decodeRequestTimeKey, keyPrefix, prefixKey } from '../../src/mvcc/keyspace.js';
-import type { Condition, WriteOperation } from '../../src/mvcc/operations.js';
+import type { AtomicOperation, Condition, WriteOperation } from '../../src/mvcc/operations.js';
 import type { StateMachine } from '../../src/mvcc/state-machine.js';
 import { decodeWriteBatch } from '../../src/mvcc/write-batch-reader.js';
 import { plain, plainValue, SequentialModel, type PlainResult } from './sequential-model.js';
 
+const userKeys = ['a', 'b', 'ba', 'c', 'd'];
 const requestIdRetentionMs = 4;
 export const versionRetentionMs = 3;
 
@@ -112,12 +113,19 @@ export class RandomLeader {
       expect(result).toEqual(expected);
       return;
     }
-    const metVersion = expected.type === 'conditionFailed' ? expected.current?.version : undefined;
-    expect(metVersion).toBeDefined();
-    const kept = (this.#applied.versions.get(mapKey(operation.key)) ?? [])
-      .filter(({ version }) => version <= this.machine.safePoint)
-      .at(-1);
-    expect(metVersion).toBeLessThan(kept?.version ?? 0);
+    const met = (key: Uint8Array, version: number | undefined): boolean => {
+      const kept = (this.#applied.versions.get(mapKey(key)) ?? [])
+        .filter(({ version }) => version <= this.machine.safePoint)
+        .at(-1);
+      return version !== undefined && version < (kept?.version ?? 0);
+    };
+    if (operation.type === 'atomicBatch') {
+      const failures = expected.type === 'conditionsFailed' ? expected.failures : [];
+      expect(failures.some(({ index, current }) => met(operation.operations[index].key, current?.version))).toBe(true);
+    } else {
+      const current = expected.type === 'conditionFailed' ? expected.current : undefined;
+      expect(met(operation.key, current?.version)).toBe(true);
+    }
   }
 
   /** Which records an entry forgets is the evaluator's choice; that they are old enough is not. */
@@ -244,14 +252,30 @@ export class RandomLeader {
     const requestId = reused
       ? random.pick(this.#sent).requestId
       : { session: new Uint8Array(16).fill(random.int(1, 2)), seq: this.#seq++ };
+    if (random.chance(0.3)) {
+      const keys = random.shuffle([...userKeys]).slice(0, random.int(1, 3));
+      return { type: 'atomicBatch', operations: keys.map((key) => this.#atomicOperation(utf8(key))), requestId };
+    }
     const key = this.#key();
     const condition = this.#condition(key);
     if (random.chance(0.3)) return { type: 'delete', key, condition, requestId };
     return { type: 'put', key, value: this.#value(), condition, requestId };
   }
 
+  #atomicOperation(key: Uint8Array): AtomicOperation {
+    const condition = this.#condition(key);
+    switch (this.#random.int(0, 3)) {
+      case 0:
+        return { type: 'delete', key, condition };
+      case 1:
+        return { type: 'check', key, condition };
+      default:
+        return { type: 'put', key, value: this.#value(), condition };
+    }
+  }
+
   #key(): Uint8Array {
-    return utf8(this.#random.pick(['a', 'b', 'ba', 'c', 'd']));
+    return utf8(this.#random.pick(userKeys));
   }
 
   #value(): Uint8Array {

@@ -1,7 +1,15 @@
 /** What a shard must do, written down as plainly as possible: one operation after the other, in plain maps. */
 import { mapKey, toHex } from '../../src/base/bytes.js';
 import type { Timestamp } from '../../src/base/ids.js';
-import type { OperationResult, RequestId, VersionedValue, WriteOperation } from '../../src/mvcc/operations.js';
+import type {
+  AtomicBatch,
+  AtomicOperation,
+  KeyWrite,
+  OperationResult,
+  RequestId,
+  VersionedValue,
+  WriteOperation,
+} from '../../src/mvcc/operations.js';
 
 interface ModelVersion {
   readonly version: Timestamp;
@@ -15,11 +23,20 @@ interface ModelRequest {
   readonly result: PlainResult;
 }
 
+interface PlainValue {
+  readonly version: number;
+  readonly value: string;
+}
+
 /** A result in a form that can be compared: byte strings as text, errors by code. */
 export type PlainResult =
   | { readonly type: 'written'; readonly version: number }
   | { readonly type: 'nothingDeleted' }
-  | { readonly type: 'conditionFailed'; readonly current: { version: number; value: string } | undefined }
+  | { readonly type: 'conditionFailed'; readonly current: PlainValue | undefined }
+  | {
+      readonly type: 'conditionsFailed';
+      readonly failures: readonly { index: number; current?: PlainValue | undefined }[];
+    }
   | { readonly type: 'failed'; readonly code: string };
 
 export function plain(result: OperationResult): PlainResult {
@@ -27,10 +44,14 @@ export function plain(result: OperationResult): PlainResult {
     case 'written':
     case 'nothingDeleted':
       return result;
-    case 'conditionFailed': {
-      const { current } = result;
-      const value = current && { version: current.version, value: mapKey(current.value) };
-      return { type: 'conditionFailed', current: value };
+    case 'conditionFailed':
+      return { type: 'conditionFailed', current: plainValue(result.current) };
+    case 'conditionsFailed': {
+      const failures = result.failures.map(({ index, current }) => {
+        const { version, value } = current ?? {};
+        return { index, current: version && value && { version, value: mapKey(value) } };
+      });
+      return { type: 'conditionsFailed', failures };
     }
     case 'failed':
       return { type: 'failed', code: result.error.code };
@@ -43,7 +64,8 @@ function nameOf(id: RequestId): string {
   return `${toHex(id.session)}/${id.seq}`;
 }
 
-function describe(operation: WriteOperation): string {
+function describe(operation: WriteOperation | AtomicOperation): string {
+  if (operation.type === 'atomicBatch') return operation.operations.map(describe).join('; ');
   const { type, condition } = operation;
   const value = operation.type === 'put' ? toHex(operation.value) : '';
   const operand =
@@ -90,7 +112,7 @@ export class SequentialModel {
   }
 
   /** Whether the operation's condition is true now. */
-  #holds({ key, condition }: WriteOperation): boolean {
+  #holds({ key, condition }: KeyWrite | AtomicOperation): boolean {
     const current = this.read(mapKey(key), Infinity);
     return (
       condition.type === 'none' ||
@@ -103,19 +125,35 @@ export class SequentialModel {
   /** Whether the operation was refused before, and would not be now if that were not remembered. */
   isRefusedStill(operation: WriteOperation): boolean {
     const request = this.requests.get(nameOf(operation.requestId));
-    if (request?.result.type !== 'conditionFailed' || request.operation !== describe(operation)) return false;
-    return this.#holds(operation);
+    const wasRefused = request?.result.type === 'conditionFailed' || request?.result.type === 'conditionsFailed';
+    if (!wasRefused || request.operation !== describe(operation)) return false;
+    const all = operation.type === 'atomicBatch' ? operation.operations : [operation];
+    return all.every((each) => this.#holds(each));
   }
 
   /** What an operation does, whatever was asked before. */
   #evaluate(operation: WriteOperation, version: Timestamp): PlainResult {
-    const key = mapKey(operation.key);
-    const current = this.read(key, Infinity);
+    if (operation.type === 'atomicBatch') return this.#evaluateBatch(operation, version);
+    const current = this.read(mapKey(operation.key), Infinity);
     if (!this.#holds(operation)) return { type: 'conditionFailed', current };
     if (operation.type === 'delete' && current === undefined) return { type: 'nothingDeleted' };
+    this.#change(operation, version);
+    return { type: 'written', version };
+  }
+
+  #evaluateBatch({ operations }: AtomicBatch, version: Timestamp): PlainResult {
+    const failures = operations.flatMap((operation, index) => {
+      return this.#holds(operation) ? [] : [{ index, current: this.read(mapKey(operation.key), Infinity) }];
+    });
+    if (failures.length > 0) return { type: 'conditionsFailed', failures };
+    for (const operation of operations) if (operation.type !== 'check') this.#change(operation, version);
+    return { type: 'written', version };
+  }
+
+  #change(operation: KeyWrite | AtomicOperation, version: Timestamp): void {
+    const key = mapKey(operation.key);
     const value = operation.type === 'put' ? mapKey(operation.value) : undefined;
     this.versions.set(key, [...(this.versions.get(key) ?? []), { version, value }]);
-    return { type: 'written', version };
   }
 }
 

@@ -2,20 +2,21 @@ import { describe, expect, it } from 'vitest';
 import { emptyBytes, utf8 } from '../../src/base/bytes.js';
 import { Timestamp } from '../../src/base/ids.js';
 import { defaultLimits } from '../../src/base/limits.js';
-import type { Condition, Operation, WriteOperation } from '../../src/mvcc/operations.js';
+import type { Condition, KeyWrite, Operation } from '../../src/mvcc/operations.js';
+import { batch, del, put as putOf } from './leader.js';
 import { validateOperation, validateScan, type ScanBounds } from '../../src/mvcc/validate.js';
 
-const limits = { keyBytesMax: 4, valueBytesMax: 8 };
+const limits = { keyBytesMax: 4, valueBytesMax: 8, batchOperationsMax: 3, entryBytesMax: 340 };
 const requestId = { session: new Uint8Array(16), seq: 0 };
-const put: WriteOperation = {
+const put: KeyWrite = {
   type: 'put',
   key: utf8('key'),
   value: utf8('value'),
   condition: { type: 'none' },
   requestId,
 };
-const when = (condition: Condition): WriteOperation => ({ ...put, condition });
-const withSeq = (seq: number): WriteOperation => ({ ...put, requestId: { ...requestId, seq } });
+const when = (condition: Condition): KeyWrite => ({ ...put, condition });
+const withSeq = (seq: number): KeyWrite => ({ ...put, requestId: { ...requestId, seq } });
 
 describe('an operation', () => {
   const valid: Record<string, Operation> = {
@@ -26,6 +27,7 @@ describe('an operation', () => {
     get: { type: 'get', key: utf8('k'), consistency: 'linearizable' },
     'highest seq': withSeq(Number.MAX_SAFE_INTEGER),
     'a version': when({ type: 'versionEquals', version: Timestamp(1) }),
+    'an atomic batch': batch([put, del('l'), ['m', { type: 'absent' }]]),
   };
   it.each(Object.keys(valid))('is valid: %s', (name) => {
     expect(validateOperation(valid[name], limits)).toBeUndefined();
@@ -46,6 +48,22 @@ describe('an operation', () => {
     'seq with a fraction': [withSeq(1.5), /seq .* got 1.5/],
     'seq above 2^53': [withSeq(2 ** 53), /seq .* got 9007199254740992/],
     'seq that is no number': [withSeq(NaN), /seq .* got NaN/],
+    'an atomic batch of nothing': [batch([]), /no operations/],
+    'an atomic batch of too many': [
+      batch(['a', 'b', 'c', 'd'].map((key) => del(key))),
+      /4 operations.*batchOperationsMax.* 3/,
+    ],
+    'an atomic batch with a key twice': [
+      batch([put, del('l'), del('key')]),
+      /operations\[2\] has the key of operations\[0\]/,
+    ],
+    'a wrong operation of an atomic batch': [batch([put, del('12345')]), /operations\[1\]: the key has 5 bytes/],
+    'a check without a condition': [batch([put, ['l', { type: 'none' }]]), /operations\[1\]: a check has no condition/],
+    'an atomic batch of too many bytes': [
+      batch(['key1', 'key2', 'key3'].map((key) => putOf(key, '1234'))),
+      /takes 352 bytes.*entryBytesMax, which is 340/,
+    ],
+    'the request id of an atomic batch': [batch([put], { session: new Uint8Array(15), seq: 1 }), /16 bytes, got 15/],
   };
   it.each(Object.keys(invalid))('is refused: %s', (name) => {
     const [operation, message] = invalid[name];

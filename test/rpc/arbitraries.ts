@@ -2,7 +2,14 @@
 import fc from 'fast-check';
 import { QuorateError } from '../../src/base/errors.js';
 import { LogIndex, NodeId, ReplicaId, ShardId, Term, Timestamp } from '../../src/base/ids.js';
-import type { Condition, Operation, OperationResult, VersionedValue } from '../../src/mvcc/operations.js';
+import type {
+  AtomicOperation,
+  Condition,
+  FailedCondition,
+  Operation,
+  OperationResult,
+  VersionedValue,
+} from '../../src/mvcc/operations.js';
 import type { Entry, RaftMessage, SnapshotRequest } from '../../src/raft/types.js';
 import type { ScanRecord } from '../../src/rpc/backend.js';
 import { allErrorCodes } from '../../src/rpc/enums.js';
@@ -55,13 +62,28 @@ const conditionArbitrary: fc.Arbitrary<Condition> = fc.oneof(
 );
 const requestId = record({ session: fc.uint8Array({ minLength: 16, maxLength: 16 }), seq: u53 });
 
+const atomicOperation: fc.Arbitrary<AtomicOperation> = fc.oneof(
+  record({ type: fc.constant('put' as const), key: bytes, value: bytes, condition: conditionArbitrary }),
+  record({ type: fc.constantFrom('delete' as const, 'check' as const), key: bytes, condition: conditionArbitrary }),
+);
+
 export const operationArbitrary: fc.Arbitrary<Operation> = fc.oneof(
   record({ type: fc.constant('get' as const), key: bytes, consistency }),
   record({ type: fc.constant('put' as const), key: bytes, value: bytes, condition: conditionArbitrary, requestId }),
   record({ type: fc.constant('delete' as const), key: bytes, condition: conditionArbitrary, requestId }),
+  record({
+    type: fc.constant('atomicBatch' as const),
+    operations: fc.array(atomicOperation, { maxLength: 3 }),
+    requestId,
+  }),
 );
 
 const versionedValue: fc.Arbitrary<VersionedValue> = record({ version: timestamp, value: bytes });
+
+const failedCondition: fc.Arbitrary<FailedCondition> = record({
+  index: u32,
+  current: maybe(record({ version: timestamp, value: maybe(bytes) })),
+});
 
 export const resultArbitrary: fc.Arbitrary<OperationResult> = fc.oneof(
   record({ type: fc.constant('found' as const), version: timestamp, value: bytes }),
@@ -69,6 +91,7 @@ export const resultArbitrary: fc.Arbitrary<OperationResult> = fc.oneof(
   record({ type: fc.constant('written' as const), version: timestamp }),
   fc.constant<OperationResult>({ type: 'nothingDeleted' }),
   record({ type: fc.constant('conditionFailed' as const), current: maybe(versionedValue) }),
+  record({ type: fc.constant('conditionsFailed' as const), failures: fc.array(failedCondition, { maxLength: 3 }) }),
   record({ type: fc.constant('failed' as const), error: errorArbitrary }),
 );
 

@@ -6,9 +6,10 @@ import { utf8 } from '../../src/base/bytes.js';
 import { DecodeError } from '../../src/base/coding.js';
 import { QuorateError } from '../../src/base/errors.js';
 import { Timestamp } from '../../src/base/ids.js';
+import type { Operation } from '../../src/mvcc/operations.js';
 import { decodeClusterStatus, decodeShardMap, encodeClusterStatus, encodeShardMap } from '../../src/rpc/admin-codec.js';
 import { decodeBatchRequest, encodeOperation, type OperationRules } from '../../src/rpc/kv-codec.js';
-import { requireRequestId } from '../../src/rpc/operation-codec.js';
+import { requireRequestId } from '../../src/rpc/request-id-codec.js';
 import { decodeScanPage, decodeScanRequest, encodeScanPage, encodeScanRequest } from '../../src/rpc/scan-codec.js';
 import { scanRange } from '../../src/rpc/scan-range.js';
 import {
@@ -39,7 +40,10 @@ describe('messages of clients, through the twin', () => {
           writeStreamOperation(writer, { ...rest, bytes: encodeOperation(content) });
         }
         deepStrictEqual(
-          decodeStreamRequest(throughTwin('quorate.v1.StreamRequest', writer.finish()), rules),
+          decodeStreamRequest(throughTwin('quorate.v1.StreamRequest', writer.finish()), {
+            ...rules,
+            operationsMax: 18,
+          }),
           operations,
         );
       }),
@@ -119,6 +123,32 @@ describe('garbage', () => {
     const bytes = new Uint8Array(18).map((_, i) => (i % 2 === 0 ? 0x0a : 0));
     expect(() => decodeBatchRequest(bytes, rules)).toThrow(/more than 8 operations/);
     expect(decodeBatchRequest(bytes.subarray(0, 16), rules).every((each) => each instanceof QuorateError)).toBe(true);
+  });
+});
+
+describe('the operations of a message', () => {
+  const put = { type: 'put', key: utf8('k'), value: utf8('v'), condition: { type: 'none' } } as const;
+  const batchOf = (count: number): Operation => ({
+    type: 'atomicBatch',
+    operations: Array.from({ length: count }, () => put),
+    requestId: { session: new Uint8Array(16), seq: 1 },
+  });
+  const request = (...counts: number[]): Uint8Array => {
+    const writer = new WireWriter();
+    for (const count of counts)
+      writeStreamOperation(writer, { id: 1, bytes: encodeOperation(batchOf(count)), timeoutMs: 0 });
+    return writer.finish();
+  };
+
+  it('are counted in atomic batches, too', () => {
+    expect(decodeStreamRequest(request(5, 3), rules)).toHaveLength(2);
+    expect(() => decodeStreamRequest(request(5, 4), rules)).toThrow(/more than 8 operations.*batchOperationsMax/);
+  });
+
+  it('are decoded up to the limit only in one atomic batch', () => {
+    const [{ operation }] = decodeStreamRequest(request(9), rules);
+    const message = expect.stringMatching(/more than 8 operations in an atomic batch .*batchOperationsMax/) as string;
+    expect(operation).toMatchObject({ code: 'INVALID_ARGUMENT', message });
   });
 });
 

@@ -2,7 +2,15 @@
 import { compareBytes, equalBytes, mapKey } from '../../src/base/bytes.js';
 import { QuorateError } from '../../src/base/errors.js';
 import { NodeId, ReplicaId, ShardId, Timestamp, placementShardId } from '../../src/base/ids.js';
-import type { Condition, Operation, OperationResult, RequestId, VersionedValue } from '../../src/mvcc/operations.js';
+import type {
+  AtomicBatch,
+  Condition,
+  KeyWrite,
+  Operation,
+  OperationResult,
+  RequestId,
+  VersionedValue,
+} from '../../src/mvcc/operations.js';
 import type {
   AdminBackend,
   ClusterStatus,
@@ -27,8 +35,8 @@ export class FakeState {
   #version = 0;
 
   execute(operation: Operation): OperationResult {
-    const current = this.records.get(mapKey(operation.key));
     if (operation.type === 'get') {
+      const current = this.records.get(mapKey(operation.key));
       return current === undefined
         ? { type: 'absent' }
         : { type: 'found', version: current.version, value: current.value };
@@ -36,12 +44,29 @@ export class FakeState {
     const id = requestKey(operation.requestId);
     const known = this.answered.get(id);
     if (known !== undefined) return known;
-    const result = this.#write(operation, current);
+    const result = operation.type === 'atomicBatch' ? this.#writeAll(operation) : this.#write(operation);
     this.answered.set(id, result);
     return result;
   }
 
-  #write(operation: Exclude<Operation, { type: 'get' }>, current: Stored | undefined): OperationResult {
+  #writeAll({ operations }: AtomicBatch): OperationResult {
+    const failures = operations.flatMap(({ key, condition }, index) => {
+      const current = this.records.get(mapKey(key));
+      return holds(condition, current) ? [] : [{ index, current }];
+    });
+    if (failures.length > 0) return { type: 'conditionsFailed', failures };
+    const version = Timestamp(++this.#version);
+    for (const operation of operations) {
+      const key = mapKey(operation.key);
+      this.applied.push(key);
+      if (operation.type === 'delete') this.records.delete(key);
+      else if (operation.type === 'put') this.records.set(key, { key: operation.key, version, value: operation.value });
+    }
+    return { type: 'written', version };
+  }
+
+  #write(operation: KeyWrite): OperationResult {
+    const current = this.records.get(mapKey(operation.key));
     if (!holds(operation.condition, current)) {
       return {
         type: 'conditionFailed',

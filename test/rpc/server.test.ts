@@ -2,6 +2,7 @@ import { status as GrpcStatus, type ServiceError } from '@grpc/grpc-js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { QuorateError } from '../../src/base/errors.js';
 import { ShardId } from '../../src/base/ids.js';
+import { routingKey } from '../../src/mvcc/operations.js';
 import type { FakeBackend } from './fake-backend.js';
 import {
   errorDetail,
@@ -88,9 +89,48 @@ describe('unary calls', () => {
     expect(made?.requestId.session).toHaveLength(16);
   });
 
+  it('executes an atomic batch', async () => {
+    const [a, b, c] = ['a', 'b', 'c'].map(text);
+    const operations = [
+      { key: a, put: text('1') },
+      { key: b, delete: {} },
+      { key: c, check: {}, condition: { absent: {} } },
+    ];
+    const { written } = await kv.unary('AtomicBatch', { operations, request_id: requestId(7) });
+    expect(written).toHaveProperty('version');
+    expect(backend.submitted[0].operation).toMatchObject({
+      type: 'atomicBatch',
+      operations: [{ type: 'put' }, { type: 'delete' }, { type: 'check' }],
+      requestId: { seq: 7 },
+    });
+    const refused = await kv.unary('AtomicBatch', {
+      operations: [
+        { key: a, put: text('2'), condition: { absent: {} } },
+        { key: c, put: text('2') },
+      ],
+    });
+    const present = { ...(written as Message), value: text('1') };
+    expect(refused).toEqual({ conditions_failed: { conditions: [{ present }] } });
+    expect(await kv.unary('Get', { key: c })).toEqual({ absent: {} });
+  });
+
+  it.each<[string, Message[], RegExp]>([
+    ['nothing', [], /no operations/],
+    ['an operation without a kind', [{ key: text('a') }], /kind/],
+    ['an empty key', [{ key: text('a'), put: text('') }, { put: text('') }], /operations\[1\]: the key is empty/],
+    ['a condition without a kind', [{ key: text('a'), put: text(''), condition: {} }], /condition/],
+    ['a check without a condition', [{ key: text('a'), check: {} }], /operations\[0\]: a check has no condition/],
+    ['a key twice', ['a', 'b', 'a'].map((key) => ({ key: text(key), delete: {} })), /operations\[2\].*operations\[0\]/],
+  ])('refuses an atomic batch of %s', async (_, operations, message) => {
+    const error = await failure(kv.unary('AtomicBatch', { operations }));
+    expect(error.details).toMatch(message);
+    expect(errorDetail(error)).toMatchObject({ code: 'ERROR_CODE_INVALID_ARGUMENT', outcome: 'OUTCOME_NOT_APPLIED' });
+    expect(backend.submitted).toEqual([]);
+  });
+
   it('executes a batch, a result each', async () => {
     const refused = new QuorateError('OVERLOADED', 'full', { shard: ShardId(3), retryAfterMs: 20 });
-    backend.onSubmit = (operation) => (operation.key[0] === 0x62 ? refused : 'execute');
+    backend.onSubmit = (operation) => (routingKey(operation)[0] === 0x62 ? refused : 'execute');
     const { results } = await kv.unary('Batch', {
       operations: [
         { put: { key: text('a'), value: text('1') } },

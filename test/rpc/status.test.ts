@@ -10,6 +10,7 @@ import { root, twinEncode } from './twin.js';
 
 const expected: Readonly<Record<ErrorCode, string>> = {
   INVALID_ARGUMENT: 'INVALID_ARGUMENT',
+  KEYS_IN_DIFFERENT_SHARDS: 'FAILED_PRECONDITION',
   NOT_LEADER: 'UNAVAILABLE',
   SHARD_UNAVAILABLE: 'UNAVAILABLE',
   TIMESTAMP_UNAVAILABLE: 'UNAVAILABLE',

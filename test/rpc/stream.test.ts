@@ -2,6 +2,7 @@ import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { QuorateError } from '../../src/base/errors.js';
 import type { Limits } from '../../src/base/limits.js';
+import { routingKey } from '../../src/mvcc/operations.js';
 import type { FakeBackend } from './fake-backend.js';
 import { errorDetail, rawClient, startServer, until, type Message, type TestServer } from './harness.js';
 
@@ -55,9 +56,24 @@ const put = (id: number, name: string, value = 'v'): Message => ({
 });
 
 describe('stream', () => {
+  it('executes atomic batches among other operations', async () => {
+    const { send, results } = await openStream();
+    const batch = (id: number, condition?: Message): Message => ({
+      id,
+      operation: { atomic_batch: { operations: [{ key: key('a'), put: key('1'), condition }] } },
+    });
+    send(put(1, 'b'), batch(2), batch(3, { absent: {} }));
+    await until(() => results().length === 3);
+    expect(results()).toMatchObject([
+      { id: 1, result: { written: {} } },
+      { id: 2, result: { written: {} } },
+      { id: 3, result: { conditions_failed: { conditions: [{ present: { value: key('1') } }] } } },
+    ]);
+  });
+
   it('answers out of order, by id', async () => {
     const { backend, send, results } = await openStream();
-    backend.onSubmit = (operation) => (operation.key[0] === 0x61 ? 'hold' : 'execute');
+    backend.onSubmit = (operation) => (routingKey(operation)[0] === 0x61 ? 'hold' : 'execute');
     send(put(1, 'a'), put(2, 'b'));
     send(get(Number.MAX_SAFE_INTEGER, 'c'));
     await until(() => results().length === 2);
@@ -89,7 +105,8 @@ describe('stream', () => {
 
   it('answers what is wrong in one operation, and goes on', async () => {
     const { backend, send, results } = await openStream();
-    backend.onSubmit = (operation) => (operation.key[0] === 0x78 ? new QuorateError('DISK_FULL', 'full') : 'execute');
+    backend.onSubmit = (operation) =>
+      routingKey(operation)[0] === 0x78 ? new QuorateError('DISK_FULL', 'full') : 'execute';
     send(get(1, ''), { id: 2, operation: {} }, { id: 3, operation: { get: { key: key('k'), consistency: 9 } } });
     send(put(4, 'x'), get(5));
     await until(() => results().length === 5);

@@ -68,15 +68,15 @@ export const bugs: readonly Bug[] = [
   {
     name: 'does a request again that is sent again (pitfall 25)',
     file: 'mvcc/evaluation.ts',
-    line: 'if (record !== undefined) return answerAgain(operation, record, met);',
+    line: 'if (record !== undefined) return answerAgain(write, record, answer);',
     broken: '',
     foundBy: { type: 'runs', seedsMax: 3, failure: /was answered with written at \d+ and then written at/ },
   },
   {
     name: 'keeps request ids out of the replicated state (pitfall 25)',
     file: 'mvcc/evaluation.ts',
-    line: 'this.#put(keys.request, keys.requestMapKey, { value: { version, value }, met });',
-    broken: 'this.changed.set(keys.requestMapKey, { value: { version, value }, met });',
+    line: 'this.#put(request, requestMapKey, { value: { version, value }, answer });',
+    broken: 'this.changed.set(requestMapKey, { value: { version, value }, answer });',
     foundBy: { type: 'runs', seedsMax: 3, failure: /was answered with written at \d+ and then written at/ },
   },
   {

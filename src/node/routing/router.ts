@@ -5,16 +5,18 @@
  * request id, which makes that safe. What is left at the deadline fails with the reason of the last try; its outcome
  * is unknown exactly when some try may have taken effect.
  */
+import { printable } from '../../base/bytes.js';
 import { QuorateError } from '../../base/errors.js';
 import type { NodeId } from '../../base/ids.js';
 import type { Limits } from '../../base/limits.js';
 import type { Prng } from '../../base/prng.js';
 import type { Clock, Timer } from '../../env/clock.js';
-import { payloadBytes } from '../../mvcc/operations.js';
+import { payloadBytes } from '../../mvcc/operation-bytes.js';
+import { routingKey } from '../../mvcc/operations.js';
 import type { Operation, OperationResult, RequestId } from '../../mvcc/operations.js';
 import type { PeerResponse } from '../../rpc/peer-messages.js';
 import type { ShardMap } from '../../placement/shard-map.js';
-import type { ShardDescriptor } from '../../shard/descriptor.js';
+import { strayKey, type ShardDescriptor } from '../../shard/descriptor.js';
 import type { KvExecutor } from '../../shard/kv-executor.js';
 import type { Task } from '../../shard/task.js';
 import { answerMsMax, endAtDeadline, retryDelayMs } from './retry.js';
@@ -145,9 +147,15 @@ export class Router {
 
   #try(routed: Routed): void {
     routed.tries++;
-    const shard = this.#options.shardMap().find(routed.operation.key);
+    const shard = this.#options.shardMap().find(routingKey(routed.operation));
     if (shard === undefined) {
       this.#retryLater(routed, new QuorateError('SHARD_UNAVAILABLE', 'the cluster is not formed yet'));
+      return;
+    }
+    const stray = strayKey(shard, routed.operation);
+    if (stray !== undefined) {
+      const error = differentShards(routingKey(routed.operation), stray);
+      this.#options.clock.endOfTurn(() => this.#fail(routed, error));
       return;
     }
     const executor = this.#options.executor(shard);
@@ -297,7 +305,7 @@ export class Router {
   }
 
   #expire(routed: Routed): void {
-    const shard = this.#options.shardMap().find(routed.operation.key)?.shard;
+    const shard = this.#options.shardMap().find(routingKey(routed.operation))?.shard;
     this.#abandon(routed, endAtDeadline(shard, routed.lastError));
   }
 
@@ -337,6 +345,11 @@ export class Router {
       this.#abandon(routed, new QuorateError('NODE_STOPPING', `node ${this.#options.nodeId} is stopping`));
     }
   }
+}
+
+function differentShards(one: Uint8Array, other: Uint8Array): QuorateError {
+  const message = `the keys ${printable(one)} and ${printable(other)} of an atomic batch are in different shards`;
+  return new QuorateError('KEYS_IN_DIFFERENT_SHARDS', message);
 }
 
 const forwardOverheadBytes = 64;

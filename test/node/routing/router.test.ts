@@ -10,7 +10,7 @@ import type { Limits } from '../../../src/base/limits.js';
 import { Prng } from '../../../src/base/prng.js';
 import { deferred } from '../../../src/base/promises.js';
 import type { Deferred } from '../../../src/base/promises.js';
-import type { Operation, OperationResult } from '../../../src/mvcc/operations.js';
+import type { AtomicBatch, Operation, OperationResult } from '../../../src/mvcc/operations.js';
 import { Router } from '../../../src/node/routing/router.js';
 import { ShardNodes } from '../../../src/node/routing/shard-nodes.js';
 import { ShardMap } from '../../../src/placement/shard-map.js';
@@ -18,7 +18,7 @@ import type { PeerRequest, PeerResponse } from '../../../src/rpc/peer-messages.j
 import type { ShardDescriptor } from '../../../src/shard/descriptor.js';
 import type { KvExecutor } from '../../../src/shard/kv-executor.js';
 import type { Task } from '../../../src/shard/task.js';
-import { put } from '../../mvcc/leader.js';
+import { batch, put } from '../../mvcc/leader.js';
 
 const shard: ShardDescriptor = {
   shard: ShardId(1),
@@ -127,6 +127,31 @@ class Bench {
 }
 
 describe('the router', () => {
+  test('refuses an atomic batch of keys in different shards, and names two of them', async () => {
+    const bench = new Bench();
+    const half = { ...shard, end: utf8('m') };
+    const otherHalf = { ...shard, shard: ShardId(2), start: utf8('m') };
+    bench.shardMap = new ShardMap(1, [half, otherHalf]);
+    const refused = bench.submit(batch([put('a', '1'), put('b', '1'), put('n', '1'), put('z', '1')]));
+    expect(refused, 'never in the turn of the call').toEqual([]);
+    await bench.turn();
+    expect(refused).toMatchObject([
+      { error: { code: 'KEYS_IN_DIFFERENT_SHARDS', outcome: 'notApplied', retryable: false } },
+    ]);
+    expect(refused).toMatchObject([{ error: { message: expect.stringMatching(/"a" and "n"/) as string } }]);
+    const together = bench.submit(batch([put('a', '1'), put('lz', '1')]));
+    await bench.answer(written);
+    expect(together).toEqual([written]);
+  });
+
+  test('counts operations of an atomic batch that are small by the memory that they take', async () => {
+    const bench = new Bench({ nodeBytesInFlightMax: 1000 });
+    const small = (): AtomicBatch => batch(['a', 'b', 'c', 'd'].map((key) => put(key, '')));
+    const refused = bench.submit(small());
+    await bench.turn();
+    expect(refused).toMatchObject([{ error: { message: expect.stringContaining('nodeBytesInFlightMax') as string } }]);
+  });
+
   test('forwards what gathers in a turn to the leader, as one request under the epoch of the map', async () => {
     const bench = new Bench();
     const results = [bench.submit(), bench.submit()];
