@@ -19,15 +19,8 @@ const { BENCH_PROBE_FOLDER: folder } = process.env;
 if (isMainThread && folder !== undefined) probe(folder);
 
 function probe(socketFolder: string): void {
-  let syncs = 0;
+  const syncs = countSyncs();
   let gcMs = 0;
-  const { fdatasync } = fs;
-  const counted = (fd: number, callback: fs.NoParamCallback): void => {
-    syncs++;
-    fdatasync(fd, callback);
-  };
-  fs.fdatasync = Object.assign(counted, { __promisify__: fdatasync.__promisify__ });
-  syncBuiltinESMExports();
   new PerformanceObserver((list) => {
     for (const { duration } of list.getEntries()) gcMs += duration;
   }).observe({ entryTypes: ['gc'] });
@@ -49,7 +42,7 @@ function probe(socketFolder: string): void {
     }
     const loopDelayP99Ms = Math.max(0, loop.percentile(99) / 1e6 - resolutionMs);
     loop.reset();
-    return { syncs, gcMs, loopDelayP99Ms };
+    return { syncs: syncs(), gcMs, loopDelayP99Ms };
   };
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     let received = '';
@@ -59,4 +52,32 @@ function probe(socketFolder: string): void {
     });
   });
   server.listen(probeSocket(socketFolder, process.pid)).unref();
+}
+
+type Callback = (error: Error | null, result?: unknown) => void;
+
+/** Syncs until now, and writes to files whose every write is one. */
+function countSyncs(): () => number {
+  let syncs = 0;
+  const { open, write, fdatasync } = fs;
+  const writtenThrough = new Set<number>();
+  Object.assign(fs, {
+    open: (path: string, flags: string | number, done: (error: Error | null, fd: number) => void) => {
+      open(path, flags, (error, fd) => {
+        if (typeof flags === 'number' && (flags & fs.constants.O_DSYNC) !== 0) writtenThrough.add(fd);
+        else writtenThrough.delete(fd);
+        done(error, fd);
+      });
+    },
+    write: (fd: number, bytes: Uint8Array, from: number, length: number, offset: number, done: Callback) => {
+      if (writtenThrough.has(fd)) syncs++;
+      write(fd, bytes, from, length, offset, done);
+    },
+    fdatasync: (fd: number, done: Callback) => {
+      syncs++;
+      fdatasync(fd, done);
+    },
+  });
+  syncBuiltinESMExports();
+  return () => syncs;
 }

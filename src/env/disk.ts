@@ -1,4 +1,10 @@
 /**
+ * `read`, `readWrite`: the file must exist. `create`, `createDurable`: it must not; of the latter each write is durable when it
+ * resolves, as with a sync of its own, and one that fails leaves as little to rely on as a failed sync.
+ */
+export type OpenMode = 'read' | 'readWrite' | 'create' | 'createDurable';
+
+/**
  * Files, as the log and the engine see them. An implementation must keep the promises of a POSIX file system with a
  * working fsync, and no more: what was written and not synced may survive a power loss wholly, partly or not at all;
  * a created, renamed, linked or removed name survives surely only after `syncDirectory` of its folder.
@@ -7,8 +13,7 @@
  * A file has one user at a time for writing; reads may run side by side.
  */
 export interface Disk {
-  /** `read`: must exist. `create`: must not exist. `readWrite`: must exist. */
-  open(path: string, mode: 'read' | 'create' | 'readWrite'): Promise<DiskFile>;
+  open(path: string, mode: OpenMode): Promise<DiskFile>;
   /** Names in a folder, sorted; without `.` and `..`. */
   list(path: string): Promise<string[]>;
   /** False when there is nothing at `path`. */

@@ -30,11 +30,11 @@ export interface BatchWriterOptions {
 }
 
 /**
- * Group commit: one batch is written and synced at a time, and what is asked for meanwhile gathers in the next.
- * There is no timer; the first batch after a pause takes what comes in the same turn.
+ * Group commit: one batch is written at a time, and what is asked for meanwhile gathers in the next. There is no timer;
+ * the first batch after a pause takes what comes in the same turn. Each write to a segment is durable when it resolves.
  *
- * Order on disk, on which recovery relies: a batch is written only after the sync of the one before returned; a
- * segment is made only after the sync of the last batch before it returned, and is durable before it is used.
+ * Order on disk, on which recovery relies: a batch is written only after the one before is durable; a segment is made only
+ * after the last batch before it is durable, and is durable before it is used.
  */
 export class BatchWriter {
   readonly #options: BatchWriterOptions;
@@ -44,6 +44,9 @@ export class BatchWriter {
   readonly #batchBytesMax: number;
   readonly #reserveBytes: number;
   #nextBatch: number;
+  #nextBatchAtTick: number;
+  /** The disk says of the batches below this one that they are durable. */
+  #provenBefore: number;
   #running: Promise<void> | undefined;
   #failed: Error | undefined;
   #isDeviceFull = false;
@@ -62,6 +65,8 @@ export class BatchWriter {
     this.#batchBytesMax = batchBytesMax;
     this.#reserveBytes = reserveBytes;
     this.#nextBatch = options.nextBatch;
+    this.#nextBatchAtTick = options.nextBatch;
+    this.#provenBefore = options.nextBatch;
     this.#onDurable = events.onDurable;
     this.#onFailure = events.onFailure;
   }
@@ -101,7 +106,7 @@ export class BatchWriter {
   want(batch: Batch): Promise<void> {
     if (this.#failed !== undefined) return Promise.reject(this.#failed);
     batch.isWanted = true;
-    this.#running ??= this.#run();
+    this.#running ??= this.#run('batch');
     return batch.durable.promise;
   }
 
@@ -110,14 +115,22 @@ export class BatchWriter {
     if (this.#isDeviceFull && this.#failed === undefined) void this.want(this.gathering).catch(() => undefined);
   }
 
+  /** To be called at regular times: when nothing was written since the last one, the last batch gets its proof. */
+  tick(): void {
+    const isPause = this.#nextBatch === this.#nextBatchAtTick && this.#running === undefined;
+    this.#nextBatchAtTick = this.#nextBatch;
+    if (isPause && this.#lacksProof) this.#running = this.#run('proof');
+  }
+
   /** Makes everything durable that was asked for, and ends. Rejects when that failed. */
   async finish(): Promise<void> {
     const last = this.#queue[this.#queue.length - 1];
     if (!last.isEmpty && this.#failed === undefined) await this.want(last);
     await this.#running;
+    if (this.#lacksProof) await this.#run('proof');
   }
 
-  /** Ends everything: after a failed write or sync nobody knows what is on disk, and trying again would hide it. */
+  /** Ends everything: after a failed write nobody knows what is on disk, and trying again would hide it. */
   fail(thrown: unknown): void {
     if (this.#failed !== undefined) return;
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
@@ -127,14 +140,19 @@ export class BatchWriter {
     this.#onFailure(error);
   }
 
+  get #lacksProof(): boolean {
+    return this.#failed === undefined && this.#provenBefore < this.#nextBatch;
+  }
+
   get #isWanted(): boolean {
     return this.#failed === undefined && (this.#queue.length > 1 || this.#queue[0].isWanted);
   }
 
-  async #run(): Promise<void> {
+  async #run(first: 'batch' | 'proof'): Promise<void> {
     try {
       // What else this turn asks for joins the first batch.
       await Promise.resolve();
+      if (first === 'proof') await this.#writeProof();
       while (this.#isWanted) {
         const batch = this.#take();
         try {
@@ -145,9 +163,6 @@ export class BatchWriter {
           throw error;
         }
         batch.durable.resolve();
-        // Those who waited go first: what they ask for next is better than a proof.
-        await Promise.resolve();
-        if (!this.#isWanted) await this.#writeProof();
       }
     } catch (error) {
       this.fail(error);
@@ -173,11 +188,10 @@ export class BatchWriter {
     const bytes = batch.encode(this.#encoder, place);
     const end = file.end + bytes.length;
     await file.write(bytes, file.end);
+    this.#syncs++;
     const hasReserve = await file.growAhead(end, this.#reserveBytes, segmentBytesMax);
     const isDeviceFull = isStuck || !hasReserve;
     if (this.#isDeviceFull !== isDeviceFull) this.#deviceChanged(isDeviceFull);
-    await file.sync();
-    this.#syncs++;
     this.#writtenBytes += bytes.length;
     this.#largestBatchBytes = Math.max(this.#largestBatchBytes, bytes.length);
     file.end = end;
@@ -201,15 +215,16 @@ export class BatchWriter {
     const { disk, directory, segments, segmentBytesMax } = this.#options;
     const header = { segment: segments.newest.segment + 1, firstBatch: this.#nextBatch };
     const file = await SegmentFile.createIfRoom(disk, directory, header, segmentBytesMax);
-    if (file !== undefined) segments.add(file);
-    return file !== undefined;
+    if (file === undefined) return false;
+    segments.add(file);
+    this.#provenBefore = this.#nextBatch;
+    return true;
   }
 
   /**
    * Says on disk that the last batch is durable, so that damage to it is not taken for a torn write. The next batch
-   * is such a proof itself; so under load none is written. It needs no sync of its own: a proof that gets lost with
-   * the power proves nothing, and nothing false. For the same reason a full device may refuse it. Later batches
-   * overwrite it.
+   * is such a proof itself, and so is a new segment; so while batches come one is written only where they pause. A full device
+   * may refuse it: what is missing proves nothing, and nothing false. Later batches overwrite it.
    */
   async #writeProof(): Promise<void> {
     const file = this.#options.segments.newest;
@@ -219,6 +234,7 @@ export class BatchWriter {
     } catch (error) {
       if (!(error instanceof DiskError && error.code === 'noSpace')) throw error;
     }
+    this.#provenBefore = this.#nextBatch;
   }
 
   #deviceChanged(isDeviceFull: boolean): void {

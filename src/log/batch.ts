@@ -24,7 +24,7 @@ export function entriesBytes(entries: readonly Entry[]): number {
 }
 
 /**
- * What becomes durable together: one write, one sync. Collects until it is its turn; then `encode`, and when it is
+ * What becomes durable together, by one write. Collects until it is its turn; then `encode`, and when it is
  * durable `applyDurable`.
  *
  * A batch is atomic on disk, so the order of its hard states among the rest does not matter, and of each group only

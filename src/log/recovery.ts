@@ -165,8 +165,7 @@ async function replayLast(replay: Replay, { file, header }: OpenSegment, logger:
     if (lastBatchOffset !== undefined) {
       // Nothing proves that the last batch is durable. A sync alone would not do: after one that failed, the page
       // cache counts as clean what the disk does not have.
-      await file.write(bytes.subarray(lastBatchOffset, offset), lastBatchOffset);
-      await file.sync();
+      await file.writeAgain(bytes.subarray(lastBatchOffset, offset), lastBatchOffset);
     }
     return end;
   }

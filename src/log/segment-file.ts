@@ -2,7 +2,7 @@ import { deferred, type Deferred } from '../base/promises.js';
 import { DiskError, type Disk, type DiskFile } from '../env/disk.js';
 import { encodeSegmentHeader, segmentHeaderBytes, segmentName, type SegmentHeader } from './segment-format.js';
 
-/** Files grow by so much at a time, in zeros, so that most syncs change no metadata (docs/decisions). */
+/** Files grow by so much at a time, in zeros, so that most batches change no metadata (docs/decisions). */
 const growthBytes = 1024 * 1024;
 const zeros = new Uint8Array(growthBytes);
 
@@ -32,13 +32,12 @@ export class SegmentFile {
 
   /** A new file, durable with its name, with room for `bytesMax` or a first part of it. */
   static async create(disk: Disk, directory: string, header: SegmentHeader, bytesMax: number): Promise<SegmentFile> {
-    const file = await disk.open(`${directory}/${segmentName(header.segment)}`, 'create');
+    const file = await disk.open(`${directory}/${segmentName(header.segment)}`, 'createDurable');
     try {
       const allocatedBytes = Math.max(segmentHeaderBytes, Math.min(growthBytes, bytesMax));
       const bytes = new Uint8Array(allocatedBytes);
       bytes.set(encodeSegmentHeader(header));
       await file.write(bytes, 0);
-      await file.sync();
       await disk.syncDirectory(directory);
       return new SegmentFile(header.segment, file, { end: segmentHeaderBytes, allocatedBytes });
     } catch (error) {
@@ -72,7 +71,7 @@ export class SegmentFile {
     return this.#allocatedBytes;
   }
 
-  /** The file grows where it must. */
+  /** In a file that was made here: durable when it resolves. It grows where it must. */
   async write(bytes: Uint8Array, offset: number): Promise<void> {
     await this.#file.write(bytes, offset);
     this.#allocatedBytes = Math.max(this.#allocatedBytes, offset + bytes.length);
@@ -80,7 +79,7 @@ export class SegmentFile {
 
   /**
    * Grows the file when fewer than `reserveBytes` are left after `end`: generously up to `bytesMax` and the reserve,
-   * beyond that by no more than it must. Durable with the next sync. False when the device has no room.
+   * beyond that by no more than it must. Durable when it resolves. False when the device has no room.
    */
   async growAhead(end: number, reserveBytes: number, bytesMax: number): Promise<boolean> {
     const allocated = this.#allocatedBytes;
@@ -95,8 +94,10 @@ export class SegmentFile {
     }
   }
 
-  sync(): Promise<void> {
-    return this.#file.sync();
+  /** In a file that was found: what is there already, so that it is durable when it resolves. */
+  async writeAgain(bytes: Uint8Array, offset: number): Promise<void> {
+    await this.#file.write(bytes, offset);
+    await this.#file.sync();
   }
 
   /** All of the file; for segments that are replayed. */

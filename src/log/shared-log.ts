@@ -50,7 +50,7 @@ export interface SharedLogStats {
   /** Since the log was opened, as the following. */
   readonly syncs: number;
   readonly appends: number;
-  /** The largest that was written with one sync. */
+  /** The largest that was written at a time. */
   readonly batchBytesMax: number;
   /** Entries that were written again so that old segments could go. */
   readonly rewrittenBytes: number;
@@ -61,8 +61,8 @@ export interface SharedLogStats {
 /**
  * The node's one write-ahead log, which all its Raft groups share. It has one writer at a time in its directory.
  *
- * A write or sync that fails ends the log for good: that append, all that wait and all later ones reject, and nothing
- * is tried again, since after a failed sync nobody knows what is on disk. Open it anew to go on.
+ * A write that fails ends the log for good: that append, all that wait and all later ones reject, and nothing is tried
+ * again, since nobody knows then what is on disk. Open it anew to go on.
  */
 export class SharedLog {
   readonly #options: SharedLogOptions;
@@ -176,7 +176,7 @@ export class SharedLog {
     return this.#writer.want(batch);
   }
 
-  /** Set once a write or sync failed: a DiskError, unless it was a bug. */
+  /** Set once a write failed: a DiskError, unless it was a bug. */
   get failed(): Error | undefined {
     return this.#writer.failed;
   }
@@ -195,6 +195,11 @@ export class SharedLog {
   /** To be called now and then while the disk is full: has {@link isDiskFull} end when there is room again. */
   lookForSpace(): void {
     if (!this.#isClosed) this.#writer.lookForSpace();
+  }
+
+  /** To be called at regular times. A batch that none follows from one to the next gets its proof on disk. */
+  tick(): void {
+    if (!this.#isClosed) this.#writer.tick();
   }
 
   stats(): SharedLogStats {

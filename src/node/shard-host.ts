@@ -255,6 +255,7 @@ export class ShardHost implements ReplicaHost {
   tick(): void {
     for (const replica of this.#awake) replica.tick();
     this.#logKeeper.tick();
+    this.#log.tick();
     if (++this.#ticks % lookForSpaceTicks === 0) this.#lookForSpace();
   }
 

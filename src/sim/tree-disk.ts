@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.js';
-import { DiskError, type Disk, type DiskFile } from '../env/disk.js';
+import { DiskError, type Disk, type DiskFile, type OpenMode } from '../env/disk.js';
 import type { DiskTree } from './disk-tree.js';
 import type { FileState } from './file-state.js';
 
@@ -42,11 +42,12 @@ export abstract class TreeDisk implements Disk {
   /** As {@link perform}, before it returns; undefined where that would have to wait. */
   abstract performNow<T>(operation: DiskOperation, path: string, effect: DiskEffect<T>): T | undefined;
 
-  open(path: string, mode: 'read' | 'create' | 'readWrite'): Promise<DiskFile> {
+  open(path: string, mode: OpenMode): Promise<DiskFile> {
     return this.perform('open', path, {
       run: () => {
-        const state = mode === 'create' ? this.tree.create(path) : this.tree.file(path, 'open');
-        return new TreeFile(this, path, state, mode !== 'read');
+        const isNew = mode === 'create' || mode === 'createDurable';
+        const state = isNew ? this.tree.create(path) : this.tree.file(path, 'open');
+        return new TreeFile(this, path, state, mode);
       },
     });
   }
@@ -93,15 +94,15 @@ class TreeFile implements DiskFile {
   readonly path: string;
   readonly #disk: TreeDisk;
   readonly #state: FileState;
-  readonly #isWritable: boolean;
+  readonly #mode: OpenMode;
   readonly #generation: number;
   #isClosed = false;
 
-  constructor(disk: TreeDisk, path: string, state: FileState, isWritable: boolean) {
+  constructor(disk: TreeDisk, path: string, state: FileState, mode: OpenMode) {
     this.path = path;
     this.#disk = disk;
     this.#state = state;
-    this.#isWritable = isWritable;
+    this.#mode = mode;
     this.#generation = disk.generation;
   }
 
@@ -131,7 +132,7 @@ class TreeFile implements DiskFile {
 
   write(bytes: Uint8Array, offset: number): Promise<void> {
     assert(offset >= 0, `the offset must not be negative, got ${offset}`);
-    return this.#perform('write', {
+    const written = this.#perform('write', {
       run: () => {
         this.#assertWritable('write');
         const growth = Math.max(0, offset + bytes.length - this.#state.length);
@@ -146,6 +147,8 @@ class TreeFile implements DiskFile {
         throw new DiskError('noSpace', this.path, 'write');
       },
     });
+    // Two operations, so that everything that can go wrong with either, and between them, does.
+    return this.#mode === 'createDurable' ? written.then(() => this.sync()) : written;
   }
 
   sync(): Promise<void> {
@@ -190,6 +193,6 @@ class TreeFile implements DiskFile {
   }
 
   #assertWritable(operation: DiskOperation): void {
-    if (!this.#isWritable) throw new DiskError('notPermitted', this.path, operation);
+    if (this.#mode === 'read') throw new DiskError('notPermitted', this.path, operation);
   }
 }

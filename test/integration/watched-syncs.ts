@@ -1,4 +1,4 @@
-/** Real processes whose log syncs are counted and take longer: see watch-syncs.ts, which runs in them. */
+/** Real processes in which batches of the log are counted when they are durable, and take longer: see watch-syncs.ts. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClusterProcess } from '../../jepsen-lite/cluster/process-cluster.js';
@@ -14,7 +14,7 @@ export class WatchedSyncs {
     this.environment = environment;
   }
 
-  /** @param extraMs what each sync takes longer */
+  /** @param extraMs what each batch takes longer */
   static async prepare(folder: string, extraMs: number): Promise<WatchedSyncs> {
     const counts = join(folder, 'syncs');
     mkdirSync(counts);
@@ -26,20 +26,20 @@ export class WatchedSyncs {
     });
   }
 
-  /** Beginnings (`b`) and ends (`e`) of all syncs of a running node's log so far, in their order. */
+  /** Beginnings (`b`) and ends (`e`) of all durable writes of batches in a running node so far, in their order. */
   of(node: ClusterProcess): string {
     const file = join(this.#folder, String(node.pid));
     return existsSync(file) ? readFileSync(file, 'latin1') : '';
   }
 
-  /** Has the next sync of a running node's log fail. The result says what {@link of} did, also when the node has ended. */
+  /** Has the next batch of a running node's log fail. The result says what {@link of} did, also when the node has ended. */
   failNext(node: ClusterProcess): () => string {
     const file = join(this.#folder, String(node.pid));
     writeFileSync(`${file}.fail`, '');
     return () => readFileSync(file, 'latin1');
   }
 
-  /** Syncs that have both begun and ended since `before`. The log has one writer: they come one after the other. */
+  /** Batches that have been made durable, from beginning to end, since `before`. They come one after the other. */
   countSince(node: ClusterProcess, before: string): number {
     return this.of(node).slice(before.length).match(/be/g)?.length ?? 0;
   }

@@ -53,6 +53,7 @@ async function work(disk: SimDisk, history: History, random: Prng, plan: CrashPl
       );
     }
     if (random.chance(0.5)) await Promise.all(pending.splice(0));
+    if (random.chance(0.3)) log.tick();
   }
   await Promise.all(pending);
   await log.close();

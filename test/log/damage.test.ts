@@ -9,13 +9,21 @@ import {
   recordHeaderBytes,
   segmentHeaderBytes,
 } from '../../src/log/segment-format.js';
+import type { SharedLog } from '../../src/log/shared-log.js';
 import type { SimDisk } from '../../src/sim/disk.js';
 import { contentOf, directory, entries, hardState, newDisk, openLog, settle, toText } from './support.js';
 
 const options = { segmentBytesMax: 330 };
 const shards = [1, 2];
 
-/** A log of a few segments, all of it acknowledged. The process is killed when the log is idle. */
+/** Until the last batch has its proof. */
+async function pause(log: SharedLog): Promise<void> {
+  log.tick();
+  log.tick();
+  await settle();
+}
+
+/** A log of a few segments, all of it acknowledged. The process is killed in a pause. */
 async function makeLog(): Promise<SimDisk> {
   const disk = newDisk();
   const log = await openLog(disk, options);
@@ -24,7 +32,7 @@ async function makeLog(): Promise<SimDisk> {
     await log.append(ShardId(1), { hardState: state, entries: entries(i + 1, 1, 1), mustSync: true });
     await log.append(ShardId(2), { entries: entries(2 * i + 1, 2, 3), mustSync: true });
   }
-  await settle();
+  await pause(log);
   disk.crash({ keep: 'all' });
   return disk;
 }
@@ -148,6 +156,70 @@ describe('refused', () => {
     });
     expect(log.failed).toBeUndefined();
     await log.close();
+  });
+});
+
+describe('the last batch', () => {
+  /** One batch in a segment of its own, which is then lost; the power goes when all that is not durable is gone. */
+  async function lastBatchLost(meanwhile: (log: SharedLog) => Promise<void>): Promise<unknown> {
+    const disk = newDisk();
+    const log = await openLog(disk, options);
+    await log.append(ShardId(1), { entries: entries(1, 1, 1), mustSync: true });
+    await meanwhile(log);
+    disk.crash({ keep: 'none' });
+    const [first, end] = batchOffsets(disk, 1);
+    disk.overwrite(path(1), first, new Uint8Array(end - first));
+    return read(disk).catch((error: unknown) => error);
+  }
+
+  const isRefused = { name: 'CorruptionError', file: path(1), offset: segmentHeaderBytes };
+
+  test('is proven to have been durable in a pause, and at the end, by what is durable itself', async () => {
+    expect(await lastBatchLost(pause)).toMatchObject(isRefused);
+    expect(await lastBatchLost((log) => log.close())).toMatchObject(isRefused);
+  });
+
+  test('is not, while others might follow: one tick is no pause', async () => {
+    const outcome = await lastBatchLost((log) => {
+      log.tick();
+      return settle();
+    });
+    expect(outcome).not.toBeInstanceOf(Error);
+  });
+
+  test('is proven once, and not by a write for each pause, nor while batches come', async () => {
+    const disk = newDisk();
+    const log = await openLog(disk, { ...options, segmentBytesMax: 4096 });
+    await pause(log);
+    const opened = disk.operationCount;
+    for (let i = 1; i <= 5; i++) {
+      await log.append(ShardId(1), { entries: entries(i, 1, 1), mustSync: true });
+      log.tick();
+      await settle();
+    }
+    // Each a write and its sync.
+    expect(disk.operationCount - opened).toBe(5 * 2);
+    for (let i = 0; i < 5; i++) await pause(log);
+    expect(disk.operationCount - opened).toBe(6 * 2);
+    await log.close();
+  });
+
+  test('is followed by what was asked for while its proof was written', async () => {
+    const disk = newDisk();
+    const log = await openLog(disk, options);
+    const append = (index: number): Promise<void> =>
+      log.append(ShardId(1), { entries: entries(index, 1, 1), mustSync: true });
+    await append(1);
+    log.tick();
+    disk.stall();
+    log.tick();
+    await settle();
+    const appended = append(2);
+    await settle();
+    disk.unstall();
+    await appended;
+    disk.crash({ keep: 'none' });
+    expect(await read(disk)).toContain('2 in term 1');
   });
 });
 

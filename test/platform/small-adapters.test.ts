@@ -1,5 +1,8 @@
-import { existsSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import fs, { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { pinoLogger } from '../../src/platform/logger.js';
 import { NodeDisk } from '../../src/platform/disk.js';
 import { SystemClock } from '../../src/platform/clock.js';
@@ -81,6 +84,45 @@ describe('pinoLogger', () => {
     expect(lines()).toMatchObject([
       { error: { message: 'outer: inner', stack: expect.stringContaining('outer') as string } },
     ]);
+  });
+});
+
+describe('a file of durable writes', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'quorate-durable-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  test.skipIf(!existsSync('/proc/self/fdinfo'))('has the system write through to the device', async () => {
+    const path = join(folder, 'a');
+    const file = await new NodeDisk().open(path, 'createDurable');
+    const fd = readdirSync('/proc/self/fd').find((name) => {
+      const link = `/proc/self/fd/${name}`;
+      return existsSync(link) && readlinkSync(link) === path;
+    });
+    const flags = /^flags:\s*0([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];
+    expect(Number.parseInt(flags ?? '', 8) & fs.constants.O_DSYNC).toBe(fs.constants.O_DSYNC);
+    await file.close();
+  });
+
+  test('is synced after each write where the system cannot do that', async () => {
+    const { fdatasync, write } = fs;
+    const calls: string[] = [];
+    Object.assign(fs, {
+      write: (...args: Parameters<typeof write>) => void (calls.push('write'), write(...args)),
+      fdatasync: (...args: Parameters<typeof fdatasync>) => void (calls.push('sync'), fdatasync(...args)),
+    });
+    syncBuiltinESMExports();
+    try {
+      const file = await new NodeDisk({ hasDurableWrites: false }).open(join(folder, 'a'), 'createDurable');
+      for (let i = 0; i < 2; i++) await file.write(new Uint8Array(10), 0);
+      await file.close();
+    } finally {
+      Object.assign(fs, { fdatasync, write });
+      syncBuiltinESMExports();
+    }
+    expect(calls).toEqual(['write', 'sync', 'write', 'sync']);
   });
 });
 

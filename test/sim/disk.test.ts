@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { utf8, fromUtf8 } from '../../src/base/bytes.js';
 import { Prng } from '../../src/base/prng.js';
-import { DiskError, readWholeFile, replaceFile, type Disk } from '../../src/env/disk.js';
+import { DiskError, readWholeFile, replaceFile, type Disk, type DiskFile } from '../../src/env/disk.js';
 import { SimDisk } from '../../src/sim/disk.js';
+import { sectorBytes } from '../../src/sim/file-state.js';
 
 const newDisk = (seed = 1): SimDisk => new SimDisk({ random: new Prng(seed) });
 
@@ -113,6 +114,35 @@ describe('faults', () => {
     expect(await text(disk, '/a')).toBe('lostkept');
     disk.crash({ keep: 'none' });
     expect(await text(disk, '/a')).toBe('\0\0\0\0kept');
+  });
+
+  test('in a file of durable writes each is safe when it resolves, and may be torn until then', async () => {
+    const durable = async (disk: SimDisk): Promise<DiskFile> => {
+      const file = await disk.open('/a', 'createDurable');
+      await disk.syncDirectory('/');
+      await file.write(utf8('safe'), 0);
+      return file;
+    };
+    const outcomes = new Set<string>();
+    for (let seed = 0; seed < 100; seed++) {
+      const disk = newDisk(seed);
+      const file = await durable(disk);
+      disk.crashAtOperation = disk.operationCount + 1 + (seed % 2);
+      const bytes = new Uint8Array(2 * sectorBytes).fill(1);
+      await expect(file.write(bytes, sectorBytes)).rejects.toMatchObject({ code: 'crashed' });
+      disk.crash({ keep: 'random' });
+      const content = disk.content('/a');
+      expect(fromUtf8(content.subarray(0, 4))).toBe('safe');
+      outcomes.add([sectorBytes, 2 * sectorBytes].map((at) => content[at] ?? 0).join());
+    }
+    expect(outcomes).toEqual(new Set(['0,0', '0,1', '1,0', '1,1']));
+    const failing = newDisk();
+    const file = await durable(failing);
+    failing.fault = (operation) => (operation === 'sync' ? 'io' : undefined);
+    await expect(file.write(utf8('lost'), 4)).rejects.toMatchObject({ code: 'io' });
+    expect(await text(failing, '/a')).toBe('safelost');
+    failing.crash({ keep: 'none' });
+    expect(await text(failing, '/a')).toBe('safe');
   });
 
   test('a quota refuses what does not fit, until space returns', async () => {

@@ -147,6 +147,17 @@ describe.each(Object.keys(places))('%s', (name) => {
     expect(await text(disk, `${root}/a`)).toBe('a');
   });
 
+  check('writes and reads a file of durable writes like any other', async (disk, root) => {
+    const file = await disk.open(`${root}/a`, 'createDurable');
+    await file.write(utf8('hello world'), 0);
+    await file.write(utf8('W'), 6);
+    const target = new Uint8Array(20);
+    expect(fromUtf8(target.subarray(0, await file.read(target, 0)))).toBe('hello World');
+    await file.close();
+    await fails(disk.open(`${root}/a`, 'createDurable'), 'exists');
+    expect(await text(disk, `${root}/a`)).toBe('hello World');
+  });
+
   check('refuses what is done with a closed file', async (disk, root) => {
     const file = await disk.open(`${root}/a`, 'create');
     await file.close();
