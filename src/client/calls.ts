@@ -4,7 +4,7 @@ import { kvMethods, type BytesMethod } from '../rpc/services.js';
 import { fromGrpcError } from '../rpc/status.js';
 import { connectTimeoutMs, noConnection, openChannel, untilConnected } from './channel.js';
 import type { Reachability } from './reachability.js';
-import { backoffMs, cancelledError, deadlineError, finalError } from './retry.js';
+import { backoffMs, cancelledError, deadlineError, finalError, type Unanswered } from './retry.js';
 
 export interface CallLimits {
   /** By `performance.now()`. */
@@ -18,6 +18,8 @@ export interface CallKind<Response> {
   readonly request?: Buffer;
   /** Of one attempt at one node. Default 2000. */
   readonly attemptMsMax?: number;
+  /** Whether it may have taken effect when no answer came. Default false. */
+  readonly changes?: boolean;
   readonly decode: (bytes: Uint8Array) => Response;
 }
 
@@ -26,7 +28,7 @@ const attemptMsDefault = 2000;
 
 const unanswered = { maybeApplied: false, lastError: undefined };
 
-/** The calls that do not go through a `Stream`: one channel a node, opened at its first call. They change nothing, or the same when they are repeated. */
+/** The calls that do not go through a `Stream`: one channel a node, opened at its first call. They change nothing, or the same when repeated. */
 export class Calls {
   readonly #reachability: Reachability;
   readonly #channels = new Map<string, GrpcClient>();
@@ -42,12 +44,16 @@ export class Calls {
     addresses: readonly string[],
     limits: CallLimits,
   ): Promise<Response> {
+    const { method, request = Buffer.alloc(0), attemptMsMax = attemptMsDefault, changes = false } = kind;
     const startMs = performance.now();
     const tried = new Set<string>();
     let lastError: QuorateError | undefined;
+    let maybeApplied = false;
     for (let rounds = 1; ;) {
       const nowMs = performance.now();
-      if (nowMs >= limits.deadlineMs) throw timeUp(addresses, limits.deadlineMs - startMs, lastError);
+      if (nowMs >= limits.deadlineMs) {
+        throw timeUp(addresses, limits.deadlineMs - startMs, { maybeApplied, lastError });
+      }
       const address = this.#next(addresses, tried, nowMs);
       if (address === undefined) {
         tried.clear();
@@ -56,14 +62,14 @@ export class Calls {
       }
       tried.add(address);
       try {
-        const { method, request = Buffer.alloc(0), attemptMsMax = attemptMsDefault } = kind;
         const attempt = { deadlineMs: Math.min(limits.deadlineMs, nowMs + attemptMsMax), signal: limits.signal };
         return kind.decode(await this.#unary(address, method, request, attempt));
       } catch (error) {
-        if (limits.signal?.aborted === true) throw cancelledError(limits.signal.reason, unanswered);
         const failure = fromGrpcError(error);
+        maybeApplied ||= changes && failure.outcome === 'unknown';
+        if (limits.signal?.aborted === true) throw cancelledError(limits.signal.reason, { maybeApplied, lastError });
         if (failure.retryable) lastError = failure;
-        else if (failure.code !== 'DEADLINE_EXCEEDED') throw finalError(failure, false);
+        else if (failure.code !== 'DEADLINE_EXCEEDED') throw finalError(failure, maybeApplied);
       }
     }
   }
@@ -191,8 +197,12 @@ export function delay(ms: number, { deadlineMs, signal }: CallLimits): Promise<v
 }
 
 /** UNAVAILABLE where nodes were found out of reach; a caller who gave no time for that has only run out of time. */
-function timeUp(addresses: readonly string[], timeoutMs: number, lastError: QuorateError | undefined): QuorateError {
-  if (lastError === undefined) return deadlineError(timeoutMs, unanswered);
+function timeUp(addresses: readonly string[], timeoutMs: number, known: Unanswered): QuorateError {
+  const { lastError, maybeApplied } = known;
+  if (lastError === undefined) return deadlineError(timeoutMs, known);
   const message = `none of ${addresses.join(', ')} answered: ${lastError.message}`;
-  return new QuorateError('UNAVAILABLE', message, { cause: lastError });
+  return new QuorateError('UNAVAILABLE', message, {
+    outcome: maybeApplied ? 'unknown' : 'notApplied',
+    cause: lastError,
+  });
 }

@@ -22,6 +22,7 @@ export function changeReplicasCall(shard: number, { voters, learners = [] }: Rep
     method: adminMethods.ChangeReplicas,
     request: encodeWantedMembers({ shard: ShardId(id), members }),
     attemptMsMax: Infinity,
+    changes: true,
     decode: () => undefined,
   };
 }

@@ -42,7 +42,7 @@ export class Admin implements AdminBackend {
     this.#replicaChanges = new ReplicaChanges({
       nodeId: identity.nodeId,
       clock,
-      nodes: () => new Set(placement().nodes.keys()),
+      nodes: () => this.#nodes(),
       shardInMap: (shard) => placement().shardMap.byId(shard),
       hosted: (shard) => host.shard(shard),
       leaderOf,
@@ -55,10 +55,20 @@ export class Admin implements AdminBackend {
     return this.#replicaChanges.change(wanted, timeoutMs);
   }
 
+  /** Ends calls that wait for others. */
+  close(): void {
+    this.#replicaChanges.close();
+  }
+
+  /** Also those of the configuration that this node has not heard of yet. */
+  #nodes(): Set<NodeId> {
+    const { initialNodes, placement } = this.#options;
+    return new Set([...initialNodes.map(({ id }) => id), ...placement().nodes.keys()]);
+  }
+
   async status(timeoutMs: number): Promise<ClusterStatus> {
-    const { identity, initialNodes, request } = this.#options;
-    const placement = this.#options.placement();
-    const others = new Set<NodeId>([...initialNodes.map(({ id }) => id), ...placement.nodes.keys()]);
+    const { identity, initialNodes, placement, request } = this.#options;
+    const others = this.#nodes();
     others.delete(identity.nodeId);
     const asked = [...others].map(async (node) => {
       const response = await request(node, { type: 'nodeStatus' }, Math.min(timeoutMs, statusMsMax));
@@ -69,7 +79,7 @@ export class Admin implements AdminBackend {
       if (answer.status === 'fulfilled' && answer.value !== undefined) answers.push(answer.value);
     }
     const { clusterId } = identity;
-    return composeStatus({ clusterId, initialNodes, placement: this.#options.placement(), answers });
+    return composeStatus({ clusterId, initialNodes, placement: placement(), answers });
   }
 
   /** This node's part of the status. */

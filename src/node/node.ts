@@ -25,8 +25,7 @@ import type {
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { KvExecutor } from '../shard/kv-executor.js';
 import { PageReads } from '../shard/page-reads.js';
-import { Admin } from './admin.js';
-import type { ProcessFacts } from './admin.js';
+import { Admin, type ProcessFacts } from './admin.js';
 import { AssignedShards } from './assigned-shards.js';
 import { clusterIdOf, openIdentity, type Identity } from './identity.js';
 import type { ReplicaObserver } from '../shard/replica-host.js';
@@ -41,8 +40,7 @@ import { Router } from './routing/router.js';
 import { Scanner } from './routing/scanner.js';
 import { ShardHost } from './shard-host.js';
 import { ShardReports } from './shard-reports.js';
-import { Snapshots } from './snapshots/snapshots.js';
-import type { SnapshotStats } from './snapshots/snapshots.js';
+import { Snapshots, type SnapshotStats } from './snapshots/snapshots.js';
 import { ShardNodes } from './routing/shard-nodes.js';
 import { TimestampClient } from './routing/timestamp-client.js';
 
@@ -359,6 +357,7 @@ export class Node implements KvBackend, AdminBackend {
   /** Accepts no more operations and lets those under way end, for at most `msMax`. */
   async drain(msMax: number): Promise<void> {
     this.#router.stop();
+    this.#admin.close();
     await this.#waitWhile(() => this.#router.pendingCount > 0, msMax);
   }
 
@@ -383,6 +382,7 @@ export class Node implements KvBackend, AdminBackend {
     this.#timer?.cancel();
     this.#assigned.close();
     this.#membershipCheck.close();
+    this.#admin.close();
     this.#router.close();
     this.#scanner.close();
     this.#snapshots.stop();

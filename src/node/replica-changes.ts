@@ -6,6 +6,7 @@ import { QuorateError } from '../base/errors.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import { placementShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
+import { pause } from '../env/pause.js';
 import type { WantedReplicas } from '../rpc/backend.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
@@ -41,6 +42,7 @@ export function changeMembers(hosted: HostedShard | undefined, { shard, members 
 
 export class ReplicaChanges {
   readonly #options: ReplicaChangesOptions;
+  readonly #closing = new AbortController();
 
   constructor(options: ReplicaChangesOptions) {
     this.#options = options;
@@ -48,7 +50,7 @@ export class ReplicaChanges {
 
   /**
    * Resolves when the shard has exactly these replicas. Rejects with INVALID_ARGUMENT, and with DEADLINE_EXCEEDED when they do
-   * not stand after `timeoutMs`: what was begun goes on for as long as the leader stays the same.
+   * not stand after `timeoutMs`, or NODE_STOPPING: what was begun goes on for as long as the leader stays the same.
    */
   async change(wanted: WantedReplicas, timeoutMs: number): Promise<void> {
     const { clock, shardInMap } = this.#options;
@@ -64,7 +66,7 @@ export class ReplicaChanges {
       if (node !== undefined && failure === undefined) return;
       if (failure !== undefined) reason = failure.message;
       if (failure?.code === 'INVALID_ARGUMENT') throw failure;
-      await new Promise<void>((resolve) => clock.after(Math.min(retryMs, leftMs), resolve));
+      await pause(clock, Math.min(retryMs, leftMs), this.#closing.signal);
     }
   }
 
@@ -94,18 +96,29 @@ export class ReplicaChanges {
 
   async #askOnce(node: NodeId, wanted: WantedReplicas, timeoutMs: number): Promise<PeerResponse> {
     const { nodeId, request, hosted, shardInMap, leaderOf, clock } = this.#options;
-    try {
-      if (node !== nodeId) return await request(node, { type: 'changeMembers', ...wanted }, timeoutMs);
-      const late = new Promise<never>((_resolve, reject) => {
-        clock.after(timeoutMs, () => reject(new QuorateError('DEADLINE_EXCEEDED', 'it takes long')));
-      });
-      await Promise.race([changeMembers(hosted(wanted.shard), wanted), late]);
+    const tried = new AbortController();
+    const tooLong = pause(clock, timeoutMs, AbortSignal.any([tried.signal, this.#closing.signal])).then(() => {
+      throw new QuorateError('DEADLINE_EXCEEDED', 'it takes long');
+    });
+    const here = async (): Promise<PeerResponse> => {
+      await changeMembers(hosted(wanted.shard), wanted);
       return { type: 'membersChanged' };
+    };
+    try {
+      const asked = node === nodeId ? here() : request(node, { type: 'changeMembers', ...wanted }, timeoutMs);
+      return await Promise.race([asked, tooLong]);
     } catch (error) {
       const shard = shardInMap(wanted.shard);
       const leader = shard === undefined ? undefined : leaderOf(shard);
       return { type: 'failed', error: QuorateError.from(error), leader: leader === node ? undefined : leader };
+    } finally {
+      tried.abort();
     }
+  }
+
+  /** Ends what waits. */
+  close(): void {
+    this.#closing.abort(new QuorateError('NODE_STOPPING', 'the node is stopping', { outcome: 'unknown' }));
   }
 }
 

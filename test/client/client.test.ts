@@ -76,6 +76,26 @@ describe('client', () => {
     expect(results.map(({ type }) => type)).toEqual(['written', 'written', 'written']);
   });
 
+  it('does not know what came of a change of replicas when no answer comes', async () => {
+    const { client, nodes } = await cluster();
+    const giveUp = new AbortController();
+    const asked = new Promise<void>((resolve) => {
+      nodes[0].backend.changeReplicas = () => {
+        resolve();
+        return new Promise(() => {});
+      };
+    });
+    const cancelled = rejection(client.changeReplicas(1, { voters: [1] }, { signal: giveUp.signal }));
+    await asked;
+    giveUp.abort(new Error('enough'));
+    expect(await cancelled).toMatchObject({ code: 'CANCELLED', outcome: 'unknown' });
+
+    const late = await rejection(client.changeReplicas(1, { voters: [1] }, { deadlineMs: 100 }));
+    expect(late).toMatchObject({ code: 'DEADLINE_EXCEEDED', outcome: 'unknown' });
+    const refused = await rejection(client.changeReplicas(10, { voters: [1] }, { signal: AbortSignal.abort() }));
+    expect(refused).toMatchObject({ code: 'CANCELLED', outcome: 'notApplied' });
+  });
+
   it('executes a batch, with errors as results', async () => {
     const { client } = await cluster();
     const results = await client.batch([

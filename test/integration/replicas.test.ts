@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { connect } from '../../src/client/index.js';
 import { isCaughtUp, quorate, startProcesses, untilStatus } from './support.js';
 
 test('a replica leaves its node with its data, and another comes, while the shard serves', async () => {
@@ -31,4 +32,22 @@ test('a replica leaves its node with its data, and another comes, while the shar
   const unknown = await quorate('shard', 'replicas', '1', '--nodes', '1,9', ...endpoints);
   expect(unknown).toMatchObject({ status: 2 });
   expect(unknown.stderr).toContain('replicas: there is no node 9');
+}, 60_000);
+
+test('a node stops at once while it waits for replicas that an operator wants and that cannot come', async () => {
+  await using cluster = await startProcesses({ shards: 1 });
+  const { processes, client } = cluster;
+  await client.changeReplicas(1, { voters: [1, 2] });
+  await processes.node(3).signal('SIGKILL');
+  const asked = processes.node(1);
+  await using direct = await connect({ endpoints: [asked.endpoint] });
+  const changing = expect(direct.changeReplicas(1, { voters: [1, 2, 3] }, { deadlineMs: 8000 })).rejects.toMatchObject({
+    outcome: 'unknown',
+  });
+  await untilStatus(client, 'a third replica to be named', ({ shards }) => shards[0].replicas.length === 3);
+
+  const startMs = performance.now();
+  await asked.signal('SIGTERM');
+  expect(performance.now() - startMs).toBeLessThan(5000);
+  await changing;
 }, 60_000);
