@@ -1,10 +1,13 @@
 import type { Clock, Timer } from '../env/clock.js';
+import { TurnEnds } from './turn-ends.js';
 
 /** Longest delay that `setTimeout` takes; it fires at once for more. */
 const timeoutMsMax = 2 ** 31 - 1;
 
 /** The clocks and the event loop of this process. */
 export class SystemClock implements Clock {
+  readonly #turnEnds = new TurnEnds();
+
   monotonicMs(): number {
     return performance.now();
   }
@@ -32,6 +35,6 @@ export class SystemClock implements Clock {
   }
 
   endOfTurn(callback: () => void): void {
-    setImmediate(callback);
+    this.#turnEnds.add(callback);
   }
 }
