@@ -13,6 +13,7 @@ import { CommandFailure, describeFailure, exitFailed, failureToJson } from './fa
 import { importFormats, type ImportFormat } from './import/formats.js';
 import { addClientOptions, clientOptions, durationOption, wholeNumber } from './options.js';
 import type { CommandContext } from './session.js';
+import { addNodeCommands } from './node-program.js';
 import { addShardCommands } from './shard-program.js';
 import { addStorageCommands } from './storage-program.js';
 import { bytesOf, fromBase64 } from './text.js';
@@ -83,6 +84,7 @@ function buildProgram(isJson: boolean, done: (status: number) => void): Command 
   addWrites(program, done);
   addTransfers(program, done);
   addNodes(program, done);
+  addNodeCommands(program, done);
   addShardCommands(program, done);
   addStorageCommands(program, done);
   for (const command of program.commands) command.configureHelp({ showGlobalOptions: true });

@@ -1,6 +1,6 @@
-/** Which nodes are to have replicas of a shard, as a call. */
+/** Which nodes are to have replicas, as calls. */
 import { NodeId, ShardId } from '../base/ids.js';
-import { encodeWantedMembers } from '../rpc/membership-codec.js';
+import { encodeReplaceNode, encodeWantedMembers } from '../rpc/membership-codec.js';
 import { adminMethods } from '../rpc/services.js';
 import { invalid } from './arguments.js';
 import type { CallKind } from './calls.js';
@@ -21,6 +21,17 @@ export function changeReplicasCall(shard: number, { voters, learners = [] }: Rep
   return {
     method: adminMethods.ChangeReplicas,
     request: encodeWantedMembers({ shard: ShardId(id), members }),
+    attemptMsMax: Infinity,
+    changes: true,
+    decode: () => undefined,
+  };
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function replaceNodeCall(node: number): CallKind<void> {
+  return {
+    method: adminMethods.ReplaceNode,
+    request: encodeReplaceNode(NodeId(wholeNumber('node', node, 1))),
     attemptMsMax: Infinity,
     changes: true,
     decode: () => undefined,

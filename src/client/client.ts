@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { changeReplicasCall, type ReplicaNodes } from './change-replicas.js';
+import { changeReplicasCall, replaceNodeCall, type ReplicaNodes } from './change-replicas.js';
 import { decodeClusterStatus, decodeShardMap } from '../rpc/admin-codec.js';
 import type { ClusterStatus, ScanPage, ScanRecord, ShardMapView } from '../rpc/backend.js';
 import type { Operation, OperationResult, RequestId } from '../rpc/public-types.js';
@@ -30,7 +30,7 @@ import type {
   WriteOptions,
 } from './types.js';
 
-const changeReplicasMsDefault = 600_000;
+const membershipMsDefault = 600_000;
 
 const statusCall = { method: adminMethods.Status, decode: decodeClusterStatus };
 const shardMapCall = { method: adminMethods.ShardMap, decode: decodeShardMap };
@@ -149,8 +149,18 @@ export class Client implements AsyncDisposable {
    * and when the time is up: then it may still come about, and asking again does no harm.
    */
   async changeReplicas(shard: number, replicas: ReplicaNodes, options: CallOptions = {}): Promise<void> {
-    const limits = this.#limits(options, changeReplicasMsDefault);
+    const limits = this.#limits(options, membershipMsDefault);
     await this.#calls.anywhere(changeReplicasCall(shard, replicas), this.#dispatcher.table.addresses, limits);
+  }
+
+  /**
+   * For a node that is down and has lost its disk: takes its data directory out of use and removes its replicas. Resolves when that
+   * is done, and the node can be started with an empty data directory: it gets all back. Rejects with INVALID_ARGUMENT for a node that
+   * there is not or that is up, with SHARD_UNAVAILABLE where a shard has no majority without it, and when the time is up: then it goes on.
+   */
+  async replaceNode(node: number, options: CallOptions = {}): Promise<void> {
+    const limits = this.#limits(options, membershipMsDefault);
+    await this.#calls.anywhere(replaceNodeCall(node), this.#dispatcher.table.addresses, limits);
   }
 
   /** The shard map, newly fetched; the client routes by it from then on. */

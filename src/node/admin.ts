@@ -1,12 +1,15 @@
 /** What operators and routing clients may ask of a node. */
-import type { NodeId } from '../base/ids.js';
+import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
-import type { PlacementState } from '../placement/placement-state.js';
+import type { Logger } from '../env/logger.js';
+import { isInService } from '../placement/node-registry.js';
 import type { AdminBackend, ClusterStatus, ShardMapView, WantedReplicas } from '../rpc/backend.js';
 import type { LocalStatus, PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { composeStatus, localReplicaStatus } from './cluster-status.js';
 import type { Identity } from './identity.js';
+import { NodeReplacements } from './node-replacements.js';
+import type { PlacementGroup } from './placement-group.js';
 import { ReplicaChanges } from './replica-changes.js';
 import type { InitialNode } from './options.js';
 import type { ShardHost } from './shard-host.js';
@@ -25,9 +28,13 @@ export interface AdminOptions {
   readonly clock: Clock;
   readonly host: Pick<ShardHost, 'shard' | 'shards' | 'logStats'>;
   readonly snapshots: Pick<Snapshots, 'stats'>;
-  readonly placement: () => PlacementState;
+  readonly placement: PlacementGroup;
+  readonly isReachable: (node: NodeId) => boolean;
   readonly leaderOf: (shard: ShardDescriptor) => NodeId | undefined;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+  readonly logger: Logger;
+  /** A bug: the node must stop. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 const statusMsMax = 1000;
@@ -35,19 +42,26 @@ const statusMsMax = 1000;
 export class Admin implements AdminBackend {
   readonly #options: AdminOptions;
   readonly #replicaChanges: ReplicaChanges;
+  readonly replacements: NodeReplacements;
 
   constructor(options: AdminOptions) {
     this.#options = options;
-    const { identity, clock, host, placement, leaderOf, request } = options;
+    const { identity, clock, logger, host, placement, leaderOf, isReachable, request, onFailure } = options;
+    const { nodeId } = identity;
+    const isPlacement = (shard: ShardId): boolean => shard === placementShardId;
     this.#replicaChanges = new ReplicaChanges({
-      nodeId: identity.nodeId,
+      nodeId,
       clock,
-      nodes: () => this.#nodes(),
-      shardInMap: (shard) => placement().shardMap.byId(shard),
+      nodes: () => new Set([...this.#nodes()].filter((node) => isInService(placement.state, node))),
+      shardInMap: (shard) =>
+        isPlacement(shard) ? placement.replica?.descriptor : placement.state.shardMap.byId(shard),
       hosted: (shard) => host.shard(shard),
-      leaderOf,
+      leaderOf: (descriptor) => (isPlacement(descriptor.shard) ? placement.leaderNode : leaderOf(descriptor)),
       request,
     });
+    const changes = this.#replicaChanges;
+    const common = { nodeId, clock, logger, isReachable, request, onFailure };
+    this.replacements = new NodeReplacements({ ...common, group: placement, changes });
   }
 
   /** See {@link ReplicaChanges.change}. */
@@ -55,15 +69,25 @@ export class Admin implements AdminBackend {
     return this.#replicaChanges.change(wanted, timeoutMs);
   }
 
+  /** See {@link NodeReplacements.replace}. */
+  replaceNode(node: NodeId, timeoutMs: number): Promise<void> {
+    return this.replacements.replace(node, timeoutMs);
+  }
+
+  tick(): void {
+    this.replacements.tick();
+  }
+
   /** Ends calls that wait for others. */
   close(): void {
+    this.replacements.close();
     this.#replicaChanges.close();
   }
 
   /** Also those of the configuration that this node has not heard of yet. */
   #nodes(): Set<NodeId> {
     const { initialNodes, placement } = this.#options;
-    return new Set([...initialNodes.map(({ id }) => id), ...placement().nodes.keys()]);
+    return new Set([...initialNodes.map(({ id }) => id), ...placement.state.nodes.keys()]);
   }
 
   async status(timeoutMs: number): Promise<ClusterStatus> {
@@ -79,7 +103,7 @@ export class Admin implements AdminBackend {
       if (answer.status === 'fulfilled' && answer.value !== undefined) answers.push(answer.value);
     }
     const { clusterId } = identity;
-    return composeStatus({ clusterId, initialNodes, placement: placement(), answers });
+    return composeStatus({ clusterId, initialNodes, placement: placement.state, answers });
   }
 
   /** This node's part of the status. */
@@ -98,7 +122,7 @@ export class Admin implements AdminBackend {
 
   shardMap(): ShardMapView {
     const { initialNodes, placement, leaderOf } = this.#options;
-    const { nodes, shardMap } = placement();
+    const { nodes, shardMap } = placement.state;
     return {
       revision: shardMap.revision,
       nodes: initialNodes.map((initial) => nodes.get(initial.id) ?? initial),

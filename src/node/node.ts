@@ -5,13 +5,13 @@
 import { defined } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
 import { placementShardId } from '../base/ids.js';
-import type { NodeId, ShardId } from '../base/ids.js';
+import type { NodeId } from '../base/ids.js';
 import { deferred } from '../base/promises.js';
 import type { Timer } from '../env/clock.js';
 import type { Env } from '../env/env.js';
 import type { Operation, OperationResult, RequestId } from '../mvcc/operations.js';
 import { firstShardMap, placementDescriptor } from '../placement/bootstrap.js';
-import { PlacementLeader } from '../placement/placement-leader.js';
+import { storeFault } from '../placement/node-registry.js';
 import type { PlacementState } from '../placement/placement-state.js';
 import type {
   AdminBackend,
@@ -29,20 +29,17 @@ import { Admin, type ProcessFacts } from './admin.js';
 import { AssignedShards } from './assigned-shards.js';
 import { clusterIdOf, openIdentity, type Identity } from './identity.js';
 import type { ReplicaObserver } from '../shard/replica-host.js';
-import { LeaderBalance } from './leader-balance.js';
-import { MembershipCheck } from './membership-check.js';
 import type { NodeOptions } from './options.js';
 import { PeerRequests } from './peer-requests.js';
 import { Peers } from './peers/peers.js';
-import { PlacementView } from './routing/placement-view.js';
-import { Registration } from './registration.js';
+import { PlacementGroup } from './placement-group.js';
 import { Router } from './routing/router.js';
 import { Scanner } from './routing/scanner.js';
 import { ShardHost } from './shard-host.js';
-import { ShardReports } from './shard-reports.js';
 import { Snapshots, type SnapshotStats } from './snapshots/snapshots.js';
 import { ShardNodes } from './routing/shard-nodes.js';
 import { TimestampClient } from './routing/timestamp-client.js';
+import { Upkeep } from './upkeep.js';
 
 /** Election timeouts without a leader, after which a replica asks whether it belongs to its group still. */
 const silentTimeouts = 4;
@@ -57,15 +54,11 @@ export class Node implements KvBackend, AdminBackend {
   readonly #snapshots: Snapshots;
   readonly #router: Router;
   readonly #scanner: Scanner;
-  readonly #placementLeader: PlacementLeader;
-  readonly #placement: PlacementView;
+  readonly #placement: PlacementGroup;
   readonly #assigned: AssignedShards;
   readonly #stopped = deferred<Error | undefined>();
   readonly #requests: PeerRequests;
-  readonly #registration: Registration;
-  readonly #leaderBalance: LeaderBalance;
-  readonly #membershipCheck: MembershipCheck;
-  readonly #shardReports: ShardReports;
+  readonly #upkeep: Upkeep;
   #peerAddress = '';
   #timer: Timer | undefined;
   #failure: Error | undefined;
@@ -82,7 +75,6 @@ export class Node implements KvBackend, AdminBackend {
     this.host = parts.host;
     const { clock, random, logger, network } = env;
     const { nodeId, limits, cluster } = options;
-    const placementReplica = defined(this.host.shard(placementShardId), 'replica of the placement group').replica;
 
     this.#peers = new Peers({
       ...this.identity,
@@ -93,7 +85,7 @@ export class Node implements KvBackend, AdminBackend {
       limits,
       timing: options.raft,
       addressOf: (node) => this.#addressOf(node),
-      storeOf: (node) => this.#placement.state.nodes.get(node)?.storeId,
+      storeFault: (hello, met) => storeFault(this.#placement.state, hello, met),
       handler: {
         onRaft: (from, messages) => this.host.step(from, messages),
         onRequest: (from, request, respond) => this.#requests.handle(from, request, respond),
@@ -115,26 +107,23 @@ export class Node implements KvBackend, AdminBackend {
     });
     this.host.snapshots = this.#snapshots;
     this.host.sendRaft = (node, messages) => this.#peers.sendRaft(node, messages);
-    this.#placement = new PlacementView(placementReplica, {
-      change: ({ shardMap }) => this.#assigned.update(shardMap.shards),
-      failure: (error) => this.fail(QuorateError.from(error)),
-    });
-    this.#placementLeader = new PlacementLeader({
-      replica: placementReplica,
+    const firstNodes = cluster.nodes.map(({ id }) => id);
+    const { initialShards: shardCount, replicationFactor } = cluster;
+    const onFailure = (error: unknown): void => this.#failBy(error);
+    this.#placement = new PlacementGroup({
+      host: this.host,
       clock,
       logger,
-      firstMap: firstShardMap({
-        nodes: cluster.nodes.map(({ id }) => id),
-        shardCount: cluster.initialShards,
-        replicationFactor: cluster.replicationFactor,
-      }),
+      firstMap: firstShardMap({ nodes: firstNodes, shardCount, replicationFactor }),
+      onChange: ({ shardMap }) => this.#assigned.update(shardMap.shards),
+      onFailure,
     });
     const request = this.#peers.request.bind(this.#peers);
     const timestamps = new TimestampClient({
       clock,
       nodeId,
-      replica: placementReplica,
-      local: this.#placementLeader,
+      replica: () => this.#placement.replica,
+      local: this.#placement,
       waitingMax: limits.nodeOperationsInFlightMax,
       request,
     });
@@ -146,8 +135,10 @@ export class Node implements KvBackend, AdminBackend {
       newExecutor: (replica) => new KvExecutor(replica, { timestamps, clock, limits, space: this.host, pageReads }),
       onFailure: (error) => this.fail(error),
     });
+    const isReachable = this.#peers.isReachable.bind(this.#peers);
     const leaderOf = (shard: ShardDescriptor): NodeId | undefined => this.#assigned.leaderOf(shard);
-    this.host.mayBeMade = (shard, replica) => this.#assigned.mayBeMade(shard, replica);
+    // That of the placement group is made at the start, as it was formed; so one that is missing is another.
+    this.host.mayBeMade = (shard, replica) => shard === placementShardId || this.#assigned.mayBeMade(shard, replica);
     this.#admin = new Admin({
       identity: this.identity,
       facts: parts.facts,
@@ -155,13 +146,15 @@ export class Node implements KvBackend, AdminBackend {
       initialNodes: cluster.nodes,
       host: this.host,
       snapshots: this.#snapshots,
-      placement: () => this.#placement.state,
+      placement: this.#placement,
       leaderOf,
+      isReachable,
       request,
+      logger,
+      onFailure,
     });
     const shardMap = (): PlacementState['shardMap'] => this.#placement.state.shardMap;
     const executor = (shard: ShardDescriptor): KvExecutor | undefined => this.#assigned.executor(shard);
-    const isReachable = this.#peers.isReachable.bind(this.#peers);
     const shardNodes = new ShardNodes({ nodeId, clock, executor, isReachable, request });
     const common = { clock, limits, shardMap, executor, shardNodes };
     this.#router = new Router({ ...common, nodeId, random: random.split('router') });
@@ -172,51 +165,28 @@ export class Node implements KvBackend, AdminBackend {
       executor,
       hosted: (shard) => this.host.shard(shard),
       router: this.#router,
-      placementLeader: this.#placementLeader,
+      placementLeader: this.#placement,
+      replacements: () => this.#admin.replacements,
       status: () => this.#admin.localStatus(),
       leaderOf,
       snapshots: this.#snapshots,
-      onFailure: (error) => this.#failBy(error),
+      onFailure,
     });
-    const { storeId } = this.identity;
     const self = defined(
       cluster.nodes.find(({ id }) => id === nodeId),
       'this node in cluster.nodes',
     );
-    this.#registration = new Registration({
-      self: { ...self, storeId },
-      logger,
-      leader: () => placementReplica.leaderNode,
-      local: this.#placementLeader,
+    this.#upkeep = new Upkeep({
+      self: { ...self, storeId: this.identity.storeId },
+      firstNodes,
+      host: this.host,
+      assigned: this.#assigned,
+      placement: this.#placement,
       request,
-      onRefused: (error) => this.fail(error),
-    });
-    const shardInMap = (shard: ShardId): ShardDescriptor | undefined => this.#assigned.shard(shard);
-    this.#membershipCheck = new MembershipCheck({
-      nodeId,
       logger,
-      shards: () => this.host.shards,
-      shardInMap,
-      depart: (hosted, why) => this.host.depart(hosted, why),
-      request,
-      onFailure: (error) => this.#failBy(error),
       silentTicksMax: silentTimeouts * options.raft.electionTicksMax,
-    });
-    this.host.onSuperseded = (shard, replica) => this.#membershipCheck.superseded(shard, replica);
-    this.#shardReports = new ShardReports({
-      nodeId,
-      replicas: () => this.host.shards.map(({ replica }) => replica),
-      shardInMap,
-      leader: () => placementReplica.leaderNode,
-      local: this.#placementLeader,
-      request,
-      onFailure: (error) => this.#failBy(error),
-    });
-    this.#leaderBalance = new LeaderBalance({
-      nodeId,
-      logger,
-      replicas: () => this.host.shards.map(({ replica }) => replica),
-      preferredLeader: (shard) => this.#assigned.preferredLeader(shard),
+      onRefused: (error) => this.fail(error),
+      onFailure,
     });
   }
 
@@ -262,10 +232,8 @@ export class Node implements KvBackend, AdminBackend {
       this.#peers.tick();
       this.#snapshots.tick();
       this.#router.tick();
-      this.#registration.tick();
-      this.#leaderBalance.tick();
-      this.#membershipCheck.tick();
-      this.#shardReports.tick();
+      this.#upkeep.tick();
+      this.#admin.tick();
     });
   }
 
@@ -325,6 +293,10 @@ export class Node implements KvBackend, AdminBackend {
     return this.#admin.changeReplicas(wanted, timeoutMs);
   }
 
+  replaceNode(node: NodeId, timeoutMs: number): Promise<void> {
+    return this.#admin.replaceNode(node, timeoutMs);
+  }
+
   // ---- end
 
   /** Resolves when the node has failed or was closed: with what made it stop, or undefined. */
@@ -349,7 +321,7 @@ export class Node implements KvBackend, AdminBackend {
    * where all nodes stop, nobody takes it. Ends by itself after `msMax`.
    */
   async handOver(msMax: number): Promise<void> {
-    this.#leaderBalance.stop();
+    this.#upkeep.stopBalance();
     this.host.retire();
     await this.#waitWhile(() => this.host.isHandingOver, msMax);
   }
@@ -381,7 +353,7 @@ export class Node implements KvBackend, AdminBackend {
   async #close(): Promise<void> {
     this.#timer?.cancel();
     this.#assigned.close();
-    this.#membershipCheck.close();
+    this.#upkeep.close();
     this.#admin.close();
     this.#router.close();
     this.#scanner.close();

@@ -9,13 +9,14 @@ import type { Limits } from '../base/limits.js';
 import { resultBytes } from '../mvcc/operation-bytes.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import { validateOperation } from '../mvcc/validate.js';
-import type { PlacementLeader } from '../placement/placement-leader.js';
 import type { ShardMap } from '../placement/shard-map.js';
 import type { LocalStatus, PeerRequest, PeerResponse, RequestFrame } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import type { KvExecutor } from '../shard/kv-executor.js';
 import type { HostedShard } from './hosted-shard.js';
 import { standingOf } from './membership-check.js';
+import type { NodeReplacements } from './node-replacements.js';
+import type { PlacementGroup } from './placement-group.js';
 import { changeMembers } from './replica-changes.js';
 import type { Snapshots } from './snapshots/snapshots.js';
 import type { Router } from './routing/router.js';
@@ -26,7 +27,8 @@ export interface PeerRequestsOptions {
   readonly executor: (shard: ShardDescriptor) => KvExecutor | undefined;
   readonly hosted: (shard: ShardId) => HostedShard | undefined;
   readonly router: Router;
-  readonly placementLeader: PlacementLeader;
+  readonly placementLeader: Pick<PlacementGroup, 'timestamps' | 'register' | 'updateShard' | 'leaderNode'>;
+  readonly replacements: () => Pick<NodeReplacements, 'begin'>;
   readonly status: () => LocalStatus;
   readonly snapshots: Pick<Snapshots, 'answer'>;
   /** What this node believes of a shard's leader, for the asker. */
@@ -54,15 +56,16 @@ export class PeerRequests {
     this.#answer(from, body).then(respond, (error: unknown) => {
       if (!(error instanceof QuorateError)) this.#options.onFailure(error);
       const failure = QuorateError.from(error);
-      const isForLeader = body.type === 'scanPage' || body.type === 'changeMembers';
-      const elsewhere = isForLeader && failure.code === 'NOT_LEADER';
-      respond(failed(failure, elsewhere ? this.#leaderOf(body.shard) : undefined));
+      respond(failed(failure, failure.code === 'NOT_LEADER' ? this.#leaderFor(body) : undefined));
     });
   }
 
-  #leaderOf(id: ShardId): NodeId | undefined {
-    const { shardMap, leaderOf } = this.#options;
-    const shard = shardMap().byId(id);
+  /** Who might take the request instead. */
+  #leaderFor(body: Exclude<PeerRequest, Execute>): NodeId | undefined {
+    const { shardMap, leaderOf, placementLeader } = this.#options;
+    if (body.type === 'registerNode') return placementLeader.leaderNode;
+    if (body.type !== 'scanPage' && body.type !== 'changeMembers' && body.type !== 'changeMember') return undefined;
+    const shard = shardMap().byId(body.shard);
     return shard === undefined ? undefined : leaderOf(shard);
   }
 
@@ -83,11 +86,14 @@ export class PeerRequests {
       case 'askStanding':
         return { type: 'standing', group: standingOf(this.#options.hosted(body.shard), body.replica) };
       case 'changeMembers':
+      case 'changeMember':
         await changeMembers(this.#options.hosted(body.shard), body);
         return { type: 'membersChanged' };
       case 'reportShard':
         await this.#options.placementLeader.updateShard(body.descriptor);
         return { type: 'shardTaken' };
+      case 'replaceNode':
+        return { type: 'replacementBegun', storeId: await this.#options.replacements().begin(body.node) };
       case 'nodeStatus':
         return { type: 'nodeStatus', status: this.#options.status() };
       case 'offerSnapshot':

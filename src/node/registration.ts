@@ -1,4 +1,7 @@
-/** Tells the placement group that this node is there, and where, until it has said yes. */
+/**
+ * Tells the placement group that this node is there, and where, until it has said yes. A node that hears nothing of the group's
+ * leader, as one does that comes in place of another and is no member yet, asks the other nodes in turn who that is.
+ */
 import { QuorateError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import type { Logger } from '../env/logger.js';
@@ -10,11 +13,17 @@ export interface RegistrationOptions {
   readonly self: NodeRecord;
   /** The placement leader's node, as far as known. */
   readonly leader: () => NodeId | undefined;
-  readonly local: PlacementLeader;
+  readonly local: Pick<PlacementLeader, 'register'>;
+  /** Who may know of the leader. */
+  readonly others: readonly NodeId[];
+  /** Without a leader for so long the others are asked. */
+  readonly silentTicksMax: number;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
   readonly logger: Logger;
   /** It said no: this node must not run. */
   readonly onRefused: (error: QuorateError) => void;
+  /** A bug: the node must stop. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 /** Ticks after a try that failed, until the next. */
@@ -25,6 +34,10 @@ export class Registration {
   readonly #options: RegistrationOptions;
   #state: 'due' | 'underWay' | 'done' = 'due';
   #ticksToWait = 0;
+  #silentTicks = 0;
+  #turn = 0;
+  /** Who leads, as another node says. */
+  #hint: NodeId | undefined;
 
   constructor(options: RegistrationOptions) {
     this.#options = options;
@@ -32,10 +45,21 @@ export class Registration {
 
   /** As soon as there is a leader: until the node is registered, nobody could tell its disk from an empty one. */
   tick(): void {
-    if (this.#state !== 'due' || this.#ticksToWait-- > 0) return;
-    this.#ticksToWait = 0;
+    if (this.#state !== 'due') return;
     const leader = this.#options.leader();
-    if (leader !== undefined) void this.#try(leader);
+    this.#silentTicks = leader === undefined ? this.#silentTicks + 1 : 0;
+    if (this.#ticksToWait-- > 0) return;
+    this.#ticksToWait = 0;
+    const to = leader ?? this.#nextToAsk();
+    if (to !== undefined) void this.#try(to);
+  }
+
+  #nextToAsk(): NodeId | undefined {
+    const { others, silentTicksMax } = this.#options;
+    const hint = this.#hint;
+    this.#hint = undefined;
+    if (hint !== undefined || this.#silentTicks < silentTicksMax) return hint;
+    return others.at(this.#turn++ % Math.max(1, others.length));
   }
 
   async #try(leader: NodeId): Promise<void> {
@@ -44,11 +68,11 @@ export class Registration {
       await this.#registerAt(leader);
       this.#state = 'done';
       this.#options.logger.info('the node is registered', { storeId: this.#options.self.storeId });
-    } catch (thrown) {
-      const error = QuorateError.from(thrown);
+    } catch (error) {
       this.#state = 'due';
       this.#ticksToWait = retryTicks;
-      if (!error.retryable) this.#options.onRefused(error);
+      if (!(error instanceof QuorateError)) this.#options.onFailure(error);
+      else if (!error.retryable) this.#options.onRefused(error);
     }
   }
 
@@ -61,6 +85,8 @@ export class Registration {
     const { id: node, storeId, clientAddress, peerAddress } = self;
     const body = { type: 'registerNode', node, storeId, clientAddress, peerAddress } as const;
     const response = await request(leader, body, tryMsMax);
-    if (response.type === 'failed') throw response.error;
+    if (response.type !== 'failed') return;
+    this.#hint = response.leader;
+    throw response.error;
   }
 }

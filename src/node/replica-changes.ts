@@ -10,6 +10,7 @@ import { pause } from '../env/pause.js';
 import type { WantedReplicas } from '../rpc/backend.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
+import { membersWith } from '../shard/member-changes.js';
 import type { HostedShard } from './hosted-shard.js';
 
 export interface ReplicaChangesOptions {
@@ -17,6 +18,7 @@ export interface ReplicaChangesOptions {
   readonly clock: Clock;
   /** Nodes that replicas may be on. */
   readonly nodes: () => ReadonlySet<NodeId>;
+  /** As the map has it; and the placement group. */
   readonly shardInMap: (shard: ShardId) => ShardDescriptor | undefined;
   readonly hosted: (shard: ShardId) => HostedShard | undefined;
   /** Of the shard, as far as this node knows. */
@@ -29,11 +31,18 @@ const retryMs = 200;
 /** Of one try: the leader may be another one meanwhile, and not know. */
 const tryMsMax = 5000;
 
+/** Who are to be the members of a shard: all of them, or one, whatever the others are. */
+export type MembersWish = Extract<PeerRequest, { type: 'changeMembers' | 'changeMember' }>;
+
 /** By the leader of the shard. Resolves when these are its members; rejects with NOT_LEADER when another must go on. */
-export function changeMembers(hosted: HostedShard | undefined, { shard, members }: WantedReplicas): Promise<void> {
+export function changeMembers(hosted: HostedShard | undefined, wish: MembersWish): Promise<void> {
+  const { shard } = wish;
   return new Promise((resolve, reject) => {
     if (hosted === undefined) throw new QuorateError('NOT_LEADER', `no replica of shard ${shard} here`, { shard });
-    hosted.replica.changeMembers(members, (error) => {
+    const { replica } = hosted;
+    const members =
+      wish.type === 'changeMembers' ? wish.members : membersWith(replica.descriptor, wish.node, wish.votes);
+    replica.changeMembers(members, (error) => {
       if (error === undefined) resolve();
       else reject(error);
     });
@@ -53,9 +62,21 @@ export class ReplicaChanges {
    * not stand after `timeoutMs`, or NODE_STOPPING: what was begun goes on for as long as the leader stays the same.
    */
   async change(wanted: WantedReplicas, timeoutMs: number): Promise<void> {
+    this.#check(wanted);
+    await this.#carryOut({ type: 'changeMembers', ...wanted }, timeoutMs);
+  }
+
+  /**
+   * Has one node have a replica that votes, or none, also of the placement group. Rejects as {@link change}. Nothing is checked: it is
+   * for a decision of the placement group.
+   */
+  changeMember(wanted: { shard: ShardId; node: NodeId; votes: boolean }, timeoutMs: number): Promise<void> {
+    return this.#carryOut({ type: 'changeMember', ...wanted }, timeoutMs);
+  }
+
+  async #carryOut(wanted: MembersWish, timeoutMs: number): Promise<void> {
     const { clock, shardInMap } = this.#options;
     const untilMs = clock.monotonicMs() + timeoutMs;
-    this.#check(wanted);
     let reason = 'no leader is known';
     for (let tries = 0; ; tries++) {
       const leftMs = untilMs - clock.monotonicMs();
@@ -86,7 +107,7 @@ export class ReplicaChanges {
   }
 
   /** What went wrong; undefined when it is done. Asks whoever is said to lead instead, once. */
-  async #ask(node: NodeId, wanted: WantedReplicas, timeoutMs: number): Promise<QuorateError | undefined> {
+  async #ask(node: NodeId, wanted: MembersWish, timeoutMs: number): Promise<QuorateError | undefined> {
     const first = await this.#askOnce(node, wanted, timeoutMs);
     if (first.type !== 'failed') return undefined;
     if (first.leader === undefined || first.leader === node) return first.error;
@@ -94,7 +115,7 @@ export class ReplicaChanges {
     return second.type === 'failed' ? second.error : undefined;
   }
 
-  async #askOnce(node: NodeId, wanted: WantedReplicas, timeoutMs: number): Promise<PeerResponse> {
+  async #askOnce(node: NodeId, wanted: MembersWish, timeoutMs: number): Promise<PeerResponse> {
     const { nodeId, request, hosted, shardInMap, leaderOf, clock } = this.#options;
     const tried = new AbortController();
     const tooLong = pause(clock, timeoutMs, AbortSignal.any([tried.signal, this.#closing.signal])).then(() => {
@@ -105,7 +126,7 @@ export class ReplicaChanges {
       return { type: 'membersChanged' };
     };
     try {
-      const asked = node === nodeId ? here() : request(node, { type: 'changeMembers', ...wanted }, timeoutMs);
+      const asked = node === nodeId ? here() : request(node, wanted, timeoutMs);
       return await Promise.race([asked, tooLong]);
     } catch (error) {
       const shard = shardInMap(wanted.shard);
@@ -122,7 +143,7 @@ export class ReplicaChanges {
   }
 }
 
-function late({ shard }: WantedReplicas, timeoutMs: number, reason: string): QuorateError {
+function late({ shard }: MembersWish, timeoutMs: number, reason: string): QuorateError {
   const message = `shard ${shard} does not have these replicas after ${timeoutMs} ms, and may get them later: ${reason}`;
   return new QuorateError('DEADLINE_EXCEEDED', message, { shard, outcome: 'unknown' });
 }

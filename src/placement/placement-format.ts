@@ -1,8 +1,7 @@
 /** Keys and values of the placement group's state. Byte-exact form: docs/formats/placement.md. */
 import { concatBytes, fromUtf8, startsWith, utf8 } from '../base/bytes.js';
 import { ByteReader, ByteWriter, DecodeError } from '../base/coding.js';
-import { NodeId, Timestamp } from '../base/ids.js';
-import type { ShardId } from '../base/ids.js';
+import { NodeId, ShardId, Timestamp } from '../base/ids.js';
 
 /** A node in the registry. */
 export interface NodeRecord {
@@ -13,9 +12,27 @@ export interface NodeRecord {
   readonly peerAddress: string;
 }
 
+/**
+ * A node that gets another data directory, from the decision until it has its replicas again. Its old directory is retired from the
+ * beginning.
+ */
+export interface Replacement {
+  readonly node: NodeId;
+  /** Groups that it is to be a voter of again, ascending; 0 is the placement group. */
+  readonly shards: readonly ShardId[];
+}
+
+/** One change of the state; without a value the key goes. */
+export interface PlacementChange {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | undefined;
+}
+
 export const highWaterKey: Uint8Array = utf8('oracle/high-water');
 const nodePrefix = utf8('node/');
 const shardPrefix = utf8('shard/');
+const retiredPrefix = utf8('retired/');
+const replacementPrefix = utf8('replacement/');
 
 export function nodeKey(id: NodeId): Uint8Array {
   return concatBytes(nodePrefix, utf8(String(id)));
@@ -25,11 +42,22 @@ export function shardKey(id: ShardId): Uint8Array {
   return concatBytes(shardPrefix, utf8(String(id)));
 }
 
-export type PlacementKey = 'highWater' | 'node' | 'shard';
+/** Of a data directory that is out of use for good. Its value is the node record that it had. */
+export function retiredKey(storeId: string): Uint8Array {
+  return concatBytes(retiredPrefix, utf8(storeId));
+}
+
+export function replacementKey(id: NodeId): Uint8Array {
+  return concatBytes(replacementPrefix, utf8(String(id)));
+}
+
+export type PlacementKey = 'highWater' | 'node' | 'shard' | 'retired' | 'replacement';
 
 export function placementKeyType(key: Uint8Array): PlacementKey {
   if (startsWith(key, nodePrefix)) return 'node';
   if (startsWith(key, shardPrefix)) return 'shard';
+  if (startsWith(key, retiredPrefix)) return 'retired';
+  if (startsWith(key, replacementPrefix)) return 'replacement';
   if (fromUtf8(key) === fromUtf8(highWaterKey)) return 'highWater';
   throw new DecodeError(`unknown key ${fromUtf8(key)} in the placement group`);
 }
@@ -49,6 +77,26 @@ export function decodeNodeRecord(bytes: Uint8Array): NodeRecord {
   const record = { id, storeId: reader.text(), clientAddress: reader.text(), peerAddress: reader.text() };
   reader.end();
   return record;
+}
+
+const replacementFormat = 1;
+
+export function encodeReplacement({ node, shards }: Replacement): Uint8Array {
+  const writer = new ByteWriter().u8(replacementFormat).varint(node).varint(shards.length);
+  for (const shard of shards) writer.varint(shard);
+  return writer.finish();
+}
+
+export function decodeReplacement(bytes: Uint8Array): Replacement {
+  const reader = new ByteReader(bytes);
+  const format = reader.u8();
+  if (format !== replacementFormat) throw new DecodeError(`replacement of format ${format}`);
+  const node = NodeId(reader.varint());
+  const count = reader.varint();
+  const shards: ShardId[] = [];
+  for (let i = 0; i < count; i++) shards.push(ShardId(reader.varint()));
+  reader.end();
+  return { node, shards };
 }
 
 export function encodeHighWater(highWater: Timestamp): Uint8Array {

@@ -8,10 +8,8 @@
  *   round that began afterwards, or by the asker's own voucher. A leader that was deposed before cannot issue one that
  *   is below what its successor has issued (docs/protocol/timestamps.md).
  */
-import { assert } from '../base/assert.js';
-import { equalBytes } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
-import { Timestamp, timestampEpochMs, type NodeId } from '../base/ids.js';
+import { Timestamp, timestampEpochMs, type NodeId, type ShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
 import { userKey } from '../mvcc/keyspace.js';
@@ -23,8 +21,9 @@ import { encodeEntry } from '../shard/entry-format.js';
 import type { ReadGate, Voucher } from '../shard/read-gate.js';
 import type { Replica } from '../shard/replica.js';
 import { Oracle } from './oracle.js';
-import { encodeHighWater, encodeNodeRecord, highWaterKey, nodeKey, shardKey } from './placement-format.js';
-import type { NodeRecord } from './placement-format.js';
+import { registration, rejoined, replacementBegin, vacancy, type GroupMembers } from './node-registry.js';
+import { encodeHighWater, highWaterKey, shardKey } from './placement-format.js';
+import type { NodeRecord, PlacementChange } from './placement-format.js';
 import { loadPlacementState } from './placement-state.js';
 import type { PlacementState } from './placement-state.js';
 
@@ -148,18 +147,36 @@ export class PlacementLeader {
     this.#logger.info('formed the cluster', { shards: this.#firstMap.length });
   }
 
+  /** Enters a node, or its new addresses, in the registry. Rejects with what {@link registration} throws, and with NOT_LEADER. */
+  register(node: NodeRecord): Promise<void> {
+    return this.#change((state) => registration(state, node));
+  }
+
   /**
-   * Enters a node, or its new addresses, in the registry. Rejects with INVALID_ARGUMENT when another data directory
-   * has joined under its id, with NOT_LEADER when this node does not lead.
+   * Begins to replace a node. Resolves to the data directory that is out of use from now on; undefined where there was none any
+   * more. Rejects with what {@link replacementBegin} throws, and with NOT_LEADER.
    */
-  async register(node: NodeRecord): Promise<void> {
-    await this.#change(({ nodes }) => {
-      const known = nodes.get(node.id);
-      if (known !== undefined && known.storeId !== node.storeId) throw wrongStore(node, known);
-      const value = encodeNodeRecord(node);
-      const same = known !== undefined && equalBytes(encodeNodeRecord(known), value);
-      return same ? [] : [{ key: nodeKey(node.id), value }];
+  async beginReplacement(node: NodeId, isReachable: (node: NodeId) => boolean): Promise<string | undefined> {
+    let store: string | undefined;
+    await this.#change((state) => {
+      store = state.nodes.get(node)?.storeId;
+      return replacementBegin(state, node, this.#groups(state), isReachable);
     });
+    return store;
+  }
+
+  /** Another data directory may come for the node, if no group has a replica on it any more. Rejects with NOT_LEADER. */
+  vacate(node: NodeId): Promise<void> {
+    return this.#change((state) => vacancy(state, node, this.#groups(state)));
+  }
+
+  /** The node that is being replaced votes in the group again. Rejects with NOT_LEADER. */
+  rejoined(node: NodeId, shard: ShardId): Promise<void> {
+    return this.#change((state) => rejoined(state, node, shard));
+  }
+
+  #groups({ shardMap }: PlacementState): readonly GroupMembers[] {
+    return [this.#replica.descriptor, ...shardMap.shards];
   }
 
   /**
@@ -274,22 +291,25 @@ export class PlacementLeader {
   }
 
   /** Decides on the applied state and commits; one change at a time. */
-  #change(decide: (state: PlacementState) => readonly KeyValue[]): Promise<void> {
+  #change(decide: (state: PlacementState) => readonly PlacementChange[]): Promise<void> {
     const change = this.#lastChange.then(async () => {
       const { term } = this.#replica;
       const state = await loadPlacementState(this.#replica.machine);
-      const changed = decide(state);
-      if (changed.length === 0) return;
+      // What was decided on a state that may be old would be an answer, too.
       if (!this.#leadsIn(term)) throw this.#notLeader();
-      await this.#commit(changed);
+      const changed = decide(state);
+      if (changed.length > 0) await this.#commit(changed);
     });
     this.#lastChange = change.catch(() => undefined);
     return change;
   }
 
-  #commit(changed: readonly KeyValue[]): Promise<void> {
+  #commit(changed: readonly PlacementChange[]): Promise<void> {
     const version = Timestamp(this.#replica.machine.maxVersion + 1);
-    const effects: Effect[] = changed.map(({ key, value }) => ({ type: 'put', key: userKey(key), version, value }));
+    const effects = changed.map(({ key, value }): Effect => {
+      const at = { key: userKey(key), version };
+      return value === undefined ? { type: 'delete', ...at } : { type: 'put', ...at, value };
+    });
     const batch = encodeWriteBatch(effects);
     const data = encodeEntry({ type: 'effects', epoch: this.#replica.descriptor.epoch, batch });
     return new Promise((resolve, reject) => {
@@ -300,18 +320,4 @@ export class PlacementLeader {
       if (answer !== 'accepted') reject(this.#notLeader());
     });
   }
-}
-
-interface KeyValue {
-  readonly key: Uint8Array;
-  readonly value: Uint8Array;
-}
-
-function wrongStore(node: NodeRecord, known: NodeRecord): QuorateError {
-  assert(node.id === known.id, 'records of two nodes');
-  return new QuorateError(
-    'INVALID_ARGUMENT',
-    `node ${node.id} joined with the data directory ${known.storeId}, this is ${node.storeId}: ` +
-      'a node that lost its disk cannot come back under its old id',
-  );
 }

@@ -5,20 +5,26 @@ import { emptyBytes } from '../base/bytes.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
 import { decodeDescriptor } from '../shard/descriptor.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
-import { decodeHighWater, decodeNodeRecord, placementKeyType } from './placement-format.js';
-import type { NodeRecord } from './placement-format.js';
+import { decodeHighWater, decodeNodeRecord, decodeReplacement, placementKeyType } from './placement-format.js';
+import type { NodeRecord, Replacement } from './placement-format.js';
 import { ShardMap } from './shard-map.js';
 
 export interface PlacementState {
   readonly nodes: ReadonlyMap<NodeId, NodeRecord>;
   readonly shardMap: ShardMap;
   readonly highWater: Timestamp;
+  /** Data directories that are out of use for good, by their store ids. */
+  readonly retiredStores: ReadonlySet<string>;
+  /** Nodes that get another data directory. */
+  readonly replacements: ReadonlyMap<NodeId, Replacement>;
 }
 
 export const emptyPlacementState: PlacementState = {
   nodes: new Map(),
   shardMap: new ShardMap(0, []),
   highWater: Timestamp(0),
+  retiredStores: new Set(),
+  replacements: new Map(),
 };
 
 const pageRecords = 1000;
@@ -28,6 +34,8 @@ const pageBytes = 1024 * 1024;
 export async function loadPlacementState(machine: StateMachine): Promise<PlacementState> {
   const nodes = new Map<NodeId, NodeRecord>();
   const shards: ShardDescriptor[] = [];
+  const retiredStores = new Set<string>();
+  const replacements = new Map<NodeId, Replacement>();
   let revision = 0;
   let highWater = Timestamp(0);
   const at = machine.maxVersion === 0 ? timestampMax : machine.maxVersion;
@@ -53,6 +61,14 @@ export async function loadPlacementState(machine: StateMachine): Promise<Placeme
           shards.push(decodeDescriptor(value));
           revision = Math.max(revision, version);
           break;
+        case 'retired':
+          retiredStores.add(decodeNodeRecord(value).storeId);
+          break;
+        case 'replacement': {
+          const replacement = decodeReplacement(value);
+          replacements.set(replacement.node, replacement);
+          break;
+        }
         case 'highWater':
           highWater = decodeHighWater(value);
           break;
@@ -60,5 +76,5 @@ export async function loadPlacementState(machine: StateMachine): Promise<Placeme
     }
     start = page.resume;
   }
-  return { nodes, shardMap: new ShardMap(revision, shards), highWater };
+  return { nodes, shardMap: new ShardMap(revision, shards), highWater, retiredStores, replacements };
 }

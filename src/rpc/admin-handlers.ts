@@ -5,7 +5,7 @@ import type { AdminBackend } from './backend.js';
 import { deadlineError } from './gate.js';
 import { callTimeoutMs, type HandlerContext } from './handler-context.js';
 import { refusal } from './kv-codec.js';
-import { decodeWantedMembers } from './membership-codec.js';
+import { decodeReplaceNode, decodeWantedMembers } from './membership-codec.js';
 import { toGrpcStatus } from './status.js';
 
 type BytesHandler = handleUnaryCall<Buffer, Buffer>;
@@ -14,6 +14,7 @@ export interface AdminHandlers {
   readonly Status: BytesHandler;
   readonly ShardMap: BytesHandler;
   readonly ChangeReplicas: BytesHandler;
+  readonly ReplaceNode: BytesHandler;
 }
 
 /** Answered while the node drains, too. */
@@ -23,6 +24,10 @@ export function adminHandlers(admin: AdminBackend, context: HandlerContext): Adm
     ShardMap: answering(() => Promise.resolve(encodeShardMap(admin.shardMap())), context),
     ChangeReplicas: answering(async (timeoutMs, request) => {
       await admin.changeReplicas(decodeWantedMembers(request), timeoutMs);
+      return Buffer.alloc(0);
+    }, context),
+    ReplaceNode: answering(async (timeoutMs, request) => {
+      await admin.replaceNode(decodeReplaceNode(request), timeoutMs);
       return Buffer.alloc(0);
     }, context),
   };

@@ -59,6 +59,12 @@ export interface AdminBackend {
    * and with DEADLINE_EXCEEDED after `timeoutMs`: what was begun may still come about.
    */
   changeReplicas(wanted: WantedReplicas, timeoutMs: number): Promise<void>;
+  /**
+   * Resolves when a node that is down, and has lost its disk, has no replicas any more, so that it can be started with an empty data
+   * directory: it then gets all back, in new replicas. Rejects with INVALID_ARGUMENT for a node that there is not or that is up,
+   * with SHARD_UNAVAILABLE where a shard has no majority without it, and with DEADLINE_EXCEEDED after `timeoutMs`: what was begun goes on.
+   */
+  replaceNode(node: NodeId, timeoutMs: number): Promise<void>;
 }
 
 /** A shard, and the nodes that are to have replicas of it. */

@@ -98,6 +98,25 @@ export function readAskStanding(reader: WireReader): Body<'askStanding'> {
   return { type: 'askStanding', shard: decodeShardId(shard), replica: decodeReplicaId(replica) };
 }
 
+/** The fields of `ChangeMember`. */
+export function readChangeMember(reader: WireReader): Body<'changeMember'> {
+  const [shard, node, votes] = reader.uints(3);
+  return { type: 'changeMember', shard: decodeShardId(shard), node: decodeNodeId(node), votes: votes !== 0 };
+}
+
+/** A `ReplaceNodeRequest`. */
+export function encodeReplaceNode(node: NodeId): Buffer {
+  const writer = new WireWriter();
+  writer.uint(1, node);
+  return writer.finish();
+}
+
+/** Throws DecodeError. */
+export function decodeReplaceNode(bytes: Uint8Array): NodeId {
+  const [node] = new WireReader(bytes).uints(1);
+  return decodeNodeId(node);
+}
+
 /** The fields of `ReportShard`. */
 export function writeReportShard(writer: WireWriter, { descriptor }: Body<'reportShard'>): void {
   const mark = writer.begin(1);

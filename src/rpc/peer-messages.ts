@@ -113,6 +113,10 @@ export type PeerRequest =
   | { readonly type: 'askStanding'; readonly shard: ShardId; readonly replica: ReplicaId }
   /** For the shard's leader. Answered when these are its members. */
   | { readonly type: 'changeMembers'; readonly shard: ShardId; readonly members: WantedMembers }
+  /** For the shard's leader. Answered when the node has a replica that votes, or none; the others stay what they are. */
+  | { readonly type: 'changeMember'; readonly shard: ShardId; readonly node: NodeId; readonly votes: boolean }
+  /** For the placement leader: the node is to get another data directory. */
+  | { readonly type: 'replaceNode'; readonly node: NodeId }
   /** By the shard's leader, for the placement leader: who belongs to it. */
   | { readonly type: 'reportShard'; readonly descriptor: ShardDescriptor };
 
@@ -138,6 +142,8 @@ export type PeerResponse =
       readonly group: { readonly isMember: boolean; readonly nextReplica: ReplicaId } | undefined;
     }
   | { readonly type: 'membersChanged' }
+  /** The data directory that is out of use from now on; undefined where there was none any more. */
+  | { readonly type: 'replacementBegun'; readonly storeId: string | undefined }
   | { readonly type: 'shardTaken' }
   /** The whole request failed. `leader` is where the sender might try instead. */
   | { readonly type: 'failed'; readonly error: QuorateError; readonly leader: NodeId | undefined };

@@ -12,6 +12,7 @@ import { readOperation, writeOperation } from './operation-codec.js';
 import { type PeerRequest, type RequestFrame, timestampsPerRequestMax } from './peer-messages.js';
 import {
   readAskStanding,
+  readChangeMember,
   readReportShard,
   readWantedMembers,
   writeReportShard,
@@ -34,6 +35,8 @@ const bodyField: Readonly<Record<PeerRequest['type'], number>> = {
   askStanding: 8,
   changeMembers: 9,
   reportShard: 10,
+  changeMember: 11,
+  replaceNode: 12,
 };
 
 type Body<Type extends PeerRequest['type']> = Extract<PeerRequest, { readonly type: Type }>;
@@ -90,6 +93,14 @@ export function readRequestFrame(reader: WireReader): RequestFrame {
       case 10:
         body = readReportShard(reader.message());
         break;
+      case 11:
+        body = readChangeMember(reader.message());
+        break;
+      case 12: {
+        const [node] = reader.message().uints(1);
+        body = { type: 'replaceNode', node: decodeNodeId(node) };
+        break;
+      }
       default:
         reader.skip();
     }
@@ -149,6 +160,14 @@ function writeBody(writer: WireWriter, body: PeerRequest): void {
       return;
     case 'reportShard':
       writeReportShard(writer, body);
+      return;
+    case 'changeMember':
+      writer.uint(1, body.shard);
+      writer.uint(2, body.node);
+      writer.bool(3, body.votes);
+      return;
+    case 'replaceNode':
+      writer.uint(1, body.node);
       return;
     default:
       unreachable(body);

@@ -29,6 +29,7 @@ const bodyField: Readonly<Record<PeerResponse['type'], number>> = {
   standing: 8,
   membersChanged: 9,
   shardTaken: 10,
+  replacementBegun: 11,
 };
 
 type Body<Type extends PeerResponse['type']> = Extract<PeerResponse, { readonly type: Type }>;
@@ -86,6 +87,9 @@ export function readResponseFrame(reader: WireReader): ResponseFrame {
         reader.skip();
         body = { type: 'shardTaken' };
         break;
+      case 11:
+        body = readReplacementBegun(reader.message());
+        break;
       default:
         reader.skip();
     }
@@ -115,6 +119,9 @@ function writeBody(writer: WireWriter, body: PeerResponse): void {
     case 'membersChanged':
     case 'shardTaken':
       return;
+    case 'replacementBegun':
+      if (body.storeId !== undefined) writer.text(1, body.storeId);
+      return;
     case 'standing':
       writeStanding(writer, body);
       return;
@@ -134,6 +141,15 @@ function writeBody(writer: WireWriter, body: PeerResponse): void {
     default:
       unreachable(body);
   }
+}
+
+function readReplacementBegun(reader: WireReader): Body<'replacementBegun'> {
+  let storeId: string | undefined;
+  while (reader.next()) {
+    if (reader.field === 1) storeId = reader.text();
+    else reader.skip();
+  }
+  return { type: 'replacementBegun', storeId };
 }
 
 function readExecuted(reader: WireReader): Body<'executed'> {

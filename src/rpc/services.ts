@@ -42,4 +42,5 @@ export const adminMethods = {
   Status: method(`/${adminServiceName}/Status`),
   ShardMap: method(`/${adminServiceName}/ShardMap`),
   ChangeReplicas: method(`/${adminServiceName}/ChangeReplicas`),
+  ReplaceNode: method(`/${adminServiceName}/ReplaceNode`),
 };

@@ -65,6 +65,15 @@ export function membersFault({ shard }: { readonly shard: ShardId }, members: Wa
   return twice === undefined ? undefined : `node ${twice} is named twice`;
 }
 
+/** Who the members are when one node has a voter of the group, or no replica, and the others stay what they are or become. Pure. */
+export function membersWith({ replicas, configuration }: GroupDescriptor, node: NodeId, votes: boolean): WantedMembers {
+  const { voters, learners, learnersNext } = configuration;
+  const others = (ids: readonly ReplicaId[]): NodeId[] =>
+    replicas.filter((of) => of.node !== node && ids.includes(of.replica)).map((of) => of.node);
+  const stay = others(voters);
+  return { voters: votes ? [...stay, node] : stay, learners: others([...learners, ...learnersNext]) };
+}
+
 type MemberStep =
   | { readonly type: 'reached' }
   /** For a joint configuration to be left. */

@@ -212,6 +212,8 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
     bytesMax: u53,
   }),
   record({ type: fc.constant('askStanding' as const), shard: shardId, replica: replicaId }),
+  record({ type: fc.constant('changeMember' as const), shard: shardId, node: nodeId, votes: fc.boolean() }),
+  record({ type: fc.constant('replaceNode' as const), node: nodeId }),
   record({
     type: fc.constant('changeMembers' as const),
     shard: shardId,
@@ -266,6 +268,7 @@ const responseBody: fc.Arbitrary<PeerResponse> = fc.oneof(
   fc.constant<PeerResponse>({ type: 'snapshotTaken' }),
   fc.constant<PeerResponse>({ type: 'membersChanged' }),
   fc.constant<PeerResponse>({ type: 'shardTaken' }),
+  record({ type: fc.constant('replacementBegun' as const), storeId: fc.constantFrom(undefined, '0af3') }),
   record({
     type: fc.constant('standing' as const),
     group: maybe(record({ isMember: fc.boolean(), nextReplica: replicaId })),

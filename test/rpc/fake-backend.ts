@@ -168,6 +168,13 @@ export class FakeBackend implements KvBackend, AdminBackend {
   }
 
   readonly wanted: WantedReplicas[] = [];
+  readonly replaced: number[] = [];
+
+  replaceNode(node: NodeId): Promise<void> {
+    if (node > 9) return Promise.reject(new QuorateError('INVALID_ARGUMENT', `there is no node ${node}`));
+    this.replaced.push(node);
+    return Promise.resolve();
+  }
 
   changeReplicas(wanted: WantedReplicas): Promise<void> {
     if (wanted.shard > 9) {

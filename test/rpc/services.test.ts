@@ -110,6 +110,19 @@ describe('admin', () => {
     expect(await refused({ shard: 1, replicas: [{ node: 4 }, { node: 4 }] })).toMatch(/node 4 is named twice/);
     expect(await refused({ shard: 10, replicas })).toMatch(/there is no shard 10/);
   });
+
+  it('replaces a node', async () => {
+    const backend = new FakeBackend();
+    const { address } = await started(backend);
+    const admin = rawClient(address, 'Admin');
+    onTestFinished(() => admin.close());
+    expect(await admin.unary('ReplaceNode', { node: 3 })).toEqual({});
+    expect(backend.replaced).toEqual([3]);
+    const refused = (request: Message): Promise<unknown> =>
+      admin.unary('ReplaceNode', request).catch((error: unknown) => (error as Error).message);
+    expect(await refused({ node: 10 })).toMatch(/there is no node 10/);
+    expect(await refused({})).toMatch(/node/);
+  });
 });
 
 describe('listen', () => {

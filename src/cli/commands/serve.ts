@@ -32,6 +32,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     return 0;
   }
   const logger = configuredLogger(config.logging);
+  const { nodeId } = config.options;
   const node = await startNode(config.options, logger);
   onStopSignal({
     stop: () => {
@@ -49,7 +50,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     logger.info('stopped');
     return 0;
   }
-  throw new CommandFailure(`the node stopped: ${reasonOf(error)}`, { cause: error });
+  throw new CommandFailure(`the node stopped: ${reasonOf(error, nodeId)}`, { cause: error });
 }
 
 /** Nobody called an operation yet: outcome and hints for callers would only confuse. */
@@ -58,12 +59,13 @@ async function startNode(options: NodeOptions, logger: Logger): Promise<RunningN
     return await serveNode(options, { logger });
   } catch (error) {
     const isExpected = error instanceof CorruptionError || (error instanceof QuorateError && error.code !== 'INTERNAL');
-    throw isExpected ? new CommandFailure(reasonOf(error), { cause: error }) : error;
+    throw isExpected ? new CommandFailure(reasonOf(error, options.nodeId), { cause: error }) : error;
   }
 }
 
-function reasonOf(error: Error): string {
-  return error instanceof CorruptionError ? `${error.message} (${damageHint})` : error.message;
+function reasonOf(error: Error, nodeId: number): string {
+  if (!(error instanceof CorruptionError)) return error.message;
+  return `${error.message} (${damageHint}; where there is no whole copy: \`quorate node replace ${nodeId}\`)`;
 }
 
 function configSources(options: ServeOptions): ConfigSources {

@@ -35,8 +35,8 @@ export interface PeersOptions {
   readonly timing: RaftTiming;
   /** Where each other node listens. */
   readonly addressOf: (node: NodeId) => string | undefined;
-  /** The identity of the data directory that joined as `node`, where known. */
-  readonly storeOf: (node: NodeId) => string | undefined;
+  /** Why the data directory may not speak for its node; `met` is the one that first came as that node. */
+  readonly storeFault: (hello: Pick<Hello, 'nodeId' | 'storeId'>, met: string | undefined) => QuorateError | undefined;
   readonly handler: PeerHandler;
 }
 
@@ -55,7 +55,7 @@ export class Peers {
   /** For {@link requestBulk}. */
   readonly #bulkLinks = new Map<NodeId, PeerLink>();
   readonly #accepted = new Set<AcceptedPeer>();
-  /** Identities of the data directories that nodes of the cluster came with, where it is not known yet how they joined. */
+  /** Identities of the data directories that nodes of the cluster first came with. */
   readonly #met = new Map<NodeId, string>();
   #protocolErrors = 0;
   /** The last one that was logged. */
@@ -172,20 +172,12 @@ export class Peers {
   #refusal(hello: Hello, expected: NodeId | undefined): QuorateError | undefined {
     const reason = this.#mismatch(hello, expected);
     if (reason !== undefined) return new QuorateError('INVALID_ARGUMENT', reason, { retryable: true });
-    const store = this.#storeOf(hello);
-    if (store === undefined || store === hello.storeId) return undefined;
-    const message =
-      `node ${hello.nodeId} joined with the data directory ${store}, this is ${hello.storeId}: ` +
-      'a node that lost its disk cannot come back under its old id; give it its disk back';
-    return new QuorateError('INVALID_ARGUMENT', message);
-  }
-
-  /** With which data directory the node joined or, where that is not known here, first came; undefined if it does now. */
-  #storeOf({ nodeId, storeId }: Hello): string | undefined {
-    const { storeOf, addressOf } = this.#options;
-    const store = storeOf(nodeId) ?? this.#met.get(nodeId);
-    if (store === undefined && addressOf(nodeId) !== undefined) this.#met.set(nodeId, storeId);
-    return store;
+    const { storeFault, addressOf } = this.#options;
+    const { nodeId, storeId } = hello;
+    const met = this.#met.get(nodeId);
+    const fault = storeFault(hello, met);
+    if (fault === undefined && met === undefined && addressOf(nodeId) !== undefined) this.#met.set(nodeId, storeId);
+    return fault;
   }
 
   #mismatch(hello: Hello, expected: NodeId | undefined): string | undefined {

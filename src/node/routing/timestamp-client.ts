@@ -15,8 +15,8 @@ import type { TimestampSource } from '../../shard/write-batches.js';
 
 export interface TimestampClientOptions {
   readonly clock: Clock;
-  /** This node's replica of the placement group. */
-  readonly replica: Pick<Replica, 'leaderNode' | 'replicaId' | 'term'>;
+  /** This node's replica of the placement group; undefined while it has none. */
+  readonly replica: () => Pick<Replica, 'leaderNode' | 'replicaId' | 'term'> | undefined;
   readonly nodeId: NodeId;
   readonly local: Pick<PlacementLeader, 'timestamps'>;
   /** Calls that wait; more are refused. */
@@ -121,9 +121,11 @@ export class TimestampClient implements TimestampSource {
   }
 
   async #ask(count: number, timeoutMs: number): Promise<Timestamp> {
-    const { replica, nodeId, local, request } = this.#options;
-    const node = replica.leaderNode;
-    if (node === undefined) throw new QuorateError('NOT_LEADER', 'the placement group has no leader');
+    const { nodeId, local, request } = this.#options;
+    const replica = this.#options.replica();
+    const node = replica?.leaderNode;
+    if (replica === undefined || node === undefined)
+      throw new QuorateError('NOT_LEADER', 'the placement group has no leader');
     if (node === nodeId) return this.#inTime(local.timestamps(count), timeoutMs);
     const voucher = { replica: replica.replicaId, term: replica.term };
     const response = await request(node, { type: 'timestamps', count, voucher }, timeoutMs);

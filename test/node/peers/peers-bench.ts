@@ -9,6 +9,9 @@ import { defaultRaftTiming } from '../../../src/node/options.js';
 import { Peers } from '../../../src/node/peers/peers.js';
 import type { PeerHandler } from '../../../src/node/peers/peer-handler.js';
 import type { PeersOptions } from '../../../src/node/peers/peers.js';
+import { storeFault } from '../../../src/placement/node-registry.js';
+import type { NodeRecord } from '../../../src/placement/placement-format.js';
+import { emptyPlacementState } from '../../../src/placement/placement-state.js';
 import { runTurns } from '../../../src/platform/turns.js';
 import type { PeerResponse, ShardMessage } from '../../../src/rpc/peer-messages.js';
 import { MachineClock, SimClock } from '../../../src/sim/clock.js';
@@ -19,6 +22,16 @@ import { SimProcess } from '../../../src/sim/process.js';
 import { Scheduler } from '../../../src/sim/scheduler.js';
 
 export const address = (id: number): string => `node-${id}:7100`;
+/** As on a node that knows these nodes to have joined, by their ids. */
+export function faultOfStores(stores: ReadonlyMap<number, string>): PeersOptions['storeFault'] {
+  return (hello, met) => {
+    const nodes = [...stores].map(([id, storeId]): [NodeId, NodeRecord] => {
+      return [NodeId(id), { id: NodeId(id), storeId, clientAddress: '', peerAddress: '' }];
+    });
+    return storeFault({ ...emptyPlacementState, nodes: new Map(nodes) }, hello, met);
+  };
+}
+
 export const status: PeerResponse = {
   type: 'nodeStatus',
   status: { node: NodeId(2), pid: 1, softwareVersion: '1', replicas: [], logBytes: 1, snapshots: noSnapshots },
@@ -48,7 +61,7 @@ export class Bench {
       limits: defaultLimits,
       timing: defaultRaftTiming,
       addressOf: (node) => address(node),
-      storeOf: () => undefined,
+      storeFault: faultOfStores(new Map()),
       handler: this.handler(),
       ...changes,
     });

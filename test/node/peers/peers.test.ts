@@ -8,7 +8,7 @@ import type { PeersOptions } from '../../../src/node/peers/peers.js';
 import { ProtocolError } from '../../../src/node/peers/protocol-error.js';
 import { encodePeerFrame } from '../../../src/rpc/peer-codec.js';
 import type { Hello, ShardMessage } from '../../../src/rpc/peer-messages.js';
-import { address, Bench, message, outcomeOf, status } from './peers-bench.js';
+import { address, Bench, faultOfStores, message, outcomeOf, status } from './peers-bench.js';
 
 describe('peers', () => {
   test('carry Raft messages and requests', async () => {
@@ -54,7 +54,7 @@ describe('peers', () => {
 describe('a peer is refused', () => {
   test.each<[string, Partial<PeersOptions>, string]>([
     ['of another cluster', { clusterId: 'c-2' }, 'it is of cluster c-1, this is c-2'],
-    ['that lost its disk', { storeOf: () => 'store-0' }, 'lost its disk'],
+    ['that lost its disk', { storeFault: faultOfStores(new Map([[1, 'store-0']])) }, 'lost its disk'],
     ['with the id of this node', { nodeId: NodeId(1) }, 'it says that it is node 1'],
   ])('%s', async (_what, changes, reason) => {
     const bench = new Bench();
@@ -90,7 +90,7 @@ describe('a peer is refused', () => {
   test('as soon as it is known that it had joined with another disk', async () => {
     const bench = new Bench();
     const stores = new Map<number, string>();
-    const first = await bench.node(1, { storeOf: (node) => stores.get(node) });
+    const first = await bench.node(1, { storeFault: faultOfStores(stores) });
     const second = await bench.node(2);
     second.sendRaft(NodeId(1), []);
     await bench.run(100);

@@ -23,7 +23,7 @@ interface Asked {
 const voucher = { replica: ReplicaId(1), term: Term(3) };
 
 function replicaKnowing(leaderNode: NodeId | undefined): TimestampClientOptions['replica'] {
-  return { leaderNode, replicaId: voucher.replica, term: voucher.term };
+  return () => ({ leaderNode, replicaId: voucher.replica, term: voucher.term });
 }
 
 /** A client on node 1; node 2 leads the placement group, and answers when the test says so. */

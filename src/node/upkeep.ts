@@ -1,0 +1,80 @@
+/**
+ * What a node does by itself, with the ticks, so that the cluster knows of it and its replicas are where they belong: enters itself in
+ * the registry, hands leaderships to better nodes, finds out which replicas were removed, tells the shard map of changes.
+ */
+import { placementShardId, type NodeId } from '../base/ids.js';
+import type { QuorateError } from '../base/errors.js';
+import type { Logger } from '../env/logger.js';
+import { placementDescriptor } from '../placement/bootstrap.js';
+import type { NodeRecord } from '../placement/placement-format.js';
+import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
+import type { Replica } from '../shard/replica.js';
+import type { AssignedShards } from './assigned-shards.js';
+import { LeaderBalance } from './leader-balance.js';
+import { MembershipCheck } from './membership-check.js';
+import type { PlacementGroup } from './placement-group.js';
+import { Registration } from './registration.js';
+import type { ShardHost } from './shard-host.js';
+import { ShardReports } from './shard-reports.js';
+
+export interface UpkeepOptions {
+  /** This node, as it is to be registered. */
+  readonly self: NodeRecord;
+  /** Of the configuration. */
+  readonly firstNodes: readonly NodeId[];
+  readonly host: ShardHost;
+  readonly assigned: AssignedShards;
+  readonly placement: PlacementGroup;
+  readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+  readonly logger: Logger;
+  /** Who hears no leader for so long asks others. */
+  readonly silentTicksMax: number;
+  /** This node must not run. */
+  readonly onRefused: (error: QuorateError) => void;
+  /** A bug: the node must stop. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class Upkeep {
+  readonly #registration: Registration;
+  readonly #leaderBalance: LeaderBalance;
+  readonly #membershipCheck: MembershipCheck;
+  readonly #shardReports: ShardReports;
+
+  constructor(options: UpkeepOptions) {
+    const { self, firstNodes, host, assigned, placement, ...common } = options;
+    const nodeId = self.id;
+    const replicas = (): Replica[] => host.shards.map(({ replica }) => replica);
+    const leader = (): NodeId | undefined => placement.leaderNode;
+    const others = firstNodes.filter((node) => node !== nodeId);
+    this.#registration = new Registration({ ...common, self, others, leader, local: placement });
+    this.#membershipCheck = new MembershipCheck({
+      ...common,
+      nodeId,
+      shards: () => host.shards,
+      shardInMap: (shard) => (shard === placementShardId ? placementDescriptor(firstNodes) : assigned.shard(shard)),
+      depart: (hosted, why) => host.depart(hosted, why),
+    });
+    host.onSuperseded = (shard, replica) => this.#membershipCheck.superseded(shard, replica);
+    const shardInMap = assigned.shard.bind(assigned);
+    this.#shardReports = new ShardReports({ ...common, nodeId, replicas, shardInMap, leader, local: placement });
+    const preferredLeader = assigned.preferredLeader.bind(assigned);
+    this.#leaderBalance = new LeaderBalance({ ...common, nodeId, replicas, preferredLeader });
+  }
+
+  tick(): void {
+    this.#registration.tick();
+    this.#leaderBalance.tick();
+    this.#membershipCheck.tick();
+    this.#shardReports.tick();
+  }
+
+  /** Hands no leadership to others for the sake of balance any more. */
+  stopBalance(): void {
+    this.#leaderBalance.stop();
+  }
+
+  close(): void {
+    this.#membershipCheck.close();
+  }
+}

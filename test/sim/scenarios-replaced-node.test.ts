@@ -1,0 +1,218 @@
+/** A node that has lost its disk comes back with an empty one, after an operator has had it replaced. */
+import { describe, expect, test } from 'vitest';
+import { NodeId, placementShardId } from '../../src/base/ids.js';
+import { Prng } from '../../src/base/prng.js';
+import { SimDisk } from '../../src/sim/disk.js';
+import { Scenario } from './scenario.js';
+
+/** How the wish ended, through node `by`: `done`, or what was wrong. */
+async function replaced(scenario: Scenario, node: number, by: number, timeoutMs = 30_000): Promise<string> {
+  const replacing = scenario.machine(by).node?.replaceNode(NodeId(node), timeoutMs);
+  const ended = Promise.resolve(replacing).then(
+    () => 'done',
+    (error: unknown) => (error as Error).message,
+  );
+  return scenario.cluster.scheduler.complete(ended, scenario.nowMs + timeoutMs + 10_000);
+}
+
+function loseDisk(scenario: Scenario, node: number): SimDisk {
+  const machine = scenario.machine(node);
+  machine.crash('all');
+  const { disk } = machine;
+  machine.disk = new SimDisk({ random: new Prng(node) });
+  return disk;
+}
+
+/** The groups that the node has a replica of which votes, as node `from` sees it, by shard: its replica's id. */
+function votesOn(scenario: Scenario, node: number, from: number): Map<number, number> {
+  const votes = new Map<number, number>();
+  for (const { replica } of scenario.machine(from).node?.host.shards ?? []) {
+    const { replicas, configuration } = replica.descriptor;
+    const id = replicas.find((member) => member.node === node)?.replica;
+    if (id !== undefined && configuration.voters.includes(id)) votes.set(replica.shard, id);
+  }
+  return votes;
+}
+
+async function rejoined(scenario: Scenario, node: number, from: number, groups: number): Promise<void> {
+  const hasAll = (): boolean => {
+    const replicas = scenario.machine(node).node?.host.shards.map(({ replica }) => replica) ?? [];
+    const isWhole = replicas.length === groups && replicas.every(({ standing }) => standing === 'member');
+    return isWhole && votesOn(scenario, node, from).size === groups;
+  };
+  await scenario.until(`node ${node} votes in ${groups} groups`, hasAll, 60_000);
+}
+
+describe('a node that has lost its disk', () => {
+  test('is replaced: it comes back empty under its id, gets all back, and counts again (pitfall 17)', async () => {
+    const scenario = await Scenario.formed({ seed: 71, shards: 3 });
+    await scenario.run(3000);
+    for (let i = 0; i < 20; i++) await scenario.written(scenario.put(1 + (i % 3), `key-${i}`, `value-${i}`));
+    const before = votesOn(scenario, 2, 1);
+    loseDisk(scenario, 2);
+    await scenario.run(3000);
+    expect(await replaced(scenario, 2, 1)).toBe('done');
+    expect(votesOn(scenario, 2, 1).size).toBe(0);
+    await scenario.written(scenario.put(1, 'between', 'written by two'));
+    scenario.machine(2).start();
+    await rejoined(scenario, 2, 1, 4);
+    const after = votesOn(scenario, 2, 1);
+    for (const [shard, id] of after) expect(id, `replica of shard ${shard}`).toBeGreaterThan(before.get(shard) ?? 0);
+    await scenario.ready();
+    // It counts: with another away it makes the majority.
+    scenario.machine(1).crash('none');
+    await scenario.written(scenario.put(2, 'after', 'written with the new one', { timeoutMs: 30_000 }));
+    for (let i = 0; i < 20; i++) {
+      expect(await scenario.value(scenario.get(2, `key-${i}`, 'linearizable', 20_000))).toBe(`value-${i}`);
+    }
+    scenario.machine(1).start();
+    await scenario.ready();
+    // A restart finds all of it.
+    scenario.machine(2).crash('none');
+    scenario.machine(2).start();
+    await scenario.ready();
+    await scenario.run(3000);
+    expect(await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree())).toBe(true);
+    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.machine(1).node?.shardMap().nodes).toHaveLength(3);
+  });
+
+  test('and leads the placement group is replaced by the next leader', async () => {
+    const scenario = await Scenario.formed({ seed: 72 });
+    await scenario.run(3000);
+    const lost = scenario.placementLeader;
+    const [by] = scenario.others(lost);
+    loseDisk(scenario, lost);
+    expect(await replaced(scenario, lost, by)).toBe('done');
+    scenario.machine(lost).start();
+    await rejoined(scenario, lost, by, 2);
+    await scenario.leadBy(lost, placementShardId);
+    await scenario.written(scenario.put(lost, 'k', 'v'));
+  });
+
+  test('may be started before, be refused, and come back with what it made then', async () => {
+    const scenario = await Scenario.formed({ seed: 73 });
+    await scenario.run(3000);
+    loseDisk(scenario, 3);
+    scenario.machine(3).start();
+    await scenario.until('it was refused', () => scenario.machine(3).failure !== undefined);
+    expect(scenario.machine(3).failure?.message).toMatch(/run `quorate node replace 3` and start it again/);
+    await scenario.run(3000);
+    expect(await replaced(scenario, 3, 1)).toBe('done');
+    scenario.machine(3).start();
+    await rejoined(scenario, 3, 1, 2);
+  });
+
+  test('is replaced to the end though every node crashes on the way, and though the wish is made twice', async () => {
+    const scenario = await Scenario.formed({ seed: 74, shards: 4 });
+    await scenario.run(3000);
+    loseDisk(scenario, 3);
+    await scenario.run(3000);
+    const asked = scenario.machine(1).node?.replaceNode(NodeId(3), 1000);
+    asked?.catch(() => undefined);
+    await scenario.run(500);
+    for (const node of [1, 2]) scenario.machine(node).crash('none');
+    for (const node of [1, 2]) scenario.machine(node).start();
+    await scenario.until('they are up', () => scenario.machine(1).node !== undefined);
+    expect(await replaced(scenario, 3, 1)).toBe('done');
+    scenario.machine(3).start();
+    for (const node of [3, 1, 2, 3]) {
+      await scenario.run(700);
+      scenario.machine(node).crash('none');
+      scenario.machine(node).start();
+    }
+    await rejoined(scenario, 3, 1, 5);
+    expect(await replaced(scenario, 3, 1, 1000)).toMatch(/node 3 is up/);
+    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+  });
+
+  test('is not what it was: with its old disk it is refused, before and after another took its place', async () => {
+    const scenario = await Scenario.formed({ seed: 75 });
+    await scenario.run(3000);
+    const old = loseDisk(scenario, 2);
+    await scenario.run(3000);
+    expect(await replaced(scenario, 2, 1)).toBe('done');
+    const fresh = scenario.machine(2).disk;
+    scenario.machine(2).disk = old;
+    scenario.machine(2).start();
+    await scenario.run(10_000);
+    expect(scenario.machine(1).node?.host.shards.map(({ replica }) => replica.descriptor.replicas.length)).toEqual([
+      2, 2,
+    ]);
+    expect(scenario.cluster.log.text()).toContain('is out of use; start it with an empty one');
+    scenario.machine(2).crash('all');
+    scenario.machine(2).disk = fresh;
+    scenario.machine(2).start();
+    await rejoined(scenario, 2, 1, 2);
+    scenario.machine(2).crash('all');
+    scenario.machine(2).disk = old;
+    scenario.machine(2).start();
+    await scenario.run(10_000);
+    const links = scenario.cluster.log.lines.filter(({ message }) => message === 'refused a peer');
+    expect(links.length).toBeGreaterThan(0);
+    expect(scenario.replica(1).status().leader).not.toBe(2);
+    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+  });
+
+  test('comes back while another node knows of nothing yet', async () => {
+    const scenario = await Scenario.formed({ seed: 76, nodes: 5, replicas: 5 });
+    await scenario.run(3000);
+    const lost = scenario.others(scenario.placementLeader)[0];
+    const [by, late] = scenario.others(lost);
+    loseDisk(scenario, lost);
+    scenario.machine(late).process?.pause();
+    await scenario.run(3000);
+    expect(await replaced(scenario, lost, by)).toBe('done');
+    scenario.machine(lost).start();
+    await scenario.run(2000);
+    scenario.machine(late).process?.resume();
+    await scenario.run(3000);
+    // Who knew nothing may have refused it: then it is started again.
+    scenario.machine(lost).start();
+    await rejoined(scenario, lost, by, 2);
+    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+  });
+});
+
+describe('a replacement is refused', () => {
+  test('of a node that is up, and of one that there is not', async () => {
+    const scenario = await Scenario.formed({ seed: 77 });
+    await scenario.run(3000);
+    expect(await replaced(scenario, 2, 1)).toBe('node 2 is up: stop it first, if it is to be replaced');
+    expect(await replaced(scenario, 1, 1)).toBe('node 1 is up: stop it first, if it is to be replaced');
+    expect(await replaced(scenario, 9, 1)).toBe('there is no node 9');
+  });
+
+  test('where a shard has no majority without the node, or nobody can decide', async () => {
+    const scenario = await Scenario.formed({ seed: 78, nodes: 5, replicas: 3, shards: 4 });
+    await scenario.run(3000);
+    const { shards } = scenario.machine(1).node?.shardMap() ?? { shards: [] };
+    const [first, second, ...rest] = shards[0].descriptor.replicas.map(({ node }): number => node);
+    for (const node of [first, second]) scenario.machine(node).crash('all');
+    await scenario.run(5000);
+    expect(await replaced(scenario, first, rest[0])).toMatch(/^shard \d has no majority without node \d: /);
+    const third = [1, 2, 3, 4, 5].find((node) => node !== rest[0] && scenario.machine(node).isUp) ?? 0;
+    scenario.machine(third).crash('all');
+    await scenario.run(5000);
+    expect(await replaced(scenario, first, rest[0], 2000)).toMatch(/^node \d is not replaced after 2000 ms: /);
+  });
+
+  test('of so many nodes at a time that their empty directories could form a cluster', async () => {
+    const scenario = await Scenario.formed({ seed: 79, nodes: 5, replicas: 5 });
+    await scenario.run(3000);
+    for (const node of [3, 4]) {
+      loseDisk(scenario, node);
+      await scenario.run(3000);
+      expect(await replaced(scenario, node, 1)).toBe('done');
+    }
+    loseDisk(scenario, 5);
+    await scenario.run(3000);
+    expect(await replaced(scenario, 5, 1)).toMatch(/wait until nodes 3, 4 have their replicas again/);
+    for (const node of [3, 4]) scenario.machine(node).start();
+    for (const node of [3, 4]) {
+      await scenario.until('it votes', () => votesOn(scenario, node, 1).has(placementShardId), 60_000);
+    }
+    await scenario.run(3000);
+    expect(await replaced(scenario, 5, 1)).toBe('done');
+  });
+});
