@@ -111,10 +111,21 @@ export class SimMachine {
     return this.#isWithdrawn;
   }
 
-  /** Ends the process, for good, as an operator does whose machine has a damaged disk. */
+  /** Nothing is wrong with the disk any more. */
+  trust(): void {
+    this.#isSuspect = false;
+  }
+
+  /** Ends the process, and has none run, as an operator does whose machine has a damaged disk. */
   withdraw(): void {
     this.crash('all');
     this.#isWithdrawn = true;
+  }
+
+  /** Processes may run again, on this disk. */
+  putInService(disk: SimDisk): void {
+    this.disk = disk;
+    this.#isWithdrawn = false;
   }
 
   /** Operations that the running process was given and has not answered. */
@@ -201,7 +212,7 @@ export class SimMachine {
   #ended(process: SimProcess, error: Error | undefined): void {
     if (this.#process !== process) return;
     this.#failure = error;
-    if (error !== undefined) this.#cluster.failures.push({ machine: this, error });
+    if (error !== undefined) this.#cluster.failures.push({ machine: this, error, onSuspectDisk: this.#isSuspect });
     this.#cluster.scheduler.note(`${this.name} ended: ${error?.message ?? 'asked to'}`);
     this.crash('all');
   }
@@ -215,6 +226,14 @@ export class SimMachine {
     this.#process = undefined;
     this.#node = undefined;
   }
+}
+
+/** A process that ended by itself. */
+export interface SimFailure {
+  readonly machine: SimMachine;
+  readonly error: Error;
+  /** See {@link SimMachine.isSuspect}, as of then. */
+  readonly onSuspectDisk: boolean;
 }
 
 export class SimCluster {
@@ -232,7 +251,7 @@ export class SimCluster {
   /** Of each shard. */
   readonly replicationFactor: number;
   /** Every process that ended by itself with an error. */
-  readonly failures: { readonly machine: SimMachine; readonly error: Error }[] = [];
+  readonly failures: SimFailure[] = [];
 
   constructor(options: SimClusterOptions) {
     const { seed, runTurns, nodes: count = 3, shards = 2 } = options;

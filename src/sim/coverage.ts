@@ -33,6 +33,9 @@ const lines = {
   replicaAppliedRemoval: 'a replica has applied its removal',
   replicaToldOfRemoval: 'a replica was told that it was removed',
   tombstoneRefusedMessage: 'a message for a replica that was removed',
+  nodeRetired: 'is asked to replace a node',
+  nodeVacant: 'a node that is replaced has no replicas any more',
+  nodeReplaced: 'a node that was replaced votes again',
   learnerPromoted: 'a learner votes from now on',
   handedOverToLeave: 'hands over before it leaves',
 } as const;

@@ -1,11 +1,11 @@
 /**
  * Damage to the disk of one machine: what is there is not what was written, or cannot be read. Its node has to find that
- * out, serve nothing of it, and stop; it takes no part any more, and the others go on.
+ * out, serve nothing of it, and stop; the others go on, and it comes back with an empty disk (disk-operator.ts).
  */
 import { CorruptionError } from '../base/errors.js';
 import type { Prng } from '../base/prng.js';
 import { DiskError } from '../env/disk.js';
-import type { SimMachine } from './cluster.js';
+import type { SimFailure } from './cluster.js';
 import type { SimDisk } from './disk.js';
 import { sectorBytes } from './file-state.js';
 
@@ -71,9 +71,13 @@ function sectorAt(disk: SimDisk, { path, offset }: Place): Uint8Array {
   return disk.content(path).subarray(offset, offset + sectorBytes);
 }
 
-/** Whether a node of this machine may stop with this error: its disk is damaged or was lost, and the error says so. */
-export function isExplainedByDamage(machine: SimMachine, error: unknown): boolean {
-  if (!machine.isSuspect || !(error instanceof Error)) return false;
+/** Whether a node may stop so: its disk is damaged or was lost, and the error says so. */
+export function isExplainedByDamage({ onSuspectDisk, error }: SimFailure): boolean {
+  return onSuspectDisk && isOfDamage(error);
+}
+
+function isOfDamage(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
   if (error instanceof CorruptionError || (error instanceof DiskError && error.code === 'io')) return true;
-  return /lost its disk/.test(error.message) || isExplainedByDamage(machine, error.cause);
+  return /lost its disk/.test(error.message) || isOfDamage(error.cause);
 }

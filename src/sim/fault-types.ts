@@ -53,7 +53,7 @@ export const faultTypes = [
 ] as const;
 export type FaultType = (typeof faultTypes)[number];
 
-/** Faults after which the machine takes no part any more; so they come to one machine of a run only. */
+/** Faults after which the machine has to be replaced; they come to one machine of a run only. */
 export function isLossOfDisk(type: FaultType): boolean {
   return type === 'lostDisk' || (damageTypes as readonly FaultType[]).includes(type);
 }
@@ -233,7 +233,7 @@ function loseDisk(cluster: SimCluster, machine: SimMachine, random: Prng): Fault
 function hasStopped(cluster: SimCluster, machine: SimMachine, failures: number): boolean {
   return cluster.failures
     .slice(failures)
-    .some((failure) => failure.machine === machine && isExplainedByDamage(machine, failure.error));
+    .some((failure) => failure.machine === machine && isExplainedByDamage(failure));
 }
 
 /** All or only some: a full partition, or a bridge. */

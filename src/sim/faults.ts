@@ -1,10 +1,11 @@
 /**
  * Faults while clients work: drawn from the seed, one at a time or several on top of each other, each ended after a
  * while. At the end `heal` ends all. A majority may be down for a while; what is lost then is only time. A disk is lost
- * or damaged on one machine only, which is a minority of the replicas of every shard, and is withdrawn in the end.
+ * or damaged on one machine only, which is a minority of the replicas of every shard; its node is replaced, at once or in the end.
  */
 import type { Prng } from '../base/prng.js';
 import type { SimCluster, SimMachine } from './cluster.js';
+import { DiskOperator } from './disk-operator.js';
 import { beginFault, faultTypes, isLossOfDisk } from './fault-types.js';
 import type { FaultType } from './fault-types.js';
 import type { Fault } from './fault.js';
@@ -20,9 +21,12 @@ export class Faults {
   readonly #cluster: SimCluster;
   readonly #plan: FaultPlan;
   readonly #random: Prng;
+  readonly #operators: Prng;
   readonly #onApproach: () => void;
   /** The machine whose disk is lost or damaged, if one is to be. */
   readonly #victim: SimMachine | undefined;
+  /** Replaces the victim. */
+  #operator: DiskOperator | undefined;
   readonly #underWay = new Set<() => void>();
   #stopped = false;
 
@@ -32,6 +36,7 @@ export class Faults {
     this.#onApproach = onApproach;
     this.#plan = plan;
     this.#random = cluster.random.split('faults');
+    this.#operators = cluster.random.split('operators');
     if (plan.types.some(isLossOfDisk)) this.#victim = cluster.random.split('victim').pick(cluster.machines);
     this.counts = Object.fromEntries(faultTypes.map((type) => [type, 0])) as Record<FaultType, number>;
   }
@@ -41,14 +46,19 @@ export class Faults {
     this.#restartStopped();
   }
 
-  /** Ends all faults, for good; dead nodes start again, but for one whose disk cannot be trusted any more. */
+  /** Of the machine whose disk was lost or damaged, if one was. */
+  get operator(): DiskOperator | undefined {
+    return this.#operator;
+  }
+
+  /** Ends all faults, for good; dead nodes start again, but for one whose disk cannot be trusted any more: it is replaced. */
   heal(): void {
     this.#stopped = true;
     for (const end of this.#underWay) end();
     const { network, machines } = this.#cluster;
     network.heal();
     for (const machine of machines) {
-      if (machine.isSuspect) machine.withdraw();
+      if (machine.isSuspect) this.#replace(machine);
       machine.process?.resume();
       machine.start();
     }
@@ -79,6 +89,7 @@ export class Faults {
     const drawn = this.#random.pick(this.#cluster.machines);
     const victim = this.#victim;
     const machine = victim !== undefined && isLossOfDisk(type) ? victim : drawn;
+    if (isLossOfDisk(type) && this.#isReplacing) return;
     const fault = beginFault(type, { cluster: this.#cluster, machine, victim, random: this.#random });
     if (fault === undefined) return;
     if (fault.hadEffect === undefined) this.counts[type]++;
@@ -93,5 +104,16 @@ export class Faults {
     if (!this.#underWay.delete(end)) return;
     if (fault.hadEffect?.() === true) this.counts[type]++;
     fault.end();
+    const victim = this.#victim;
+    if (victim?.isSuspect === true && isLossOfDisk(type) && this.#operators.chance(0.5)) this.#replace(victim);
+  }
+
+  #replace(machine: SimMachine): void {
+    if (this.#isReplacing) return;
+    this.#operator = new DiskOperator(this.#cluster, machine, this.#operators.split('operator'));
+  }
+
+  get #isReplacing(): boolean {
+    return this.#operator !== undefined && !this.#operator.isOver;
   }
 }

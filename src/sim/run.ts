@@ -64,6 +64,7 @@ const answersMinPerSecond = 0.25;
 const operationsShown = 40;
 const violationsShown = 10;
 const finalScanMsMax = 10_000;
+const replaceMsMax = 120_000;
 
 export async function simulate(options: SimRunOptions): Promise<SimRunResult> {
   const { seed, runTurns } = options;
@@ -116,6 +117,7 @@ async function runPhases(
   const wrong =
     brokenRule(cluster) ??
     stoppedByItself(cluster) ??
+    (await requireReplacement(cluster, faults)) ??
     (await requireLeaders(cluster)) ??
     (await restartAll(cluster)) ??
     (await requireRecovery(cluster)) ??
@@ -136,15 +138,20 @@ function refusedMessage(cluster: SimCluster): string | undefined {
 
 /** A failing, full, damaged or lost disk is a reason for a node to stop; no other fault is. */
 function stoppedByItself(cluster: SimCluster): string | undefined {
-  const failed = cluster.failures.find(
-    ({ machine, error }) => !isOfDisk(error) && !isExplainedByDamage(machine, error),
-  );
+  const failed = cluster.failures.find((failure) => !isOfDisk(failure.error) && !isExplainedByDamage(failure));
   return failed === undefined ? undefined : `${failed.machine.name} stopped: ${failed.error.stack ?? ''}`;
 }
 
 function isOfDisk(error: unknown): boolean {
   if (error instanceof DiskError) return error.code === 'io' || error.code === 'noSpace';
   return error instanceof Error && isOfDisk(error.cause);
+}
+
+/** A node that has lost its disk is a member again, as any other. */
+async function requireReplacement({ scheduler }: SimCluster, { operator }: Faults): Promise<string | undefined> {
+  if (operator === undefined || (await scheduler.runUntil(() => operator.isOver, scheduler.nowMs + replaceMsMax)))
+    return undefined;
+  return `${operator.state} ${replaceMsMax} ms after healing`;
 }
 
 /** All machines lose power at once: what is there afterwards is what is on disk. */

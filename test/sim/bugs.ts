@@ -81,8 +81,8 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'takes a node that has lost its disk for the one that it was (pitfall 17)',
-    file: 'node/peers/peers.ts',
-    line: 'if (store === undefined || store === hello.storeId) return undefined;',
+    file: 'placement/node-registry.ts',
+    line: 'if (expected === undefined || expected === storeId) return undefined;',
     broken: 'return undefined;',
     foundBy: { type: 'lostDisk', violation: /applies at \d+ term 3, .*, where another had term 2/ },
   },

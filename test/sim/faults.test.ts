@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { Prng } from '../../src/base/prng.js';
 import { beginFault, faultTypes } from '../../src/sim/fault-types.js';
+import { DiskOperator } from '../../src/sim/disk-operator.js';
 import { isExplainedByDamage } from '../../src/sim/disk-damage.js';
 import { requireRecovery } from '../../src/sim/recovery.js';
 import { Scenario } from './scenario.js';
@@ -21,10 +22,14 @@ describe.each(faultTypes)('%s', (type) => {
     await scenario.run(fault?.lastsMs ?? 0);
     expect(fault?.hadEffect?.() ?? true).toBe(true);
     fault?.end();
-    for (const { machine: failed, error } of cluster.failures) {
-      if (!isExplainedByDamage(failed, error)) expect(error.message).toMatch(/io|noSpace/);
+    for (const failure of cluster.failures) {
+      if (!isExplainedByDamage(failure)) expect(failure.error.message).toMatch(/io|noSpace/);
     }
-    if (machine.isSuspect) machine.withdraw();
+    if (machine.isSuspect) {
+      const operator = new DiskOperator(cluster, machine, new Prng(81));
+      await scenario.until('the node is replaced', () => operator.isOver, 60_000);
+      expect(operator.state).toMatch(/done/);
+    }
     cluster.startAll();
     // What is under way ends, nodes look for space, connections come up.
     await scenario.run(7000);
