@@ -20,7 +20,7 @@ import { encodeDescriptor, replicaOn } from '../shard/descriptor.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { decodeGroupDescriptor, type GroupDescriptor, unknownGroup } from '../shard/group-descriptor.js';
 import { shardOfInstall } from './snapshots/folders.js';
-import { finishInstall, switchFolders, type LogOfShard } from './snapshots/install.js';
+import { dropInstall, finishInstall, switchFolders, type LogOfShard } from './snapshots/install.js';
 import { ShardTree } from './shard-tree.js';
 import { bury, empty, tombstoneName, tombstoneOf, type Tombstone } from './tombstones.js';
 
@@ -137,6 +137,7 @@ export class ShardFolders {
   async discard(shard: ShardId): Promise<void> {
     const { disk } = this.#resources;
     const aside = `${this.path(shard)}.new`;
+    await dropInstall(disk, this.#folder, this.path(shard));
     await disk.removeTree(aside);
     await disk.rename(this.path(shard), aside);
     await disk.syncDirectory(this.#folder);

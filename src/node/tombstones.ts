@@ -6,7 +6,7 @@
  */
 import { ReplicaId, ShardId } from '../base/ids.js';
 import type { Disk } from '../env/disk.js';
-import { incomingFolder, installFolder } from './snapshots/folders.js';
+import { dropInstall } from './snapshots/install.js';
 
 /** Of a replica that was removed. */
 export interface Tombstone {
@@ -29,10 +29,7 @@ export function tombstoneOf(name: string): Tombstone | undefined {
 export async function bury(disk: Disk, folder: string, tombstone: Tombstone): Promise<void> {
   const shardFolder = `${folder}/${tombstone.shard}`;
   const grave = `${folder}/${tombstoneName(tombstone)}`;
-  // A start would put it in the place of what is gone.
-  await disk.removeTree(installFolder(shardFolder));
-  await disk.removeTree(incomingFolder(shardFolder));
-  await disk.syncDirectory(folder);
+  await dropInstall(disk, folder, shardFolder);
   await disk.rename(shardFolder, grave);
   try {
     await disk.syncDirectory(folder);

@@ -2,8 +2,10 @@ import { expect, test } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import { NodeId, ReplicaId, ShardId } from '../../src/base/ids.js';
 import { defaultLimits } from '../../src/base/limits.js';
+import { makeDurableDirectory } from '../../src/env/disk.js';
 import { silentLogger } from '../../src/env/logger.js';
 import { ShardFolders } from '../../src/node/shard-folders.js';
+import { incomingFolder, installFolder } from '../../src/node/snapshots/folders.js';
 import { inlineBackground, ManualClock, newDisk } from '../lsm/harness.js';
 
 test('the trees of shards keep values apart from the size on that the limits say, by default none', async () => {
@@ -17,5 +19,26 @@ test('the trees of shards keep values apart from the size on that the limits say
     await folders.create({ shard: ShardId(1), start: utf8(''), end: utf8(''), epoch, replicas });
     const files = disk.paths().filter((path) => path.endsWith('.val'));
     expect(files.length > 0).toBe(limits.largeValueBytesMin === 1);
+  }
+});
+
+test("what a Raft snapshot has left for a replica that goes is in nobody's place after the next start", async () => {
+  const disk = newDisk();
+  await makeDurableDirectory(disk, 'node/shards');
+  const env = { disk, background: inlineBackground(disk), logger: silentLogger, clock: new ManualClock() };
+  const open = (): ShardFolders =>
+    new ShardFolders({ env, directory: 'node', nodeId: NodeId(1), limits: defaultLimits });
+  const folders = open();
+  const shard = ShardId(4);
+  for (const end of ['discard', 'bury'] as const) {
+    await folders.createUnfilled(shard, ReplicaId(2));
+    for (const left of [installFolder('node/shards/4'), incomingFolder('node/shards/4')]) {
+      await disk.makeDirectory(left);
+      await disk.syncDirectory('node/shards');
+    }
+    if (end === 'discard') await folders.discard(shard);
+    else await folders.bury({ shard, nextReplica: ReplicaId(3) });
+    disk.crash({ keep: 'none' });
+    expect(await open().list(), `after ${end}`).toEqual([]);
   }
 });

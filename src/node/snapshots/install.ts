@@ -47,6 +47,13 @@ export async function switchFolders(disk: Disk, shardsFolder: string, shardFolde
   await disk.removeTree(replaced);
 }
 
+/** What was decided for, or was being fetched, is not wanted any more: a start would put it in the place of what is gone. */
+export async function dropInstall(disk: Disk, shardsFolder: string, shardFolder: string): Promise<void> {
+  await disk.removeTree(installFolder(shardFolder));
+  await disk.removeTree(incomingFolder(shardFolder));
+  await disk.syncDirectory(shardsFolder);
+}
+
 /** The shard's part of the log. */
 export interface LogOfShard {
   readonly log: Pick<GroupLog, 'firstIndex' | 'truncatePrefix'>;
