@@ -66,12 +66,26 @@ export class NodeReplacements {
   async #begin(node: NodeId, wait: (reason: string) => Promise<void>): Promise<string | undefined> {
     for (;;) {
       try {
-        return await this.#askLeader(node);
+        return await this.#inTime(this.#askLeader(node));
       } catch (thrown) {
         const error = QuorateError.from(thrown);
         if (!error.retryable) throw error;
         await wait(error.message);
       }
+    }
+  }
+
+  /** Not longer than a try may take, nor than this node runs. */
+  async #inTime<T>(asked: Promise<T>): Promise<T> {
+    const tried = new AbortController();
+    const signal = AbortSignal.any([tried.signal, this.#closing.signal]);
+    const tooLong = pause(this.#options.clock, beginMsMax, signal).then(() => {
+      throw new QuorateError('DEADLINE_EXCEEDED', 'the placement leader does not answer', { retryable: true });
+    });
+    try {
+      return await Promise.race([asked, tooLong]);
+    } finally {
+      tried.abort();
     }
   }
 
