@@ -141,7 +141,7 @@ export interface BrokenLimits {
 
 /** Every rule between limits that these break. */
 export function brokenLimits(limits: Limits): readonly BrokenLimits[] {
-  const perOperationOverhead = 256;
+  const perOperationOverhead = 768;
   const largestOperation = limits.keyBytesMax + limits.valueBytesMax + perOperationOverhead;
   const broken: BrokenLimits[] = [];
   const rule = (holds: boolean, names: readonly (keyof Limits)[], message: string): void => {

@@ -3,6 +3,9 @@
  * because an entry cannot commit without those before it. Bounded by what the leader may have uncommitted
  * (`uncommittedBytesMax`).
  *
+ * Entries in flight are few, since much waits for them before the next one begins; so a key is looked for in one after
+ * the other, and nothing has to be done for each key when an entry comes or goes.
+ *
  * Invariant: entries are applied in the order of their tickets.
  */
 import { assert, defined } from '../base/assert.js';
@@ -14,76 +17,56 @@ export type Ticket = number;
 /** The newest state of a key: undefined `value` is a key that is absent. */
 export interface KeyState {
   readonly value: VersionedValue | undefined;
-  /** Only of a request record: the answer that it stands for. Costs little: who asked waits for it. */
-  readonly answer?: OperationResult | undefined;
+  /**
+   * Only of a bucket of request records: the answers to requests that were refused, by their seq, with what conditions met. Of
+   * those that were answered since nothing of the bucket was in flight; it has few requests.
+   */
+  readonly refusals?: ReadonlyMap<number, OperationResult> | undefined;
 }
 
 export const absent: KeyState = { value: undefined };
 
 interface EntryInFlight {
   readonly ticket: Ticket;
-  /** The keys that the entry changes, each with what was in flight for it before. */
-  readonly changes: readonly { readonly key: string; readonly before: StateInFlight | undefined }[];
-}
-
-interface StateInFlight extends KeyState {
-  readonly ticket: Ticket;
+  readonly states: ReadonlyMap<string, KeyState>;
 }
 
 export class EffectsInFlight {
-  readonly #states = new Map<string, StateInFlight>();
-  #entries: EntryInFlight[] = [];
-  /** Entries before this position are applied; the array is cut now and then. */
-  #first = 0;
+  /** Oldest first. */
+  readonly #entries: EntryInFlight[] = [];
 
   /** What the key will have when everything in flight is applied; undefined when nothing in flight touches it. */
   get(key: string): KeyState | undefined {
-    return this.#states.get(key);
+    for (let i = this.#entries.length - 1; i >= 0; i--) {
+      const state = this.#entries[i].states.get(key);
+      if (state !== undefined) return state;
+    }
+    return undefined;
   }
 
   /** Number of entries in flight. */
   get entries(): number {
-    return this.#entries.length - this.#first;
+    return this.#entries.length;
   }
 
-  /** The states that the entry `ticket` leaves behind. */
+  /** The states that the entry `ticket` leaves behind. Owns `states`. */
   add(ticket: Ticket, states: ReadonlyMap<string, KeyState>): void {
-    const changes = [];
-    for (const [key, { value, answer }] of states) {
-      changes.push({ key, before: this.#states.get(key) });
-      this.#states.set(key, { ticket, value, answer });
-    }
-    this.#entries.push({ ticket, changes });
+    this.#entries.push({ ticket, states });
   }
 
   /** Takes the newest entry back: it will never be applied, and nothing was evaluated on top of it. */
   withdraw(ticket: Ticket): void {
-    assert(this.entries > 0, `nothing is in flight, yet entry ${ticket} is withdrawn`);
-    const entry = defined(this.#entries.pop(), 'the newest entry in flight');
-    assert(entry.ticket === ticket, `entry ${ticket} is withdrawn, the newest is ${entry.ticket}`);
-    const oldest = this.entries > 0 ? this.#entries[this.#first].ticket : ticket;
-    for (const { key, before } of entry.changes) {
-      if (before !== undefined && before.ticket >= oldest) this.#states.set(key, before);
-      else this.#states.delete(key);
-    }
+    const { ticket: newest } = defined(this.#entries.pop(), 'the newest entry in flight');
+    assert(newest === ticket, `entry ${ticket} is withdrawn, the newest is ${newest}`);
   }
 
   /** The oldest entry in flight is in the engine now. */
   applied(ticket: Ticket): void {
-    assert(this.entries > 0, `nothing is in flight, yet entry ${ticket} was applied`);
-    const entry = defined(this.#entries[this.#first], 'the oldest entry in flight');
-    assert(entry.ticket === ticket, `entry ${ticket} was applied before entry ${entry.ticket}`);
-    for (const { key } of entry.changes) if (this.#states.get(key)?.ticket === ticket) this.#states.delete(key);
-    this.#first++;
-    if (this.#first * 2 >= this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#first);
-      this.#first = 0;
-    }
+    const { ticket: oldest } = defined(this.#entries.shift(), 'the oldest entry in flight');
+    assert(oldest === ticket, `entry ${ticket} was applied before entry ${oldest}`);
   }
 
   clear(): void {
-    this.#states.clear();
-    this.#entries = [];
-    this.#first = 0;
+    this.#entries.length = 0;
   }
 }

@@ -1,24 +1,25 @@
-import { assert, AssertionError, defined } from '../base/assert.js';
-import { emptyBytes, mapKey } from '../base/bytes.js';
+import { AssertionError, defined } from '../base/assert.js';
+import { mapKey } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
 import { Timestamp } from '../base/ids.js';
 import { conditionsFailed, decideWrite, needsCurrent, unmetConditions } from './conditions.js';
 import { absent, type KeyState } from './effects-in-flight.js';
-import { requestTimeKey } from './keyspace.js';
+import { encodeFailures } from './failed-conditions.js';
+import { encodeBucketList, failedConditionsKey, requestTimeKey } from './keyspace.js';
 import type { AtomicBatch, KeyWrite, OperationResult, VersionedValue } from './operations.js';
+import type { PreparedBucket } from './prepared-bucket.js';
 import type { ExpiryScan } from './request-expiry.js';
-import { decodeRequestRecord, encodeRequestRecord, fingerprint, type RequestOutcome } from './request-records.js';
+import { fingerprint, type RequestOutcome, type RequestRecord } from './request-records.js';
 import type { Effect } from './write-batch-format.js';
 
-/** A write, and the raw keys that it concerns: as they are, and for maps. */
+/** A write, the raw keys that it concerns, as they are and for maps, and the bucket that has its request, or will. */
 export type PreparedWrite =
   | {
       readonly type: 'keyWrite';
       readonly operation: KeyWrite;
       readonly user: Uint8Array;
       readonly userMapKey: string;
-      readonly request: Uint8Array;
-      readonly requestMapKey: string;
+      readonly bucket: PreparedBucket;
     }
   | {
       readonly type: 'atomicBatch';
@@ -26,13 +27,10 @@ export type PreparedWrite =
       /** In the order of the operations. */
       readonly users: readonly Uint8Array[];
       readonly userMapKeys: readonly string[];
-      readonly request: Uint8Array;
-      readonly requestMapKey: string;
+      readonly bucket: PreparedBucket;
     };
 
 type Prepared<Type extends PreparedWrite['type']> = Extract<PreparedWrite, { readonly type: Type }>;
-
-type PresentState = KeyState & { readonly value: VersionedValue };
 
 /**
  * One evaluation: the state as it moves on from operation to operation, and what has changed. Pure: it has all that it
@@ -42,40 +40,34 @@ export class Evaluation {
   readonly effects: Effect[] = [];
   readonly changed = new Map<string, KeyState>();
   lastVersion: Timestamp;
-  readonly #states: Map<string, KeyState>;
+  readonly #states: ReadonlyMap<string, KeyState>;
+  /** Buckets with new records, which are among the effects and in `changed` when all operations are evaluated. */
+  readonly #changedBuckets: PreparedBucket[] = [];
 
-  constructor(states: Map<string, KeyState>, lastVersion: Timestamp) {
+  /** @param states of the keys that operations look at */
+  constructor(states: ReadonlyMap<string, KeyState>, lastVersion: Timestamp) {
     this.#states = states;
     this.lastVersion = lastVersion;
   }
 
   evaluate(write: PreparedWrite, version: Timestamp): OperationResult {
-    const { value: record, answer } = defined(this.#states.get(write.requestMapKey), 'the state of a request id');
-    if (record !== undefined) return answerAgain(write, record, answer);
+    const { bucket } = write;
+    const { seq } = write.operation.requestId;
+    const record = bucket.find(seq);
+    if (record !== undefined) return answerAgain(write, record);
     if (version <= this.lastVersion) return { type: 'failed', error: timestampTooLow(version, this.lastVersion) };
 
     this.lastVersion = version;
     const result = write.type === 'keyWrite' ? this.#writeKey(write, version) : this.#writeBatch(write, version);
+    if (!bucket.isChanged) this.#changedBuckets.push(bucket);
     this.#remember(write, version, result);
     return result;
   }
 
-  /** Deletes expired request records. None of them was changed here: a record that is present is never replaced. */
-  forget(expiry: ExpiryScan): void {
-    for (const { recordKey, timeKey } of expiry.expired) {
-      const asMapKey = mapKey(recordKey);
-      assert(!this.changed.has(asMapKey), 'a request record was replaced while its entry by time existed');
-      this.#delete(recordKey, asMapKey);
-      this.effects.push({ type: 'delete', key: timeKey, version: this.lastVersion });
-    }
-  }
-
   #writeKey({ operation, user, userMapKey }: Prepared<'keyWrite'>, version: Timestamp): OperationResult {
-    const current = this.#states.get(userMapKey);
-    assert(current !== undefined || !needsCurrent(operation), 'the state of a key was not prepared');
-    const decision = decideWrite(operation, current?.value);
+    const decision = decideWrite(operation, needsCurrent(operation) ? this.#current(userMapKey) : undefined);
     if (decision.type !== 'write') return decision;
-    if (operation.type === 'put') this.#put(user, userMapKey, { value: { version, value: operation.value } });
+    if (operation.type === 'put') this.#put(user, userMapKey, { version, value: operation.value });
     else this.#delete(user, userMapKey);
     return { type: 'written', version };
   }
@@ -83,39 +75,66 @@ export class Evaluation {
   /** All of it or nothing: conditions first, on the state before the batch. */
   #writeBatch({ operation, users, userMapKeys }: Prepared<'atomicBatch'>, version: Timestamp): OperationResult {
     const { operations } = operation;
-    const currentOf = (index: number): VersionedValue | undefined =>
-      defined(this.#states.get(userMapKeys[index]), 'the state of a key with a condition').value;
-    const unmet = unmetConditions(operations, currentOf);
+    const unmet = unmetConditions(operations, (index) => this.#current(userMapKeys[index]));
     if (unmet.length > 0) return conditionsFailed(unmet);
     for (let i = 0; i < operations.length; i++) {
       const each = operations[i];
-      if (each.type === 'put') this.#put(users[i], userMapKeys[i], { value: { version, value: each.value } });
+      if (each.type === 'put') this.#put(users[i], userMapKeys[i], { version, value: each.value });
       else if (each.type === 'delete') this.#delete(users[i], userMapKeys[i]);
     }
     return { type: 'written', version };
   }
 
-  #remember({ operation, request, requestMapKey }: PreparedWrite, version: Timestamp, answer: OperationResult): void {
-    const value = encodeRequestRecord({ fingerprint: fingerprint(operation), outcome: outcomeOf(answer) });
-    this.#put(request, requestMapKey, { value: { version, value }, answer });
-    const timeKey = requestTimeKey(version, operation.requestId);
-    this.effects.push({ type: 'put', key: timeKey, version, value: emptyBytes });
+  #current(userMapKey: string): VersionedValue | undefined {
+    return defined(this.changed.get(userMapKey) ?? this.#states.get(userMapKey), 'the state of a key').value;
   }
 
-  #put(key: Uint8Array, asMapKey: string, state: PresentState): void {
-    const { version, value } = state.value;
-    this.effects.push({ type: 'put', key, version, value });
-    this.#change(asMapKey, state);
+  #remember({ operation, bucket }: PreparedWrite, version: Timestamp, answer: OperationResult): void {
+    const record = { version, fingerprint: fingerprint(operation), outcome: outcomeOf(answer) };
+    bucket.add(operation.requestId.seq, record, answer);
+    if (answer.type !== 'conditionsFailed') return;
+    const failures = answer.failures.map(({ index, current }) => ({ index, metVersion: metVersion(current) }));
+    const key = failedConditionsKey(operation.requestId);
+    this.effects.push({ type: 'put', key, version, value: encodeFailures(failures) });
+  }
+
+  #put(key: Uint8Array, asMapKey: string, value: VersionedValue): void {
+    this.effects.push({ type: 'put', key, ...value });
+    this.changed.set(asMapKey, { value });
   }
 
   #delete(key: Uint8Array, asMapKey: string): void {
     this.effects.push({ type: 'delete', key, version: this.lastVersion });
-    this.#change(asMapKey, absent);
+    this.changed.set(asMapKey, absent);
   }
 
-  #change(asMapKey: string, state: KeyState): void {
-    this.#states.set(asMapKey, state);
-    this.changed.set(asMapKey, state);
+  /** Whether anything is to be remembered; without that nothing has changed. */
+  get hasNewRecords(): boolean {
+    return this.#changedBuckets.length > 0;
+  }
+
+  /** All operations are evaluated: stores the new request records, all in one version, the last one. */
+  storeRecords(): void {
+    const version = this.lastVersion;
+    for (const bucket of this.#changedBuckets) {
+      const state = bucket.stateAt(version);
+      this.effects.push({ type: 'put', key: bucket.key, version, value: state.value.value });
+      this.changed.set(bucket.mapKey, state);
+    }
+    const value = encodeBucketList(this.#changedBuckets.map(({ key }) => key));
+    this.effects.push({ type: 'put', key: requestTimeKey(version), version, value });
+  }
+
+  /** Deletes expired request records, but for buckets that have a new one; those have a new entry by time as well. */
+  forget({ buckets, timeKeys }: ExpiryScan): void {
+    const version = this.lastVersion;
+    for (const { key, besides } of buckets) {
+      const asMapKey = mapKey(key);
+      if (this.changed.has(asMapKey)) continue;
+      this.#delete(key, asMapKey);
+      for (const other of besides) this.effects.push({ type: 'delete', key: other, version });
+    }
+    for (const key of timeKeys) this.effects.push({ type: 'delete', key, version });
   }
 }
 
@@ -123,13 +142,10 @@ function outcomeOf(answer: OperationResult): RequestOutcome {
   switch (answer.type) {
     case 'written':
     case 'nothingDeleted':
+    case 'conditionsFailed':
       return { type: answer.type };
     case 'conditionFailed':
       return { type: 'conditionFailed', metVersion: metVersion(answer.current) };
-    case 'conditionsFailed': {
-      const failures = answer.failures.map(({ index, current }) => ({ index, metVersion: metVersion(current) }));
-      return { type: 'conditionsFailed', failures };
-    }
     default:
       throw new AssertionError(`a write was answered with ${answer.type}`);
   }
@@ -140,16 +156,12 @@ function metVersion(current: { readonly version: Timestamp } | undefined): Times
 }
 
 /** The answer of the first time, to the same operation. */
-function answerAgain(
-  { operation }: PreparedWrite,
-  record: VersionedValue,
-  answer: OperationResult | undefined,
-): OperationResult {
-  if (decodeRequestRecord(record.value).fingerprint !== fingerprint(operation)) {
-    const message = `request id reuse: seq ${operation.requestId.seq} of this session was used for another write`;
-    return { type: 'failed', error: new QuorateError('INVALID_ARGUMENT', message) };
-  }
-  return defined(answer, 'the answer that a request record stands for');
+function answerAgain({ operation, bucket }: PreparedWrite, record: RequestRecord): OperationResult {
+  const { seq } = operation.requestId;
+  const answer = record.fingerprint === fingerprint(operation) ? bucket.answer(seq, record) : undefined;
+  if (answer !== undefined) return answer;
+  const message = `request id reuse: seq ${seq} of this session was used for another write`;
+  return { type: 'failed', error: new QuorateError('INVALID_ARGUMENT', message) };
 }
 
 function timestampTooLow(version: Timestamp, lastVersion: Timestamp): QuorateError {

@@ -13,8 +13,8 @@
  * proposal, the host calls `withdraw`; when leadership is lost, or entries in flight will be refused when applied,
  * `reset`.
  */
-import { assert } from '../base/assert.js';
-import { mapKey } from '../base/bytes.js';
+import { assert, defined } from '../base/assert.js';
+import { equalBytes, mapKey } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
 import { Timestamp, timestampMax } from '../base/ids.js';
 import type { MaybePromise } from '../base/promises.js';
@@ -22,11 +22,13 @@ import { needsCurrent } from './conditions.js';
 import { absent, EffectsInFlight, type KeyState, type Ticket } from './effects-in-flight.js';
 import type { EngineEntry, EngineReader } from './engine.js';
 import { Evaluation, type PreparedWrite } from './evaluation.js';
-import { maxVersionKey, requestKey, userKey } from './keyspace.js';
-import type { OperationResult, WriteOperation } from './operations.js';
+import { decodeFailures } from './failed-conditions.js';
+import { failedConditionsKey, maxVersionKey, requestBucketKey, requestsPerBucket, userKey } from './keyspace.js';
+import type { OperationResult, RequestId, WriteOperation } from './operations.js';
+import { PreparedBucket } from './prepared-bucket.js';
 import { RequestExpiry, type ExpiryPosition, type ExpiryScan } from './request-expiry.js';
-import { recordedAnswer } from './request-answers.js';
-import { decodeRequestRecord, fingerprint } from './request-records.js';
+import { refusedAgain } from './request-answers.js';
+import { fingerprint, type RequestOutcome } from './request-records.js';
 import { encodeWriteBatch } from './write-batch-writer.js';
 
 export interface EvaluatorOptions {
@@ -37,14 +39,14 @@ export interface EvaluatorOptions {
 interface Lookups {
   readonly operations: readonly WriteOperation[];
   readonly writes: readonly PreparedWrite[];
-  /** By `mapKey` of the raw key. Owned by the evaluation, which moves it on from operation to operation. */
+  /** Of user keys that operations look at, by `mapKey` of the raw key. */
   readonly states: Map<string, KeyState>;
 }
 
 /** What `evaluate` needs of the stored state. Opaque to the host; good for one `evaluate`, before the next `prepare`. */
 export interface PreparedReads extends Lookups {
   readonly lastVersion: Timestamp;
-  readonly expiry: ExpiryScan;
+  readonly expiry: ExpiryScan | undefined;
   readonly preparation: number;
   readonly generation: number;
 }
@@ -61,7 +63,7 @@ export type Evaluated =
   /** Every operation failed: nothing to propose, answer at once. */
   | { readonly batch: undefined; readonly ticket: undefined; readonly results: readonly OperationResult[] };
 
-/** Expired request records that one entry deletes, for each record that it may add: above 1, so that none pile up. */
+/** Expired buckets that one entry looks at, for each bucket that it may change: above 1, so that none pile up. */
 const expiredPerOperation = 2;
 
 export class Evaluator {
@@ -98,29 +100,38 @@ export class Evaluator {
     this.#preparation++;
     const states = new Map<string, KeyState>();
     const pending: Promise<void>[] = [];
-    const writes = operations.map((operation) => {
-      const write = withKeys(operation);
-      this.#lookUp(write.request, write.requestMapKey, states, pending);
-      if (write.type === 'keyWrite') {
-        if (needsCurrent(write.operation)) this.#lookUp(write.user, write.userMapKey, states, pending);
-        return write;
+    const bucketOf = this.#bucketFinder(pending);
+    const writes = operations.map((operation): PreparedWrite => {
+      const bucket = bucketOf(operation.requestId);
+      if (operation.type === 'atomicBatch') {
+        const users = operation.operations.map(({ key }) => userKey(key));
+        const userMapKeys = users.map(mapKey);
+        operation.operations.forEach(({ condition }, i) => {
+          if (condition.type !== 'none') this.#lookUpUser(users[i], userMapKeys[i], states, pending);
+        });
+        return { type: 'atomicBatch', operation, users, userMapKeys, bucket };
       }
-      write.operation.operations.forEach(({ condition }, i) => {
-        if (condition.type !== 'none') this.#lookUp(write.users[i], write.userMapKeys[i], states, pending);
-      });
-      return write;
+      const user = userKey(operation.key);
+      const userMapKey = mapKey(user);
+      if (needsCurrent(operation)) this.#lookUpUser(user, userMapKey, states, pending);
+      return { type: 'keyWrite', operation, user, userMapKey, bucket };
     });
     const stamp = { preparation: this.#preparation, generation: this.#generation };
     const common = { operations, writes, states, ...stamp };
     // What is recorded of the requests says what else is needed.
     const lookups =
-      pending.length === 0 ? this.#lookUpAnswers(common) : Promise.all(pending).then(() => this.#lookUpAnswers(common));
+      pending.length === 0
+        ? this.#lookUpRefusals(writes)
+        : Promise.all(pending).then(() => this.#lookUpRefusals(writes));
 
     const lastVersion = this.#lastVersion ?? this.#readLastVersion();
     const expiry =
       lastVersion instanceof Promise
-        ? noExpiry
-        : this.#expiry.scan(this.#engine, lastVersion, operations.length * expiredPerOperation);
+        ? undefined
+        : this.#expiry.scan(this.#engine, (key) => this.#newestState(key, mapKey(key)), {
+            now: lastVersion,
+            countMax: operations.length * expiredPerOperation,
+          });
     if (lookups === undefined && !(lastVersion instanceof Promise) && !(expiry instanceof Promise)) {
       return { ...common, lastVersion, expiry };
     }
@@ -145,9 +156,12 @@ export class Evaluator {
       return { batch: undefined, ticket: undefined, results };
     }
     this.#lastPosition = this.#expiry.position;
-    if (evaluation.effects.length > 0) {
-      evaluation.forget(prepared.expiry);
-      this.#expiry.taken(prepared.expiry);
+    if (evaluation.hasNewRecords) {
+      evaluation.storeRecords();
+      if (prepared.expiry !== undefined) {
+        evaluation.forget(prepared.expiry);
+        this.#expiry.taken(prepared.expiry);
+      }
     }
     this.#lastVersion = evaluation.lastVersion;
     const ticket = ++this.#lastTicket;
@@ -177,35 +191,75 @@ export class Evaluator {
     this.#generation++;
   }
 
-  #lookUp(key: Uint8Array, asMapKey: string, states: Map<string, KeyState>, pending: Promise<void>[]): void {
+  #lookUpUser(key: Uint8Array, asMapKey: string, states: Map<string, KeyState>, pending: Promise<void>[]): void {
     if (states.has(asMapKey)) return;
-    const inFlight = this.#inFlight.get(asMapKey);
-    if (inFlight !== undefined) {
-      states.set(asMapKey, inFlight);
-      return;
-    }
     states.set(asMapKey, absent);
-    const found = this.#engine.get(key, timestampMax);
-    if (!(found instanceof Promise)) states.set(asMapKey, stateOf(found));
-    else pending.push(found.then((entry) => void states.set(asMapKey, stateOf(entry))));
+    const found = this.#newestState(key, asMapKey);
+    if (!(found instanceof Promise)) states.set(asMapKey, found);
+    else pending.push(found.then((state) => void states.set(asMapKey, state)));
   }
 
-  /** Of requests that have a record: what they were answered. */
-  #lookUpAnswers({ writes, states }: Lookups): Promise<unknown> | undefined {
+  /** Gives each request its bucket, looked up once. Requests of one client mostly come one after the other. */
+  #bucketFinder(pending: Promise<void>[]): (id: RequestId) => PreparedBucket {
+    const buckets = new Map<string, PreparedBucket>();
+    let last: { readonly session: Uint8Array; readonly number: number; readonly bucket: PreparedBucket } | undefined;
+    return (id) => {
+      const number = Math.floor(id.seq / requestsPerBucket);
+      if (last?.number === number && equalBytes(last.session, id.session)) return last.bucket;
+      const candidate = new PreparedBucket(requestBucketKey(id));
+      const known = buckets.get(candidate.mapKey);
+      const bucket = known ?? candidate;
+      last = { session: id.session, number, bucket };
+      if (known !== undefined) return bucket;
+      buckets.set(bucket.mapKey, bucket);
+      const found = this.#newestState(bucket.key, bucket.mapKey);
+      if (!(found instanceof Promise)) bucket.load(found);
+      else pending.push(found.then((state) => bucket.load(state)));
+      return bucket;
+    };
+  }
+
+  #newestState(key: Uint8Array, asMapKey: string): MaybePromise<KeyState> {
+    const inFlight = this.#inFlight.get(asMapKey);
+    if (inFlight !== undefined) return inFlight;
+    const found = this.#engine.get(key, timestampMax);
+    return found instanceof Promise ? found.then(stateOf) : stateOf(found);
+  }
+
+  /** Of requests that were refused before: what they were answered. */
+  #lookUpRefusals(writes: readonly PreparedWrite[]): Promise<unknown> | undefined {
     const pending: Promise<void>[] = [];
     for (const write of writes) {
-      const { value, answer } = states.get(write.requestMapKey) ?? absent;
-      if (value === undefined || answer !== undefined) continue;
-      const record = decodeRequestRecord(value.value);
-      if (record.fingerprint !== fingerprint(write.operation)) continue;
-      const keep = (answer: OperationResult): void => void states.set(write.requestMapKey, { value, answer });
-      const found = recordedAnswer(record.outcome, value.version, (index, at) =>
-        this.#engine.get(write.type === 'keyWrite' ? write.user : write.users[index], at),
-      );
-      if (!(found instanceof Promise)) keep(found);
-      else pending.push(found.then(keep));
+      const { operation, bucket } = write;
+      const { seq } = operation.requestId;
+      const record = bucket.find(seq);
+      if (record === undefined || bucket.answer(seq, record) !== undefined) continue;
+      if (record.fingerprint !== fingerprint(operation)) continue;
+      const keep = (answer: OperationResult | undefined): void => {
+        if (answer !== undefined) bucket.setRefusal(seq, answer);
+      };
+      const found = this.#refusal(write, record.outcome);
+      if (found instanceof Promise) pending.push(found.then(keep));
+      else keep(found);
     }
     return pending.length === 0 ? undefined : Promise.all(pending);
+  }
+
+  /** Undefined where the record is of another write after all, whose fingerprint happens to be the same. */
+  #refusal(write: PreparedWrite, outcome: RequestOutcome): MaybePromise<OperationResult | undefined> {
+    if (write.type === 'keyWrite') {
+      if (outcome.type !== 'conditionFailed') return undefined;
+      return refusedAgain(outcome.type, [{ index: 0, ...outcome }], (_index, at) => this.#engine.get(write.user, at));
+    }
+    if (outcome.type !== 'conditionsFailed') return undefined;
+    const { operation, users } = write;
+    const again = (stored: EngineEntry | undefined): MaybePromise<OperationResult | undefined> => {
+      const failures = decodeFailures(defined(stored, 'which conditions of a batch failed').value);
+      if (failures.some(({ index }) => index >= users.length)) return undefined;
+      return refusedAgain(outcome.type, failures, (index, at) => this.#engine.get(users[index], at));
+    };
+    const stored = this.#engine.get(failedConditionsKey(operation.requestId), timestampMax);
+    return stored instanceof Promise ? stored.then(again) : again(stored);
   }
 
   #readLastVersion(): MaybePromise<Timestamp> {
@@ -213,19 +267,6 @@ export class Evaluator {
     return found instanceof Promise ? found.then(versionOf) : versionOf(found);
   }
 }
-
-function withKeys(operation: WriteOperation): PreparedWrite {
-  const request = requestKey(operation.requestId);
-  const requestMapKey = mapKey(request);
-  if (operation.type === 'atomicBatch') {
-    const users = operation.operations.map(({ key }) => userKey(key));
-    return { type: 'atomicBatch', operation, users, userMapKeys: users.map(mapKey), request, requestMapKey };
-  }
-  const user = userKey(operation.key);
-  return { type: 'keyWrite', operation, user, userMapKey: mapKey(user), request, requestMapKey };
-}
-
-const noExpiry: ExpiryScan = { expired: [], clearBefore: undefined };
 
 function stateOf(entry: EngineEntry | undefined): KeyState {
   if (entry === undefined || entry.kind === 'delete') return absent;

@@ -1,8 +1,11 @@
 /** How many bytes operations take, in memory and in an entry. */
 import type { AtomicOperation, KeyWrite, Operation, OperationResult, WriteOperation } from './operations.js';
 
-/** Bytes that a write takes in an entry besides its key and value, at most; the header of the entry's batch is included. */
-export const operationOverheadBytesMax = 256;
+/**
+ * Bytes that a write takes in an entry besides its key and value, at most: a whole bucket of request records, its place in the
+ * entry by time, and what deletes expired ones; the header of the entry's batch is included.
+ */
+export const operationOverheadBytesMax = 768;
 
 /** The same, for each operation of an atomic batch. The batch itself takes as much as a single write besides. */
 const atomicOverheadBytesMax = 24;

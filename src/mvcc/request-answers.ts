@@ -1,34 +1,29 @@
-/** The answer to a request that was answered before: what its record says, and what its conditions met then. */
+/** The answer to a request that was refused before: which conditions failed, and what they met then. */
 import { QuorateError } from '../base/errors.js';
 import type { Timestamp } from '../base/ids.js';
 import type { MaybePromise } from '../base/promises.js';
 import { conditionsFailed } from './conditions.js';
 import type { EngineEntry } from './engine.js';
+import type { RecordedFailure } from './failed-conditions.js';
 import type { OperationResult, VersionedValue } from './operations.js';
-import type { RecordedFailure, RequestOutcome } from './request-records.js';
 
 /**
- * @param version of the record
+ * @param failures what the record says, or what is stored beside it
  * @param get the newest version at or below `at` of the key of the operation at `index`
  */
-export function recordedAnswer(
-  outcome: RequestOutcome,
-  version: Timestamp,
+export function refusedAgain(
+  type: 'conditionFailed' | 'conditionsFailed',
+  failures: readonly RecordedFailure[],
   get: (index: number, at: Timestamp) => MaybePromise<EngineEntry | undefined>,
 ): MaybePromise<OperationResult> {
-  if (outcome.type === 'written') return { type: 'written', version };
-  if (outcome.type === 'nothingDeleted') return outcome;
-  const failures = outcome.type === 'conditionFailed' ? [{ index: 0, ...outcome }] : outcome.failures;
   const found = failures.map(({ index, metVersion }) => (metVersion === 0 ? undefined : get(index, metVersion)));
   if (!found.some((one) => one instanceof Promise)) {
-    return refusedAgain(outcome.type, failures, found as (EngineEntry | undefined)[]);
+    return refusal(type, failures, found as (EngineEntry | undefined)[]);
   }
-  return Promise.all(found.map((one) => Promise.resolve(one))).then((entries) =>
-    refusedAgain(outcome.type, failures, entries),
-  );
+  return Promise.all(found.map((one) => Promise.resolve(one))).then((entries) => refusal(type, failures, entries));
 }
 
-function refusedAgain(
+function refusal(
   type: 'conditionFailed' | 'conditionsFailed',
   failures: readonly RecordedFailure[],
   found: readonly (EngineEntry | undefined)[],

@@ -1,11 +1,14 @@
 /**
- * What is remembered of every write that got a definite answer: under its request id, at its version, what became of
- * it, and a fingerprint of the whole operation, so that an id that is used again for something else is noticed
- * (docs/protocol/request-ids.md).
+ * What is remembered of every write that got a definite answer: its version, what became of it, and a fingerprint of the
+ * whole operation, so that an id that is used again for something else is noticed (docs/protocol/request-ids.md). Records of
+ * requests that follow each other are in one value, a bucket, one after the other (docs/formats/keyspace.md).
  */
+import { assert } from '../base/assert.js';
+import { emptyBytes } from '../base/bytes.js';
 import { crc32 } from '../base/checksum.js';
-import { ByteReader, ByteWriter, DecodeError, putU32, putU53 } from '../base/coding.js';
+import { ByteWriter, DecodeError, getU32, getU53, putU32, putU53 } from '../base/coding.js';
 import { Timestamp } from '../base/ids.js';
+import { requestsPerBucket } from './keyspace.js';
 import type { AtomicBatch, AtomicOperation, KeyWrite, WriteOperation } from './operations.js';
 
 export type RequestOutcome =
@@ -13,15 +16,12 @@ export type RequestOutcome =
   | { readonly type: 'nothingDeleted' }
   /** `metVersion` is the version of the value that the condition met; 0 when the key was absent. */
   | { readonly type: 'conditionFailed'; readonly metVersion: Timestamp }
-  /** Of an atomic batch: the same for each operation whose condition failed, in the order of their indexes. */
-  | { readonly type: 'conditionsFailed'; readonly failures: readonly RecordedFailure[] };
-
-export interface RecordedFailure {
-  readonly index: number;
-  readonly metVersion: Timestamp;
-}
+  /** Of an atomic batch: which they were is stored beside its bucket, since they may be many (failed-conditions.ts). */
+  | { readonly type: 'conditionsFailed' };
 
 export interface RequestRecord {
+  /** Of the write; where it changed nothing, the one that it would have had. */
+  readonly version: Timestamp;
   readonly fingerprint: number;
   readonly outcome: RequestOutcome;
 }
@@ -67,51 +67,104 @@ function headerOf(operation: KeyWrite | AtomicOperation): Uint8Array {
   return header;
 }
 
-export function encodeRequestRecord({ fingerprint, outcome }: RequestRecord): Uint8Array {
-  const writer = new ByteWriter(13).u32(fingerprint).u8(outcomeCode[outcome.type]);
-  if (outcome.type === 'conditionFailed') writer.u53(outcome.metVersion);
-  if (outcome.type === 'conditionsFailed') {
-    writer.varint(outcome.failures.length);
-    for (const { index, metVersion } of outcome.failures) writer.varint(index).u53(metVersion);
+/** Position in the bucket, outcome, fingerprint, version; and for a failed condition the version that it met. */
+const fingerprintAt = 2;
+const versionAt = 6;
+const metVersionAt = 14;
+const recordBytes = 14;
+const failedRecordBytes = 22;
+export const bucketBytesMax = requestsPerBucket * failedRecordBytes;
+
+/** The records of a bucket: what was stored, and what is added to it. Leaves what it was given as it is. */
+export class RequestBucket {
+  #bytes: Uint8Array;
+  #length: number;
+  #isOwned = false;
+
+  constructor(stored: Uint8Array = emptyBytes) {
+    this.#bytes = stored;
+    this.#length = stored.length;
   }
-  return writer.finish();
+
+  /** Its records one after the other. A view, good for ever: they are only added to. */
+  get bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** The record of the request `seq` of the session. Throws a DecodeError where the bytes are no records. */
+  find(seq: number): RequestRecord | undefined {
+    const position = seq % requestsPerBucket;
+    for (let at = 0; at < this.#length; at = this.#endOf(at)) {
+      if (this.#bytes[at] === position) return this.#decode(at);
+    }
+    return undefined;
+  }
+
+  /** Positions of the requests that were atomic batches whose conditions failed. Throws as {@link find}. */
+  get refusedBatches(): number[] {
+    const positions: number[] = [];
+    for (let at = 0; at < this.#length; at = this.#endOf(at)) {
+      if (this.#bytes[at + 1] === outcomeCode.conditionsFailed) positions.push(this.#bytes[at]);
+    }
+    return positions;
+  }
+
+  #decode(at: number): RequestRecord {
+    this.#endOf(at);
+    return decodeRecord(this.#bytes, at);
+  }
+
+  #endOf(at: number): number {
+    if (at + recordBytes > this.#length) throw new DecodeError('a request record that is cut');
+    const end = at + lengthOf(this.#bytes[at + 1]);
+    if (end > this.#length || this.#bytes[at] >= requestsPerBucket) throw new DecodeError('a damaged request record');
+    return end;
+  }
+
+  /** The record of a request that has none yet. */
+  add(seq: number, { version, fingerprint, outcome }: RequestRecord): void {
+    const code = outcomeCode[outcome.type];
+    this.#own();
+    const bytes = this.#bytes;
+    const at = this.#length;
+    assert(at + lengthOf(code) <= bytes.length, 'a bucket has more request records than it has positions');
+    bytes[at] = seq % requestsPerBucket;
+    bytes[at + 1] = code;
+    putU32(bytes, at + fingerprintAt, fingerprint);
+    putU53(bytes, at + versionAt, version);
+    if (outcome.type === 'conditionFailed') putU53(bytes, at + metVersionAt, outcome.metVersion);
+    this.#length = at + lengthOf(code);
+  }
+
+  #own(): void {
+    if (this.#isOwned) return;
+    const owned = new Uint8Array(bucketBytesMax);
+    owned.set(this.bytes);
+    this.#bytes = owned;
+    this.#isOwned = true;
+  }
 }
 
-/** Throws a DecodeError where the bytes are not a request record. */
-export function decodeRequestRecord(value: Uint8Array): RequestRecord {
-  const reader = new ByteReader(value);
-  const record = { fingerprint: reader.u32(), outcome: readOutcome(reader) };
-  reader.end();
-  return record;
+function lengthOf(code: number): number {
+  if (code > outcomeCode.conditionsFailed) {
+    throw new DecodeError(`a request record with the unknown outcome ${code}`);
+  }
+  return code === outcomeCode.conditionFailed ? failedRecordBytes : recordBytes;
 }
 
-function readOutcome(reader: ByteReader): RequestOutcome {
-  const code = reader.u8();
-  switch (code) {
-    case outcomeCode.written:
-      return { type: 'written' };
-    case outcomeCode.nothingDeleted:
-      return { type: 'nothingDeleted' };
-    case outcomeCode.conditionFailed:
-      return { type: 'conditionFailed', metVersion: Timestamp(reader.u53()) };
-    case outcomeCode.conditionsFailed:
-      return { type: 'conditionsFailed', failures: readFailures(reader) };
-    default:
-      throw new DecodeError(`a request record with the unknown outcome ${code}`);
-  }
+function decodeRecord(bytes: Uint8Array, at: number): RequestRecord {
+  return {
+    version: Timestamp(getU53(bytes, at + versionAt)),
+    fingerprint: getU32(bytes, at + fingerprintAt),
+    outcome: decodeOutcome(bytes, at),
+  };
 }
 
-function readFailures(reader: ByteReader): RecordedFailure[] {
-  const count = reader.varint();
-  if (count === 0 || count > reader.remaining / 9)
-    throw new DecodeError(`${count} failed conditions in a request record`);
-  const failures: RecordedFailure[] = [];
-  let next = 0;
-  for (let i = 0; i < count; i++) {
-    const index = reader.varint();
-    if (index < next) throw new DecodeError(`failed conditions out of order: ${index} after ${next - 1}`);
-    failures.push({ index, metVersion: Timestamp(reader.u53()) });
-    next = index + 1;
-  }
-  return failures;
+/** The code is known, or {@link lengthOf} had thrown. */
+function decodeOutcome(bytes: Uint8Array, at: number): RequestOutcome {
+  const code = bytes[at + 1];
+  if (code === outcomeCode.written) return { type: 'written' };
+  if (code === outcomeCode.nothingDeleted) return { type: 'nothingDeleted' };
+  if (code === outcomeCode.conditionsFailed) return { type: 'conditionsFailed' };
+  return { type: 'conditionFailed', metVersion: Timestamp(getU53(bytes, at + metVersionAt)) };
 }

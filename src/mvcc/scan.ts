@@ -41,7 +41,7 @@ export async function scanPage(engine: EngineReader, spec: ScanSpec): Promise<Sc
   const { start, end, at, reverse, keysOnly } = spec;
   const iterator = engine.openIterator({
     lower: start.length === 0 ? prefixKey(keyPrefix.user) : userKey(start),
-    upper: end.length === 0 ? prefixKey(keyPrefix.request) : userKey(end),
+    upper: end.length === 0 ? prefixKey(keyPrefix.requestBucket) : userKey(end),
     at,
     reverse,
     keysOnly,

@@ -18,7 +18,7 @@ import { LogIndex, Timestamp, timestampMax } from '../base/ids.js';
 import { deferred, type MaybePromise } from '../base/promises.js';
 import { TreeBatch } from '../lsm/tree-batch.js';
 import type { Engine, EngineEntry, EngineIterator, EngineRange, EngineReader } from './engine.js';
-import { descriptorKey, keyPrefix, maxVersionKey, prefixKey, userKey } from './keyspace.js';
+import { descriptorKey, keyPrefix, keyPrefixEnd, maxVersionKey, prefixKey, userKey } from './keyspace.js';
 import type { VersionedValue } from './operations.js';
 import { scanPage, type ScanResult, type ScanSpec } from './scan.js';
 import { decodeWriteBatch } from './write-batch-reader.js';
@@ -233,7 +233,7 @@ export class StateMachine implements EngineReader {
     framed.bytes(this.#descriptor).varint(this.#maxVersion);
     const iterator = this.#engine.openIterator({
       lower: prefixKey(keyPrefix.user),
-      upper: prefixKey(keyPrefix.requestTime + 1),
+      upper: prefixKey(keyPrefixEnd),
       at: this.#maxVersion,
       reverse: false,
     });

@@ -5,7 +5,7 @@
  */
 import type { Timestamp } from '../base/ids.js';
 
-export const writeBatchFormat = 1;
+export const writeBatchFormat = 2;
 
 export const effectKind = { put: 0, delete: 1 } as const;
 

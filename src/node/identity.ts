@@ -19,7 +19,8 @@ export interface Identity {
 }
 
 export const identityFileName = 'IDENTITY';
-const format = 1;
+/** Of the directory: what its trees and logs hold. */
+const format = 2;
 
 /**
  * The same for all nodes that are configured alike: it follows from the name and from the ids of the first nodes, in
@@ -95,6 +96,9 @@ function decode(path: string, bytes: Uint8Array): Identity {
     throw new CorruptionError(path, 0, 'its checksum does not match');
   }
   const parsed = JSON.parse(content) as { format: number } & Identity;
-  if (parsed.format !== format) throw new CorruptionError(path, 0, `it has the unknown format ${parsed.format}`);
+  if (parsed.format !== format) {
+    const message = `${path} is of another release: it says format ${parsed.format}, and this release has format ${format}`;
+    throw new QuorateError('INVALID_ARGUMENT', message);
+  }
   return { clusterId: parsed.clusterId, nodeId: NodeId(parsed.nodeId), storeId: parsed.storeId };
 }

@@ -4,12 +4,35 @@ import { AssertionError } from '../../src/base/assert.js';
 import { utf8 } from '../../src/base/bytes.js';
 import { Timestamp, timestampMax } from '../../src/base/ids.js';
 import { Evaluator } from '../../src/mvcc/evaluator.js';
-import { keyPrefix } from '../../src/mvcc/keyspace.js';
+import { keyPrefix, requestsPerBucket } from '../../src/mvcc/keyspace.js';
 import { operationOverheadBytesMax } from '../../src/mvcc/operation-bytes.js';
-import type { Condition, OperationResult, WriteOperation } from '../../src/mvcc/operations.js';
+import type { Condition, OperationResult, RequestId, WriteOperation } from '../../src/mvcc/operations.js';
 import { initialIndex } from '../../src/mvcc/state-machine.js';
 import { decodeWriteBatch } from '../../src/mvcc/write-batch-reader.js';
-import { del, Leader, nextId, none, put } from './leader.js';
+import { batch, del, Leader, nextId, none, put } from './leader.js';
+
+/** The first request of a bucket of its own. */
+function inBucket(number: number): RequestId {
+  return { session: new Uint8Array(16).fill(9), seq: number * requestsPerBucket };
+}
+
+function forgottenBy(leader: Leader): number {
+  let count = 0;
+  const onDelete = (key: Uint8Array): void => {
+    if (key[0] === keyPrefix.requestBucket) count++;
+  };
+  const newest = leader.proposed.at(-1)?.batch;
+  if (newest !== undefined) decodeWriteBatch(newest, { put: () => undefined, delete: onDelete });
+  return count;
+}
+
+async function bucketsStored(leader: Leader): Promise<number> {
+  const bounds = { lower: Uint8Array.of(keyPrefix.requestBucket), upper: Uint8Array.of(keyPrefix.requestTime) };
+  const iterator = leader.engine.openIterator({ ...bounds, at: timestampMax, reverse: false });
+  let count = 0;
+  while ((await iterator.next()) !== undefined) count++;
+  return count;
+}
 
 describe('conditions on every state', () => {
   const version = Timestamp(1000);
@@ -211,71 +234,82 @@ describe('request ids', () => {
 
   it('are forgotten after the retention, a few with each entry', async () => {
     const leader = new Leader(1);
-    const old = Array.from({ length: 9 }, (_, i) => put(`k${i}`, 'v'));
+    const old = Array.from({ length: 9 }, (_, i) => put(`k${i}`, 'v', none, inBucket(i)));
     await leader.propose(...old);
     await leader.applyAll();
-    leader.clock = 2008;
-    // 1000 to 1007 are older than 1 ms at 2008, of which the highest version so far knows nothing.
-    const recent = put('k', 'v');
+    leader.clock = 2009;
+    // 1000 to 1008 are older than 1 ms at 2009, of which the highest version so far knows nothing.
+    const recent = put('k', 'v', none, inBucket(20));
     await leader.execute(recent);
-    expect(await requestsStored(leader)).toBe(10);
+    expect(await bucketsStored(leader)).toBe(10);
     const counts = [];
-    for (let i = 0; i < 4; i++) {
-      await leader.propose(put('k', 'v'));
+    for (let i = 0; i < 6; i++) {
+      await leader.propose(put('k', 'v', none, inBucket(21 + i)));
       counts.push(forgottenBy(leader));
     }
     await leader.applyAll();
-    expect(counts).toEqual([2, 2, 2, 2]);
-    expect(await requestsStored(leader)).toBe(6);
-    expect(await leader.execute(old[7])).toMatchObject({ type: 'written', version: leader.clock - 1 });
-    expect(await leader.execute(recent)).toMatchObject({ type: 'written', version: 2008 });
+    expect(counts).toEqual([2, 2, 2, 2, 1, 0]);
+    expect(await bucketsStored(leader)).toBe(7);
+    expect(await leader.execute(old[8])).toMatchObject({ type: 'written', version: leader.clock - 1 });
+    expect(await leader.execute(recent)).toMatchObject({ type: 'written', version: 2009 });
   });
+
+  it.each(['applied', 'in flight', 'of the same entry'] as const)(
+    'stay where their bucket has a younger one, which is %s',
+    async (where) => {
+      const leader = new Leader(1);
+      const [old, young] = [put('k', 'v', none, inBucket(1)), put('k', 'w', none, { ...inBucket(1), seq: 9 })];
+      await leader.execute(old);
+      if (where === 'applied') {
+        leader.clock = 1800;
+        await leader.execute(young);
+      }
+      leader.clock = 2100;
+      await leader.execute(put('l', 'v'));
+      if (where === 'in flight') await leader.propose(young);
+      await leader.propose(...(where === 'of the same entry' ? [young] : []), put('l', 'v'));
+      expect(forgottenBy(leader)).toBe(0);
+      await leader.applyAll();
+      expect(await leader.execute(old)).toMatchObject({ type: 'written', version: 1000 });
+
+      // With the young one it goes.
+      leader.clock = 5000;
+      for (let i = 0; i < 5; i++) await leader.execute(put('l', 'v'));
+      expect(await leader.execute(old)).toMatchObject({ type: 'written', version: leader.clock - 1 });
+    },
+  );
 
   it.each(['withdrawn', 'lost'] as const)('are still forgotten when the entry that did so is %s', async (how) => {
     const leader = new Leader(1);
-    await leader.execute(put('k', 'v'));
+    const next = (
+      (number) => () =>
+        put('k', 'v', none, inBucket(number++))
+    )(0);
+    await leader.execute(next());
     leader.clock = 5000;
-    await leader.execute(put('k', 'v'));
-    const operations = [put('k', 'v')];
+    await leader.execute(next());
+    const operations = [next()];
     const prepared = await leader.evaluator.prepare(operations);
     const { ticket } = leader.evaluator.evaluate(operations, prepared, Timestamp(5001));
     if (how === 'withdrawn') leader.evaluator.withdraw(ticket ?? 0);
     else leader.lose();
     leader.clock = 5002;
     // The evaluator that was reset first learns the shard's highest version.
-    await leader.execute(put('k', 'v'));
-    await leader.execute(put('k', 'v'));
-    expect(await requestsStored(leader)).toBe(3);
+    await leader.execute(next());
+    await leader.execute(next());
+    expect(await bucketsStored(leader)).toBe(3);
   });
 
   it('do not pile up under a steady load', async () => {
     const leader = new Leader(10);
     for (let i = 0; i < 300; i++) {
-      await leader.propose(put('k', 'v'));
+      await leader.propose(put('k', 'v', none, inBucket(i)));
       leader.clock += 500;
       if (i % 3 === 0) await leader.applyAll();
     }
     await leader.applyAll();
-    expect(await requestsStored(leader)).toBeLessThan(30);
+    expect(await bucketsStored(leader)).toBeLessThan(30);
   });
-
-  function forgottenBy(leader: Leader): number {
-    let count = 0;
-    const onDelete = (key: Uint8Array): void => {
-      if (key[0] === keyPrefix.request) count++;
-    };
-    const newest = leader.proposed.at(-1)?.batch;
-    if (newest !== undefined) decodeWriteBatch(newest, { put: () => undefined, delete: onDelete });
-    return count;
-  }
-
-  async function requestsStored(leader: Leader): Promise<number> {
-    const bounds = { lower: Uint8Array.of(keyPrefix.request), upper: Uint8Array.of(keyPrefix.requestTime) };
-    const iterator = leader.engine.openIterator({ ...bounds, at: timestampMax, reverse: false });
-    let count = 0;
-    while ((await iterator.next()) !== undefined) count++;
-    return count;
-  }
 });
 
 describe('entries', () => {
@@ -286,7 +320,7 @@ describe('entries', () => {
     const results = await leader.propose(...operations);
     expect(results).toEqual([{ type: 'conditionFailed', current: undefined }, { type: 'nothingDeleted' }]);
     expect(leader.proposed.length).toBe(2);
-    expect(leader.proposed[1].batch).toEqual(Uint8Array.of(1, 0));
+    expect(leader.proposed[1].batch).toEqual(Uint8Array.of(2, 0));
     await leader.applyAll();
     expect((await leader.machine()).appliedIndex).toBe(initialIndex + 2);
     expect((await leader.machine()).maxVersion).toBe(1001);
@@ -353,34 +387,50 @@ describe('entries', () => {
     ]);
   });
 
-  it('add no more than a fixed number of bytes to each operation', async () => {
-    const leader = new Leader(1);
-    await leader.propose(...Array.from({ length: 40 }, () => put('k', 'v')));
-    await leader.applyAll();
-    leader.clock = 2 ** 52;
-    await leader.execute(put('k', 'v'));
-    for (const count of [1, 10]) {
-      const operations = Array.from({ length: count }, () => put('k'.repeat(4096), 'v'.repeat(100_000)));
-      await leader.propose(...operations);
-      const bytes = leader.proposed.at(-1)?.batch?.length ?? 0;
-      await leader.applyAll();
-      const overhead = (bytes - count * 104_096) / count;
-      expect(overhead).toBeGreaterThan(200);
-      expect(overhead).toBeLessThanOrEqual(operationOverheadBytesMax);
-    }
-  });
-
-  it('stay within that number where a condition failed', async () => {
-    const leader = new Leader(1);
-    await leader.propose(...Array.from({ length: 40 }, () => put('k', 'v')));
-    await leader.applyAll();
-    leader.clock = 2 ** 52;
-    await leader.execute(put('k', 'v'));
-    await leader.propose(...Array.from({ length: 10 }, () => del('k', { type: 'absent' })));
-    const overhead = (leader.proposed.at(-1)?.batch?.length ?? 0) / 10;
-    expect(overhead).toBeGreaterThan(200);
-    expect(overhead).toBeLessThanOrEqual(operationOverheadBytesMax);
-  });
+  it.each([1, 10].flatMap((count) => (['writes', 'refused batches'] as const).map((expired) => ({ count, expired }))))(
+    'add no more than a fixed number of bytes to each of $count operations, where $expired expire',
+    async (each) => {
+      const { count, expired } = each;
+      const leader = new Leader(1);
+      // Of an entry each, so that entries by time go as well; and buckets that have room for one record.
+      for (let i = 0; i < 400; i++) {
+        const { session, seq } = inBucket(1000 + i);
+        if (expired === 'writes') await leader.execute(put('k', 'v', none, { session, seq }));
+        else {
+          const refused = Array.from({ length: requestsPerBucket }, (_, position) =>
+            batch([['k', { type: 'versionEquals', version: Timestamp(1) }]], { session, seq: seq + position }),
+          );
+          await leader.propose(...refused);
+          await leader.applyAll();
+        }
+      }
+      leader.clock = 2 ** 52;
+      const refused = (number: number, position: number): WriteOperation => {
+        const { session, seq } = inBucket(100 + number);
+        return del(
+          'k'.repeat(4096),
+          { type: 'versionEquals', version: Timestamp(1) },
+          { session, seq: seq + position },
+        );
+      };
+      for (let number = 0; number < count; number++) {
+        await leader.propose(
+          ...Array.from({ length: requestsPerBucket - 1 }, (_, position) => refused(number, position)),
+        );
+        await leader.applyAll();
+      }
+      const last = Array.from({ length: count }, (_, number) => refused(number, requestsPerBucket - 1));
+      const results = await leader.propose(
+        ...last.map(({ requestId }) => put('k'.repeat(4096), 'v'.repeat(100_000), none, requestId)),
+      );
+      expect(results.every(({ type }) => type === 'written')).toBe(true);
+      expect(forgottenBy(leader)).toBe(expired === 'writes' ? 2 * count : Math.ceil((2 * count) / 9));
+      const overhead = ((leader.proposed.at(-1)?.batch?.length ?? 0) - count * 104_096) / count;
+      expect(overhead).toBeGreaterThan(operationOverheadBytesMax / 3);
+      // A failed condition instead of a write takes 8 bytes more.
+      expect(overhead + 8).toBeLessThanOrEqual(operationOverheadBytesMax);
+    },
+  );
 });
 
 describe('a reset', () => {

@@ -8,10 +8,17 @@ import { expect } from 'vitest';
 import { compareBytes, fromUtf8, mapKey, toHex, utf8 } from '../../src/base/bytes.js';
 import { LogIndex, Timestamp, timestampMax } from '../../src/base/ids.js';
 import type { Prng } from '../../src/base/prng.js';
-import type { Engine } from '../../src/mvcc/engine.js';
+import type { Engine, EngineRecord } from '../../src/mvcc/engine.js';
 import { Evaluator } from '../../src/mvcc/evaluator.js';
-import { decodeRequestTimeKey, keyPrefix, prefixKey } from '../../src/mvcc/keyspace.js';
+import {
+  decodeBucketList,
+  decodeRequestTimeKey,
+  keyPrefix,
+  prefixKey,
+  requestsPerBucket,
+} from '../../src/mvcc/keyspace.js';
 import type { AtomicOperation, Condition, WriteOperation } from '../../src/mvcc/operations.js';
+import { RequestBucket } from '../../src/mvcc/request-records.js';
 import type { StateMachine } from '../../src/mvcc/state-machine.js';
 import { decodeWriteBatch } from '../../src/mvcc/write-batch-reader.js';
 import { plain, plainValue, SequentialModel, type PlainResult } from './sequential-model.js';
@@ -134,13 +141,14 @@ export class RandomLeader {
     decodeWriteBatch(batch, {
       put: () => undefined,
       delete: (key) => {
-        if (key[0] !== keyPrefix.request) return;
-        const name = `${toHex(key.subarray(1, 17))}/${Number(`0x${toHex(key.subarray(17))}`)}`;
-        const request = after.requests.get(name);
-        expect(request).toBeDefined();
-        expect(request?.version).toBeLessThan(newest - requestIdRetentionMs * 1000);
-        after.requests.delete(name);
-        this.forgotten++;
+        if (key[0] !== keyPrefix.requestBucket) return;
+        for (const name of requestsOf(key)) {
+          const request = after.requests.get(name);
+          if (request === undefined) continue;
+          expect(request.version).toBeLessThan(newest - requestIdRetentionMs * 1000);
+          after.requests.delete(name);
+          this.forgotten++;
+        }
       },
     });
   }
@@ -216,25 +224,40 @@ export class RandomLeader {
     expect(met).toEqual(expected);
   }
 
-  /** The stored request records are those of the model, and the entries by time agree with them. */
+  /** The stored request records are those of the model, and every bucket has an entry by time of its version. */
   async #checkRecords(): Promise<void> {
-    const list = async (prefix: number): Promise<{ key: Uint8Array; version: Timestamp }[]> => {
-      const [lower, upper] = [prefixKey(prefix), prefixKey(prefix + 1)];
-      const iterator = this.#engine.openIterator({ lower, upper, at: timestampMax, reverse: false });
-      const found = [];
-      for (let next = await iterator.next(); next !== undefined; next = await iterator.next()) found.push(next);
-      iterator.close();
-      return found;
-    };
-    const records = await list(keyPrefix.request);
-    const byTime = await list(keyPrefix.requestTime);
-    expect(records.length).toBe(this.#applied.requests.size);
-    const versions = new Map(records.map(({ key, version }) => [toHex(key), version]));
-    expect(byTime.length).toBe(records.length);
-    for (const { key } of byTime) {
-      const { recordKey, time } = decodeRequestTimeKey(key);
-      expect(versions.get(toHex(recordKey))).toBe(time);
+    const stored = new Map<string, number>();
+    const versions = new Map<string, number>();
+    const refusedBatches: string[] = [];
+    for (const { key, version, value } of await this.#list(keyPrefix.requestBucket)) {
+      const bucket = new RequestBucket(value);
+      for (const [position, name] of requestsOf(key).entries()) {
+        const record = bucket.find(position);
+        if (record !== undefined) stored.set(name, record.version);
+      }
+      refusedBatches.push(...bucket.refusedBatches.map((position) => requestsOf(key)[position]));
+      versions.set(toHex(key), version);
     }
+    expect(stored).toEqual(new Map([...this.#applied.requests].map(([name, { version }]) => [name, version])));
+    const besides = await this.#list(keyPrefix.failedConditions);
+    expect(besides.map(({ key }) => requestOf(key)).sort()).toEqual(refusedBatches.sort());
+    for (const { key, value } of await this.#list(keyPrefix.requestTime)) {
+      const time = decodeRequestTimeKey(key);
+      for (const bucket of decodeBucketList(value).map(toHex)) {
+        if (versions.get(bucket) === time) versions.delete(bucket);
+        else expect(versions.get(bucket) ?? Infinity).toBeGreaterThan(time);
+      }
+    }
+    expect([...versions]).toEqual([]);
+  }
+
+  async #list(prefix: number): Promise<EngineRecord[]> {
+    const [lower, upper] = [prefixKey(prefix), prefixKey(prefix + 1)];
+    const iterator = this.#engine.openIterator({ lower, upper, at: timestampMax, reverse: false });
+    const found = [];
+    for (let next = await iterator.next(); next !== undefined; next = await iterator.next()) found.push(next);
+    iterator.close();
+    return found;
   }
 
   #operation(): WriteOperation {
@@ -297,4 +320,15 @@ export class RandomLeader {
         return { type: 'none' };
     }
   }
+}
+
+/** The name in the model of the request whose failed conditions these are. */
+function requestOf(failedConditionsKey: Uint8Array): string {
+  return `${toHex(failedConditionsKey.subarray(1, 17))}/${Number(`0x${toHex(failedConditionsKey.subarray(17))}`)}`;
+}
+
+/** Names in the model of the requests that a bucket can have, by their position. */
+function requestsOf(bucketKey: Uint8Array): string[] {
+  const first = Number(`0x${toHex(bucketKey.subarray(17))}`) * requestsPerBucket;
+  return Array.from({ length: requestsPerBucket }, (_, i) => `${toHex(bucketKey.subarray(1, 17))}/${first + i}`);
 }

@@ -2,13 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { emptyBytes, toHex, utf8 } from '../../src/base/bytes.js';
 import { DecodeError } from '../../src/base/coding.js';
 import { Timestamp } from '../../src/base/ids.js';
+import { decodeFailures, encodeFailures } from '../../src/mvcc/failed-conditions.js';
 import type { KeyWrite } from '../../src/mvcc/operations.js';
-import {
-  decodeRequestRecord,
-  encodeRequestRecord,
-  fingerprint,
-  type RequestRecord,
-} from '../../src/mvcc/request-records.js';
+import { bucketBytesMax, fingerprint, RequestBucket, type RequestRecord } from '../../src/mvcc/request-records.js';
 import { batch, del, none, put } from './leader.js';
 
 describe('a fingerprint', () => {
@@ -51,41 +47,93 @@ describe('a fingerprint', () => {
   });
 });
 
-describe('a request record', () => {
+describe('a bucket of request records', () => {
   const fingerprint = 0x8001_0203;
+  const version = Timestamp(0x01_0203_0405_0607);
+  const metVersion = Timestamp(0x10_1112_1314_1516);
+  const written: RequestRecord = { version, fingerprint, outcome: { type: 'written' } };
+  const refused: RequestRecord = { version, fingerprint, outcome: { type: 'conditionFailed', metVersion } };
+  const records: [string, number, RequestRecord][] = [
+    ['0000030201800706050403020100', 8, written],
+    ['0701030201800706050403020100', 15, { ...written, outcome: { type: 'nothingDeleted' } }],
+    [
+      '02020302018007060504030201000000000000000000',
+      2 ** 40 + 2,
+      { ...refused, outcome: { type: 'conditionFailed', metVersion: Timestamp(0) } },
+    ],
+    ['02020302018007060504030201001615141312111000', 2, refused],
+    ['0403030201800706050403020100', 4, { ...written, outcome: { type: 'conditionsFailed' } }],
+  ];
+
+  it.each(records)('has the bytes of docs/formats/keyspace.md: %s', (hex, seq, record) => {
+    const bucket = new RequestBucket();
+    bucket.add(seq, record);
+    expect(toHex(bucket.bytes)).toBe(hex);
+    const stored = new RequestBucket(bucket.bytes);
+    expect(stored.find(seq)).toEqual(record);
+    expect(stored.find(seq + 1)).toBeUndefined();
+  });
+
+  it('has room for a record of every request in it, and keeps what it was made of as it was', () => {
+    let stored = new RequestBucket();
+    const seqs = [3, 0, 7, 1, 6, 2, 5, 4].map((position) => 80 + position);
+    for (const [i, seq] of seqs.entries()) {
+      const before = toHex(stored.bytes);
+      const bucket = new RequestBucket(stored.bytes);
+      bucket.add(seq, { ...refused, version: Timestamp(i + 1) });
+      expect(toHex(stored.bytes)).toBe(before);
+      expect(toHex(bucket.bytes).startsWith(before)).toBe(true);
+      stored = bucket;
+    }
+    expect(stored.bytes.length).toBe(bucketBytesMax);
+    expect(seqs.map((seq) => stored.find(seq)?.version)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  it('knows the atomic batches that were refused', () => {
+    const bucket = new RequestBucket();
+    expect(bucket.refusedBatches).toEqual([]);
+    bucket.add(6, { ...written, outcome: { type: 'conditionsFailed' } });
+    bucket.add(1, refused);
+    bucket.add(3, { ...written, outcome: { type: 'conditionsFailed' } });
+    bucket.add(2, written);
+    expect(bucket.refusedBatches).toEqual([6, 3]);
+  });
+
+  it('is refused where it is damaged', () => {
+    const bucket = new RequestBucket();
+    bucket.add(1, written);
+    bucket.add(2, refused);
+    const { bytes } = bucket;
+    const changed = (at: number, byte: number): Uint8Array => bytes.with(at, byte);
+    for (let length = 15; length < bytes.length; length++) {
+      expect(() => new RequestBucket(bytes.subarray(0, length)).find(2)).toThrow(DecodeError);
+    }
+    expect(() => new RequestBucket(Uint8Array.of(...bytes, 0)).find(3)).toThrow(DecodeError);
+    expect(() => new RequestBucket(changed(0, 8)).find(2)).toThrow(DecodeError);
+    expect(() => new RequestBucket(changed(1, 4)).find(1)).toThrow(DecodeError);
+    expect(() => new RequestBucket(changed(1, 4)).find(2)).toThrow(DecodeError);
+    expect(() => new RequestBucket(changed(12, 0x20)).find(1)).toThrow(DecodeError);
+  });
+});
+
+describe('failed conditions', () => {
   const metVersion = Timestamp(0x10_1112_1314_1516);
   const failures = [
     { index: 1, metVersion: Timestamp(0) },
-    { index: 200, metVersion },
-  ];
-  const records: [string, RequestRecord][] = [
-    ['0302018000', { fingerprint, outcome: { type: 'written' } }],
-    ['0302018001', { fingerprint, outcome: { type: 'nothingDeleted' } }],
-    ['03020180020000000000000000', { fingerprint, outcome: { type: 'conditionFailed', metVersion: Timestamp(0) } }],
-    ['03020180021615141312111000', { fingerprint, outcome: { type: 'conditionFailed', metVersion } }],
-    [
-      '030201800302010000000000000000c8011615141312111000',
-      { fingerprint, outcome: { type: 'conditionsFailed', failures } },
-    ],
+    { index: 0x201, metVersion },
   ];
 
-  it.each(records)('has the bytes of docs/formats/keyspace.md: %s', (hex, record) => {
-    const bytes = encodeRequestRecord(record);
-    expect(toHex(bytes)).toBe(hex);
-    expect(decodeRequestRecord(bytes)).toEqual(record);
+  it('have the bytes of docs/formats/keyspace.md', () => {
+    const bytes = encodeFailures(failures);
+    expect(toHex(bytes)).toBe('010000000000000000000000010200001615141312111000');
+    expect(decodeFailures(bytes)).toEqual(failures);
     for (let length = 0; length < bytes.length; length++) {
-      expect(() => decodeRequestRecord(bytes.subarray(0, length))).toThrow(DecodeError);
+      if (length !== 12) expect(() => decodeFailures(bytes.subarray(0, length))).toThrow(DecodeError);
     }
-    expect(() => decodeRequestRecord(Uint8Array.of(...bytes, 0))).toThrow(DecodeError);
   });
 
-  it('is refused with an outcome that is not known', () => {
-    expect(() => decodeRequestRecord(Uint8Array.of(3, 2, 1, 0x80, 4))).toThrow(DecodeError);
-  });
-
-  it.each([[[]], [[2, 1]], [[1, 1]]])('is refused with failed conditions of operations %j', (indexes) => {
-    const failures = indexes.map((index) => ({ index, metVersion }));
-    const bytes = encodeRequestRecord({ fingerprint, outcome: { type: 'conditionsFailed', failures } });
-    expect(() => decodeRequestRecord(bytes)).toThrow(DecodeError);
+  it.each([[[2, 1]], [[1, 1]]])('are refused in the order %j', (indexes) => {
+    const bytes = encodeFailures(indexes.map((index) => ({ index, metVersion })));
+    expect(() => decodeFailures(bytes)).toThrow(DecodeError);
   });
 });

@@ -6,7 +6,7 @@ import type { Condition, KeyWrite, Operation } from '../../src/mvcc/operations.j
 import { batch, del, put as putOf } from './leader.js';
 import { validateOperation, validateScan, type ScanBounds } from '../../src/mvcc/validate.js';
 
-const limits = { keyBytesMax: 4, valueBytesMax: 8, batchOperationsMax: 3, entryBytesMax: 340 };
+const limits = { keyBytesMax: 4, valueBytesMax: 8, batchOperationsMax: 3, entryBytesMax: 852 };
 const requestId = { session: new Uint8Array(16), seq: 0 };
 const put: KeyWrite = {
   type: 'put',
@@ -61,7 +61,7 @@ describe('an operation', () => {
     'a check without a condition': [batch([put, ['l', { type: 'none' }]]), /operations\[1\]: a check has no condition/],
     'an atomic batch of too many bytes': [
       batch(['key1', 'key2', 'key3'].map((key) => putOf(key, '1234'))),
-      /takes 352 bytes.*entryBytesMax, which is 340/,
+      /takes 864 bytes.*entryBytesMax, which is 852/,
     ],
     'the request id of an atomic batch': [batch([put], { session: new Uint8Array(15), seq: 1 }), /16 bytes, got 15/],
   };

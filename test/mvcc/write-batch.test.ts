@@ -5,7 +5,7 @@ import { copyBytes, toHex, utf8 } from '../../src/base/bytes.js';
 import { DecodeError } from '../../src/base/coding.js';
 import { Timestamp } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
-import { requestKey, requestTimeKey, userKey } from '../../src/mvcc/keyspace.js';
+import { encodeBucketList, requestBucketKey, requestTimeKey, userKey } from '../../src/mvcc/keyspace.js';
 import type { Effect } from '../../src/mvcc/write-batch-format.js';
 import { decodeWriteBatch } from '../../src/mvcc/write-batch-reader.js';
 import { encodeWriteBatch } from '../../src/mvcc/write-batch-writer.js';
@@ -23,23 +23,28 @@ const id = { session: new Uint8Array(16).fill(0xab), seq: 258 };
 const example: readonly Effect[] = [
   { type: 'put', key: userKey(utf8('apple')), version: Timestamp(1000), value: utf8('red') },
   { type: 'delete', key: userKey(utf8('pear')), version: Timestamp(1001) },
-  { type: 'put', key: requestKey(id), version: Timestamp(1001), value: Uint8Array.of(1, 2, 3, 4, 0) },
-  { type: 'put', key: requestTimeKey(Timestamp(1001), id), version: Timestamp(1001), value: new Uint8Array(0) },
+  { type: 'put', key: requestBucketKey(id), version: Timestamp(1001), value: Uint8Array.of(1, 2, 3, 4, 0) },
+  {
+    type: 'put',
+    key: requestTimeKey(Timestamp(1001)),
+    version: Timestamp(1001),
+    value: encodeBucketList([requestBucketKey(id)]),
+  },
 ];
 
 describe('the bytes of a write batch', () => {
   it('are those of docs/formats/write-batch.md', () => {
     const fields = [
-      '01', // format
+      '02', // format
       '04', // effects
       'e907', // highest version, 1001
       ['00', '01', '06', '016170706c65', '03', '726564'], // put apple = red at 1000
       ['01', '00', '05', '0170656172'], // delete pear at 1001
-      ['00', '00', '19', `02${'ab'.repeat(16)}0000000000000102`, '05', '0102030400'],
-      ['00', '00', '21', `0300000000000003e9${'ab'.repeat(16)}0000000000000102`, '00'],
+      ['00', '00', '19', `02${'ab'.repeat(16)}0000000000000020`, '05', '0102030400'],
+      ['00', '00', '09', '0300000000000003e9', '18', `${'ab'.repeat(16)}0000000000000020`],
     ];
     expect(toHex(encodeWriteBatch(example))).toBe(fields.flat().join(''));
-    expect(toHex(encodeWriteBatch([]))).toBe('0100');
+    expect(toHex(encodeWriteBatch([]))).toBe('0200');
   });
 
   it('give the effects and the highest version', () => {
@@ -73,17 +78,18 @@ describe('the bytes of a write batch', () => {
 describe('bytes that are not a write batch', () => {
   const refused: Record<string, number[]> = {
     'nothing at all': [],
-    'an unknown format': [2, 0],
-    'no count': [1],
-    'trailing bytes': [1, 0, 0],
-    'more effects than there is room for': [1, 100, 5, 1, 0, 2, 1, 1],
-    'an unknown kind': [1, 1, 5, 2, 0, 2, 1, 1],
-    'a version of 0': [1, 1, 0, 1, 0, 2, 1, 1],
-    'a version below 0': [1, 1, 5, 1, 6, 2, 1, 1],
-    'a highest version that no effect has': [1, 1, 5, 1, 1, 2, 1, 1],
-    'an empty user key': [1, 1, 5, 1, 0, 1, 1, 0],
-    'a key of the replica itself': [1, 1, 5, 1, 0, 2, 0, 1],
-    'a cut value': [1, 1, 5, 0, 0, 2, 1, 1, 4, 1],
+    'an unknown format': [3, 0],
+    'the format of earlier builds': [1, 0],
+    'no count': [2],
+    'trailing bytes': [2, 0, 0],
+    'more effects than there is room for': [2, 100, 5, 1, 0, 2, 1, 1],
+    'an unknown kind': [2, 1, 5, 2, 0, 2, 1, 1],
+    'a version of 0': [2, 1, 0, 1, 0, 2, 1, 1],
+    'a version below 0': [2, 1, 5, 1, 6, 2, 1, 1],
+    'a highest version that no effect has': [2, 1, 5, 1, 1, 2, 1, 1],
+    'an empty user key': [2, 1, 5, 1, 0, 1, 1, 0],
+    'a key of the replica itself': [2, 1, 5, 1, 0, 2, 0, 1],
+    'a cut value': [2, 1, 5, 0, 0, 2, 1, 1, 4, 1],
   };
   it.each(Object.keys(refused))('are refused: %s', (name) => {
     expect(() => decode(Uint8Array.from(refused[name]))).toThrow(DecodeError);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { fromUtf8 } from '../../src/base/bytes.js';
+import { fromUtf8, utf8 } from '../../src/base/bytes.js';
 import { NodeId } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
 import { clusterIdOf, openIdentity } from '../../src/node/identity.js';
@@ -22,7 +22,7 @@ describe('the identity file', () => {
   test('has the bytes of docs/formats/identity.md', async () => {
     const text = fromUtf8((await made()).content(path));
     expect(text).toBe(
-      '{"format":1,"clusterId":"orders-0123abcd","nodeId":3,"storeId":"716bcc361fd9c2d3d37c46cbed05d373"}\nd6eab262\n',
+      '{"format":2,"clusterId":"orders-0123abcd","nodeId":3,"storeId":"716bcc361fd9c2d3d37c46cbed05d373"}\n2ea56a49\n',
     );
   });
 
@@ -52,6 +52,17 @@ describe('the identity file', () => {
       copy.corrupt(path, offset);
       await expect(reopen(copy), `byte ${offset}`).rejects.toThrow(`${path} is damaged`);
     }
+  });
+
+  test('of an earlier release is refused, and not as damaged', async () => {
+    const disk = await made();
+    const earlier = `{"format":1,"clusterId":"orders-0123abcd","nodeId":3,"storeId":"716bcc361fd9c2d3d37c46cbed05d373"}`;
+    const file = await disk.open(path, 'readWrite');
+    await file.write(utf8(`${earlier}\nd6eab262\n`), 0);
+    await file.close();
+    const refused = reopen(disk);
+    await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(refused).rejects.toThrow('it says format 1, and this release has format 2');
   });
 
   test('is refused when cut', async () => {

@@ -64,8 +64,8 @@ describe('writes', () => {
   });
 
   test('are cut into entries of at most entryBytesMax, but never below one', async () => {
-    const scripted = await ScriptedExecutor.make({ entryBytesMax: 4000 });
-    const sizes = [1500, 1500, 3990, 100];
+    const scripted = await ScriptedExecutor.make({ entryBytesMax: 5000 });
+    const sizes = [1500, 1500, 4990, 100];
     const tasks = sizes.map((size, i) => scripted.start(put(`key-${i}`, 'x'.repeat(size))));
     await scripted.turn();
     const counts: number[] = [];

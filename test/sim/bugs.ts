@@ -68,15 +68,15 @@ export const bugs: readonly Bug[] = [
   {
     name: 'does a request again that is sent again (pitfall 25)',
     file: 'mvcc/evaluation.ts',
-    line: 'if (record !== undefined) return answerAgain(write, record, answer);',
+    line: 'if (record !== undefined) return answerAgain(write, record);',
     broken: '',
     foundBy: { type: 'runs', seedsMax: 3, failure: /was answered with written at \d+ and then written at/ },
   },
   {
     name: 'keeps request ids out of the replicated state (pitfall 25)',
     file: 'mvcc/evaluation.ts',
-    line: 'this.#put(request, requestMapKey, { value: { version, value }, answer });',
-    broken: 'this.changed.set(requestMapKey, { value: { version, value }, answer });',
+    line: "this.effects.push({ type: 'put', key: bucket.key, version, value: state.value.value });",
+    broken: '',
     foundBy: { type: 'runs', seedsMax: 3, failure: /was answered with written at \d+ and then written at/ },
   },
   {
