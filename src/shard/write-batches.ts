@@ -1,9 +1,9 @@
 /**
  * The writes of one shard, on the node that leads it. What gathers while one batch is under way becomes the next batch
  * (no timers). A batch asks for its timestamps, looks up what it depends on, is evaluated in one go on top of the
- * effects in flight, and proposed as one entry; the next batch does not wait for the entry. Results are told when the
- * entry is applied, so a failed condition, too, was true at a moment when this replica led; that is why a batch without
- * effects is proposed as well.
+ * effects in flight, and proposed as one entry. The next batch does not wait for the entry, but for as many writes as are
+ * in flight. Results are told when the entry is applied, so a failed condition, too, was true at a moment when this replica
+ * led; that is why a batch without effects is proposed as well.
  */
 import { QuorateError } from '../base/errors.js';
 import type { Timestamp } from '../base/ids.js';
@@ -83,9 +83,9 @@ export class WriteBatches {
     if (!this.#isSettledUpTo(batch)) await new Promise<void>((run) => this.#waiters.push({ batch, run }));
   }
 
-  /** Starts the next batch at the end of this turn, unless one is under way: it starts the next when it has proposed. */
+  /** Starts the next batch at the end of this turn, if it is due; whatever may make it due comes here. */
   #pump(): void {
-    if (this.#batchUnderWay || this.#queue.length === 0 || !this.#replica.isReadyLeader) return;
+    if (this.#batchUnderWay || !this.#isBatchDue || !this.#replica.isReadyLeader) return;
     this.#batchUnderWay = true;
     this.#clock.endOfTurn(() => {
       void this.#runBatch().finally(() => {
@@ -93,6 +93,14 @@ export class WriteBatches {
         this.#pump();
       });
     });
+  }
+
+  /**
+   * Most of what an entry costs does not depend on how many writes it has. So fewer writes than are in flight wait for those, or for
+   * more of their kind: half of all are in flight at least, in few entries (docs/decisions/2026-11-21-cost-of-a-put.md).
+   */
+  get #isBatchDue(): boolean {
+    return this.#queue.length > 0 && this.#queue.length >= this.#running;
   }
 
   #leadershipLost(): void {
@@ -124,6 +132,7 @@ export class WriteBatches {
       this.#running -= taken.length;
       tasks.forEach((task, i) => task.settle(results[i]));
       this.#batchSettled(batch);
+      this.#pump();
     };
     const fail = (error: QuorateError): void => settle(tasks.map(() => ({ type: 'failed', error })));
     try {

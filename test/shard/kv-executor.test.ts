@@ -63,6 +63,35 @@ describe('writes', () => {
     expect(second.results).toMatchObject([{ type: 'conditionFailed', current: { version: 1000 } }]);
   });
 
+  test('wait for what is in flight while they are fewer, and for nothing when they are as many', async () => {
+    const scripted = await ScriptedExecutor.make();
+    const start = (count: number): void => {
+      for (let i = 0; i < count; i++) scripted.start(put('a', 'v'));
+    };
+    const begun = async (): Promise<number[]> => {
+      await scripted.turn();
+      const counts = scripted.asked.map(({ count }) => count);
+      while (scripted.asked.length > 0) await scripted.giveTimestamps();
+      return counts;
+    };
+    start(3);
+    expect(await begun()).toEqual([3]);
+    start(2);
+    expect(await begun()).toEqual([]);
+    start(1);
+    expect(await begun()).toEqual([3]);
+    start(4);
+    expect(await begun()).toEqual([]);
+    // Three are in flight when the first entry is applied, and four wait.
+    await scripted.apply();
+    expect(await begun()).toEqual([4]);
+    start(2);
+    await scripted.apply();
+    expect(await begun()).toEqual([]);
+    await scripted.lose(new QuorateError('NODE_STOPPING', 'stopping', { outcome: 'unknown' }));
+    expect(await begun()).toEqual([2]);
+  });
+
   test('are cut into entries of at most entryBytesMax, but never below one', async () => {
     const scripted = await ScriptedExecutor.make({ entryBytesMax: 5000 });
     const sizes = [1500, 1500, 4990, 100];
