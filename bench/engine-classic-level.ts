@@ -1,6 +1,6 @@
 import { ClassicLevel } from 'classic-level';
 
-import type { Store, StoreOptions, StoreType, StoreWrite } from './engine-store.js';
+import { memtableBytes, type Store, type StoreOptions, type StoreType, type StoreWrite } from './engine-store.js';
 
 const scanBatch = 1000;
 
@@ -12,7 +12,7 @@ export const classicLevelStore: StoreType = {
       keyEncoding: 'view',
       valueEncoding: 'view',
       cacheSize: cacheBytes,
-      writeBufferSize: 16 * 1024 * 1024,
+      writeBufferSize: memtableBytes,
     });
     await db.open();
     return new ClassicLevelStore(db);

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 import { batchOperations, bytesOf, cacheBytes, type Figure, type PartName, type Sizes } from './engine-parts.js';
+import { memtableBytes } from './engine-store.js';
 
 const mib = 1024 * 1024;
 
@@ -102,6 +103,8 @@ export async function runDbBench(part: PartName, directory: string, sizes: Sizes
       `--value_size=${sizes.valueBytes}`,
       `--batch_size=${batchOperations}`,
       `--cache_size=${cacheBytes(part, sizes)}`,
+      `--write_buffer_size=${memtableBytes}`,
+      '--max_write_buffer_number=2',
       '--bloom_bits=10',
       '--threads=1',
       '--disable_wal=1',

@@ -11,7 +11,7 @@ import { Tree, type TreeResources } from '../src/lsm/tree.js';
 import { SystemClock } from '../src/platform/clock.js';
 import { NodeDisk } from '../src/platform/disk.js';
 import { WorkerPool } from '../src/platform/worker-pool.js';
-import type { Store, StoreOptions, StoreType, StoreWrite } from './engine-store.js';
+import { memtableBytes, type Store, type StoreOptions, type StoreType, type StoreWrite } from './engine-store.js';
 
 const mib = 1024 * 1024;
 
@@ -28,12 +28,12 @@ export const quorateStore: StoreType = {
       blockCache: new BlockCache(cacheBytes),
       openFiles: new OpenFiles(1000),
       rowCache: new RowCache(cacheBytes / 4),
-      memtableBudget: new MemtableBudget({ bytesMax: 128 * mib, writeBytesMax: 16 * mib }),
+      memtableBudget: new MemtableBudget({ bytesMax: 2 * memtableBytes, writeBytesMax: 16 * mib }),
       logger: silentLogger,
       clock: new SystemClock(),
     };
     const exists = await Tree.exists(directory, disk);
-    const shape = { largeValueBytesMin };
+    const shape = { largeValueBytesMin, memtableBytesMax: memtableBytes };
     const tree = exists ? await Tree.open(directory, resources, shape) : await Tree.create(directory, resources, shape);
     return new QuorateStore(tree, background);
   },

@@ -1,6 +1,9 @@
 /** What the engine suite does to a store, whichever it is: each adapter takes the fastest way that its store has. */
 import type { MaybePromise } from '../src/base/promises.js';
 
+/** Of one memtable, for every store: RocksDB's default. Each has two of them at a time. */
+export const memtableBytes = 64 * 1024 * 1024;
+
 export interface StoreWrite {
   readonly key: Uint8Array;
   /** Undefined deletes the key. */

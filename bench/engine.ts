@@ -8,7 +8,7 @@
  * - A fill ends when everything is on disk: ours and RocksDB's are flushed, LevelDB's log is synced. What compactions still
  *   have to do then is not counted, but writes wait where these fall too far behind. "Until compactions are done" counts
  *   that, too: it is the rate that can be kept up. LevelDB and ours are done when they were for 150 ms.
- * - Memory: 16 MiB for a memtable of LevelDB and ours, of which ours has up to 128 MiB; RocksDB's defaults (2 of 64 MiB).
+ * - Memory: two memtables of 64 MiB, which are RocksDB's defaults.
  *   One thread compacts, for each.
  *
  * Reads are made when compactions are done, of 200 000 keys: "cached" with a block cache for everything, and blocks that
