@@ -103,8 +103,10 @@ interface Runtime {
   readonly Instance: new (module: object, imports: object) => { readonly exports: Record<string, unknown> };
 }
 
-/** Of Node; its types do not have it. */
-const { Memory, Module, Instance } = (globalThis as unknown as { readonly WebAssembly: Runtime }).WebAssembly;
+/** Of Node; its types do not have it. `node --jitless` has none. */
+const { WebAssembly: runtime } = globalThis as unknown as { readonly WebAssembly: Runtime | undefined };
+if (runtime === undefined) throw new Error('Quorate needs WebAssembly, which is switched off here (node --jitless)');
+const { Memory, Module, Instance } = runtime;
 
 const pageBytes = 64 * 1024;
 const i32 = 0x7f;

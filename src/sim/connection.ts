@@ -124,6 +124,8 @@ export class SimConnection implements Connection {
     this.ownBy(process);
     this.#state = 'open';
     process.enter(() => {
+      // Nobody gets what a listener had not given out when it was closed.
+      if (this.#state !== 'open') return;
       onConnection(this);
       assert(this.#handler !== undefined, 'a connection is started in the turn in which it was got');
     });

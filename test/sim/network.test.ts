@@ -180,6 +180,19 @@ describe('SimNetwork', () => {
     expect(far.heard).toEqual(['a', 'b', 'end']);
   });
 
+  test('a connection that came during a pause ends, unseen, when its listener is closed before it', async () => {
+    const fixture = new Fixture();
+    const listener = await fixture.net2.listen('n2:1', () => expect.unreachable());
+    fixture.n2.pause();
+    fixture.n2.enter(() => void listener.close());
+    const near = fixture.connect();
+    send(near, 'a');
+    await fixture.pass(50);
+    fixture.n2.resume();
+    await fixture.pass(50);
+    expect(near.heard).toEqual(['end']);
+  });
+
   test('a frame is overwritten when its receiver returns', async () => {
     const fixture = new Fixture();
     const kept: Uint8Array[] = [];

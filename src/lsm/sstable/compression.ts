@@ -2,6 +2,7 @@
  * How the contents of a block are stored: as they are, or compressed by Snappy's raw format. The last byte of a stored
  * block says which; the block's checksum covers it. Why Snappy: docs/decisions/2026-11-21-lsm-compression.md.
  */
+import { assert } from '../../base/assert.js';
 import { compressSync, uncompressSync } from 'snappy';
 import { ByteReader, DecodeError } from '../../base/coding.js';
 import { copyOfLent, isLent, lentBytes } from './lent-bytes.js';
@@ -72,7 +73,8 @@ function decompress(stored: Uint8Array): Uint8Array {
   const length = reader.varint();
   if (length > end * expansionMax) throw new DecodeError(`${end} compressed bytes cannot stand for ${length}`);
   if (!fitsLentMemory(stored.length, length)) return uncompress(withoutType(stored), length);
-  if (!isLent(stored)) lentBytes(stored.length).set(stored);
+  if (isLent(stored)) assert(stored.byteOffset === 0, 'a lent block is where it was read to');
+  else lentBytes(stored.length).set(stored);
   return decodeLent(reader.offset, end, length);
 }
 

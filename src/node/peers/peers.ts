@@ -6,6 +6,7 @@
  * Raft frames that cannot be sent now are dropped: Raft sends again. A request that was not sent fails with the
  * outcome "not applied", one that was sent and not answered with "unknown".
  */
+import { assert } from '../../base/assert.js';
 import { QuorateError } from '../../base/errors.js';
 import type { NodeId } from '../../base/ids.js';
 import type { Limits } from '../../base/limits.js';
@@ -193,10 +194,7 @@ export class Peers {
   }
 
   #accept(connection: Connection): void {
-    if (this.#closed) {
-      connection.close();
-      return;
-    }
+    assert(!this.#closed, 'a closed listener gives out no connection');
     const { limits, timing, logger, handler } = this.#options;
     const strangers = [...this.#accepted].filter((peer) => !peer.isGreeted);
     if (strangers.length >= strangersMax) strangers[0].close();

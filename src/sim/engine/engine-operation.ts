@@ -5,6 +5,8 @@
 import type { Prng } from '../../base/prng.js';
 import type { ModelEntry } from './engine-model.js';
 
+const kib = 1024;
+
 export interface DrawnEntry {
   /** Which key: modulo their number. */
   readonly key: number;
@@ -138,6 +140,12 @@ function drawEntries(random: Prng, count: number): DrawnEntry[] {
     versionStep: random.chance(0.8) ? random.int(1, 3) : random.chance(0.5) ? 0 : -random.int(1, 60),
     kind: random.chance(0.04) ? 'deleteRange' : random.chance(0.25) ? 'delete' : 'put',
     to: random.int(0, keyMax),
-    valueBytes: random.chance(0.05) ? random.int(0, 2000) : random.int(0, 40),
+    valueBytes: drawValueBytes(random),
   }));
+}
+
+/** Mostly few, so that runs are fast; now and then beyond the usual sizes of blocks, of values apart, and of lent memory. */
+function drawValueBytes(random: Prng): number {
+  if (random.chance(0.95)) return random.int(0, 40);
+  return random.chance(0.9) ? random.int(0, 2000) : random.int(2 * kib, 100 * kib);
 }

@@ -3,6 +3,8 @@ import { Prng } from '../../base/prng.js';
 import type { TreeOptions } from '../../lsm/tree-options.js';
 import { operationTypes, type OperationWeights } from './engine-operation.js';
 
+const kib = 1024;
+
 export interface CacheSizes {
   readonly blockCacheBytesMax: number;
   readonly rowCacheBytesMax: number;
@@ -72,7 +74,7 @@ export function drawTreeOptions(random: Prng): TreeOptions {
   return {
     memtableBytesMax: random.int(200, 6000),
     sealedMemtablesMax: random.int(1, 3),
-    largeValueBytesMin: random.pick([1, 10, 100, Number.MAX_SAFE_INTEGER]),
+    largeValueBytesMin: random.pick([1, 10, 100, 4 * kib, Number.MAX_SAFE_INTEGER]),
     valueSpaceAmplificationMax: random.pick([1.05, 1.3, 2]),
     collectedBytesMax: random.int(100, 5000),
     blockBytes: random.int(32, 600),
