@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { defined } from '../../src/base/assert.js';
+import { newestBatchHeader, segmentOfName } from '../../src/log/segment-format.js';
 import { Scenario } from './scenario.js';
 
 /** More than the entries that a leader lets gather, and enough bytes for several flushes and segments. */
@@ -36,7 +38,27 @@ function reports(scenario: Scenario): object[] {
   });
 }
 
+/** Of what has no successor in the log: 0 for a proof, which a whole batch is before. */
+function newestBodyBytes(scenario: Scenario, node: number): number {
+  const path = defined(segments(scenario, node).at(-1), 'a segment');
+  const segment = defined(segmentOfName(path.slice(path.lastIndexOf('/') + 1)), 'its number');
+  const header = newestBatchHeader(scenario.machine(node).disk.content(path), 0, segment);
+  return defined(header, 'a batch').bodyBytes;
+}
+
 describe('the log', () => {
+  test('of every node says durably, in a pause, that its last batch was durable; not while writes come', async () => {
+    const scenario = await Scenario.formed({ seed: 52 });
+    const leader = scenario.leaderOf();
+    for (let i = 0; i < 20; i++) await scenario.written(scenario.put(leader, 'key', String(i)));
+    expect(newestBodyBytes(scenario, leader)).toBeGreaterThan(0);
+    await scenario.run(500);
+    for (const node of [1, 2, 3]) {
+      scenario.machine(node).crash('none');
+      expect(newestBodyBytes(scenario, node)).toBe(0);
+    }
+  });
+
   test('of every node drops what all have, keeps what a dead follower misses, and the follower catches up', async () => {
     const scenario = await Scenario.formed({ seed: 51, limits: { shardLogBytesMax: 8 * 1024 * 1024 } });
     const leader = scenario.leaderOf();
