@@ -17,13 +17,11 @@ export const quorateCalls: UnaryCalls = {
     }),
   get: (key) => call('/quorate.v1.Kv/Get', (writer) => writer.bytes(1, key)),
   batch: (puts) =>
-    call('/quorate.v1.Kv/Batch', (writer) => {
+    call('/quorate.v1.Kv/AtomicBatch', (writer) => {
       for (const { key, value } of puts) {
         const operation = writer.begin(1);
-        const put = writer.begin(2);
         writer.bytes(1, key);
-        writer.bytes(2, value);
-        writer.end(put);
+        writer.presentBytes(3, value);
         writer.end(operation);
       }
     }),

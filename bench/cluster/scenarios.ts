@@ -142,7 +142,7 @@ async function closedLoop(
   return { ...result, payloadBytes: kind === 'put' ? result.operations * (keyOf(0).length + valueBytes) : 0 };
 }
 
-/** By h2load: ours in `Batch`, whose operations are independent; etcd's in one `Txn`. */
+/** By h2load: ours in an `AtomicBatch`, etcd's in a `Txn`. */
 function batches({ valueBytes }: DataOptions): Scenario {
   const value = valueOf(valueBytes);
   const run = async ({ calls, leader, keysOfOneShard }: RunningSystem, seconds: number): Promise<Outcome> => {
@@ -150,7 +150,7 @@ function batches({ valueBytes }: DataOptions): Scenario {
     const bytesEach = puts.reduce((sum, { key }) => sum + key.length + valueBytes, 0);
     return loaded({ endpoint: leader, call: calls.batch(puts), depth: batchDepth, seconds, bytesEach });
   };
-  const name = `batch of ${batchPuts} puts in one shard, ${batchDepth} in flight, ${valueBytes} B`;
+  const name = `atomic batch of ${batchPuts} puts in one shard, ${batchDepth} in flight, ${valueBytes} B`;
   return { part: 'batches', name, unit: 'batches/s', needsH2load: true, ours: run, theirs: run };
 }
 

@@ -1,4 +1,6 @@
-import { type Caller, RegisterCall } from './register-call.js';
+import { AtomicBatchCall } from './atomic-batch-call.js';
+import type { Caller } from './attempts.js';
+import { RegisterCall } from './register-call.js';
 import { scan } from './scan-call.js';
 import { readStale } from './stale-read-call.js';
 import type { Workload } from './workload.js';
@@ -51,6 +53,9 @@ class Client implements Caller {
         workload.counts.batches++;
         this.#call(workload.random.shuffle([...workload.keys]).slice(0, workload.random.int(2, batchMax)));
         return;
+      case 'atomicBatch':
+        new AtomicBatchCall(workload, this, this.#calls(1)).send(workload.drawNode());
+        return;
       case 'scan':
         scan(workload, this.#id, 'linearizable', next);
         return;
@@ -66,12 +71,17 @@ class Client implements Caller {
   /** Independent operations that leave in one turn, as those of a `Batch` request do. */
   #call(keys: readonly string[]): void {
     const node = this.#workload.drawNode();
+    const ended = this.#calls(keys.length);
+    for (const key of keys) new RegisterCall(this.#workload, this, key, ended).send(node);
+  }
+
+  /** To be told of the end of each of so many calls, and whether its outcome is known. */
+  #calls(count: number): (isKnown: boolean) => void {
     const client = this.#id;
-    let open = keys.length;
-    const ended = (isKnown: boolean): void => {
+    let open = count;
+    return (isKnown) => {
       if (!isKnown && this.#id === client) this.#id = this.#workload.nextClient();
       if (--open === 0) this.think();
     };
-    for (const key of keys) new RegisterCall(this.#workload, this, key, ended).send(node);
   }
 }

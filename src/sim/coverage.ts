@@ -62,7 +62,14 @@ const decisions = [
 ] as const;
 
 /** Errors that clients get when something is wrong, by their codes. */
-const answers = ['SHARD_UNAVAILABLE', 'OVERLOADED', 'DISK_FULL', 'DEADLINE_EXCEEDED', 'READ_TOO_OLD'] as const;
+const answers = [
+  'SHARD_UNAVAILABLE',
+  'OVERLOADED',
+  'DISK_FULL',
+  'DEADLINE_EXCEEDED',
+  'READ_TOO_OLD',
+  'KEYS_IN_DIFFERENT_SHARDS',
+] as const;
 
 export type Mark = keyof typeof lines | (typeof decisions)[number] | (typeof answers)[number];
 

@@ -11,6 +11,12 @@ export interface Span {
   readonly returnedMs: number;
 }
 
+/** One write of those that take effect together. */
+export interface SeenWrite {
+  readonly key: string;
+  readonly value: SeenValue;
+}
+
 export interface AcknowledgedWrite extends Span {
   readonly key: string;
   readonly version: number;
@@ -46,17 +52,24 @@ export class Observations {
   readonly violations: string[] = [];
   /** By key, by version. */
   readonly #versions = new Map<string, Map<number, SeenValue>>();
-  /** Versions are unique in the whole cluster. */
-  readonly #keyOf = new Map<number, string>();
+  /** By version, which is unique in the whole cluster: the keys that were written together. */
+  readonly #keysOf = new Map<number, string>();
+  /** By value: all that is written together with it. */
+  readonly #together = new Map<string, readonly SeenWrite[]>();
   /** Every value is written once: a second version of it is a write that took effect twice. */
   readonly #versionOf = new Map<string, number>();
   /** Deletes with an unknown outcome, by key: when the first of them was called. */
   readonly #maybeDeletedMs = new Map<string, number>();
 
-  /** A write or delete was acknowledged. */
-  wrote(key: string, value: SeenValue, version: number, span: Span): void {
-    this.#learn(key, version, value);
-    this.writes.push({ key, version, ...span });
+  /** These will take effect together, if at all: seen of one of them, a version is that of all. */
+  willWriteTogether(writes: readonly SeenWrite[]): void {
+    for (const { value } of writes) if (value !== null) this.#together.set(value, writes);
+  }
+
+  /** Writes and deletes were acknowledged, as one. */
+  wrote(writes: readonly SeenWrite[], version: number, span: Span): void {
+    this.#learnAll(writes, version);
+    for (const { key } of writes) this.writes.push({ key, version, ...span });
   }
 
   /** A delete has an unknown outcome: it may take effect at any time after `calledMs`. */
@@ -79,8 +92,10 @@ export class Observations {
     return known.sort((a, b) => a.version - b.version);
   }
 
-  versionOf(value: string): number | undefined {
-    return this.#versionOf.get(value);
+  /** At which the key got this value; undefined where that is not known, or was another key. */
+  versionOf(key: string, value: string): number | undefined {
+    const version = this.#versionOf.get(value);
+    return version !== undefined && this.#versions.get(key)?.get(version) === value ? version : undefined;
   }
 
   mayBeDeletedBy(key: string, atMs: number): boolean {
@@ -88,6 +103,19 @@ export class Observations {
   }
 
   #learn(key: string, version: number, value: SeenValue): void {
+    const together = value === null ? undefined : this.#together.get(value);
+    this.#learnAll(together?.some((write) => write.key === key) === true ? together : [{ key, value }], version);
+  }
+
+  #learnAll(writes: readonly SeenWrite[], version: number): void {
+    const keys = writes
+      .map(({ key }) => key)
+      .sort()
+      .join('+');
+    for (const { key, value } of writes) this.#learnOne(key, version, value, keys);
+  }
+
+  #learnOne(key: string, version: number, value: SeenValue, keys: string): void {
     const show = (shown: SeenValue | undefined): string => shown ?? 'a delete';
     const versions = this.#versions.get(key) ?? new Map<number, SeenValue>();
     this.#versions.set(key, versions);
@@ -97,9 +125,10 @@ export class Observations {
       return;
     }
     versions.set(version, value);
-    const other = this.#keyOf.get(version);
-    if (other !== undefined) this.violated(`${other} and ${key} have the same version ${version}`);
-    this.#keyOf.set(version, key);
+    const others = this.#keysOf.get(version);
+    if (others !== undefined && others !== keys)
+      this.violated(`${others} and ${keys} have the same version ${version}`);
+    this.#keysOf.set(version, keys);
     if (value === null) return;
     const twice = this.#versionOf.get(value);
     if (twice !== undefined) this.violated(`${value} was written twice, at ${twice} and at ${version}`);

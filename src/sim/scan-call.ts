@@ -3,7 +3,7 @@ import { QuorateError } from '../base/errors.js';
 import { Timestamp } from '../base/ids.js';
 import type { OpenOperation } from '../../jepsen-lite/checker/history.js';
 import type { ScanPage, ScanRequest } from '../rpc/backend.js';
-import { operationMsMax, patienceMs } from './register-call.js';
+import { operationMsMax, patienceMs } from './attempts.js';
 import type { SeenRecord } from './observations.js';
 import type { Workload } from './workload.js';
 

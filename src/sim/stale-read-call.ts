@@ -1,4 +1,4 @@
-import { operationMsMax, patienceMs } from './register-call.js';
+import { operationMsMax, patienceMs } from './attempts.js';
 import type { Workload } from './workload.js';
 
 /** One stale read of one key, wherever it may be read. A replica that cannot show how current it is refuses. */

@@ -38,7 +38,7 @@ export interface WorkloadPlan {
 }
 
 /** `one` and `batch` are linearizable reads, writes and compare-and-sets. */
-export type ClientAction = 'one' | 'batch' | 'scan' | 'staleRead' | 'staleScan';
+export type ClientAction = 'one' | 'batch' | 'scan' | 'staleRead' | 'staleScan' | 'atomicBatch';
 
 export interface FaultPlan {
   readonly types: readonly FaultType[];
@@ -114,7 +114,10 @@ function drawShortPlan(seed: number): SimPlan {
     replicas: random.chance(0.1) ? 1 : random.pick(nodes === 5 ? [3, 5] : [3]),
     shards: random.pick([1, 2, 3, 4, 7, 16]),
     limits: drawLimits(random),
-    workload: { ...drawWorkload(random), bursts: drawBursts(new Prng(seed).split('bursts')) },
+    workload: {
+      ...drawWorkload(random, new Prng(seed).split('atomic')),
+      bursts: drawBursts(new Prng(seed).split('bursts')),
+    },
     raft: drawTiming(new Prng(seed).split('timing')),
     faults: {
       types: random.shuffle(faultTypes.filter((type) => type !== 'longPause')).slice(0, random.int(1, 6)),
@@ -149,13 +152,20 @@ function drawBursts(random: Prng): BurstPlan | undefined {
   ]);
 }
 
-function drawWorkload(random: Prng): WorkloadPlan {
+function drawWorkload(random: Prng, atomic: Prng): WorkloadPlan {
   const sometimes = (): number => random.pick([0, 1, 3]);
   return {
     clients: random.int(3, 12),
     keys: random.int(4, 12),
     thinkMsMax: random.pick([15, 40, 40, 100]),
     valueBytes: random.pick([8, 8, 100, 300, 900]),
-    actions: { one: 10, batch: sometimes(), scan: sometimes(), staleRead: sometimes(), staleScan: sometimes() },
+    actions: {
+      one: 10,
+      batch: sometimes(),
+      scan: sometimes(),
+      staleRead: sometimes(),
+      staleScan: sometimes(),
+      atomicBatch: atomic.pick([0, 1, 3]),
+    },
   };
 }

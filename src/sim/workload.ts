@@ -1,10 +1,12 @@
 /**
- * Clients that read, write, delete and compare-and-set a few registers, alone or in batches, scan them, and read them
- * stale. What they saw is recorded: linearizable operations for the checker of histories, and all of it for
+ * Clients that read, write, delete and compare-and-set a few registers, alone, in batches or in atomic ones, scan them, and
+ * read them stale. What they saw is recorded: linearizable operations for the checker of histories, and all of it for
  * `checkObservations`.
  */
 import { fromUtf8, utf8 } from '../base/bytes.js';
+import { Timestamp } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
+import type { Condition } from '../mvcc/operations.js';
 import { HistoryRecorder } from '../../jepsen-lite/checker/history.js';
 import type { RegisterInput, RegisterOutput } from '../../jepsen-lite/checker/models/register-operation.js';
 import { Bursts } from './bursts.js';
@@ -23,6 +25,9 @@ export interface WorkloadCounts {
   /** Writes that were sent again although they had been answered. */
   duplicates: number;
   batches: number;
+  /** Atomic ones that took effect, and those of which a condition failed. */
+  atomicBatches: number;
+  atomicBatchesRefused: number;
   scans: number;
   scansFailed: number;
   staleReads: number;
@@ -37,6 +42,8 @@ export class Workload {
     sentAgain: 0,
     duplicates: 0,
     batches: 0,
+    atomicBatches: 0,
+    atomicBatchesRefused: 0,
     scans: 0,
     scansFailed: 0,
     staleReads: 0,
@@ -108,12 +115,17 @@ export class Workload {
   drawInput(): RegisterInput {
     const draw = this.random.float();
     if (draw < 0.4) return { type: 'read' };
-    const value = `v${this.#nextValue++}`;
+    const value = this.drawValue();
     if (draw < 0.7) return { type: 'write', value };
     if (draw < 0.8) return { type: 'delete' };
     if (this.random.chance(0.3)) return { type: 'cas', expected: null, value };
     const expected = `v${this.random.int(Math.max(0, this.#nextValue - 8), this.#nextValue)}`;
     return { type: 'cas', expected, value: this.random.chance(0.8) ? value : null };
+  }
+
+  /** Every value is written once. */
+  drawValue(): string {
+    return `v${this.#nextValue++}`;
   }
 
   // ---- names and bytes
@@ -130,8 +142,16 @@ export class Workload {
     return this.keys.includes(key) ? key : undefined;
   }
 
-  valueBytes(value: string): Uint8Array {
+  readonly valueBytes = (value: string): Uint8Array => {
     return utf8(value.padEnd(this.#plan.valueBytes, padding));
+  };
+
+  /** That the register has this value, null when it is absent. Of one key, a value's version names it as well as its bytes. */
+  toCondition(key: string, expected: string | null): Condition {
+    if (expected === null) return { type: 'absent' };
+    const version = this.seen.versionOf(key, expected);
+    if (version !== undefined && this.random.chance(0.5)) return { type: 'versionEquals', version: Timestamp(version) };
+    return { type: 'valueEquals', value: this.valueBytes(expected) };
   }
 
   /** What was padded; another text, and a violation, when the value is not one that was written. */

@@ -19,7 +19,7 @@ test('a run that refuses most of what is asked, because a majority is down, is n
         keys: 8,
         thinkMsMax: 100,
         valueBytes: 300,
-        actions: { one: 10, batch: 3, scan: 3, staleRead: 1, staleScan: 3 },
+        actions: { one: 10, batch: 3, scan: 3, staleRead: 1, staleScan: 3, atomicBatch: 0 },
         bursts: { lastsMsMax: 600, gapMsMax: 8000 },
       },
       faults: {

@@ -32,7 +32,7 @@ export const bugPlan: Partial<SimPlan> = {
     keys: 6,
     thinkMsMax: 40,
     valueBytes: 100,
-    actions: { one: 10, batch: 1, scan: 1, staleRead: 0, staleScan: 0 },
+    actions: { one: 10, batch: 1, scan: 1, staleRead: 0, staleScan: 0, atomicBatch: 3 },
   },
   faults: { types: ['crash', 'powerLoss'], gapMsMax: 1500, lastsMsMax: 1000 },
 };
@@ -78,6 +78,34 @@ export const bugs: readonly Bug[] = [
     line: "this.effects.push({ type: 'put', key: bucket.key, version, value: state.value.value });",
     broken: '',
     foundBy: { type: 'runs', seedsMax: 3, failure: /was answered with written at \d+ and then written at/ },
+  },
+  {
+    name: 'does an atomic batch although one of its conditions fails',
+    file: 'mvcc/evaluation.ts',
+    line: 'if (unmet.length > 0) return conditionsFailed(unmet);',
+    broken: 'if (unmet.length === operations.length) return conditionsFailed(unmet);',
+    foundBy: { type: 'runs', seedsMax: 3, failure: /the history is not linearizable/ },
+  },
+  {
+    name: 'does what it can of an atomic batch of which a condition fails',
+    file: 'mvcc/evaluation.ts',
+    line: 'if (unmet.length > 0) return conditionsFailed(unmet);',
+    broken: `if (unmet.length > 0) {
+      operations.forEach((each, i) => {
+        if (unmet.some(({ index }) => index === i)) return;
+        if (each.type === 'put') this.#put(users[i], userMapKeys[i], { version, value: each.value });
+      });
+      return conditionsFailed(unmet);
+    }`,
+    foundBy: { type: 'runs', seedsMax: 3, failure: /a scan at \d+ (has|misses)|the history is not linearizable/ },
+  },
+  {
+    name: 'forgets a part of some atomic batches',
+    file: 'mvcc/evaluation.ts',
+    line: 'const each = operations[i];',
+    broken: `const each = operations[i];
+      if (i > 0 && version % 4 === 0) continue;`,
+    foundBy: { type: 'runs', seedsMax: 3, failure: /a scan at \d+ (has|misses)|the history is not linearizable/ },
   },
   {
     name: 'takes a node that has lost its disk for the one that it was (pitfall 17)',

@@ -8,9 +8,9 @@ const span = (calledMs: number, returnedMs = calledMs + 1): Span => ({ calledMs,
 /** `a` is 1 at version 10, then deleted at 20; `b` is 2 at version 15. */
 function story(): Observations {
   const seen = new Observations();
-  seen.wrote('a', 'v1', 10, span(100));
-  seen.wrote('b', 'v2', 15, span(110));
-  seen.wrote('a', null, 20, span(120));
+  seen.wrote([{ key: 'a', value: 'v1' }], 10, span(100));
+  seen.wrote([{ key: 'b', value: 'v2' }], 15, span(110));
+  seen.wrote([{ key: 'a', value: null }], 20, span(120));
   return seen;
 }
 
@@ -32,7 +32,10 @@ describe('versions', () => {
     ['version 10 of a is v1 and v9', (seen) => seen.saw({ key: 'a', version: 10, value: 'v9' })],
     ['a and b have the same version 10', (seen) => seen.saw({ key: 'b', version: 10, value: 'v9' })],
     ['v1 was written twice, at 10 and at 30', (seen) => seen.saw({ key: 'a', version: 30, value: 'v1' })],
-    ['b at 12, called at 130.000, is not above a at 20', (seen) => seen.wrote('b', 'v3', 12, span(130))],
+    [
+      'b at 12, called at 130.000, is not above a at 20',
+      (seen) => seen.wrote([{ key: 'b', value: 'v3' }], 12, span(130)),
+    ],
   ])('%s', (message, happens) => {
     const seen = story();
     happens(seen);
@@ -41,7 +44,7 @@ describe('versions', () => {
 
   test('of operations at the same time may be in any order', () => {
     const seen = story();
-    seen.wrote('b', 'v3', 16, span(120.5));
+    seen.wrote([{ key: 'b', value: 'v3' }], 16, span(120.5));
     expect(wrong(seen)).toEqual([]);
   });
 });
@@ -103,5 +106,37 @@ describe('a stale read', () => {
     const seen = story();
     seen.staleReads.push({ key, version, ...span(calledMs) });
     expect(wrong(seen)).toEqual([expect.stringContaining(`a stale read of ${key}`)]);
+  });
+});
+
+describe('writes of one atomic batch', () => {
+  const both = [
+    { key: 'a', value: 'v3' },
+    { key: 'b', value: 'v4' },
+  ];
+  const newA = { key: 'a', version: 30, value: 'v3' };
+
+  test('have one version', () => {
+    const seen = story();
+    seen.willWriteTogether(both);
+    seen.wrote(both, 30, span(140));
+    expect(wrong(seen)).toEqual([]);
+    seen.wrote([{ key: 'b', value: 'v5' }], 30, span(141));
+    expect(wrong(seen)[0]).toContain('version 30 of b is v4 and v5');
+  });
+
+  test('are known of one when another was seen, whoever answered', () => {
+    const seen = story();
+    seen.willWriteTogether(both);
+    seen.scans.push(scanAt(40, [newA, b]));
+    for (const record of [newA, b]) seen.saw(record);
+    expect(wrong(seen)).toEqual(['a scan at 40 has b of version 15, not of 30']);
+  });
+
+  test('do not make up what was not seen', () => {
+    const seen = story();
+    seen.willWriteTogether(both);
+    seen.scans.push(scanAt(40, [b]));
+    expect(wrong(seen)).toEqual([]);
   });
 });
