@@ -17,8 +17,8 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/proto proto
 COPY --from=build /app/dist dist
-RUN ln -s /app/dist/src/cli/main.js /usr/local/bin/quorate && chmod +x dist/src/cli/main.js \
-  && mkdir /data && chown node:node /data
+COPY bin bin
+RUN ln -s /app/bin/quorate /usr/local/bin/quorate && mkdir /data && chown node:node /data
 USER node
 ENV QUORATE_DATA_DIRECTORY=/data \
   QUORATE_CLIENT_LISTEN=0.0.0.0:7001 \

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 
 import { freePorts } from '../../src/platform/free-ports.js';
+import { nodeArguments } from '../../src/platform/node-arguments.js';
 
 export interface ProcessClusterOptions {
   /** The file that `npx quorate` runs. */
@@ -87,7 +88,7 @@ export class ClusterProcess {
   start(): void {
     if (this.#child !== undefined) return;
     const log = openSync(this.logFile, 'a');
-    const child = spawn(process.execPath, [this.#program, 'serve', '--config', this.configFile], {
+    const child = spawn(process.execPath, [...nodeArguments, this.#program, 'serve', '--config', this.configFile], {
       env: { ...process.env, ...this.#environment },
       stdio: ['ignore', log, log],
     });

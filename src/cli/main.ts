@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { endWhenReaderIsGone } from './output.js';
 import { runProgram } from './program.js';
 

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
+import { nodeArguments } from '../../platform/node-arguments.js';
 import type { DevNode } from './layout.js';
 
 type State =
@@ -43,7 +44,7 @@ export class NodeProcess {
     try {
       // A session of its own: the terminal's Ctrl-C is for `quorate dev`, which then stops its nodes in order.
       // The channel tells the node when `quorate dev` is gone.
-      const child = spawn(process.execPath, [program, 'serve', '--config', this.node.configFile], {
+      const child = spawn(process.execPath, [...nodeArguments, program, 'serve', '--config', this.node.configFile], {
         detached: true,
         env: childEnvironment(),
         stdio: ['ignore', log.fd, log.fd, 'ipc'],
