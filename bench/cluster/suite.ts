@@ -11,6 +11,7 @@ import { report, type Row, type SuiteOptions } from '../measure.js';
 import { etcdName, startEtcd } from './etcd-system.js';
 import { isInstalled } from './h2load.js';
 import { htmlReport } from './html-report.js';
+import { overload } from './overload.js';
 import { askProbe } from './probe-messages.js';
 import { quorateName, startQuorate, type RunningQuorate } from './quorate-system.js';
 import { rowsOf, type Measured, type Measurement } from './results.js';
@@ -20,6 +21,8 @@ import { sustained } from './sustained.js';
 import type { DataOptions, RunningSystem } from './system.js';
 import { whileRunning } from './usage.js';
 
+/** By itself: it measures other things than the rest. */
+const overloadPart = 'overload';
 const usualKeys = 10_000;
 const usualValueBytes = 256;
 const times = { quick: { rounds: 1, seconds: 1.5, drySeconds: 0.5 }, full: { rounds: 3, seconds: 5, drySeconds: 2 } };
@@ -29,6 +32,7 @@ type Results = Map<string, Measurement[]>;
 
 export async function cluster(options: SuiteOptions): Promise<Row[]> {
   if (options.sustained !== undefined) return sustained({ ...options, minutes: options.sustained });
+  if (options.only?.length === 1 && options.only[0] === overloadPart) return overload(options);
   const { progress, quick, keys = usualKeys, valueBytes = usualValueBytes } = options;
   const data: DataOptions = { keys, valueBytes };
   const tools = { h2load: await isInstalled('h2load'), etcd: await isInstalled('etcd') };
@@ -61,7 +65,9 @@ function wanted(scenarios: readonly Scenario[], only: readonly string[] | undefi
   if (only === undefined) return scenarios;
   const unknown = only.filter((name) => !partNames.some((part) => part === name));
   if (unknown.length > 0) {
-    throw new InvalidArgumentError(`no part ${unknown.join(', ')}; there are ${partNames.join(', ')}`);
+    throw new InvalidArgumentError(
+      `no part ${unknown.join(', ')}; there are ${partNames.join(', ')}, and ${overloadPart} by itself`,
+    );
   }
   return scenarios.filter(({ part }) => only.includes(part));
 }

@@ -1,0 +1,117 @@
+/**
+ * One `Stream` to a node, as an impatient client has it: puts are sent whatever becomes of those before, nothing is tried
+ * again, and answers are only counted. Messages are put together from operations that were encoded before.
+ */
+import type { Client as GrpcClient, ClientDuplexStream } from '@grpc/grpc-js';
+import { Metadata } from '@grpc/grpc-js';
+import type { Histogram } from 'hdr-histogram-js';
+
+import { openChannel } from '../../src/client/channel.js';
+import { kvMethods } from '../../src/rpc/services.js';
+import { decodeStreamResponse, writeStreamOperation } from '../../src/rpc/stream-codec.js';
+import { WireWriter } from '../../src/rpc/wire-writer.js';
+
+/** What became of puts, of all streams together. */
+export interface PutTally {
+  admitted: number;
+  /** Answered with OVERLOADED, and those of them without a hint when to come again. */
+  refused: number;
+  refusedWithoutHint: number;
+  otherwiseFailed: number;
+  /** Not sent: the node does not read so fast, and so many wait already. */
+  heldBack: number;
+  /** Of those admitted, in microseconds from when they were due. */
+  readonly latencies: Histogram;
+  readonly refusalLatencies: Histogram;
+}
+
+const timeoutMs = 10_000;
+const messageOperationsMax = 1024;
+/** Operations that are due and not sent, for each stream. */
+const waitingMax = 1024;
+
+export class PutStream implements Disposable {
+  readonly #channel: GrpcClient;
+  readonly #call: ClientDuplexStream<Buffer, Buffer>;
+  readonly #tally: PutTally;
+  /** When each operation that is open was due, by its id. */
+  readonly #dueMs = new Map<number, number>();
+  #waiting: { readonly bytes: Uint8Array; readonly dueMs: number }[] = [];
+  #nextId = 1;
+  #blocked = false;
+  #isBroken = false;
+
+  constructor(address: string, tally: PutTally) {
+    this.#tally = tally;
+    this.#channel = openChannel(address);
+    const { path, requestSerialize, responseDeserialize } = kvMethods.Stream;
+    const call = this.#channel.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata());
+    this.#call = call;
+    call.on('data', (bytes: Buffer) => this.#receive(bytes));
+    call.on('drain', () => {
+      this.#blocked = false;
+      this.flush();
+    });
+    call.on('error', () => this.#break());
+    call.on('end', () => this.#break());
+  }
+
+  get open(): number {
+    return this.#dueMs.size + this.#waiting.length;
+  }
+
+  /** @param bytes an encoded `Operation` */
+  add(bytes: Uint8Array, dueMs: number): void {
+    if (this.#isBroken) this.#tally.otherwiseFailed++;
+    else if (this.#waiting.length >= waitingMax) this.#tally.heldBack++;
+    else this.#waiting.push({ bytes, dueMs });
+  }
+
+  /** Sends what was added, as far as the transport takes it. */
+  flush(): void {
+    let next = 0;
+    while (next < this.#waiting.length && !this.#blocked && !this.#isBroken) {
+      const writer = new WireWriter(64 * 1024);
+      const end = Math.min(this.#waiting.length, next + messageOperationsMax);
+      for (; next < end; next++) {
+        const { bytes, dueMs } = this.#waiting[next];
+        const id = this.#nextId++;
+        this.#dueMs.set(id, dueMs);
+        writeStreamOperation(writer, { id, bytes, timeoutMs });
+      }
+      this.#blocked = !this.#call.write(writer.finish());
+    }
+    if (next > 0) this.#waiting = this.#waiting.slice(next);
+  }
+
+  #receive(bytes: Buffer): void {
+    const nowMs = performance.now();
+    for (const { id, result } of decodeStreamResponse(bytes)) {
+      const dueMs = this.#dueMs.get(id);
+      if (dueMs === undefined) continue;
+      this.#dueMs.delete(id);
+      const micros = Math.max(1, Math.round((nowMs - dueMs) * 1000));
+      if (result.type === 'written') {
+        this.#tally.admitted++;
+        this.#tally.latencies.recordValue(micros);
+      } else if (result.type === 'failed' && result.error.code === 'OVERLOADED') {
+        this.#tally.refused++;
+        if (result.error.retryAfterMs === undefined) this.#tally.refusedWithoutHint++;
+        this.#tally.refusalLatencies.recordValue(micros);
+      } else this.#tally.otherwiseFailed++;
+    }
+  }
+
+  #break(): void {
+    this.#isBroken = true;
+    this.#tally.otherwiseFailed += this.open;
+    this.#dueMs.clear();
+    this.#waiting = [];
+  }
+
+  [Symbol.dispose](): void {
+    this.#isBroken = true;
+    this.#call.cancel();
+    this.#channel.close();
+  }
+}
