@@ -86,5 +86,5 @@ test.each([
     expect(undecided.status).toBe(2);
     expect(undecided.stderr).toMatch(/DEADLINE_EXCEEDED|UNAVAILABLE/);
   },
-  90_000,
+  180_000,
 );

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runTurns } from '../../src/platform/turns.js';
 import { simulate } from '../../src/sim/run.js';
 import { bugPlan, bugs, type Bug } from './bugs.js';
-import { lostDiskSeed, type loseDisk } from './lost-disk.js';
+import { lostDiskSeed, replacedSeed, type loseDisk, type replaceDisk } from './lost-disk.js';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -23,6 +23,7 @@ afterAll(() => {
 interface Broken {
   readonly simulate: typeof simulate;
   readonly loseDisk: typeof loseDisk;
+  readonly replaceDisk: typeof replaceDisk;
 }
 
 /** Runs and scenarios as they would be if nodes had this bug. */
@@ -40,8 +41,8 @@ async function withBug({ file, line, broken }: Bug, name: string): Promise<Broke
   );
   const load = (module: string): Promise<unknown> => import(join(copy, module));
   const runs = (await load('src/sim/run.ts')) as Pick<Broken, 'simulate'>;
-  const scenarios = (await load('test/sim/lost-disk.ts')) as Pick<Broken, 'loseDisk'>;
-  return { simulate: runs.simulate, loseDisk: scenarios.loseDisk };
+  const scenarios = (await load('test/sim/lost-disk.ts')) as Omit<Broken, 'simulate'>;
+  return { simulate: runs.simulate, loseDisk: scenarios.loseDisk, replaceDisk: scenarios.replaceDisk };
 }
 
 /** What was wrong in the first run that failed; undefined when none did. */
@@ -60,8 +61,10 @@ describe('a node that', () => {
     async (_name, bug, copy) => {
       const broken = await withBug(bug, copy);
       const { foundBy } = bug;
-      if (foundBy.type === 'lostDisk') {
-        const { scenario } = await broken.loseDisk(lostDiskSeed);
+      if (foundBy.type !== 'runs') {
+        const { scenario } = await (foundBy.type === 'loseDisk'
+          ? broken.loseDisk(lostDiskSeed)
+          : broken.replaceDisk(replacedSeed));
         expect(scenario.cluster.raftChecks.violations[0]).toMatch(foundBy.violation);
       } else {
         const failure = await firstFailure(broken.simulate, foundBy.seedsMax);

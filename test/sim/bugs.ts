@@ -18,7 +18,7 @@ export interface Bug {
    */
   readonly foundBy:
     | { readonly type: 'runs'; readonly seedsMax: number; readonly failure: RegExp }
-    | { readonly type: 'lostDisk'; readonly violation: RegExp };
+    | { readonly type: 'loseDisk' | 'replaceDisk'; readonly violation: RegExp };
 }
 
 /** Processes die often, and tables are written often. */
@@ -112,6 +112,14 @@ export const bugs: readonly Bug[] = [
     file: 'placement/node-registry.ts',
     line: 'if (expected === undefined || expected === storeId) return undefined;',
     broken: 'return undefined;',
-    foundBy: { type: 'lostDisk', violation: /applies at \d+ term 3, .*, where another had term 2/ },
+    foundBy: { type: 'loseDisk', violation: /applies at \d+ term 3, .*, where another had term 2/ },
+  },
+  {
+    name: 'lets an empty disk in while groups still count on what the old one has promised (pitfall 17)',
+    file: 'placement/node-registry.ts',
+    line: 'return replicas.some((replica) => replica.node === node);',
+    // Of the placement group, which is on all five nodes, and of no other.
+    broken: 'return replicas.length > 3 && replicas.some((replica) => replica.node === node);',
+    foundBy: { type: 'replaceDisk', violation: /applies at \d+ term/ },
   },
 ];

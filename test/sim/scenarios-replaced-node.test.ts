@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { NodeId, placementShardId } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
 import { SimDisk } from '../../src/sim/disk.js';
+import { replaceDisk, replacedSeed } from './lost-disk.js';
 import { Scenario } from './scenario.js';
 
 /** How the wish ended, through node `by`: `done`, or what was wrong. */
@@ -172,6 +173,12 @@ describe('a node that has lost its disk', () => {
     await rejoined(scenario, lost, by, 2);
     expect(scenario.cluster.raftChecks.violations).toEqual([]);
   });
+});
+
+test('an empty disk is not let in while a group still counts on the old one (pitfall 17)', async () => {
+  const { scenario, found } = await replaceDisk(replacedSeed);
+  expect(found).toBe('written');
+  expect(scenario.cluster.raftChecks.violations).toEqual([]);
 });
 
 describe('a replacement is refused', () => {
