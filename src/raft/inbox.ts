@@ -46,7 +46,7 @@ export class Inbox {
     const { self } = this.#membership;
     assert(message.to === self, `a message to replica ${message.to} reached ${self}`);
     if (message.from === self || !this.#isHeard(message)) return;
-    if (this.#roles.isQuiet && !isAboutQuiet(message)) this.#roles.wake();
+    if (this.#roles.isQuiet && !isAboutQuiet(message)) this.#awake(message);
     const { term } = this.#roles;
     if (message.term > term && !this.#roles.takeHigherTerm(message)) return;
     if (message.term < term) this.#answerLowerTerm(message);
@@ -155,6 +155,15 @@ export class Inbox {
     this.#membership.change(snapshot.configuration);
     this.#roles.reconfigure();
     this.#answerAppend(from, accepted(snapshot.index));
+  }
+
+  /**
+   * Whoever wants to replace a leader that this replica has heard last before it became quiet is ignored at first. A leader that lives
+   * is to be heard again before that is over, and so has to wake, too.
+   */
+  #awake({ type }: RaftMessage): void {
+    if (type === 'preVoteRequest' || type === 'voteRequest') this.wakeGroup();
+    else this.#roles.wake();
   }
 
   /** A quiet follower's unasked answer to a heartbeat, by which its leader awakes too. */
