@@ -40,7 +40,7 @@ export async function loseDisk(seed: number): Promise<LostDisk> {
   return { scenario, disk, found };
 }
 
-/** Any for which node 1 to 3 have the shard. */
+/** Any will do, too. */
 export const replacedSeed = 62;
 
 /**
