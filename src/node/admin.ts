@@ -52,7 +52,8 @@ export class Admin implements AdminBackend {
     this.#replicaChanges = new ReplicaChanges({
       nodeId,
       clock,
-      nodes: () => new Set([...this.#nodes()].filter((node) => isInService(placement.state, node))),
+      nodes: () => this.#nodes(),
+      isInService: (node) => isInService(placement.state, node),
       shardInMap: (shard) =>
         isPlacement(shard) ? placement.replica?.descriptor : placement.state.shardMap.byId(shard),
       hosted: (shard) => host.shard(shard),

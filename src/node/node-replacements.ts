@@ -4,11 +4,11 @@
  * group's state: the old replicas leave their groups, and new ones join them as soon as the node has come with another directory.
  */
 import { QuorateError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
+import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
 import { pause } from '../env/pause.js';
-import { replacementSteps, type GroupMembers, type ReplacementStep } from '../placement/node-registry.js';
+import { hasReplicaOn, replacementSteps, type GroupMembers, type ReplacementStep } from '../placement/node-registry.js';
 import type { PlacementState } from '../placement/placement-state.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { PlacementGroup } from './placement-group.js';
@@ -39,6 +39,8 @@ const beginMsMax = 5000;
 export class NodeReplacements {
   readonly #options: NodeReplacementsOptions;
   readonly #underWay = new Set<string>();
+  /** Groups that have said that they have no replica on a node that leaves, by its data directory. */
+  readonly #left = new Map<string, Set<ShardId>>();
   readonly #closing = new AbortController();
   #ticks = 0;
 
@@ -110,7 +112,11 @@ export class NodeReplacements {
 
   tick(): void {
     const { group } = this.#options;
-    if (++this.#ticks % lookTicks !== 0 || group.replica?.isReadyLeader !== true) return;
+    if (++this.#ticks % lookTicks !== 0) return;
+    if (group.replica?.isReadyLeader !== true || group.state.replacements.size === 0) {
+      this.#left.clear();
+      return;
+    }
     const groups = [group.replica.descriptor, ...group.state.shardMap.shards];
     for (const { node } of group.state.replacements.values()) this.#look(node, groups);
   }
@@ -119,7 +125,7 @@ export class NodeReplacements {
     const { state } = this.#options.group;
     const replacement = state.replacements.get(node);
     if (replacement === undefined) return;
-    for (const step of replacementSteps(state, replacement, groups)) {
+    for (const step of replacementSteps(state, replacement, groups, this.#leftBy(node))) {
       const key = step.type === 'vacate' ? `${node}` : `${node} ${step.shard}`;
       if (this.#underWay.has(key) || this.#underWay.size >= stepsMax) continue;
       this.#underWay.add(key);
@@ -127,20 +133,38 @@ export class NodeReplacements {
     }
   }
 
+  #isInMap(shard: ShardId, node: NodeId): boolean {
+    const { replica, state } = this.#options.group;
+    const group = shard === placementShardId ? replica?.descriptor : state.shardMap.byId(shard);
+    return group !== undefined && hasReplicaOn(group, node);
+  }
+
+  #leftBy(node: NodeId): Set<ShardId> {
+    const storeId = this.#options.group.state.nodes.get(node)?.storeId ?? '';
+    let left = this.#left.get(storeId);
+    if (left === undefined) this.#left.set(storeId, (left = new Set()));
+    return left;
+  }
+
   /** A step that fails is due again with the next look. */
   async #take(node: NodeId, step: ReplacementStep): Promise<void> {
     const { group, changes, logger, onFailure } = this.#options;
     try {
       switch (step.type) {
-        case 'leave':
+        case 'leave': {
+          const left = this.#leftBy(node);
           await changes.changeMember({ shard: step.shard, node, votes: false }, stepMsMax);
+          left.add(step.shard);
           return;
+        }
         case 'vacate':
           await group.vacate(node);
           logger.info('a node that is replaced has no replicas any more', { node });
           return;
         case 'join':
           await changes.changeMember({ shard: step.shard, node, votes: true }, stepMsMax);
+          // While the map is behind, the shard stays among those that the node is to have.
+          if (!this.#isInMap(step.shard, node)) return;
           await group.rejoined(node, step.shard);
           logger.info('a node that was replaced votes again', { node, shard: step.shard });
           return;

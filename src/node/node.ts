@@ -11,7 +11,7 @@ import type { Timer } from '../env/clock.js';
 import type { Env } from '../env/env.js';
 import type { Operation, OperationResult, RequestId } from '../mvcc/operations.js';
 import { firstShardMap, placementDescriptor } from '../placement/bootstrap.js';
-import { storeFault } from '../placement/node-registry.js';
+import { isInService, storeFault } from '../placement/node-registry.js';
 import type { PlacementState } from '../placement/placement-state.js';
 import type {
   AdminBackend,
@@ -164,6 +164,7 @@ export class Node implements KvBackend, AdminBackend {
       shardMap,
       executor,
       hosted: (shard) => this.host.shard(shard),
+      isInService: (node) => isInService(this.#placement.state, node),
       router: this.#router,
       placementLeader: this.#placement,
       replacements: () => this.#admin.replacements,

@@ -26,6 +26,8 @@ export interface PeerRequestsOptions {
   readonly shardMap: () => ShardMap;
   readonly executor: (shard: ShardDescriptor) => KvExecutor | undefined;
   readonly hosted: (shard: ShardId) => HostedShard | undefined;
+  /** Whether replicas may be on the node. */
+  readonly isInService: (node: NodeId) => boolean;
   readonly router: Router;
   readonly placementLeader: Pick<PlacementGroup, 'timestamps' | 'register' | 'updateShard' | 'leaderNode'>;
   readonly replacements: () => Pick<NodeReplacements, 'begin'>;
@@ -87,7 +89,7 @@ export class PeerRequests {
         return { type: 'standing', group: standingOf(this.#options.hosted(body.shard), body.replica) };
       case 'changeMembers':
       case 'changeMember':
-        await changeMembers(this.#options.hosted(body.shard), body);
+        await changeMembers(this.#options.hosted(body.shard), body, this.#options.isInService);
         return { type: 'membersChanged' };
       case 'reportShard':
         await this.#options.placementLeader.updateShard(body.descriptor);

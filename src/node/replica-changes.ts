@@ -16,8 +16,10 @@ import type { HostedShard } from './hosted-shard.js';
 export interface ReplicaChangesOptions {
   readonly nodeId: NodeId;
   readonly clock: Clock;
-  /** Nodes that replicas may be on. */
+  /** Nodes that are known. */
   readonly nodes: () => ReadonlySet<NodeId>;
+  /** Whether replicas may be on such a node. */
+  readonly isInService: (node: NodeId) => boolean;
   /** As the map has it; and the placement group. */
   readonly shardInMap: (shard: ShardId) => ShardDescriptor | undefined;
   readonly hosted: (shard: ShardId) => HostedShard | undefined;
@@ -34,14 +36,24 @@ const tryMsMax = 5000;
 /** Who are to be the members of a shard: all of them, or one, whatever the others are. */
 export type MembersWish = Extract<PeerRequest, { type: 'changeMembers' | 'changeMember' }>;
 
-/** By the leader of the shard. Resolves when these are its members; rejects with NOT_LEADER when another must go on. */
-export function changeMembers(hosted: HostedShard | undefined, wish: MembersWish): Promise<void> {
+/**
+ * By the leader of the shard. Resolves when these are its members; rejects with NOT_LEADER when another must go on, and with
+ * UNAVAILABLE when it would give a replica to a node that is not in service.
+ */
+export function changeMembers(
+  hosted: HostedShard | undefined,
+  wish: MembersWish,
+  isInService: (node: NodeId) => boolean,
+): Promise<void> {
   const { shard } = wish;
   return new Promise((resolve, reject) => {
     if (hosted === undefined) throw new QuorateError('NOT_LEADER', `no replica of shard ${shard} here`, { shard });
     const { replica } = hosted;
     const members =
       wish.type === 'changeMembers' ? wish.members : membersWith(replica.descriptor, wish.node, wish.votes);
+    const isNew = (node: NodeId): boolean => replica.descriptor.replicas.every((of) => of.node !== node);
+    const absent = [...members.voters, ...members.learners].find((node) => isNew(node) && !isInService(node));
+    if (absent !== undefined) throw new QuorateError('UNAVAILABLE', `node ${absent} is being replaced`, { shard });
     replica.changeMembers(members, (error) => {
       if (error === undefined) resolve();
       else reject(error);
@@ -96,7 +108,8 @@ export class ReplicaChanges {
     if (shard === placementShardId) throw invalid('the replicas of the placement group (shard 0) cannot be changed');
     if (this.#options.shardInMap(shard) === undefined) throw invalid(`there is no shard ${shard}`);
     const nodes = this.#options.nodes();
-    const stranger = [...members.voters, ...members.learners].find((node) => !nodes.has(node));
+    const mayBe = (node: NodeId): boolean => nodes.has(node) && this.#options.isInService(node);
+    const stranger = [...members.voters, ...members.learners].find((node) => !mayBe(node));
     if (stranger !== undefined) throw invalid(`replicas: there is no node ${stranger}`);
   }
 
@@ -116,13 +129,13 @@ export class ReplicaChanges {
   }
 
   async #askOnce(node: NodeId, wanted: MembersWish, timeoutMs: number): Promise<PeerResponse> {
-    const { nodeId, request, hosted, shardInMap, leaderOf, clock } = this.#options;
+    const { nodeId, request, hosted, isInService, shardInMap, leaderOf, clock } = this.#options;
     const tried = new AbortController();
     const tooLong = pause(clock, timeoutMs, AbortSignal.any([tried.signal, this.#closing.signal])).then(() => {
       throw new QuorateError('DEADLINE_EXCEEDED', 'it takes long');
     });
     const here = async (): Promise<PeerResponse> => {
-      await changeMembers(hosted(wanted.shard), wanted);
+      await changeMembers(hosted(wanted.shard), wanted, isInService);
       return { type: 'membersChanged' };
     };
     try {

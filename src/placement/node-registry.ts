@@ -4,7 +4,7 @@
  *
  * A node is replaced in stages, so that no group ever counts on what the old directory has lost (pitfall 17):
  * - `leaving`: the old directory is retired; its replicas are removed from all groups;
- * - `vacant`: no group has a replica on the node, and that is committed. Now another directory may come;
+ * - `vacant`: no group has a replica on the node, as each of them has said, and that is committed. Now another directory may come;
  * - `joining`: one has come, and is made a voter, under new replica ids, of each group that the old one had a replica of.
  *
  * Invariant: whoever has applied that the node is vacant has applied before that its replica of this group is gone, so it hears
@@ -161,16 +161,23 @@ export type ReplacementStep =
   | { readonly type: 'join'; readonly shard: ShardId }
   | { readonly type: 'vacate' };
 
-/** What may be done next, all of it at a time. */
+/**
+ * What may be done next, all of it at a time.
+ *
+ * @param groups all there are, as the shard map has them, which may be behind
+ * @param left those whose leader has said since the replacement began that the node has no replica of them
+ */
 export function replacementSteps(
   state: PlacementState,
   { node, shards }: Replacement,
   groups: readonly GroupMembers[],
+  left: ReadonlySet<ShardId>,
 ): readonly ReplacementStep[] {
   switch (replacementStage(state, node)) {
     case 'leaving': {
-      const left = groups.filter((group) => hasReplicaOn(group, node));
-      return left.length === 0 ? [{ type: 'vacate' }] : left.map(({ shard }) => ({ type: 'leave', shard }));
+      const others = groups.filter(({ shard }) => !left.has(shard));
+      if (others.length > 0) return others.map(({ shard }) => ({ type: 'leave', shard }));
+      return groups.some((group) => hasReplicaOn(group, node)) ? [] : [{ type: 'vacate' }];
     }
     case 'joining': {
       // Without a replica of the placement group the node does not know of any shard.
@@ -183,6 +190,6 @@ export function replacementSteps(
   }
 }
 
-function hasReplicaOn({ replicas }: GroupMembers, node: NodeId): boolean {
+export function hasReplicaOn({ replicas }: GroupMembers, node: NodeId): boolean {
   return replicas.some((replica) => replica.node === node);
 }

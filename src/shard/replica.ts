@@ -234,12 +234,16 @@ export class Replica {
 
   /**
    * Has these be the members of the group, by the leader; takes the place of an earlier wish. A leader that is to vote no more
-   * hands over, and the wish ends with NOT_LEADER: the next one is to be asked. Throws INVALID_ARGUMENT and NOT_LEADER.
+   * hands over, and the wish ends with NOT_LEADER: the next one is to be asked. That these are the members is said when a majority
+   * has confirmed that this one still leads. Throws INVALID_ARGUMENT and NOT_LEADER.
    */
   changeMembers(members: WantedMembers, done: MembersDone): void {
     if (!this.isReadyLeader) throw notLeaderError(this.shard);
     this.wakeGroup();
-    this.#group.changeMembers(members, done);
+    this.#group.changeMembers(members, (error) => {
+      if (error === undefined) this.reads.request(done);
+      else done(error);
+    });
   }
 
   /**

@@ -104,17 +104,25 @@ describe('a node that is replaced', () => {
   });
 
   test('takes the steps of its stage, and joins the placement group first', () => {
-    const steps = (state: PlacementState, members = groups): unknown =>
-      [...state.replacements.values()].flatMap((replacement) => replacementSteps(state, replacement, members));
+    const steps = (state: PlacementState, members = groups, left: readonly number[] = []): unknown =>
+      [...state.replacements.values()].flatMap((replacement) =>
+        replacementSteps(state, replacement, members, new Set(left.map(ShardId))),
+      );
     expect(steps(formed)).toEqual([]);
-    expect(steps(leaving)).toEqual([
-      { type: 'leave', shard: 0 },
-      { type: 'leave', shard: 1 },
-    ]);
-    expect(steps(leaving, without)).toEqual([{ type: 'vacate' }]);
+    const leaves = [0, 1, 2].map((shard) => ({ type: 'leave', shard }));
+    expect(steps(leaving)).toEqual(leaves);
+    expect(steps(leaving, groups, [0, 2])).toEqual([leaves[1]]);
+    expect(steps(leaving, groups, [0, 1, 2])).toEqual([]);
+    expect(steps(leaving, without, [0, 1, 2])).toEqual([{ type: 'vacate' }]);
     expect(steps(vacant, without)).toEqual([]);
     expect(steps(joining, without)).toEqual([{ type: 'join', shard: 0 }]);
     expect(steps(after(joining, rejoined(joining, three, placementShardId)))).toEqual([{ type: 'join', shard: 1 }]);
+  });
+
+  test('is not vacant because the map says so: each group is asked', () => {
+    const [replacement] = leaving.replacements.values();
+    const steps = replacementSteps(leaving, replacement, without, new Set([placementShardId, ShardId(2)]));
+    expect(steps).toEqual([{ type: 'leave', shard: 1 }]);
   });
 
   test('is not vacant before no group has a replica there, and joins nothing before that', () => {

@@ -102,6 +102,25 @@ describe('the voters of a shard', () => {
     await scenario.written(scenario.put(stay[0], 'a', '1'));
   });
 
+  test('are not said to be those that are wished for by a leader that a majority may have left', async () => {
+    const scenario = await formed(26);
+    const leader = scenario.leaderOf();
+    const voters = votersOn(scenario, leader).map((node) => NodeId(node));
+    const learners = all.filter((node) => !voters.includes(NodeId(node))).map((node) => NodeId(node));
+    const ends: (QuorateError | undefined)[] = [];
+    const ask = (): void => {
+      scenario.replica(leader).changeMembers({ voters, learners }, (error) => ends.push(error));
+    };
+    ask();
+    await scenario.until('it is said', () => ends.length === 1);
+    expect(ends).toEqual([undefined]);
+    scenario.isolate(leader);
+    ask();
+    await scenario.until('another one leads', () => scenario.others(leader).includes(scenario.leaderOf()), 20_000);
+    await scenario.until('it leads no more', () => ends.length === 2, 20_000);
+    expect(ends[1]).toMatchObject({ code: 'NOT_LEADER' });
+  });
+
   test('come with a Raft snapshot, for who was away when they changed', async () => {
     const scenario = await formed(27);
     const leader = scenario.leaderOf();
