@@ -1,7 +1,7 @@
 /**
  * The bug zoo of whole nodes: each bug breaks a rule that the core of Raft has no part in, by a change to one place of a
- * copy of the sources (those of the core are in test/raft/bugs.ts). So the product has no switches, and a bug whose
- * place is gone is noticed.
+ * copy of the sources, or to two where a rule is guarded twice (those of the core are in test/raft/bugs.ts). So the product
+ * has no switches, and a bug whose place is gone is noticed.
  */
 import type { SimPlan } from '../../src/sim/swarm.js';
 
@@ -12,6 +12,8 @@ export interface Bug {
   /** Stands in the file once. */
   readonly line: string;
   readonly broken: string;
+  /** In the same file. */
+  readonly also?: Pick<Bug, 'line' | 'broken'>;
   /**
    * Runs of {@link bugPlan} from seed 1 on: one of `seedsMax` fails, and the first failure says what was wrong. Or, where
    * runs do not have the fault, the rules of Raft in a scenario that was written for it.
@@ -120,6 +122,10 @@ export const bugs: readonly Bug[] = [
     line: 'return replicas.some((replica) => replica.node === node);',
     // Of the placement group, which is on all five nodes, and of no other.
     broken: 'return replicas.length > 3 && replicas.some((replica) => replica.node === node);',
+    also: {
+      line: 'groups.filter(({ shard }) => !left.has(shard))',
+      broken: 'groups.filter(({ shard }) => !left.has(shard) && shard === placementShardId)',
+    },
     foundBy: { type: 'replaceDisk', violation: /applies at \d+ term/ },
   },
 ];
