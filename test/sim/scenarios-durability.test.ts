@@ -40,7 +40,9 @@ describe('power loss', () => {
     lost.start();
     await scenario.until('the node that lost its disk has stopped', () => lost.failure !== undefined);
     expect(lost.failure).toMatchObject({ code: 'INVALID_ARGUMENT' });
-    expect(lost.failure?.message).toMatch(/^refused by node [12]: node 3 joined with .* give it its disk back$/);
+    expect(lost.failure?.message).toMatch(
+      /^refused by node [12]: node 3 joined with .* give it its disk back, or run `quorate node replace 3` and start it again$/,
+    );
     const refusals = scenario.cluster.log.lines.filter(({ fields }) => /lost its disk/.test(String(fields.reason)));
     expect(refusals.map(({ message }) => message)).toContain('refused a peer');
     await scenario.written(scenario.put(1, 'k', 'changed'));
