@@ -4,7 +4,8 @@ import { grpcFrame } from '../../../bench/cluster/grpc-frame.js';
 import { keyOf, popularKeys, spreadKey, valueOf } from '../../../bench/cluster/keys.js';
 import { scenariosOf } from '../../../bench/cluster/scenarios.js';
 import { equalBytes } from '../../../src/base/bytes.js';
-import { decodeBatchRequest } from '../../../src/rpc/kv-codec.js';
+import { readAtomicBatch } from '../../../src/rpc/atomic-batch-codec.js';
+import { WireReader } from '../../../src/rpc/wire-reader.js';
 
 const requestId = { session: new Uint8Array(16), seq: 1 };
 
@@ -31,9 +32,8 @@ test('a batch has the same keys and values in the words of both systems', () => 
     { key: keyOf(1), value: valueOf(300) },
     { key: keyOf(2), value: valueOf(10) },
   ];
-  const rules = { operationsMax: 10, missingRequestId: () => requestId };
-  const ours = decodeBatchRequest(quorateCalls.batch(puts).message, rules);
-  expect(ours).toMatchObject(
+  const ours = readAtomicBatch(new WireReader(quorateCalls.batch(puts).message), () => requestId, 10);
+  expect(ours.operations).toMatchObject(
     puts.map(({ key, value }) => ({ type: 'put', key: new Uint8Array(key), value: new Uint8Array(value) })),
   );
   // Field 2 of TxnRequest, of 338 bytes: field 2 of RequestOp, of 335: key (1) and value (2) of PutRequest.
