@@ -28,7 +28,10 @@ const attemptMsDefault = 2000;
 
 const unanswered = { maybeApplied: false, lastError: undefined };
 
-/** The calls that do not go through a `Stream`: one channel a node, opened at its first call. They change nothing, or the same when repeated. */
+/**
+ * The calls that do not go through a `Stream`: one channel a node, opened at its first call. They change nothing, or the same when
+ * repeated.
+ */
 export class Calls {
   readonly #reachability: Reachability;
   readonly #channels = new Map<string, GrpcClient>();

@@ -63,8 +63,7 @@ export class RequestExpiry {
 
   /**
    * Looks at up to `countMax` buckets, with what is stored beside them, that were changed longer ago than the retention at
-   * `now`; the last one may have more besides. Changes nothing. Undefined
-   * where nothing is due.
+   * `now`; the last one may have more besides. Changes nothing. Undefined where nothing is due.
    */
   scan(
     engine: EngineReader,

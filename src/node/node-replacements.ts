@@ -7,6 +7,7 @@ import { QuorateError } from '../base/errors.js';
 import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
+import { inTime } from '../env/in-time.js';
 import { pause } from '../env/pause.js';
 import { hasReplicaOn, replacementSteps, type GroupMembers, type ReplacementStep } from '../placement/node-registry.js';
 import type { PlacementState } from '../placement/placement-state.js';
@@ -66,28 +67,20 @@ export class NodeReplacements {
   }
 
   async #begin(node: NodeId, wait: (reason: string) => Promise<void>): Promise<string | undefined> {
+    const { clock } = this.#options;
     for (;;) {
       try {
-        return await this.#inTime(this.#askLeader(node));
+        return await inTime(this.#askLeader(node), {
+          clock,
+          ms: beginMsMax,
+          signal: this.#closing.signal,
+          late: noAnswer,
+        });
       } catch (thrown) {
         const error = QuorateError.from(thrown);
         if (!error.retryable) throw error;
         await wait(error.message);
       }
-    }
-  }
-
-  /** Not longer than a try may take, nor than this node runs. */
-  async #inTime<T>(asked: Promise<T>): Promise<T> {
-    const tried = new AbortController();
-    const signal = AbortSignal.any([tried.signal, this.#closing.signal]);
-    const tooLong = pause(this.#options.clock, beginMsMax, signal).then(() => {
-      throw new QuorateError('DEADLINE_EXCEEDED', 'the placement leader does not answer', { retryable: true });
-    });
-    try {
-      return await Promise.race([asked, tooLong]);
-    } finally {
-      tried.abort();
     }
   }
 
@@ -184,4 +177,8 @@ export class NodeReplacements {
 function late(node: NodeId, timeoutMs: number, reason: string): QuorateError {
   const message = `node ${node} is not replaced after ${timeoutMs} ms: ${reason}`;
   return new QuorateError('DEADLINE_EXCEEDED', message, { outcome: 'unknown' });
+}
+
+function noAnswer(): QuorateError {
+  return new QuorateError('DEADLINE_EXCEEDED', 'the placement leader does not answer', { retryable: true });
 }

@@ -6,6 +6,7 @@ import { QuorateError } from '../base/errors.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import { placementShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
+import { inTime } from '../env/in-time.js';
 import { pause } from '../env/pause.js';
 import type { WantedReplicas } from '../rpc/backend.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
@@ -130,23 +131,18 @@ export class ReplicaChanges {
 
   async #askOnce(node: NodeId, wanted: MembersWish, timeoutMs: number): Promise<PeerResponse> {
     const { nodeId, request, hosted, isInService, shardInMap, leaderOf, clock } = this.#options;
-    const tried = new AbortController();
-    const tooLong = pause(clock, timeoutMs, AbortSignal.any([tried.signal, this.#closing.signal])).then(() => {
-      throw new QuorateError('DEADLINE_EXCEEDED', 'it takes long');
-    });
+    const tooLong = (): QuorateError => new QuorateError('DEADLINE_EXCEEDED', 'it takes long');
     const here = async (): Promise<PeerResponse> => {
       await changeMembers(hosted(wanted.shard), wanted, isInService);
       return { type: 'membersChanged' };
     };
     try {
       const asked = node === nodeId ? here() : request(node, wanted, timeoutMs);
-      return await Promise.race([asked, tooLong]);
+      return await inTime(asked, { clock, ms: timeoutMs, signal: this.#closing.signal, late: tooLong });
     } catch (error) {
       const shard = shardInMap(wanted.shard);
       const leader = shard === undefined ? undefined : leaderOf(shard);
       return { type: 'failed', error: QuorateError.from(error), leader: leader === node ? undefined : leader };
-    } finally {
-      tried.abort();
     }
   }
 

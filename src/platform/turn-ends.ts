@@ -3,9 +3,9 @@ const endsPerIteration = 4;
 
 /**
  * Calls back at the end of the turn, which begins with no promise reaction pending; what is added by then, and by its
- * reactions, has an end of its own right after that. So what one end of a turn hands to the next (writes to timestamps, those to a round of reads,
- * this to the messages of a node) is done in one iteration of the event loop. A few at most: then sockets and timers have
- * their turn.
+ * reactions, has an end of its own right after that. So what one end of a turn hands to the next (writes to timestamps,
+ * those to a round of reads, this to the messages of a node) is done in one iteration of the event loop. A few at most: then
+ * sockets and timers have their turn.
  *
  * Node runs the immediates that it knows of when it comes to them, and the promise reactions of each before the next. One
  * that is added meanwhile waits for an iteration, which costs a poll of the operating system; so there are some ahead.
