@@ -31,10 +31,21 @@ const windowBytesMin = 16 * 1024;
 /** Of a window that is read in the calling thread: a larger one saves nothing there, and takes the thread for longer. */
 const windowBytesMaxNow = 64 * 1024;
 
+/** What is missing of a window, and where it goes. */
+interface Extension {
+  /** In the file, of the window. */
+  readonly start: number;
+  /** Of the window. */
+  readonly length: number;
+  readonly target: Uint8Array;
+  /** In the file, of what goes to `target`. */
+  readonly offset: number;
+}
+
 /**
  * The parts of one file in the order of one iterator, those after its first: they are read some at a time. The memory for that
- * is its own and goes with it: what it reads in vain costs no cache anything, and what is handed out is no part of it. A part of
- * which a window has no two is read by itself: the rest of the window would be cut off, and read again with the next one. Why:
+ * is its own and goes with it: what it reads in vain costs no cache anything, and what is handed out is no part of it. What a window
+ * has of a part that it cuts off stays for the next one. A part of which a window has no two is read by itself. Why:
  * docs/decisions/2026-11-21-lsm-read-ahead.md.
  */
 export class ReadAhead<Part extends Place> {
@@ -90,30 +101,51 @@ export class ReadAhead<Part extends Place> {
   #readWindow(part: Part): MaybePromise<Uint8Array> {
     const bytes = this.#nextBytes;
     this.#nextBytes = Math.min(4 * bytes, this.#windowBytesMax);
-    const now = this.#place(part, Math.min(bytes, windowBytesMaxNow));
-    const got = this.#source.readNow(now, this.#start);
+    this.#keepStartOf(part);
+    const now = this.#extend(part, Math.min(bytes, windowBytesMaxNow));
+    const got = this.#source.readNow(now.target, now.offset);
     if (got !== undefined) return this.#takeOf(part, now, got);
-    const window = this.#place(part, bytes);
-    return this.#source.read(window, this.#start).then((read) => this.#takeOf(part, window, read));
+    const extension = this.#extend(part, bytes);
+    return this.#source.read(extension.target, extension.offset).then((read) => this.#takeOf(part, extension, read));
   }
 
-  /** Memory for so many bytes, or those of the part if they are more; without what lies beyond the file. */
-  #place(part: Part, bytes: number): Uint8Array {
+  /** Of the window only what the part has of it stays: its first bytes, or its last ones in reverse. */
+  #keepStartOf({ offset, length }: Place): void {
+    const windowEnd = this.#start + this.#window.length;
+    const from = this.#reverse ? this.#start : offset;
+    const end = this.#reverse ? offset + length : windowEnd;
+    const isCut = from < end && from >= this.#start && end <= windowEnd;
+    this.#window = isCut ? this.#window.subarray(from - this.#start, end - this.#start) : emptyBytes;
+    this.#start = isCut || !this.#reverse ? from : end;
+  }
+
+  /**
+   * Memory for a window of so many bytes, or those of the part if they are more; without what lies beyond the file. What there
+   * is of it already is put in its place: the rest is to be read.
+   */
+  #extend(part: Part, bytes: number): Extension {
     const { offset } = part;
     const length = this.#source.lengthOf(part);
     const wanted = Math.max(bytes, length);
     const end = this.#reverse ? offset + length : Math.min(offset + wanted, this.#source.fileBytes);
     const start = this.#reverse ? Math.max(end - wanted, 0) : offset;
     assert(end - start >= length, 'a window holds the part that it is read for');
+    const kept = this.#window;
+    const keptAt = this.#start - start;
     if (this.#memory.length < end - start) this.#memory = new Uint8Array(end - start);
-    this.#window = emptyBytes;
-    this.#start = start;
-    return this.#memory.subarray(0, end - start);
+    this.#memory.set(kept, keptAt);
+    this.#window = this.#memory.subarray(keptAt, keptAt + kept.length);
+    const [from, to] = this.#reverse ? [0, keptAt] : [kept.length, end - start];
+    return { start, target: this.#memory.subarray(from, to), offset: start + from, length: end - start };
   }
 
-  /** @param got how many bytes of the window could be read */
-  #takeOf(part: Part, window: Uint8Array, got: number): Uint8Array {
-    this.#window = window.subarray(0, got);
+  /** @param got how many bytes could be read */
+  #takeOf(part: Part, { start, target, length }: Extension, got: number): Uint8Array {
+    const missing = target.length - got;
+    // In reverse what was kept comes behind what is missing.
+    const there = missing > 0 && this.#reverse ? got : length - missing;
+    this.#start = start;
+    this.#window = this.#memory.subarray(0, there);
     return this.#take(part);
   }
 }

@@ -76,8 +76,10 @@ describe.each([false, true])('reading ahead, reverse %s', (reverse) => {
       expect(keys.every((key, i) => compareBytes(key, keyOf(reverse ? entries - 1 - i : i)) === 0)).toBe(true);
       // A few single blocks come first, and the index with them; the simulated disk refuses some of the prompt reads.
       expect(reads.length).toBeLessThan(isPrompt ? 30 : 12);
-      expect(Math.max(...reads)).toBe(256 * 1024);
-      expect(reads.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(1.2 * metadata.bytes);
+      // A window has some of the block that the one before it cut off.
+      expect(Math.max(...reads)).toBeLessThanOrEqual(256 * 1024);
+      expect(Math.max(...reads)).toBeGreaterThan(250 * 1024);
+      expect(reads.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(1.02 * metadata.bytes);
     },
   );
 
