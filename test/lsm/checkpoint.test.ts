@@ -113,6 +113,26 @@ describe('a checkpoint', () => {
     await tree.close();
   });
 
+  it('reads nothing of the tables that are all within its bounds', async () => {
+    const disk = newDisk();
+    await using tree = await filledTree(disk, 3);
+    await settled(tree);
+    await tree.close();
+    await using reopened = await Tree.open(treeDirectory, treeResources(disk), options);
+    const opened: string[] = [];
+    disk.fault = (operation, path) => {
+      if (operation === 'open' && path.startsWith(treeDirectory) && path.endsWith('.sst')) opened.push(path);
+      return undefined;
+    };
+    await reopened.checkpoint(target);
+    expect(opened).toEqual([]);
+    await reopened.checkpoint(`${target}-part`, bounds('key-30x', 'key-60x'));
+    // One or two for each level, of more tables than that.
+    const tables = reopened.stats().levels.reduce((sum, level) => sum + level.tables, 0);
+    expect(opened.length).toBeGreaterThan(0);
+    expect(new Set(opened).size).toBeLessThan(tables / 2);
+  });
+
   it('of nothing is an empty tree', async () => {
     const disk = newDisk();
     await using tree = await Tree.create(treeDirectory, treeResources(disk), options);
