@@ -2,7 +2,7 @@ import { defined } from '../base/assert.js';
 import type { LogIndex } from '../base/ids.js';
 import { compactJobType, type CompactInput, type CompactOutput } from './compaction/compact-job.js';
 import { lastLevel } from './compaction/level-targets.js';
-import { pickCompaction, type CompactionDecision } from './compaction/picker.js';
+import { pickCompaction, safePointAwaited, type CompactionDecision } from './compaction/picker.js';
 import { placeTables, type OutputRange } from './compaction/placement.js';
 import { editOfMerge, editOfMove, planMerge, type CompactDecision } from './compaction/plan-compaction.js';
 import type { TakenFiles } from './ingest.js';
@@ -34,6 +34,8 @@ export class CompactionRunner {
   #writing: OutputRange | undefined;
   /** While tables are taken in. */
   #isHeld = false;
+  /** See {@link dueFromSafePoint}. */
+  #safePointAwaited = Infinity;
   /** What leaves level 0, and what gets to the last level, by compactions of whatever levels: each waits for the others. */
   readonly #level0Rate = new DrainRate();
   readonly #lastLevelRate = new DrainRate();
@@ -74,11 +76,18 @@ export class CompactionRunner {
     return !this.#isHeld && this.#pick().type !== 'nothing';
   }
 
+  /** A safe point with which something may be due that is not due yet; Infinity while there is something to do already. */
+  get dueFromSafePoint(): number {
+    return this.#safePointAwaited;
+  }
+
   #pick(): CompactionDecision {
     const { versions, options } = this.#context;
     const version = versions.current;
     const skipped = { numbers: version.tablesSkippedThrough(), safePoint: this.#context.safePoint() };
-    return pickCompaction(version.levels, options, skipped, this.#filesToCollect());
+    const decision = pickCompaction(version.levels, options, skipped, this.#filesToCollect());
+    this.#safePointAwaited = decision.type === 'nothing' ? safePointAwaited(version.levels, skipped) : Infinity;
+    return decision;
   }
 
   #filesToCollect(): ReadonlySet<number> {

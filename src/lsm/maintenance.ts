@@ -102,7 +102,9 @@ export class Maintenance {
   }
 
   setSafePoint(version: Timestamp): void {
-    if (version > this.#safePoint) this.#safePoint = version;
+    if (version <= this.#safePoint) return;
+    this.#safePoint = version;
+    if (version >= this.#compactions.dueFromSafePoint) this.wake();
   }
 
   /** See Tree.writeStall. */

@@ -35,6 +35,9 @@ export interface SkippedTables {
   readonly safePoint: number;
 }
 
+/** A table of which so many entries are old versions is written again when nobody reads those any more, though it be for nothing else. */
+const oldVersionsShareMin = 1 / 5;
+
 export const noneSkipped: SkippedTables = { numbers: new Set(), safePoint: 0 };
 
 /**
@@ -43,7 +46,8 @@ export const noneSkipped: SkippedTables = { numbers: new Set(), safePoint: 0 };
  * least to merge: the one with the fewest bytes under it for its own size.
  *
  * When no level is over its target, a table goes that has something to drop and that reads had to pass over too often, or
- * that deletes ranges; and if there is none, one that points into value files that are to be emptied.
+ * that deletes ranges; if there is none, one that has many old versions; and then one that points into value files that are to be
+ * emptied.
  * @param collected numbers of those; see filesToCollect
  */
 export function pickCompaction(
@@ -56,7 +60,9 @@ export function pickCompaction(
   const level = mostOverfull(levels, targets, options.level0TablesCompact);
   if (level === undefined) {
     const droppable = pickDroppable(levels, targets, skipped);
-    return droppable.type === 'nothing' ? pickForValues(levels, collected) : droppable;
+    if (droppable.type !== 'nothing') return droppable;
+    const old = pickOld(levels, skipped.safePoint);
+    return old.type === 'nothing' ? pickForValues(levels, collected) : old;
   }
   const outputLevel = levelBelow(level, levels, targets);
   const below = levels[outputLevel];
@@ -81,9 +87,44 @@ function decide(
 /** The table that points most into the value files that are to be emptied is written again where it is. */
 function pickForValues(levels: Levels, collected: ReadonlySet<number>): CompactionDecision {
   const fullest = fullestOf(levels, collected);
-  if (fullest === undefined) return { type: 'nothing' };
-  const { level, table } = fullest;
+  return fullest === undefined ? { type: 'nothing' } : writeAgain(fullest.level, fullest.table);
+}
+
+/** A table that was written while its old versions were still read: it has none when it is written again, so that this ends. */
+function pickOld(levels: Levels, safePoint: number): CompactionDecision {
+  for (let level = levels.length - 1; level > 0; level--) {
+    const table = levels[level].find((one) => hasOldVersions(one) && one.largestEntryVersion <= safePoint);
+    if (table !== undefined) return writeAgain(level, table);
+  }
+  return { type: 'nothing' };
+}
+
+function writeAgain(level: number, table: TableMetadata): CompactionDecision {
   return { type: 'compact', level, outputLevel: level, upper: [table], lower: [] };
+}
+
+/** Whether the newest version of each key, when all reads see it, makes much of the table garbage. */
+function hasOldVersions({ entries, keys }: TableMetadata): boolean {
+  return entries - keys > 0 && entries - keys >= oldVersionsShareMin * entries;
+}
+
+/**
+ * Where there is nothing to do: the lowest safe point above that of `skipped` with which there may be, without anything else
+ * changing; Infinity if there is none.
+ */
+export function safePointAwaited(levels: Levels, { numbers, safePoint }: SkippedTables): number {
+  let awaited = Infinity;
+  const note = (version: number): void => {
+    if (version > safePoint && version < awaited) awaited = version;
+  };
+  for (const [level, tables] of levels.entries()) {
+    for (const table of tables) {
+      if (table.rangeTombstones > 0) note(table.largestVersion);
+      if (level > 0 && hasOldVersions(table)) note(table.largestEntryVersion);
+      if (numbers.has(table.number)) note(table.smallestVersion);
+    }
+  }
+  return awaited;
 }
 
 /**

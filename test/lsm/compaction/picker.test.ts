@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   noneSkipped,
   pickCompaction,
+  safePointAwaited,
   type PickerOptions,
   type SkippedTables,
 } from '../../../src/lsm/compaction/picker.js';
@@ -164,5 +165,51 @@ describe('pickCompaction', () => {
     ['stays when all of it is above the safe point', ['', '', '', '', '', '1:a-c@5!1', '2:b-d*200'], [1], 4, 'nothing'],
   ])('a table that reads passed over %s', (_, lines, numbers, safePoint, expected) => {
     expect(pick(lines, { numbers: new Set(numbers), safePoint })).toBe(expected);
+  });
+});
+
+describe('a table with many old versions', () => {
+  it.each([
+    ['is written again where it is', ['', '', '', '', '', '', '1:a-c@9+1 2:d-e'], 'compact 1 of 6 with nothing of 6'],
+    [
+      'is written again over others',
+      ['', '', '', '', '', '9:a-c@9+1', '1:a-c*200 2:d-e'],
+      'compact 9 of 5 with nothing of 5',
+    ],
+    [
+      'comes first where most of the data is',
+      ['', '', '', '', '', '9:a-c+1', '1:a-c*200+1'],
+      'compact 1 of 6 with nothing of 6',
+    ],
+    ['stays while somebody may read one of them', ['', '', '', '', '', '', '1:a-c@10+9'], 'nothing'],
+    ['stays on level 0, which is small', ['1:a-c@5+9'], 'nothing'],
+    ['comes after a level over its target', ['', '', '', '', '', '3:e-f*101', '2:b-d*1000+1'], 'move 3 from 5 to 6'],
+    [
+      'comes after what reads passed over',
+      ['', '', '', '', '', '', '1:a-c@9+1 2:d-e!1'],
+      'compact 2 of 6 with nothing of 6',
+    ],
+  ])('%s', (_, lines, expected) => {
+    expect(pick(lines, { numbers: new Set([2]), safePoint: 9 })).toBe(expected);
+  });
+
+  it('has a fifth of them', () => {
+    const one = levels('', '', '', '', '', '', '1:a-c+19')[6][0];
+    const pickOf = (keys: number): string =>
+      pickCompaction([[], [], [], [], [], [], [{ ...one, keys }]], options, { numbers: new Set(), safePoint: 9 }).type;
+    expect([16, 17, 20].map(pickOf)).toEqual(['compact', 'nothing', 'nothing']);
+  });
+});
+
+describe('safePointAwaited', () => {
+  it.each([
+    ['nothing of live entries', ['2:a-b@20 1:a-b@20', '', '', '', '', '', '3:a-c@30'], Infinity],
+    ['a deleted range', ['1:a-b@20~1', '', '', '', '', '3:a-c@30~1'], 20],
+    ['a range that is deleted for all reads already', ['', '', '', '', '', '3:a-c@10~1'], Infinity],
+    ['old versions', ['', '', '', '', '', '3:a-c@15+1', '4:a-c@14+1 5:d-e@11'], 14],
+    ['old versions of level 0', ['1:a-b@20+1'], Infinity],
+    ['a table that reads passed over', ['', '', '', '', '', '7:a-c@13!1', '8:a-c@12!1'], 13],
+  ])('is that of %s', (_, lines, expected) => {
+    expect(safePointAwaited(levels(...lines), { numbers: new Set([7]), safePoint: 10 })).toBe(expected);
   });
 });
