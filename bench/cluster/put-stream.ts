@@ -1,6 +1,7 @@
 /**
  * One `Stream` to a node, as an impatient client has it: puts are sent whatever becomes of those before, nothing is tried
- * again, and answers are only counted. Messages are put together from operations that were encoded before.
+ * again, and answers are only counted. As many are open as the node reads of one stream, so that what is measured waits at
+ * the node and not in this process's buffers. Messages are put together from operations that were encoded before.
  */
 import type { Client as GrpcClient, ClientDuplexStream } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
@@ -26,9 +27,11 @@ export interface PutTally {
 }
 
 const timeoutMs = 10_000;
-const messageOperationsMax = 1024;
-/** Operations that are due and not sent, for each stream. */
-const waitingMax = 1024;
+const messageOperationsMax = 256;
+/** Operations that are sent and not answered. */
+const openMax = 1024;
+/** Operations that are due and not sent. */
+const waitingMax = 256;
 
 export class PutStream implements Disposable {
   readonly #channel: GrpcClient;
@@ -70,9 +73,10 @@ export class PutStream implements Disposable {
   /** Sends what was added, as far as the transport takes it. */
   flush(): void {
     let next = 0;
-    while (next < this.#waiting.length && !this.#blocked && !this.#isBroken) {
+    const sendable = Math.min(this.#waiting.length, openMax - this.#dueMs.size);
+    while (next < sendable && !this.#blocked && !this.#isBroken) {
       const writer = new WireWriter(64 * 1024);
-      const end = Math.min(this.#waiting.length, next + messageOperationsMax);
+      const end = Math.min(sendable, next + messageOperationsMax);
       for (; next < end; next++) {
         const { bytes, dueMs } = this.#waiting[next];
         const id = this.#nextId++;
