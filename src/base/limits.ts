@@ -31,6 +31,8 @@ export interface Limits {
   readonly nodeBytesInFlightMax: number;
   /** Operations that wait or run in one shard. */
   readonly shardOperationsInFlightMax: number;
+  /** A shard takes in no more writes than it does in this time, measured while it is overloaded; but always 32. */
+  readonly writeWaitMsTarget: number;
   /** Longest payload of one Raft entry; a turn that gathered more proposes several. */
   readonly entryBytesMax: number;
   /** Bytes of a leader's log that are not committed; more proposals are refused. */
@@ -104,6 +106,7 @@ export const defaultLimits: Limits = {
   nodeOperationsInFlightMax: 4096,
   nodeBytesInFlightMax: 128 * mib,
   shardOperationsInFlightMax: 2048,
+  writeWaitMsTarget: 500,
   entryBytesMax: 2 * mib,
   uncommittedBytesMax: 64 * mib,
   appendBytesMax: 1 * mib,
@@ -213,6 +216,7 @@ export function brokenLimits(limits: Limits): readonly BrokenLimits[] {
     ['nodeOperationsInFlightMax', 'shardOperationsInFlightMax'],
     'nodeOperationsInFlightMax must cover shardOperationsInFlightMax',
   );
+  rule(limits.writeWaitMsTarget >= 1, ['writeWaitMsTarget'], 'writeWaitMsTarget must be at least 1');
   return broken;
 }
 

@@ -71,7 +71,7 @@ export class KvExecutor {
     if (operation.type !== 'get' && this.#space.isDiskFull) {
       return new QuorateError('DISK_FULL', `the disk of the node that leads shard ${shard} is full`, { shard });
     }
-    return this.#overload();
+    return this.#overload() ?? (operation.type === 'get' ? undefined : this.#writes.overload);
   }
 
   #epochMismatch(): QuorateError {

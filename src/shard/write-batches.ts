@@ -17,12 +17,16 @@ import { notLeaderError } from './not-leader.js';
 import type { ProposalEnd } from './proposals.js';
 import type { ProposalRefusal, Replica } from './replica.js';
 import type { Task } from './task.js';
+import { WriteWindow, type WriteArrival } from './write-window.js';
 
 /** Where commit timestamps come from: unique, strictly increasing over the whole cluster. */
 export interface TimestampSource {
   /** The first of `count` consecutive timestamps. Rejects with TIMESTAMP_UNAVAILABLE within a bounded time. */
   request(count: number): Promise<Timestamp>;
 }
+
+/** Of a shard that has more to do than it can. */
+const overloadRetryMs = 100;
 
 export interface WriteBatchesOptions {
   readonly timestamps: TimestampSource;
@@ -41,7 +45,10 @@ export class WriteBatches {
   readonly #evaluator: Evaluator;
   readonly #clock: Clock;
   readonly #limits: Limits;
+  readonly #window: WriteWindow;
   #queue: Task<WriteOperation>[] = [];
+  /** Of the oldest in the queue; of what a full batch has left there, when it left it. */
+  #oldest: WriteArrival;
   #running = 0;
   #batchUnderWay = false;
   /** Batches are numbered when they ask for timestamps; they settle in order. */
@@ -56,6 +63,8 @@ export class WriteBatches {
     this.#timestamps = timestamps;
     this.#clock = clock;
     this.#limits = limits;
+    this.#window = new WriteWindow(limits);
+    this.#oldest = this.#window.arrived(clock.monotonicMs());
     this.#evaluator = new Evaluator(replica.machine, { requestIdRetentionMs: limits.requestIdRetentionMs });
     replica.onLeadership((leading) => {
       if (leading) this.#pump();
@@ -73,7 +82,17 @@ export class WriteBatches {
     return this.#batchesBegun;
   }
 
+  /** What to refuse a write with that would wait too long; it is not added then. */
+  get overload(): QuorateError | undefined {
+    const { size } = this.#window;
+    if (this.inFlight < size) return undefined;
+    const { shard } = this.#replica;
+    const message = `shard ${shard} has ${size} writes in flight, as many as it does within writeWaitMsTarget`;
+    return new QuorateError('OVERLOADED', message, { shard, retryAfterMs: overloadRetryMs });
+  }
+
   add(task: Task<WriteOperation>): void {
+    if (this.#queue.length === 0) this.#oldest = this.#arrivingNow();
     this.#queue.push(task);
     this.#pump();
   }
@@ -103,6 +122,10 @@ export class WriteBatches {
     return this.#queue.length > 0 && this.#queue.length >= this.#running;
   }
 
+  #arrivingNow(): WriteArrival {
+    return this.#window.arrived(this.#clock.monotonicMs());
+  }
+
   #leadershipLost(): void {
     this.#evaluator.reset();
     const error = notLeaderError(this.#replica.shard);
@@ -122,7 +145,9 @@ export class WriteBatches {
   }
 
   async #runBatch(): Promise<void> {
+    const oldest = this.#oldest;
     const taken = this.#takeBatch();
+    if (this.#queue.length > 0) this.#oldest = this.#arrivingNow();
     if (taken.length === 0) return;
     const batch = ++this.#batchesBegun;
     this.#unsettled.add(batch);
@@ -156,6 +181,7 @@ export class WriteBatches {
       const answer = this.#replica.propose(data, (end: ProposalEnd) => {
         if (end.type === 'applied') {
           this.#evaluator.applied(ticket);
+          this.#window.done(tasks.length, oldest, this.#clock.monotonicMs());
           settle(results);
         } else {
           this.#evaluator.reset(); // what was evaluated on top of it is lost as well

@@ -15,6 +15,7 @@ describe('checkLimits', () => {
     [{ peerFrameBytesMax: 1024 * 1024 }, 'peerFrameBytesMax'],
     [{ peerQueueBytesMax: 1024 }, 'peerQueueBytesMax'],
     [{ shardOperationsInFlightMax: 100_000 }, 'nodeOperationsInFlightMax'],
+    [{ writeWaitMsTarget: 0 }, 'writeWaitMsTarget'],
     [{ scansInFlightMax: 0 }, 'scansInFlightMax'],
     [{ rowCacheBytesMax: 8 * 1024 ** 3 }, 'rowCacheBytesMax'],
   ])('%j is refused by name', (change, name) => {

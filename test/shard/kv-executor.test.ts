@@ -206,6 +206,24 @@ describe('what does not belong here is refused at once', () => {
     expect(scripted.start(put('c', '1')).results).toEqual([]);
   });
 
+  test('writes that would wait too long, by the target and with a hint; reads are not', async () => {
+    const scripted = await ScriptedExecutor.make({ writeWaitMsTarget: 100 });
+    for (let i = 0; i < 40; i++) scripted.start(put(`a${i}`, '1'));
+    await scripted.turn();
+    await scripted.giveTimestamps();
+    scripted.nowMs = 200;
+    await scripted.apply(); // 40 in 200 ms, so 20 within the target: as few as 32 are always admitted
+    const admitted = Array.from({ length: 32 }, (_, i) => scripted.start(put(`b${i}`, '1')));
+    expect(admitted.flatMap(({ results }) => results)).toEqual([]);
+    const error = { code: 'OVERLOADED', outcome: 'notApplied', shard: 5, retryAfterMs: 100 };
+    const refused = scripted.start(put('c', '1'));
+    expect(refused.results).toMatchObject([{ error }]);
+    expect(refused.results).toMatchObject([
+      { error: { message: expect.stringMatching(/32 .*writeWaitMsTarget/) as string } },
+    ]);
+    expect(scripted.start(get('a')).results).toEqual([]);
+  });
+
   test('pages of scans count, from their start to their end', async () => {
     const scripted = await ScriptedExecutor.make({ shardOperationsInFlightMax: 2 });
     const pages = [1, 2].map((at) => scripted.executor.scanPage(specAt(at), descriptor.epoch, 'linearizable'));

@@ -49,6 +49,7 @@ export class ScriptedExecutor {
   term = Term(1);
   stalenessMs = 0;
   timesWoken = 0;
+  nowMs = 0;
   /** Of the leader that holds a lease. */
   leaseTerm: Term | undefined;
   refusal: ProposalRefusal | undefined;
@@ -89,7 +90,7 @@ export class ScriptedExecutor {
       stalenessMs: { get: () => this.stalenessMs },
     });
     const clock: Clock = {
-      monotonicMs: () => 0,
+      monotonicMs: () => this.nowMs,
       wallMicros: () => 0,
       after: () => ({ cancel: () => undefined }),
       endOfTurn: (callback) => this.#turn.push(callback),
