@@ -1,5 +1,6 @@
 /** Shared by the suites: closed-loop load with a histogram of latencies, and the form of results. */
 import { arch, cpus, platform, totalmem } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 
 import { build, type Histogram } from 'hdr-histogram-js';
 
@@ -81,9 +82,17 @@ export interface LoadResult {
   readonly p99Ms: number;
   readonly p999Ms: number;
   readonly operations: number;
+  /** Of which nothing else is counted. */
+  readonly failed: number;
 }
 
-/** Runs a closed loop: each of `inFlight` callers starts its next operation when its last has ended. */
+/** A caller whose operation failed waits for so long: a node that refuses is not asked again at once. */
+export const afterFailureMs = 10;
+
+/**
+ * Runs a closed loop: each of `inFlight` callers starts its next operation when its last has ended. Operations may fail, as they
+ * do under overload; rejects with the last failure when nothing else came of all.
+ */
 export async function runLoad({ inFlight, seconds, operation }: Load): Promise<LoadResult> {
   const histogram: Histogram = build({
     lowestDiscernibleValue: 1,
@@ -93,18 +102,26 @@ export async function runLoad({ inFlight, seconds, operation }: Load): Promise<L
   const startMs = performance.now();
   const endMs = startMs + seconds * 1000;
   let next = 0;
+  let failed = 0;
+  let lastFailure: unknown;
   const caller = async (): Promise<void> => {
-    for (let nowMs = performance.now(); nowMs < endMs;) {
-      await operation(next++);
-      const doneMs = performance.now();
-      histogram.recordValue(Math.max(1, Math.round((doneMs - nowMs) * 1000)));
-      nowMs = doneMs;
+    for (let nowMs = performance.now(); nowMs < endMs; nowMs = performance.now()) {
+      try {
+        await operation(next++);
+        histogram.recordValue(Math.max(1, Math.round((performance.now() - nowMs) * 1000)));
+      } catch (error) {
+        failed++;
+        lastFailure = error;
+        await setTimeout(afterFailureMs);
+      }
     }
   };
   await Promise.all(Array.from({ length: inFlight }, caller));
+  if (failed > 0 && histogram.totalCount === 0) throw lastFailure;
   const elapsedSeconds = (performance.now() - startMs) / 1000;
   return {
     operations: histogram.totalCount,
+    failed,
     perSecond: Math.round(histogram.totalCount / elapsedSeconds),
     p50Ms: histogram.getValueAtPercentile(50) / 1000,
     p99Ms: histogram.getValueAtPercentile(99) / 1000,

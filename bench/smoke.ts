@@ -44,6 +44,7 @@ export async function smoke(options: { quick: boolean; progress: (text: string) 
       rows.push({ name, unit: 'operations/s', ours: result.perSecond });
       rows.push({ name: `${name}, p50`, unit: 'ms', ours: result.p50Ms });
       rows.push({ name: `${name}, p99`, unit: 'ms', ours: result.p99Ms });
+      if (result.failed > 0) rows.push({ name: `${name}, failed`, unit: 'operations', ours: result.failed });
       rows.push({ name: `${name}, delay of the client's event loop, p99`, unit: 'ms', ours: loopDelayMs(loop) });
     }
   }

@@ -49,7 +49,7 @@ const figures: readonly Figure[] = [
     of: ({ outcome, usage }) =>
       outcome.payloadBytes === 0 ? undefined : total(usage, ({ writtenBytes }) => writtenBytes) / outcome.payloadBytes,
   },
-  { suffix: ', lost', unit: 'operations', isDetail: true, of: ({ outcome }) => outcome.lost },
+  { suffix: ', lost', unit: 'operations', of: ({ outcome }) => outcome.lost },
 ];
 
 /** Of one process. */

@@ -11,7 +11,7 @@ export interface Outcome extends Latencies {
   readonly operations: number;
   /** Keys and values of what was written. */
   readonly payloadBytes: number;
-  /** Of an open loop: operations that failed, or for which there was no room. */
+  /** Operations that failed or, in an open loop, for which there was no room; undefined for none. */
   readonly lost?: number | undefined;
 }
 

@@ -139,7 +139,15 @@ async function closedLoop(
   { valueBytes }: DataOptions,
 ): Promise<Outcome> {
   const result = await runLoad({ inFlight: depth, seconds, operation });
-  return { ...result, payloadBytes: kind === 'put' ? result.operations * (keyOf(0).length + valueBytes) : 0 };
+  return {
+    ...result,
+    lost: lostOf(result.failed),
+    payloadBytes: kind === 'put' ? result.operations * (keyOf(0).length + valueBytes) : 0,
+  };
+}
+
+function lostOf(count: number): number | undefined {
+  return count === 0 ? undefined : count;
 }
 
 /** By h2load: ours in an `AtomicBatch`, etcd's in a `Txn`. */
@@ -168,7 +176,7 @@ function mixes(readPercent: number, data: DataOptions): Scenario[] {
   const run = async (operation: Operation, seconds: number): Promise<Outcome> => {
     const result = await runLoad({ inFlight: usualDepth, seconds, operation });
     const writes = (result.operations * (100 - readPercent)) / 100;
-    return { ...result, payloadBytes: writes * (keyOf(0).length + data.valueBytes) };
+    return { ...result, lost: lostOf(result.failed), payloadBytes: writes * (keyOf(0).length + data.valueBytes) };
   };
   const runUnary = async ({ calls, endpoints }: RunningSystem, seconds: number): Promise<Outcome> => {
     using client = new UnaryClient(endpoints, 2);
@@ -200,7 +208,7 @@ function openLoops(unaryRate: number, streamRate: number, data: DataOptions): Sc
   const run = async (perSecond: number, seconds: number, operation: Operation): Promise<Outcome> => {
     const result = await runOpenLoad({ perSecond, seconds, openMax, operation });
     const payloadBytes = result.operations * (keyOf(0).length + data.valueBytes);
-    return { ...result, payloadBytes, lost: result.failed + result.dropped };
+    return { ...result, payloadBytes, lost: lostOf(result.failed + result.dropped) };
   };
   const runUnary = async ({ calls, endpoints }: RunningSystem, seconds: number): Promise<Outcome> => {
     using client = new UnaryClient(endpoints, 2);

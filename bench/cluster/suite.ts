@@ -25,7 +25,10 @@ import { whileRunning } from './usage.js';
 const overloadPart = 'overload';
 const usualKeys = 10_000;
 const usualValueBytes = 256;
-const times = { quick: { rounds: 1, seconds: 1.5, drySeconds: 0.5 }, full: { rounds: 3, seconds: 5, drySeconds: 2 } };
+const times = {
+  quick: { rounds: 1, seconds: 1.5, drySeconds: 0.5, leadInSeconds: 0.5 },
+  full: { rounds: 3, seconds: 5, drySeconds: 2, leadInSeconds: 1 },
+};
 
 /** Of one side: what each scenario gave, round by round. */
 type Results = Map<string, Measurement[]>;
@@ -101,7 +104,10 @@ interface Step {
   readonly run: (seconds: number) => Promise<Outcome>;
 }
 
-/** Everything once for a short time, so that code is compiled and connections are known; then everything again. */
+/**
+ * Everything once for a short time, so that code is compiled and connections are known; then everything again, each after
+ * a time of the same that does not count, so that nothing is left in it of what came before. On both sides alike.
+ */
 async function measureAll(
   of: {
     readonly system: string;
@@ -111,12 +117,13 @@ async function measureAll(
   },
   { quick, progress }: TurnOptions,
 ): Promise<void> {
-  const { seconds, drySeconds } = quick ? times.quick : times.full;
+  const { seconds, drySeconds, leadInSeconds } = quick ? times.quick : times.full;
   progress(`${of.system}: warming up`);
   // Without the large values, which stay.
   for (const { run } of of.steps.filter(({ part }) => part !== 'values')) await run(drySeconds);
   for (const { name, run } of of.steps) {
     progress(`${of.system}: ${name}`);
+    await run(leadInSeconds);
     const { result: outcome, usage } = await whileRunning(of.running.processes, () => run(seconds));
     const before = of.results.get(name) ?? [];
     of.results.set(name, [...before, { outcome, usage }]);

@@ -3,9 +3,10 @@
  * the time, and whether the rate lasts. Ours alone.
  */
 import { build, type Histogram } from 'hdr-histogram-js';
+import { setTimeout } from 'node:timers/promises';
 
 import { Prng } from '../../src/base/prng.js';
-import { percentile, type Row, type SuiteOptions } from '../measure.js';
+import { afterFailureMs, percentile, type Row, type SuiteOptions } from '../measure.js';
 import { keyOf, valueOf } from './keys.js';
 import { startQuorate } from './quorate-system.js';
 import { rounded } from './results.js';
@@ -25,6 +26,7 @@ export interface Timeline {
   readonly p50Ms: number;
   readonly p999Ms: number;
   readonly longestMs: number;
+  readonly failed: number;
 }
 
 export async function sustained(options: SuiteOptions & { readonly minutes: number }): Promise<Row[]> {
@@ -55,9 +57,16 @@ async function timeline(
   const histogram: Histogram = build({ lowestDiscernibleValue: 1, highestTrackableValue: 600_000_000 });
   const perSecond = new Array<number>(seconds).fill(0);
   const startMs = performance.now();
+  let failed = 0;
   const caller = async (): Promise<void> => {
-    for (let nowMs = performance.now(); nowMs - startMs < seconds * 1000;) {
-      await operation();
+    for (let nowMs = performance.now(); nowMs - startMs < seconds * 1000; nowMs = performance.now()) {
+      try {
+        await operation();
+      } catch {
+        failed++;
+        await setTimeout(afterFailureMs);
+        continue;
+      }
       const doneMs = performance.now();
       histogram.recordValue(Math.max(1, Math.round((doneMs - nowMs) * 1000)));
       const second = Math.floor((doneMs - startMs) / 1000);
@@ -65,17 +74,16 @@ async function timeline(
         if (second > 0 && second % 60 === 0 && perSecond[second] === 0) progress(`${second / 60} min`);
         perSecond[second]++;
       }
-      nowMs = doneMs;
     }
   };
   await Promise.all(Array.from({ length: inFlight }, caller));
   const at = (part: number): number => histogram.getValueAtPercentile(part) / 1000;
-  return { perSecond, p50Ms: at(50), p999Ms: at(99.9), longestMs: histogram.maxValue / 1000 };
+  return { perSecond, p50Ms: at(50), p999Ms: at(99.9), longestMs: histogram.maxValue / 1000, failed };
 }
 
 export function rowsOf(
   name: string,
-  { perSecond, p50Ms, p999Ms, longestMs }: Timeline,
+  { perSecond, p50Ms, p999Ms, longestMs, failed }: Timeline,
   usage: readonly ProcessUsage[],
   leaderChanges: number,
 ): Row[] {
@@ -95,6 +103,7 @@ export function rowsOf(
     row(', p99.9', 'ms', p999Ms),
     row(', p99.9 in medians', 'times p50', p999Ms / p50Ms),
     row(', longest', 'ms', longestMs),
+    row(', failed', 'operations', failed),
     row(', changes of leader', 'terms', leaderChanges),
     row(', largest RSS of a node at the end', 'MiB', Math.max(...usage.map(({ rssMib }) => rssMib))),
   ];

@@ -82,7 +82,7 @@ test('the page has the plots of both systems, the ratios, and no markup from nam
 
 test('a sustained run is judged by its slowest second and its last minute', () => {
   const perSecond = [...new Array<number>(60).fill(100), ...new Array<number>(59).fill(80), 20];
-  const timeline = { perSecond, p50Ms: 2, p999Ms: 15, longestMs: 40 };
+  const timeline = { perSecond, p50Ms: 2, p999Ms: 15, longestMs: 40, failed: 0 };
   const rows = new Map(sustainedRows('run', timeline, [usage], 0).map(({ name, ours }) => [name, ours]));
   expect(rows.get('run, slowest second')).toBe(20);
   expect(rows.get('run, last minute, part of the first')).toBe(79);
