@@ -1,15 +1,19 @@
 /**
  * Applies entries, in order, each once: up to what is committed and durable in this node's own log, as it is told.
- * Waits where the tree cannot take more, and where entries must be read from disk.
+ * Waits where the tree cannot take more, and where entries must be read from disk; and for the end of the turn after the one
+ * that allowed it, by when what that turn sends is on its way and what it writes is being written: others wait for those, and
+ * for what a follower applies nobody does.
  */
 import { assert } from '../base/assert.js';
 import { LogIndex } from '../base/ids.js';
 import type { ShardId } from '../base/ids.js';
+import type { Clock } from '../env/clock.js';
 import type { Entry } from '../raft/types.js';
 import type { ReplicaLog, ReplicaTree } from './replica-host.js';
 
 export interface ApplyLoopOptions {
   readonly shard: ShardId;
+  readonly clock: Pick<Clock, 'endOfTurn'>;
   readonly log: Pick<ReplicaLog, 'entries' | 'read'>;
   readonly tree: Pick<ReplicaTree, 'writeStall'>;
   readonly appliedIndex: () => LogIndex;
@@ -25,6 +29,7 @@ const readBytesMax = 1024 * 1024;
 export class ApplyLoop {
   readonly #options: ApplyLoopOptions;
   #to: LogIndex;
+  #isPlanned = false;
   /** The run under way. */
   #running: Promise<void> | undefined;
   #isHalted = false;
@@ -42,9 +47,18 @@ export class ApplyLoop {
     this.#to = to;
   }
 
-  /** Applies what it may, now as far as that goes without waiting. */
+  /** Applies what it may, soon. */
   run(): void {
-    if (this.#running !== undefined || this.#isOver) return;
+    const { clock, appliedIndex } = this.#options;
+    if (this.#isPlanned || this.#running !== undefined || appliedIndex() >= this.#to) return;
+    this.#isPlanned = true;
+    clock.endOfTurn(() => {
+      this.#isPlanned = false;
+      if (!this.#isOver) this.#begin();
+    });
+  }
+
+  #begin(): void {
     this.#running = this.#runToEnd().then(() => {
       this.#running = undefined;
     }, this.#options.onFailure);

@@ -86,6 +86,7 @@ export class Replica {
     });
     const applyLoop = {
       shard: this.shard,
+      clock: host.clock,
       log,
       tree,
       appliedIndex,

@@ -26,6 +26,7 @@ class Bench {
   readonly sent: RaftMessage[] = [];
   readonly roles: boolean[] = [];
   #scheduled: Scheduled | undefined;
+  #ends: (() => void)[] = [];
 
   static async make(): Promise<Bench> {
     return new Bench(await StateMachine.create(new NaiveEngine(), utf8('shard'), { versionRetentionMs: 60_000 }));
@@ -55,7 +56,7 @@ class Bench {
         monotonicMs: () => 0,
         wallMicros: () => 0,
         after: () => ({ cancel: () => undefined }),
-        endOfTurn: () => undefined,
+        endOfTurn: (callback) => this.#ends.push(callback),
       },
       logger: silentLogger,
       random: new Prng(1),
@@ -99,10 +100,13 @@ class Bench {
   }
 
   async turn(): Promise<void> {
-    while (this.#scheduled !== undefined) {
+    while (this.#scheduled !== undefined || this.#ends.length > 0) {
+      const ends = this.#ends;
       const replica = this.#scheduled;
+      this.#ends = [];
       this.#scheduled = undefined;
-      replica.handleReady();
+      for (const end of ends) end();
+      replica?.handleReady();
       await setImmediate();
     }
   }
