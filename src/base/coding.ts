@@ -3,7 +3,7 @@
  * Whole numbers go up to 2^53 - 1; a decoder that meets more, or runs off the end, throws {@link DecodeError}.
  */
 import { assert } from './assert.js';
-import { fromUtf8, utf8 } from './bytes.js';
+import { fromUtf8, utf8, viewOf } from './bytes.js';
 
 /** The bytes do not have the form that the reader expects; whoever knows the file turns it into a corruption error. */
 export class DecodeError extends Error {
@@ -209,7 +209,7 @@ export class ByteReader {
 
   raw(length: number): Uint8Array {
     const at = this.#take(length);
-    return this.#source.subarray(at, at + length);
+    return viewOf(this.#source, at, at + length);
   }
 
   bytes(): Uint8Array {

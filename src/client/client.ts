@@ -35,6 +35,10 @@ const membershipMsDefault = 600_000;
 const statusCall = { method: adminMethods.Status, decode: decodeClusterStatus };
 const shardMapCall = { method: adminMethods.ShardMap, decode: decodeShardMap };
 
+interface OperationLimits extends CallLimits {
+  readonly startMs: number;
+}
+
 /** Not more often than this, however many answers hint that the map is out of date. */
 const mapRefreshMsMin = 50;
 
@@ -75,19 +79,16 @@ export class Client implements AsyncDisposable {
     return client;
   }
 
-  async get(key: Bytes, options: ReadOptions = {}): Promise<GetResult> {
-    checkObject('options', options);
-    return (await this.#execute(getOperation(key, options), options)) as GetResult;
+  get(key: Bytes, options: ReadOptions = {}): Promise<GetResult> {
+    return this.#execute<GetResult>(options, () => getOperation(key, options));
   }
 
-  async put(key: Bytes, value: Bytes, options: WriteOptions = {}): Promise<PutResult> {
-    checkObject('options', options);
-    return (await this.#execute(putOperation(key, value, options, this.#newRequestId), options)) as PutResult;
+  put(key: Bytes, value: Bytes, options: WriteOptions = {}): Promise<PutResult> {
+    return this.#execute<PutResult>(options, () => putOperation(key, value, options, this.#newRequestId));
   }
 
-  async delete(key: Bytes, options: WriteOptions = {}): Promise<DeleteResult> {
-    checkObject('options', options);
-    return (await this.#execute(deleteOperation(key, options, this.#newRequestId), options)) as DeleteResult;
+  delete(key: Bytes, options: WriteOptions = {}): Promise<DeleteResult> {
+    return this.#execute<DeleteResult>(options, () => deleteOperation(key, options, this.#newRequestId));
   }
 
   /**
@@ -95,12 +96,8 @@ export class Client implements AsyncDisposable {
    * otherwise none of it does, and the result says which conditions failed. Rejects with KEYS_IN_DIFFERENT_SHARDS, with nothing
    * done, when that is so.
    */
-  async atomicBatch(
-    operations: readonly AtomicOperation[],
-    options: AtomicBatchOptions = {},
-  ): Promise<AtomicBatchResult> {
-    checkObject('options', options);
-    return (await this.#execute(atomicBatch(operations, options, this.#newRequestId), options)) as AtomicBatchResult;
+  atomicBatch(operations: readonly AtomicOperation[], options: AtomicBatchOptions = {}): Promise<AtomicBatchResult> {
+    return this.#execute<AtomicBatchResult>(options, () => atomicBatch(operations, options, this.#newRequestId));
   }
 
   /**
@@ -110,7 +107,9 @@ export class Client implements AsyncDisposable {
   async batch(operations: readonly BatchOperation[], options: CallOptions = {}): Promise<BatchResult[]> {
     const built = batchOperations(operations, this.#newRequestId);
     const limits = this.#limits(options, this.#settings.deadlineMs);
-    return Promise.all(built.map((operation) => this.#submit(operation, limits)));
+    return Promise.all(
+      built.map((operation) => new Promise<BatchResult>((resolve) => this.#submit(operation, limits, resolve))),
+    );
   }
 
   /** The records of a range in order, all as of one timestamp. */
@@ -181,45 +180,54 @@ export class Client implements AsyncDisposable {
 
   readonly #newRequestId = (): RequestId => ({ session: this.#session, seq: ++this.#seq });
 
-  async #execute(operation: Operation, options: CallOptions): Promise<OperationResult> {
-    const result = await this.#submit(operation, this.#limits(options, this.#settings.deadlineMs));
-    if (result.type === 'failed') throw result.error;
-    return result;
-  }
-
-  /** Resolves in any case; an error is a result here. */
-  #submit(operation: Operation, { deadlineMs, signal }: CallLimits): Promise<OperationResult> {
-    return new Promise((resolve) => {
-      const answer = (result: OperationResult): void => {
-        signal?.removeEventListener('abort', cancel);
-        resolve(result);
-      };
-      const pending = new PendingOperation(operation, { startMs: performance.now(), deadlineMs }, answer);
-      const cancel = (): void => this.#dispatcher.cancel(pending, signal?.reason);
-      const { operationBytesMax, mapRefreshMs } = this.#settings;
-      if (pending.bytes.length > operationBytesMax) {
-        const message = `an operation of ${pending.bytes.length} bytes; operationBytesMax is ${operationBytesMax}`;
-        answer({ type: 'failed', error: invalid(message) });
-      } else if (signal?.aborted === true) {
-        answer({ type: 'failed', error: cancelledError(signal.reason, pending) });
-      } else {
-        signal?.addEventListener('abort', cancel);
-        this.#refreshMap(mapRefreshMs);
-        this.#dispatcher.submit(pending);
-      }
+  /** One promise for a call, whatever becomes of it: of many calls, promises are much of what they cost. */
+  #execute<Result extends OperationResult>(options: CallOptions, build: () => Operation): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const limits = this.#limits(options, this.#settings.deadlineMs);
+      this.#submit(build(), limits, (result) => {
+        if (result.type === 'failed') reject(result.error);
+        else resolve(result as Result);
+      });
     });
   }
 
-  #limits(options: CallOptions, otherwiseMs: number): CallLimits {
+  /** `answer` is called once, perhaps before this returns; an error is a result here. */
+  #submit(operation: Operation, limits: OperationLimits, answer: (result: OperationResult) => void): void {
+    const { signal, startMs } = limits;
+    const { operationBytesMax, mapRefreshMs } = this.#settings;
+    const pending = new PendingOperation(operation, limits, answer);
+    if (pending.bytes.length > operationBytesMax) {
+      const message = `an operation of ${pending.bytes.length} bytes; operationBytesMax is ${operationBytesMax}`;
+      answer({ type: 'failed', error: invalid(message) });
+    } else if (signal?.aborted === true) {
+      answer({ type: 'failed', error: cancelledError(signal.reason, pending) });
+    } else {
+      if (signal !== undefined) this.#cancelOnAbort(pending, signal);
+      this.#refreshMap(mapRefreshMs, startMs);
+      this.#dispatcher.submit(pending);
+    }
+  }
+
+  #cancelOnAbort(pending: PendingOperation, signal: AbortSignal): void {
+    const cancel = (): void => this.#dispatcher.cancel(pending, signal.reason);
+    const { answer } = pending;
+    pending.answer = (result) => {
+      signal.removeEventListener('abort', cancel);
+      answer(result);
+    };
+    signal.addEventListener('abort', cancel);
+  }
+
+  #limits(options: CallOptions, otherwiseMs: number): OperationLimits {
     checkObject('options', options);
     checkSignal('signal', options.signal);
     const timeoutMs = millisecondsOf('deadlineMs', options.deadlineMs, otherwiseMs);
-    return { deadlineMs: performance.now() + timeoutMs, signal: options.signal };
+    const startMs = performance.now();
+    return { startMs, deadlineMs: startMs + timeoutMs, signal: options.signal };
   }
 
   /** In the background, unless the map is younger than `ageMs`. */
-  #refreshMap(ageMs: number): void {
-    const nowMs = performance.now();
+  #refreshMap(ageMs: number, nowMs = performance.now()): void {
     if (this.#closing.signal.aborted || this.#refresh !== undefined || nowMs - this.#refreshedMs < ageMs) return;
     const limits = { deadlineMs: nowMs + this.#settings.deadlineMs, signal: this.#closing.signal };
     this.#refresh = this.#fetchMap(limits);

@@ -83,7 +83,7 @@ export class Dispatcher {
     this.#open.add(operation);
     this.#bytesOpen += operation.bytes.length;
     this.#ticker ??= setTimeout(() => this.#tick(), tickMs);
-    this.#dispatch(operation, performance.now());
+    this.#dispatch(operation, operation.startMs);
   }
 
   /** No effect on an operation that has its answer. */

@@ -15,6 +15,8 @@ import type { Reachability } from './reachability.js';
 const messageBytesTarget = 512 * 1024;
 /** The default of the nodes' `batchOperationsMax`. */
 const messageOperationsMax = 1024;
+/** Of an operation in a message, besides its own bytes, at most: tags and lengths, id, timeout, and what its writer reserves. */
+const operationOverheadBytes = 48;
 
 type StreamCall = ClientDuplexStream<Buffer, Buffer>;
 
@@ -94,27 +96,35 @@ export class NodeConnection {
     const nowMs = performance.now();
     let next = 0;
     while (next < this.#queue.length && !this.#blocked && this.#sent.size < this.#operationsInFlightMax) {
-      const writer = new WireWriter(4096);
-      let count = 0;
-      while (
-        next < this.#queue.length &&
-        this.#sent.size < this.#operationsInFlightMax &&
-        (count === 0 ||
-          (count + this.#queue[next].count <= messageOperationsMax &&
-            writer.length + this.#queue[next].bytes.length <= messageBytesTarget))
-      ) {
-        const operation = this.#queue[next++];
+      const { end, bytes } = this.#messageFrom(next);
+      const writer = new WireWriter(bytes);
+      for (; next < end; next++) {
+        const operation = this.#queue[next];
         if (operation.state.type !== 'queued') continue;
         const id = this.#nextId++;
         operation.state = { type: 'sent', address: this.address, id };
         this.#sent.set(id, operation);
         const timeoutMs = Math.max(1, Math.floor(answerTimeoutMs(operation.deadlineMs - nowMs)));
         writeStreamOperation(writer, { id, bytes: operation.bytes, timeoutMs });
-        count += operation.count;
       }
-      if (count > 0) this.#blocked = !call.write(writer.finish());
+      if (writer.length > 0) this.#blocked = !call.write(writer.finish());
     }
     this.#queue.splice(0, next);
+  }
+
+  /** Where the message ends that begins with a place of the queue, and what it takes, at most. */
+  #messageFrom(start: number): { readonly end: number; readonly bytes: number } {
+    const endMax = Math.min(this.#queue.length, start + this.#operationsInFlightMax - this.#sent.size);
+    let end = start;
+    let bytes = 0;
+    for (let count = 0; end < endMax; end++) {
+      const operation = this.#queue[end];
+      const size = operation.bytes.length + operationOverheadBytes;
+      if (end > start && (count + operation.count > messageOperationsMax || bytes + size > messageBytesTarget)) break;
+      count += operation.count;
+      bytes += size;
+    }
+    return { end, bytes };
   }
 
   #connect(): void {

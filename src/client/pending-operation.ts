@@ -24,7 +24,8 @@ export class PendingOperation implements Unanswered {
   readonly count: number;
   readonly startMs: number;
   readonly deadlineMs: number;
-  readonly answer: (result: OperationResult) => void;
+  /** To be called once, when it is settled. */
+  answer: (result: OperationResult) => void;
   state: OperationState = { type: 'waiting', untilMs: 0 };
   attempts = 0;
   /** An attempt of a write ended with an outcome that is not known; stays true. */

@@ -56,6 +56,7 @@ export function chooseAddress(
   avoid: ReadonlySet<string> | undefined,
 ): string | undefined {
   const preferred = routeOf(table.routes, key)?.addresses ?? [];
+  if (avoid === undefined && preferred.length > 0 && isAvailable(preferred[0])) return preferred[0];
   let fallback: string | undefined;
   for (const addresses of [preferred, table.addresses]) {
     for (const address of addresses) {

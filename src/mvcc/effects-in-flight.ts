@@ -9,26 +9,14 @@
  * Invariant: entries are applied in the order of their tickets.
  */
 import { assert, defined } from '../base/assert.js';
-import type { OperationResult, VersionedValue } from './operations.js';
+import type { ChangedStates, KeyState } from './changed-states.js';
 
 /** Counts the entries that one evaluator made, from 1. */
 export type Ticket = number;
 
-/** The newest state of a key: undefined `value` is a key that is absent. */
-export interface KeyState {
-  readonly value: VersionedValue | undefined;
-  /**
-   * Only of a bucket of request records: the answers to requests that were refused, by their seq, with what conditions met. Of
-   * those that were answered since nothing of the bucket was in flight; it has few requests.
-   */
-  readonly refusals?: ReadonlyMap<number, OperationResult> | undefined;
-}
-
-export const absent: KeyState = { value: undefined };
-
 interface EntryInFlight {
   readonly ticket: Ticket;
-  readonly states: ReadonlyMap<string, KeyState>;
+  readonly states: ChangedStates;
 }
 
 export class EffectsInFlight {
@@ -50,7 +38,7 @@ export class EffectsInFlight {
   }
 
   /** The states that the entry `ticket` leaves behind. Owns `states`. */
-  add(ticket: Ticket, states: ReadonlyMap<string, KeyState>): void {
+  add(ticket: Ticket, states: ChangedStates): void {
     this.#entries.push({ ticket, states });
   }
 

@@ -2,23 +2,23 @@ import { AssertionError, defined } from '../base/assert.js';
 import { mapKey } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
 import { Timestamp } from '../base/ids.js';
+import { absent, ChangedStates, type KeyState } from './changed-states.js';
 import { conditionsFailed, decideWrite, needsCurrent, unmetConditions } from './conditions.js';
-import { absent, type KeyState } from './effects-in-flight.js';
 import { encodeFailures } from './failed-conditions.js';
 import { encodeBucketList, failedConditionsKey, requestTimeKey } from './keyspace.js';
-import type { AtomicBatch, KeyWrite, OperationResult, VersionedValue } from './operations.js';
+import type { AtomicBatch, AtomicOperation, KeyWrite, OperationResult, VersionedValue } from './operations.js';
 import type { PreparedBucket } from './prepared-bucket.js';
 import type { ExpiryScan } from './request-expiry.js';
 import { fingerprint, type RequestOutcome, type RequestRecord } from './request-records.js';
 import type { Effect } from './write-batch-format.js';
 
-/** A write, the raw keys that it concerns, as they are and for maps, and the bucket that has its request, or will. */
+/** A write, the raw keys that it concerns, for maps where evaluation looks them up, and the bucket that has its request, or will. */
 export type PreparedWrite =
   | {
       readonly type: 'keyWrite';
       readonly operation: KeyWrite;
       readonly user: Uint8Array;
-      readonly userMapKey: string;
+      readonly userMapKey: string | undefined;
       readonly bucket: PreparedBucket;
     }
   | {
@@ -26,7 +26,7 @@ export type PreparedWrite =
       readonly operation: AtomicBatch;
       /** In the order of the operations. */
       readonly users: readonly Uint8Array[];
-      readonly userMapKeys: readonly string[];
+      readonly userMapKeys: readonly (string | undefined)[];
       readonly bucket: PreparedBucket;
     };
 
@@ -38,7 +38,7 @@ type Prepared<Type extends PreparedWrite['type']> = Extract<PreparedWrite, { rea
  */
 export class Evaluation {
   readonly effects: Effect[] = [];
-  readonly changed = new Map<string, KeyState>();
+  readonly changed = new ChangedStates();
   lastVersion: Timestamp;
   readonly #states: ReadonlyMap<string, KeyState>;
   /** Buckets with new records, which are among the effects and in `changed` when all operations are evaluated. */
@@ -67,8 +67,7 @@ export class Evaluation {
   #writeKey({ operation, user, userMapKey }: Prepared<'keyWrite'>, version: Timestamp): OperationResult {
     const decision = decideWrite(operation, needsCurrent(operation) ? this.#current(userMapKey) : undefined);
     if (decision.type !== 'write') return decision;
-    if (operation.type === 'put') this.#put(user, userMapKey, { version, value: operation.value });
-    else this.#delete(user, userMapKey);
+    this.#changeUser(effectOf(operation, user, version));
     return { type: 'written', version };
   }
 
@@ -79,14 +78,14 @@ export class Evaluation {
     if (unmet.length > 0) return conditionsFailed(unmet);
     for (let i = 0; i < operations.length; i++) {
       const each = operations[i];
-      if (each.type === 'put') this.#put(users[i], userMapKeys[i], { version, value: each.value });
-      else if (each.type === 'delete') this.#delete(users[i], userMapKeys[i]);
+      if (each.type !== 'check') this.#changeUser(effectOf(each, users[i], version));
     }
     return { type: 'written', version };
   }
 
-  #current(userMapKey: string): VersionedValue | undefined {
-    return defined(this.changed.get(userMapKey) ?? this.#states.get(userMapKey), 'the state of a key').value;
+  #current(userMapKey: string | undefined): VersionedValue | undefined {
+    const key = defined(userMapKey, 'a key that is looked up');
+    return defined(this.changed.get(key) ?? this.#states.get(key), 'the state of a key').value;
   }
 
   #remember({ operation, bucket }: PreparedWrite, version: Timestamp, answer: OperationResult): void {
@@ -98,14 +97,9 @@ export class Evaluation {
     this.effects.push({ type: 'put', key, version, value: encodeFailures(failures) });
   }
 
-  #put(key: Uint8Array, asMapKey: string, value: VersionedValue): void {
-    this.effects.push({ type: 'put', key, ...value });
-    this.changed.set(asMapKey, { value });
-  }
-
-  #delete(key: Uint8Array, asMapKey: string): void {
-    this.effects.push({ type: 'delete', key, version: this.lastVersion });
-    this.changed.set(asMapKey, absent);
+  #changeUser(effect: Effect): void {
+    this.effects.push(effect);
+    this.changed.noteUser(effect);
   }
 
   /** Whether anything is to be remembered; without that nothing has changed. */
@@ -130,12 +124,19 @@ export class Evaluation {
     const version = this.lastVersion;
     for (const { key, besides } of buckets) {
       const asMapKey = mapKey(key);
-      if (this.changed.has(asMapKey)) continue;
-      this.#delete(key, asMapKey);
+      if (this.changed.get(asMapKey) !== undefined) continue;
+      this.effects.push({ type: 'delete', key, version });
+      this.changed.set(asMapKey, absent);
       for (const other of besides) this.effects.push({ type: 'delete', key: other, version });
     }
     for (const key of timeKeys) this.effects.push({ type: 'delete', key, version });
   }
+}
+
+function effectOf(operation: Exclude<AtomicOperation, { type: 'check' }>, key: Uint8Array, version: Timestamp): Effect {
+  return operation.type === 'put'
+    ? { type: 'put', key, version, value: operation.value }
+    : { type: 'delete', key, version };
 }
 
 function outcomeOf(answer: OperationResult): RequestOutcome {

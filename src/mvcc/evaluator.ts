@@ -18,8 +18,9 @@ import { equalBytes, mapKey } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
 import { Timestamp, timestampMax } from '../base/ids.js';
 import type { MaybePromise } from '../base/promises.js';
+import { absent, type KeyState } from './changed-states.js';
 import { needsCurrent } from './conditions.js';
-import { absent, EffectsInFlight, type KeyState, type Ticket } from './effects-in-flight.js';
+import { EffectsInFlight, type Ticket } from './effects-in-flight.js';
 import type { EngineEntry, EngineReader } from './engine.js';
 import { Evaluation, type PreparedWrite } from './evaluation.js';
 import { decodeFailures } from './failed-conditions.js';
@@ -105,15 +106,13 @@ export class Evaluator {
       const bucket = bucketOf(operation.requestId);
       if (operation.type === 'atomicBatch') {
         const users = operation.operations.map(({ key }) => userKey(key));
-        const userMapKeys = users.map(mapKey);
-        operation.operations.forEach(({ condition }, i) => {
-          if (condition.type !== 'none') this.#lookUpUser(users[i], userMapKeys[i], states, pending);
-        });
+        const userMapKeys = operation.operations.map(({ condition }, i) =>
+          condition.type === 'none' ? undefined : this.#lookUpUser(users[i], states, pending),
+        );
         return { type: 'atomicBatch', operation, users, userMapKeys, bucket };
       }
       const user = userKey(operation.key);
-      const userMapKey = mapKey(user);
-      if (needsCurrent(operation)) this.#lookUpUser(user, userMapKey, states, pending);
+      const userMapKey = needsCurrent(operation) ? this.#lookUpUser(user, states, pending) : undefined;
       return { type: 'keyWrite', operation, user, userMapKey, bucket };
     });
     const stamp = { preparation: this.#preparation, generation: this.#generation };
@@ -191,12 +190,15 @@ export class Evaluator {
     this.#generation++;
   }
 
-  #lookUpUser(key: Uint8Array, asMapKey: string, states: Map<string, KeyState>, pending: Promise<void>[]): void {
-    if (states.has(asMapKey)) return;
+  /** Returns the key for maps. */
+  #lookUpUser(key: Uint8Array, states: Map<string, KeyState>, pending: Promise<void>[]): string {
+    const asMapKey = mapKey(key);
+    if (states.has(asMapKey)) return asMapKey;
     states.set(asMapKey, absent);
     const found = this.#newestState(key, asMapKey);
     if (!(found instanceof Promise)) states.set(asMapKey, found);
     else pending.push(found.then((state) => void states.set(asMapKey, state)));
+    return asMapKey;
   }
 
   /** Gives each request its bucket, looked up once. Requests of one client mostly come one after the other. */

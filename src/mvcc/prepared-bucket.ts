@@ -1,6 +1,6 @@
 import { mapKey } from '../base/bytes.js';
 import type { Timestamp } from '../base/ids.js';
-import type { KeyState } from './effects-in-flight.js';
+import type { KeyState } from './changed-states.js';
 import type { OperationResult, VersionedValue } from './operations.js';
 import { RequestBucket, type RequestRecord } from './request-records.js';
 

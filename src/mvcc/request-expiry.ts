@@ -9,7 +9,7 @@
 import { keySuccessor } from '../base/bytes.js';
 import { Timestamp, timestampMax } from '../base/ids.js';
 import type { MaybePromise } from '../base/promises.js';
-import type { KeyState } from './effects-in-flight.js';
+import type { KeyState } from './changed-states.js';
 import type { EngineReader } from './engine.js';
 import {
   decodeBucketList,

@@ -9,6 +9,7 @@ import { crc32 } from '../base/checksum.js';
 import { ByteWriter, DecodeError, getU32, getU53, putU32, putU53 } from '../base/coding.js';
 import { Timestamp } from '../base/ids.js';
 import { requestsPerBucket } from './keyspace.js';
+import { payloadBytes } from './operation-bytes.js';
 import type { AtomicBatch, AtomicOperation, KeyWrite, WriteOperation } from './operations.js';
 
 export type RequestOutcome =
@@ -37,17 +38,16 @@ const headerBytes = 18;
 export function fingerprint(operation: WriteOperation): number {
   if (operation.type === 'atomicBatch') return batchFingerprint(operation);
   const { key, condition } = operation;
-  const header = headerOf(operation);
-  let crc = crc32(key, crc32(header));
+  let crc = crc32(key, crc32(headerOf(operation)));
   if (operation.type === 'put') crc = crc32(operation.value, crc);
   if (condition.type === 'valueEquals') crc = crc32(condition.value, crc);
   return crc;
 }
 
 /** Of all operations in one piece: as many calls of native code as bytes would cost more. */
-function batchFingerprint({ operations }: AtomicBatch): number {
-  const writer = new ByteWriter(1024).u8(operationCode.atomicBatch);
-  for (const operation of operations) {
+function batchFingerprint(batch: AtomicBatch): number {
+  const writer = new ByteWriter(payloadBytes(batch)).u8(operationCode.atomicBatch);
+  for (const operation of batch.operations) {
     writer.raw(headerOf(operation)).raw(operation.key);
     if (operation.type === 'put') writer.raw(operation.value);
     if (operation.condition.type === 'valueEquals')
@@ -56,9 +56,11 @@ function batchFingerprint({ operations }: AtomicBatch): number {
   return crc32(writer.view());
 }
 
+const header = new Uint8Array(headerBytes);
+
+/** Good until the next call. */
 function headerOf(operation: KeyWrite | AtomicOperation): Uint8Array {
   const { key, condition } = operation;
-  const header = new Uint8Array(headerBytes);
   header[0] = operationCode[operation.type];
   header[1] = conditionCode[condition.type];
   putU32(header, 2, key.length);

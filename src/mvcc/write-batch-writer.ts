@@ -26,5 +26,5 @@ export function encodeWriteBatch(effects: readonly Effect[]): Uint8Array {
       .bytes(effect.key);
     if (effect.type === 'put') writer.bytes(effect.value);
   }
-  return writer.finish();
+  return writer.view();
 }

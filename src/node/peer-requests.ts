@@ -6,13 +6,13 @@
 import { QuorateError } from '../base/errors.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
-import { resultBytes } from '../mvcc/operation-bytes.js';
-import type { Operation, OperationResult } from '../mvcc/operations.js';
+import type { OperationResult } from '../mvcc/operations.js';
 import { validateOperation } from '../mvcc/validate.js';
 import type { ShardMap } from '../placement/shard-map.js';
 import type { LocalStatus, PeerRequest, PeerResponse, RequestFrame } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import type { KvExecutor } from '../shard/kv-executor.js';
+import { FittingResults } from './fitting-results.js';
 import type { HostedShard } from './hosted-shard.js';
 import { standingOf } from './membership-check.js';
 import type { NodeReplacements } from './node-replacements.js';
@@ -132,15 +132,14 @@ export class PeerRequests {
     }
     // The asker's epoch counts, not ours: the shard compares it with its own.
     const shard = { ...known, epoch };
-    const results = new Array<OperationResult>(operations.length);
-    let open = operations.length;
+    const fitting = new FittingResults(operations, limits.peerFrameBytesMax);
     operations.forEach((operation, i) => {
       const settle = (result: OperationResult): void => {
-        results[i] = result;
-        if (--open > 0) return;
+        const results = fitting.add(i, result);
+        if (results === undefined) return;
         const [first] = results;
         if (first.type === 'failed' && results.every(isElsewhere)) respond(failed(first.error, leaderOf(known)));
-        else respond({ type: 'executed', results: fittingResults(operations, results, limits.peerFrameBytesMax) });
+        else respond({ type: 'executed', results });
       };
       const invalid = validateOperation(operation, limits);
       if (invalid === undefined) router.executeHere(shard, operation, timeoutMs, settle);
@@ -159,27 +158,4 @@ function noReplica(shard: ShardId): QuorateError {
 
 function isElsewhere(result: OperationResult): boolean {
   return result.type === 'failed' && result.error.code === 'NOT_LEADER' && result.error.outcome === 'notApplied';
-}
-
-/** Of an error besides its message, and of the frame around all results. */
-const overheadBytes = 128;
-
-/** Results that are beyond what a frame takes become OVERLOADED, so that they are asked for again, a few at a time. */
-export function fittingResults(
-  operations: readonly Operation[],
-  results: readonly OperationResult[],
-  frameBytesMax: number,
-): readonly OperationResult[] {
-  let bytesLeft = frameBytesMax - overheadBytes;
-  return results.map((result, i) => {
-    const bytes = result.type === 'failed' ? 3 * result.error.message.length + overheadBytes : resultBytes(result);
-    if (bytes <= bytesLeft) {
-      bytesLeft -= bytes;
-      return result;
-    }
-    const message = 'the answer does not fit a frame between nodes together with those of other operations';
-    // A write has been carried out; its request id gets the same answer again.
-    const outcome = operations[i].type === 'get' ? 'notApplied' : 'unknown';
-    return { type: 'failed', error: new QuorateError('OVERLOADED', message, { outcome, retryAfterMs: 1 }) };
-  });
 }

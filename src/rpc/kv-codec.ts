@@ -62,13 +62,12 @@ export class OperationCount {
   }
 }
 
-/** `BatchResponse`, not longer than about `bytesMax`: see there for what happens to values beyond. */
-export function encodeBatchResponse(results: readonly OperationResult[], bytesMax: number): Buffer {
+/** `BatchResponse`. */
+export function encodeBatchResponse(results: readonly OperationResult[]): Buffer {
   const writer = new WireWriter();
   for (const result of results) {
-    const fits = writer.length + resultBytes(result) <= bytesMax;
     const mark = writer.begin(1);
-    writeResult(writer, fits ? result : withoutValue(result, 'the response of the batch is full'));
+    writeResult(writer, result);
     writer.end(mark);
   }
   return writer.finish();

@@ -12,6 +12,9 @@ import { WireWriter } from './wire-writer.js';
 /** A message is closed at this size; with one more value of maximal size it stays below gRPC's usual 4 MiB. */
 const messageBytesTarget = 1024 * 1024;
 
+/** Of the results of some dozens of writes. */
+const messageBytesExpected = 1024;
+
 /** Results that wait for the caller to read. */
 const backlogBytesMax = 32 * 1024 * 1024;
 
@@ -39,7 +42,7 @@ export class OperationStream {
   /** The transport is full; `drain` follows. */
   #blocked = false;
   #flushScheduled = false;
-  #writer = new WireWriter();
+  #writer = new WireWriter(messageBytesExpected);
   #writerResults = 0;
   #messages: Message[] = [];
   #backlogBytes = 0;
@@ -102,7 +105,7 @@ export class OperationStream {
     const bytes = this.#writer.finish();
     this.#messages.push({ bytes, results: this.#writerResults });
     this.#backlogBytes += bytes.length;
-    this.#writer = new WireWriter();
+    this.#writer = new WireWriter(messageBytesExpected);
     this.#writerResults = 0;
   }
 

@@ -15,9 +15,13 @@ import { WireWriter } from './wire-writer.js';
 
 const bodyField = { hello: 1, raft: 2, request: 3, response: 4, alive: 5 } as const;
 
-/** The bytes are owned by the caller. */
-export function encodePeerFrame(frame: PeerFrame): Uint8Array {
-  const writer = new WireWriter();
+/**
+ * The bytes are owned by the caller.
+ *
+ * @param bytesExpected about as many as the frame will have, where that is known
+ */
+export function encodePeerFrame(frame: PeerFrame, bytesExpected = 256): Uint8Array {
+  const writer = new WireWriter(bytesExpected);
   const mark = writer.begin(bodyField[frame.type]);
   switch (frame.type) {
     case 'hello':

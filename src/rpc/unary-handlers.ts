@@ -1,10 +1,18 @@
 /** `Get`, `Put`, `Delete`, `AtomicBatch`, `Batch`. A call that was cancelled gets no answer; its writes may still take effect. */
 import type { handleUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { QuorateError } from '../base/errors.js';
+import { resultBytes } from '../mvcc/operation-bytes.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import { readAtomicBatch } from './atomic-batch-codec.js';
 import { callTimeoutMs, type HandlerContext } from './handler-context.js';
-import { decodeBatchRequest, encodeBatchResponse, encodeResult, refusal, type DecodedOperation } from './kv-codec.js';
+import {
+  decodeBatchRequest,
+  encodeBatchResponse,
+  encodeResult,
+  refusal,
+  withoutValue,
+  type DecodedOperation,
+} from './kv-codec.js';
 import { readDelete, readGet, readPut } from './operation-codec.js';
 import { toGrpcStatus } from './status.js';
 import { WireReader } from './wire-reader.js';
@@ -62,11 +70,15 @@ function batch(context: HandlerContext): BytesHandler {
     const timeoutMs = callTimeoutMs(call, context);
     const results = new Array<OperationResult>(operations.length);
     let open = operations.length;
+    let bytes = 0;
     for (let i = 0; i < operations.length; i++) {
       context.gate.submit(operations[i], timeoutMs, (result) => {
-        results[i] = result;
+        // Values for which the response has no room are not held until the others are there.
+        const fits = bytes + resultBytes(result) <= requestBytesMax;
+        results[i] = fits ? result : withoutValue(result, 'the response of the batch is full');
+        bytes += resultBytes(results[i]);
         open--;
-        if (open === 0 && !call.cancelled) callback(null, encodeBatchResponse(results, requestBytesMax));
+        if (open === 0 && !call.cancelled) callback(null, encodeBatchResponse(results));
       });
     }
   };

@@ -1,5 +1,6 @@
-import { copyBytes, fromUtf8 } from '../base/bytes.js';
+import { fromUtf8, viewOf } from '../base/bytes.js';
 import { DecodeError } from '../base/coding.js';
+import { copyOfPart } from './copies.js';
 import { WireType } from './wire-format.js';
 
 const two32 = 0x1_0000_0000;
@@ -110,12 +111,13 @@ export class WireReader {
   /** A view of the source: copy what outlives it. */
   viewedBytes(): Uint8Array {
     const start = this.#takeLengthDelimited();
-    return this.#source.subarray(start, this.#offset);
+    return viewOf(this.#source, start, this.#offset);
   }
 
   /** A copy. */
   ownedBytes(): Uint8Array {
-    return copyBytes(this.viewedBytes());
+    const start = this.#takeLengthDelimited();
+    return copyOfPart(this.#source, start, this.#offset);
   }
 
   text(): string {

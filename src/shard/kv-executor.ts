@@ -52,10 +52,13 @@ export class KvExecutor {
     this.#writes = new WriteBatches(replica, options);
   }
 
-  /** Starts an operation that was routed here under `epoch`. Settles it with NOT_LEADER when it should be elsewhere. */
+  /**
+   * Starts an operation that was routed here under `epoch`. Settles it with NOT_LEADER when it should be elsewhere; in no case
+   * before this returns.
+   */
   execute(task: Task, epoch: ShardEpoch): void {
     const refused = this.#refusal(task.operation, epoch);
-    if (refused !== undefined) task.settle({ type: 'failed', error: refused });
+    if (refused !== undefined) this.#clock.endOfTurn(() => task.settle({ type: 'failed', error: refused }));
     else if (task.operation.type === 'get') this.#get(task as Task<GetOperation>);
     else this.#writes.add(task as Task<WriteOperation>);
   }

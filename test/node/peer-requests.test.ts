@@ -5,14 +5,12 @@ import { QuorateError } from '../../src/base/errors.js';
 import { NodeId, ShardId, Timestamp } from '../../src/base/ids.js';
 import { defaultLimits } from '../../src/base/limits.js';
 import type { Operation, OperationResult } from '../../src/mvcc/operations.js';
-import { fittingResults, PeerRequests, type PeerRequestsOptions } from '../../src/node/peer-requests.js';
+import { PeerRequests, type PeerRequestsOptions } from '../../src/node/peer-requests.js';
 import type { PlacementLeader } from '../../src/placement/placement-leader.js';
 import type { PeerRequest, PeerResponse } from '../../src/rpc/peer-messages.js';
 
 const epoch = { membership: 1, range: 1 };
-const requestId = { session: new Uint8Array(16), seq: 1 };
 const get: Operation = { type: 'get', key: utf8('k'), consistency: 'linearizable' };
-const put: Operation = { type: 'put', key: utf8('k'), value: utf8('v'), condition: { type: 'none' }, requestId };
 const found: OperationResult = { type: 'found', version: Timestamp(1), value: new Uint8Array(1000) };
 const shard = { shard: ShardId(1), start: utf8(''), end: utf8(''), epoch, replicas: [] };
 
@@ -94,18 +92,4 @@ describe('of another node', () => {
     expect(response).toMatchObject({ type: 'failed', error: { code: 'INTERNAL', outcome: 'unknown' } });
     expect(failures).toEqual([bug]);
   });
-});
-
-test('results that do not fit a frame are left to be asked for again', () => {
-  const current = { version: Timestamp(1), value: new Uint8Array(1000) };
-  const results: OperationResult[] = [found, { type: 'conditionFailed', current }, found, { type: 'absent' }];
-  const operations = [get, put, get, get];
-  expect(fittingResults(operations, results, 1_000_000)).toEqual(results);
-  expect(fittingResults(operations, results, 1700)).toMatchObject([
-    found,
-    // It was carried out; the next try with its request id learns how.
-    { type: 'failed', error: { code: 'OVERLOADED', outcome: 'unknown', retryable: true } },
-    { type: 'failed', error: { code: 'OVERLOADED', outcome: 'notApplied', retryable: true } },
-    { type: 'absent' },
-  ]);
 });

@@ -186,22 +186,22 @@ describe('writes', () => {
   });
 });
 
-describe('what does not belong here is refused at once', () => {
+describe('what does not belong here is refused at the end of the turn', () => {
   test('beyond the limit of operations in flight, by the limit and with a hint', async () => {
     const scripted = await ScriptedExecutor.make({ shardOperationsInFlightMax: 2 });
     scripted.start(put('a', '1'));
     scripted.start(get('a'));
-    const refused = scripted.start(put('b', '1'));
+    const refused = await scripted.answersTo(put('b', '1'));
     const error = { code: 'OVERLOADED', outcome: 'notApplied', shard: 5, retryAfterMs: 20 };
-    expect(refused.results).toMatchObject([{ error }]);
-    expect(refused.results).toMatchObject([
+    expect(refused).toMatchObject([{ error }]);
+    expect(refused).toMatchObject([
       { error: { message: expect.stringMatching(/2 .*shardOperationsInFlightMax/) as string } },
     ]);
     await scripted.permitReads();
     await scripted.turn();
     scripted.start(put('b', '1'));
     await scripted.giveTimestamps();
-    expect(scripted.start(put('c', '1')).results).toMatchObject([{ error }]);
+    expect(await scripted.answersTo(put('c', '1'))).toMatchObject([{ error }]);
     await scripted.apply();
     expect(scripted.start(put('c', '1')).results).toEqual([]);
   });
@@ -216,11 +216,9 @@ describe('what does not belong here is refused at once', () => {
     const admitted = Array.from({ length: 32 }, (_, i) => scripted.start(put(`b${i}`, '1')));
     expect(admitted.flatMap(({ results }) => results)).toEqual([]);
     const error = { code: 'OVERLOADED', outcome: 'notApplied', shard: 5, retryAfterMs: 100 };
-    const refused = scripted.start(put('c', '1'));
-    expect(refused.results).toMatchObject([{ error }]);
-    expect(refused.results).toMatchObject([
-      { error: { message: expect.stringMatching(/32 .*writeWaitMsTarget/) as string } },
-    ]);
+    const refused = await scripted.answersTo(put('c', '1'));
+    expect(refused).toMatchObject([{ error }]);
+    expect(refused).toMatchObject([{ error: { message: expect.stringMatching(/32 .*writeWaitMsTarget/) as string } }]);
     expect(scripted.start(get('a')).results).toEqual([]);
   });
 
@@ -231,8 +229,8 @@ describe('what does not belong here is refused at once', () => {
     for (const consistency of ['linearizable', 'stale'] as const) {
       await expect(scripted.executor.scanPage(specAt(3), descriptor.epoch, consistency)).rejects.toMatchObject(error);
     }
-    expect(scripted.start(put('b', '1')).results).toMatchObject([{ error }]);
-    expect(scripted.start(get('b')).results).toMatchObject([{ error }]);
+    expect(await scripted.answersTo(put('b', '1'))).toMatchObject([{ error }]);
+    expect(await scripted.answersTo(get('b'))).toMatchObject([{ error }]);
     expect(scripted.permits).toHaveLength(2);
     await scripted.permitReads();
     await Promise.all(pages);
@@ -279,7 +277,7 @@ describe('what does not belong here is refused at once', () => {
     ['another range version, also for a stale read', get('a', 'stale'), { membership: 1, range: 2 }],
   ])('%s', async (_what, operation, epoch) => {
     const scripted = await ScriptedExecutor.make();
-    expect(scripted.start(operation, epoch).results).toMatchObject([{ error: { code: 'EPOCH_MISMATCH', shard: 5 } }]);
+    expect(await scripted.answersTo(operation, epoch)).toMatchObject([{ error: { code: 'EPOCH_MISMATCH', shard: 5 } }]);
   });
 
   test('nothing because of another membership: it makes no difference to an operation', async () => {
@@ -293,7 +291,7 @@ describe('what does not belong here is refused at once', () => {
     const scripted = await ScriptedExecutor.make();
     await scripted.changeLeadership(false);
     for (const operation of [put('a', '1'), get('a')]) {
-      expect(scripted.start(operation).results).toMatchObject([{ error: { code: 'NOT_LEADER' } }]);
+      expect(await scripted.answersTo(operation)).toMatchObject([{ error: { code: 'NOT_LEADER' } }]);
     }
     const stale = scripted.start(get('a', 'stale'));
     await scripted.turn();

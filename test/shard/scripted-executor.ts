@@ -1,6 +1,6 @@
 /** A KvExecutor over a replica, a clock and a source of timestamps that do what the test says. */
 import { setImmediate } from 'node:timers/promises';
-import { defined } from '../../src/base/assert.js';
+import { assert, defined } from '../../src/base/assert.js';
 import { utf8 } from '../../src/base/bytes.js';
 import { QuorateError } from '../../src/base/errors.js';
 import { LogIndex, NodeId, ReplicaId, ShardId, Term, Timestamp } from '../../src/base/ids.js';
@@ -120,7 +120,15 @@ export class ScriptedExecutor {
       settle: (result) => results.push(result),
     };
     this.executor.execute(task, epoch);
+    assert(results.length === 0, 'an operation was answered before `execute` returned');
     return task;
+  }
+
+  /** What it is answered at the end of the turn. */
+  async answersTo(operation: Operation, epoch = descriptor.epoch): Promise<readonly OperationResult[]> {
+    const { results } = this.start(operation, epoch);
+    await this.turn();
+    return results;
   }
 
   /** Ends the turn, and lets all promises go as far as they can. */

@@ -80,19 +80,19 @@ export class PeerLink {
     for (const message of messages) {
       const size = messageBytes(message);
       if (batch.length > 0 && bytes + size > limits.peerFrameBytesMax) {
-        this.#sendBatch(ready, batch);
+        this.#sendBatch(ready, batch, bytes);
         batch = [];
         bytes = 0;
       }
       batch.push(message);
       bytes += size;
     }
-    this.#sendBatch(ready, batch);
+    this.#sendBatch(ready, batch, bytes);
   }
 
-  #sendBatch(ready: ReadyState, messages: readonly ShardMessage[]): void {
+  #sendBatch(ready: ReadyState, messages: readonly ShardMessage[], bytesExpected: number): void {
     if (ready.connection.queuedBytes > this.#options.limits.peerQueueBytesMax) return;
-    send(ready, encodePeerFrame({ type: 'raft', messages }));
+    send(ready, encodePeerFrame({ type: 'raft', messages }, bytesExpected));
   }
 
   request(body: PeerRequest, timeoutMs: number): Promise<PeerResponse> {
