@@ -71,6 +71,8 @@ async function measure({ groups, quiesceTicks, settleMs, measureMs }: Measured):
     const options: NodeOptions = {
       cluster: { name: 'bench', nodes, initialShards: groups, replicationFactor: nodeCount },
       nodeId: id,
+      clientAddress,
+      peerAddress,
       dataDirectory: join(folder, `node-${id}`),
       clientListen: clientAddress,
       peerListen: peerAddress,

@@ -111,14 +111,22 @@ export class ClusterProcess {
 }
 
 export class ProcessCluster implements AsyncDisposable {
-  readonly nodes: readonly ClusterProcess[];
   readonly folder: string;
+  readonly #nodes: ClusterProcess[];
   readonly #removeFolder: boolean;
+  /** Makes one that is not among those that form the cluster. */
+  readonly #newcomer: (id: number, ports: readonly number[]) => ClusterProcess;
 
-  private constructor(nodes: readonly ClusterProcess[], folder: string, removeFolder: boolean) {
-    this.nodes = nodes;
+  private constructor(
+    nodes: ClusterProcess[],
+    folder: string,
+    removeFolder: boolean,
+    newcomer: (id: number, ports: readonly number[]) => ClusterProcess,
+  ) {
+    this.#nodes = nodes;
     this.folder = folder;
     this.#removeFolder = removeFolder;
+    this.#newcomer = newcomer;
   }
 
   /** Writes the configuration of every node; starts none. */
@@ -134,19 +142,28 @@ export class ProcessCluster implements AsyncDisposable {
     }));
     const replicationFactor = count < 3 ? 1 : 3;
     const cluster = { name: 'processes', nodes: members, initialShards: shards, replicationFactor };
-    const nodes = members.map(
-      ({ id, clientAddress, peerAddress }) =>
-        new ClusterProcess({
-          id,
-          endpoint: clientAddress,
-          peerAddress,
-          folder,
-          program,
-          environment,
-          config: { ...settings, cluster },
-        }),
-    );
-    return new ProcessCluster(nodes, folder, options.folder === undefined);
+    const common = { folder, program, environment };
+    const nodes = members.map(({ id, clientAddress, peerAddress }) => {
+      const config = { ...settings, cluster };
+      return new ClusterProcess({ ...common, id, endpoint: clientAddress, peerAddress, config });
+    });
+    const newcomer = (id: number, [clientPort, peerPort]: readonly number[]): ClusterProcess => {
+      const [endpoint, peerAddress] = [`127.0.0.1:${clientPort}`, `127.0.0.1:${peerPort}`];
+      const config = { ...settings, cluster, clientAddress: endpoint, peerAddress };
+      return new ClusterProcess({ ...common, id, endpoint, peerAddress, config });
+    };
+    return new ProcessCluster(nodes, folder, options.folder === undefined, newcomer);
+  }
+
+  /** One more node, which joins the others when it is started. */
+  async add(): Promise<ClusterProcess> {
+    const node = this.#newcomer(this.nodes.length + 1, await freePorts(2));
+    this.#nodes.push(node);
+    return node;
+  }
+
+  get nodes(): readonly ClusterProcess[] {
+    return this.#nodes;
   }
 
   get endpoints(): readonly string[] {

@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'DISK_FULL' // writes are refused until space returns; reads go on
   | 'CORRUPTION' // damage was found on disk; the node does not serve it
   | 'NODE_STOPPING' // the node is shutting down
+  | 'NODE_RETIRED' // the node was replaced or removed: its data directory is out of use for good
   | 'UNAVAILABLE' // no node could be reached, or a connection broke
   | 'INTERNAL'; // a bug
 

@@ -13,16 +13,7 @@ const boundWidthMax = 24;
 export function statusToJson(status: ClusterStatus): unknown {
   return {
     clusterId: status.clusterId,
-    nodes: status.nodes.map(({ id, clientAddress, peerAddress, pid, live, softwareVersion, logBytes, snapshots }) => ({
-      id,
-      address: clientAddress,
-      peerAddress,
-      pid: live ? pid : null,
-      live,
-      softwareVersion: live ? softwareVersion : null,
-      logBytes: live ? logBytes : null,
-      snapshots: live ? snapshots : null,
-    })),
+    nodes: nodesToJson(status),
     shards: status.shards.map((shard) => ({
       id: shard.id,
       start: escapeBytes(shard.start),
@@ -33,6 +24,20 @@ export function statusToJson(status: ClusterStatus): unknown {
     })),
     placement: groupToJson(status.placement),
   };
+}
+
+export function nodesToJson({ nodes }: ClusterStatus): readonly object[] {
+  return nodes.map(({ id, clientAddress, peerAddress, pid, live, stage, softwareVersion, logBytes, snapshots }) => ({
+    id,
+    address: clientAddress,
+    peerAddress,
+    pid: live ? pid : null,
+    live,
+    stage: stage ?? null,
+    softwareVersion: live ? softwareVersion : null,
+    logBytes: live ? logBytes : null,
+    snapshots: live ? snapshots : null,
+  }));
 }
 
 /** What shards and the placement group have in common. */
@@ -54,10 +59,10 @@ function groupToJson(shard: ShardStatus): object {
   };
 }
 
-export function statusTables(status: ClusterStatus): string {
+export function nodesTable(status: ClusterStatus): string {
   const leaders = new Map<number, number>();
   for (const { leader } of status.shards) if (leader !== undefined) leaders.set(leader, (leaders.get(leader) ?? 0) + 1);
-  const nodes = formatTable(
+  return formatTable(
     [
       { title: 'node' },
       { title: 'clients' },
@@ -71,12 +76,15 @@ export function statusTables(status: ClusterStatus): string {
       node.id,
       node.clientAddress,
       node.peerAddress,
-      node.live ? 'live' : 'no answer',
+      (node.live ? 'live' : 'no answer') + (node.stage === undefined ? '' : `, ${node.stage}`),
       node.live ? node.pid : '-',
       leaders.get(node.id) ?? 0,
       node.live ? formatBytes(node.logBytes) : '-',
     ]),
   );
+}
+
+export function statusTables(status: ClusterStatus): string {
   const shards = formatTable(
     [
       { title: 'shard' },
@@ -98,7 +106,7 @@ export function statusTables(status: ClusterStatus): string {
     ]),
   );
   const unformed = status.shards.length === 0 ? '\n\nno shards yet' : '';
-  return `cluster ${status.clusterId}\n\n${nodes}\n\n${shards}${unformed}`;
+  return `cluster ${status.clusterId}\n\n${nodesTable(status)}\n\n${shards}${unformed}`;
 }
 
 /** The placement group has no range of keys. */

@@ -1,6 +1,6 @@
 /** Which nodes are to have replicas, as calls. */
 import { NodeId, ShardId } from '../base/ids.js';
-import { encodeReplaceNode, encodeWantedMembers } from '../rpc/membership-codec.js';
+import { encodeNodeRequest, encodeWantedMembers } from '../rpc/membership-codec.js';
 import { adminMethods } from '../rpc/services.js';
 import { invalid } from './arguments.js';
 import type { CallKind } from './calls.js';
@@ -28,10 +28,10 @@ export function changeReplicasCall(shard: number, { voters, learners = [] }: Rep
 }
 
 /** Throws INVALID_ARGUMENT. */
-export function replaceNodeCall(node: number): CallKind<void> {
+export function nodeCall(method: 'ReplaceNode' | 'RemoveNode', node: number): CallKind<void> {
   return {
-    method: adminMethods.ReplaceNode,
-    request: encodeReplaceNode(NodeId(wholeNumber('node', node, 1))),
+    method: adminMethods[method],
+    request: encodeNodeRequest(NodeId(wholeNumber('node', node, 1))),
     attemptMsMax: Infinity,
     changes: true,
     decode: () => undefined,

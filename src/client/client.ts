@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { changeReplicasCall, replaceNodeCall, type ReplicaNodes } from './change-replicas.js';
+import { changeReplicasCall, nodeCall, type ReplicaNodes } from './change-replicas.js';
 import { decodeClusterStatus, decodeShardMap } from '../rpc/admin-codec.js';
 import type { ClusterStatus, ScanPage, ScanRecord, ShardMapView } from '../rpc/backend.js';
 import type { Operation, OperationResult, RequestId } from '../rpc/public-types.js';
@@ -159,7 +159,17 @@ export class Client implements AsyncDisposable {
    */
   async replaceNode(node: number, options: CallOptions = {}): Promise<void> {
     const limits = this.#limits(options, membershipMsDefault);
-    await this.#calls.anywhere(replaceNodeCall(node), this.#dispatcher.table.addresses, limits);
+    await this.#calls.anywhere(nodeCall('ReplaceNode', node), this.#dispatcher.table.addresses, limits);
+  }
+
+  /**
+   * Has a node, up or down, leave the cluster for good: its replicas move to other nodes, then its data directory is out of use. Resolves
+   * when it is gone. Rejects with INVALID_ARGUMENT for a node that there is not, and where no other node could take a replica of its, with
+   * SHARD_UNAVAILABLE where a shard has no majority without it, and when the time is up: then it goes on.
+   */
+  async removeNode(node: number, options: CallOptions = {}): Promise<void> {
+    const limits = this.#limits(options, membershipMsDefault);
+    await this.#calls.anywhere(nodeCall('RemoveNode', node), this.#dispatcher.table.addresses, limits);
   }
 
   /** The shard map, newly fetched; the client routes by it from then on. */

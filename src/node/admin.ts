@@ -2,13 +2,14 @@
 import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
-import { isInService } from '../placement/node-registry.js';
+import { storeInUse } from '../placement/node-registry.js';
 import type { AdminBackend, ClusterStatus, ShardMapView, WantedReplicas } from '../rpc/backend.js';
 import type { LocalStatus, PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
-import { composeStatus, localReplicaStatus } from './cluster-status.js';
+import { composeStatus, knownNodes, localReplicaStatus } from './cluster-status.js';
 import type { Identity } from './identity.js';
-import { NodeReplacements } from './node-replacements.js';
+import { MembershipWork } from './membership-work.js';
+import { NodeWishes } from './node-wishes.js';
 import type { PlacementGroup } from './placement-group.js';
 import { ReplicaChanges } from './replica-changes.js';
 import type { InitialNode } from './options.js';
@@ -25,6 +26,8 @@ export interface AdminOptions {
   readonly identity: Identity;
   readonly facts: ProcessFacts;
   readonly initialNodes: readonly InitialNode[];
+  /** Nodes of the placement group as it was formed. */
+  readonly founders: readonly NodeId[];
   readonly clock: Clock;
   readonly host: Pick<ShardHost, 'shard' | 'shards' | 'logStats'>;
   readonly snapshots: Pick<Snapshots, 'stats'>;
@@ -42,18 +45,19 @@ const statusMsMax = 1000;
 export class Admin implements AdminBackend {
   readonly #options: AdminOptions;
   readonly #replicaChanges: ReplicaChanges;
-  readonly replacements: NodeReplacements;
+  readonly nodeWishes: NodeWishes;
+  readonly #membershipWork: MembershipWork;
 
   constructor(options: AdminOptions) {
     this.#options = options;
-    const { identity, clock, logger, host, placement, leaderOf, isReachable, request, onFailure } = options;
+    const { identity, founders, clock, logger, host, placement, leaderOf, isReachable, request, onFailure } = options;
     const { nodeId } = identity;
     const isPlacement = (shard: ShardId): boolean => shard === placementShardId;
     this.#replicaChanges = new ReplicaChanges({
       nodeId,
       clock,
       nodes: () => this.#nodes(),
-      isInService: (node) => isInService(placement.state, node),
+      storeOf: (node) => storeInUse(placement.state, node),
       shardInMap: (shard) =>
         isPlacement(shard) ? placement.replica?.descriptor : placement.state.shardMap.byId(shard),
       hosted: (shard) => host.shard(shard),
@@ -61,8 +65,9 @@ export class Admin implements AdminBackend {
       request,
     });
     const changes = this.#replicaChanges;
-    const common = { nodeId, clock, logger, isReachable, request, onFailure };
-    this.replacements = new NodeReplacements({ ...common, group: placement, changes });
+    const common = { nodeId, logger, isReachable, group: placement };
+    this.nodeWishes = new NodeWishes({ ...common, clock, founders, request });
+    this.#membershipWork = new MembershipWork({ ...common, changes, seats: founders.length, onFailure });
   }
 
   /** See {@link ReplicaChanges.change}. */
@@ -70,25 +75,30 @@ export class Admin implements AdminBackend {
     return this.#replicaChanges.change(wanted, timeoutMs);
   }
 
-  /** See {@link NodeReplacements.replace}. */
+  /** See {@link NodeWishes.replace}. */
   replaceNode(node: NodeId, timeoutMs: number): Promise<void> {
-    return this.replacements.replace(node, timeoutMs);
+    return this.nodeWishes.replace(node, timeoutMs);
+  }
+
+  /** See {@link NodeWishes.remove}. */
+  removeNode(node: NodeId, timeoutMs: number): Promise<void> {
+    return this.nodeWishes.remove(node, timeoutMs);
   }
 
   tick(): void {
-    this.replacements.tick();
+    this.#membershipWork.tick();
   }
 
   /** Ends calls that wait for others. */
   close(): void {
-    this.replacements.close();
+    this.nodeWishes.close();
     this.#replicaChanges.close();
   }
 
   /** Also those of the configuration that this node has not heard of yet. */
   #nodes(): Set<NodeId> {
     const { initialNodes, placement } = this.#options;
-    return new Set([...initialNodes.map(({ id }) => id), ...placement.state.nodes.keys()]);
+    return new Set(knownNodes(placement.state, initialNodes).map(({ id }) => id));
   }
 
   async status(timeoutMs: number): Promise<ClusterStatus> {
@@ -123,10 +133,10 @@ export class Admin implements AdminBackend {
 
   shardMap(): ShardMapView {
     const { initialNodes, placement, leaderOf } = this.#options;
-    const { nodes, shardMap } = placement.state;
+    const { shardMap } = placement.state;
     return {
       revision: shardMap.revision,
-      nodes: initialNodes.map((initial) => nodes.get(initial.id) ?? initial),
+      nodes: knownNodes(placement.state, initialNodes),
       shards: shardMap.shards.map((descriptor) => ({ descriptor, leader: leaderOf(descriptor) })),
     };
   }

@@ -1,6 +1,7 @@
 /** The state of the cluster as operators see it: what this node knows, and what the others answer within a short time. */
 import type { NodeId } from '../base/ids.js';
 import { placementDescriptor } from '../placement/bootstrap.js';
+import { isGone, nodeStage } from '../placement/node-registry.js';
 import type { PlacementState } from '../placement/placement-state.js';
 import type { ClusterStatus, NodeStatus, ReplicaStatus, ShardStatus } from '../rpc/backend.js';
 import { noSnapshots } from '../rpc/snapshot-traffic-codec.js';
@@ -25,6 +26,12 @@ export function localReplicaStatus({ replica, tree }: HostedShard): LocalReplica
   };
 }
 
+/** Those that have joined, and those of the configuration that have not yet; by id. */
+export function knownNodes(placement: PlacementState, initialNodes: readonly InitialNode[]): readonly InitialNode[] {
+  const notYet = initialNodes.filter(({ id }) => !placement.nodes.has(id) && !isGone(placement, id));
+  return [...placement.nodes.values(), ...notYet].sort((a, b) => a.id - b.id);
+}
+
 export interface StatusInput {
   readonly clusterId: string;
   readonly initialNodes: readonly InitialNode[];
@@ -36,23 +43,20 @@ export interface StatusInput {
 /** Pure: puts the answers together. Of a shard that several nodes speak for, the highest term knows best. */
 export function composeStatus({ clusterId, initialNodes, placement, answers }: StatusInput): ClusterStatus {
   const byNode = new Map(answers.map((answer) => [answer.node, answer]));
-  const ids = new Set<NodeId>([...initialNodes.map(({ id }) => id), ...placement.nodes.keys()]);
-  const nodes = [...ids]
-    .sort((a, b) => a - b)
-    .map((id): NodeStatus => {
-      const address = placement.nodes.get(id) ?? initialNodes.find((node) => node.id === id);
-      const answer = byNode.get(id);
-      return {
-        id,
-        clientAddress: address?.clientAddress ?? '',
-        peerAddress: address?.peerAddress ?? '',
-        pid: answer?.pid ?? 0,
-        live: answer !== undefined,
-        softwareVersion: answer?.softwareVersion ?? '',
-        logBytes: answer?.logBytes ?? 0,
-        snapshots: answer?.snapshots ?? noSnapshots,
-      };
-    });
+  const nodes = knownNodes(placement, initialNodes).map(({ id, clientAddress, peerAddress }): NodeStatus => {
+    const answer = byNode.get(id);
+    return {
+      id,
+      clientAddress,
+      peerAddress,
+      pid: answer?.pid ?? 0,
+      live: answer !== undefined,
+      softwareVersion: answer?.softwareVersion ?? '',
+      logBytes: answer?.logBytes ?? 0,
+      snapshots: answer?.snapshots ?? noSnapshots,
+      stage: nodeStage(placement, id),
+    };
+  });
   return {
     clusterId,
     nodes,

@@ -2,7 +2,6 @@
  * A node, put together: everything but the gRPC server and the process around it. It sees the world only through the
  * `Env` that it is given, so the simulator runs the same code.
  */
-import { defined } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
 import { placementShardId } from '../base/ids.js';
 import type { NodeId } from '../base/ids.js';
@@ -11,7 +10,7 @@ import type { Timer } from '../env/clock.js';
 import type { Env } from '../env/env.js';
 import type { Operation, OperationResult, RequestId } from '../mvcc/operations.js';
 import { firstShardMap, placementDescriptor } from '../placement/bootstrap.js';
-import { isInService, storeFault } from '../placement/node-registry.js';
+import { isGone, storeFault, storeInUse } from '../placement/node-registry.js';
 import type { PlacementState } from '../placement/placement-state.js';
 import type {
   AdminBackend,
@@ -98,6 +97,7 @@ export class Node implements KvBackend, AdminBackend {
     this.#snapshots = new Snapshots({
       env,
       limits,
+      storeId: this.identity.storeId,
       shardsFolder: this.host.shardsFolder,
       shard: (id) => this.host.shard(id),
       spokenTo: (shard, replica) => this.host.spokenTo(shard, replica, true),
@@ -115,7 +115,7 @@ export class Node implements KvBackend, AdminBackend {
       clock,
       logger,
       firstMap: firstShardMap({ nodes: firstNodes, shardCount, replicationFactor }),
-      onChange: ({ shardMap }) => this.#assigned.update(shardMap.shards),
+      onChange: (state) => this.#placementChanged(state),
       onFailure,
     });
     const request = this.#peers.request.bind(this.#peers);
@@ -138,12 +138,14 @@ export class Node implements KvBackend, AdminBackend {
     const isReachable = this.#peers.isReachable.bind(this.#peers);
     const leaderOf = (shard: ShardDescriptor): NodeId | undefined => this.#assigned.leaderOf(shard);
     // That of the placement group is made at the start, as it was formed; so one that is missing is another.
+    this.host.storeOf = (node) => storeInUse(this.#placement.state, node);
     this.host.mayBeMade = (shard, replica) => shard === placementShardId || this.#assigned.mayBeMade(shard, replica);
     this.#admin = new Admin({
       identity: this.identity,
       facts: parts.facts,
       clock,
       initialNodes: cluster.nodes,
+      founders: placementDescriptor(firstNodes).replicas.map(({ node }) => node),
       host: this.host,
       snapshots: this.#snapshots,
       placement: this.#placement,
@@ -164,21 +166,18 @@ export class Node implements KvBackend, AdminBackend {
       shardMap,
       executor,
       hosted: (shard) => this.host.shard(shard),
-      isInService: (node) => isInService(this.#placement.state, node),
+      storeOf: (node) => storeInUse(this.#placement.state, node),
       router: this.#router,
       placementLeader: this.#placement,
-      replacements: () => this.#admin.replacements,
+      nodeWishes: () => this.#admin.nodeWishes,
       status: () => this.#admin.localStatus(),
       leaderOf,
       snapshots: this.#snapshots,
       onFailure,
     });
-    const self = defined(
-      cluster.nodes.find(({ id }) => id === nodeId),
-      'this node in cluster.nodes',
-    );
+    const { clientAddress, peerAddress } = options;
     this.#upkeep = new Upkeep({
-      self: { ...self, storeId: this.identity.storeId },
+      self: { id: nodeId, storeId: this.identity.storeId, clientAddress, peerAddress },
       firstNodes,
       host: this.host,
       assigned: this.#assigned,
@@ -240,15 +239,25 @@ export class Node implements KvBackend, AdminBackend {
 
   // ---- the other nodes
 
-  /** A node that has joined with this very directory has met a stranger: no reason to stop. */
+  /**
+   * A node that has joined with this very directory has met a stranger: no reason to stop. Unless it is told that the directory is
+   * out of use: nobody knows its id who has not been told by the cluster.
+   */
   #onRefused(error: QuorateError): void {
     const { nodeId, storeId } = this.identity;
-    if (this.#placement.state.nodes.get(nodeId)?.storeId !== storeId) this.fail(error);
+    const hasJoined = this.#placement.state.nodes.get(nodeId)?.storeId === storeId;
+    if (error.code === 'NODE_RETIRED' || !hasJoined) this.fail(error);
+  }
+
+  #placementChanged({ nodes, shardMap }: PlacementState): void {
+    for (const node of nodes.keys()) if (node !== this.identity.nodeId) this.#peers.connect(node);
+    this.#assigned.update(shardMap.shards);
   }
 
   #addressOf(node: NodeId): string | undefined {
+    const { state } = this.#placement;
     const configured = this.options.cluster.nodes.find(({ id }) => id === node);
-    return this.#placement.state.nodes.get(node)?.peerAddress ?? configured?.peerAddress;
+    return state.nodes.get(node)?.peerAddress ?? (isGone(state, node) ? undefined : configured?.peerAddress);
   }
 
   /** Resolves to whether the cluster is formed and every shard has a leader that this node knows, within `msMax`. */
@@ -296,6 +305,10 @@ export class Node implements KvBackend, AdminBackend {
 
   replaceNode(node: NodeId, timeoutMs: number): Promise<void> {
     return this.#admin.replaceNode(node, timeoutMs);
+  }
+
+  removeNode(node: NodeId, timeoutMs: number): Promise<void> {
+    return this.#admin.removeNode(node, timeoutMs);
   }
 
   // ---- end

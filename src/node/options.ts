@@ -5,11 +5,15 @@ import type { Limits } from '../base/limits.js';
 export interface NodeOptions {
   readonly cluster: ClusterOptions;
   readonly nodeId: NodeId;
+  /** `host:port` where clients and the other nodes' users reach its gRPC service. Default: that of its entry in `cluster.nodes`. */
+  readonly clientAddress: string;
+  /** `host:port` where the other nodes reach it. Default: that of its entry in `cluster.nodes`. */
+  readonly peerAddress: string;
   /** Folder that this node alone uses. */
   readonly dataDirectory: string;
-  /** `host:port` that the gRPC service listens on. Default: this node's `clientAddress` in `cluster.nodes`. */
+  /** `host:port` that the gRPC service listens on. Default: `clientAddress`. */
   readonly clientListen: string;
-  /** `host:port` that the peer port listens on. Default: this node's `peerAddress` in `cluster.nodes`. */
+  /** `host:port` that the peer port listens on. Default: `peerAddress`. */
   readonly peerListen: string;
   readonly raft: RaftTiming;
   /** Milliseconds for a request whose caller gave no deadline. Default 5000. */

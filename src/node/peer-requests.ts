@@ -15,7 +15,7 @@ import type { KvExecutor } from '../shard/kv-executor.js';
 import { FittingResults } from './fitting-results.js';
 import type { HostedShard } from './hosted-shard.js';
 import { standingOf } from './membership-check.js';
-import type { NodeReplacements } from './node-replacements.js';
+import type { NodeWishes } from './node-wishes.js';
 import type { PlacementGroup } from './placement-group.js';
 import { changeMembers } from './replica-changes.js';
 import type { Snapshots } from './snapshots/snapshots.js';
@@ -26,11 +26,11 @@ export interface PeerRequestsOptions {
   readonly shardMap: () => ShardMap;
   readonly executor: (shard: ShardDescriptor) => KvExecutor | undefined;
   readonly hosted: (shard: ShardId) => HostedShard | undefined;
-  /** Whether replicas may be on the node. */
-  readonly isInService: (node: NodeId) => boolean;
+  /** See `storeInUse`. */
+  readonly storeOf: (node: NodeId) => string | undefined;
   readonly router: Router;
   readonly placementLeader: Pick<PlacementGroup, 'timestamps' | 'register' | 'updateShard' | 'leaderNode'>;
-  readonly replacements: () => Pick<NodeReplacements, 'begin'>;
+  readonly nodeWishes: () => Pick<NodeWishes, 'begin'>;
   readonly status: () => LocalStatus;
   readonly snapshots: Pick<Snapshots, 'answer'>;
   /** What this node believes of a shard's leader, for the asker. */
@@ -89,13 +89,14 @@ export class PeerRequests {
         return { type: 'standing', group: standingOf(this.#options.hosted(body.shard), body.replica) };
       case 'changeMembers':
       case 'changeMember':
-        await changeMembers(this.#options.hosted(body.shard), body, this.#options.isInService);
+        await changeMembers(this.#options.hosted(body.shard), body, this.#options.storeOf);
         return { type: 'membersChanged' };
       case 'reportShard':
         await this.#options.placementLeader.updateShard(body.descriptor);
         return { type: 'shardTaken' };
       case 'replaceNode':
-        return { type: 'replacementBegun', storeId: await this.#options.replacements().begin(body.node) };
+      case 'removeNode':
+        return this.#options.nodeWishes().begin(body);
       case 'nodeStatus':
         return { type: 'nodeStatus', status: this.#options.status() };
       case 'offerSnapshot':

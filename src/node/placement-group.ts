@@ -3,7 +3,7 @@
  * as on a node that is replaced; what was known stays until the next one knows.
  */
 import { QuorateError } from '../base/errors.js';
-import { placementShardId, type NodeId, type ShardId, type Timestamp } from '../base/ids.js';
+import { placementShardId, type NodeId, type Timestamp } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
 import type { NodeRecord } from '../placement/placement-format.js';
@@ -95,16 +95,8 @@ export class PlacementGroup {
     return this.#leading((leader) => leader.updateShard(descriptor));
   }
 
-  beginReplacement(node: NodeId, isReachable: (node: NodeId) => boolean): Promise<string | undefined> {
-    return this.#leading((leader) => leader.beginReplacement(node, isReachable));
-  }
-
-  vacate(node: NodeId): Promise<void> {
-    return this.#leading((leader) => leader.vacate(node));
-  }
-
-  rejoined(node: NodeId, shard: ShardId): Promise<void> {
-    return this.#leading((leader) => leader.rejoined(node, shard));
+  decide(...decision: Parameters<PlacementLeader['decide']>): Promise<void> {
+    return this.#leading((leader) => leader.decide(...decision));
   }
 
   #leading<T>(act: (leader: PlacementLeader) => Promise<T>): Promise<T> {

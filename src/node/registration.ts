@@ -15,8 +15,10 @@ export interface RegistrationOptions {
   readonly leader: () => NodeId | undefined;
   readonly local: Pick<PlacementLeader, 'register'>;
   /** Who may know of the leader. */
-  readonly others: readonly NodeId[];
-  /** Without a leader for so long the others are asked. */
+  readonly others: () => readonly NodeId[];
+  /** Whether a replica of the placement group is here, which may hear of the leader. */
+  readonly hasSeat: () => boolean;
+  /** With one, and without a leader for so long, the others are asked. */
   readonly silentTicksMax: number;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
   readonly logger: Logger;
@@ -55,10 +57,11 @@ export class Registration {
   }
 
   #nextToAsk(): NodeId | undefined {
-    const { others, silentTicksMax } = this.#options;
+    const { hasSeat, silentTicksMax } = this.#options;
     const hint = this.#hint;
     this.#hint = undefined;
-    if (hint !== undefined || this.#silentTicks < silentTicksMax) return hint;
+    if (hint !== undefined || (hasSeat() && this.#silentTicks < silentTicksMax)) return hint;
+    const others = this.#options.others();
     return others.at(this.#turn++ % Math.max(1, others.length));
   }
 

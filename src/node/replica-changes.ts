@@ -9,9 +9,10 @@ import type { Clock } from '../env/clock.js';
 import { inTime } from '../env/in-time.js';
 import { pause } from '../env/pause.js';
 import type { WantedReplicas } from '../rpc/backend.js';
-import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
+import type { MemberWish, PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
-import { membersWith } from '../shard/member-changes.js';
+import type { GroupDescriptor } from '../shard/group-descriptor.js';
+import { membersNow, membersWith, type WantedMembers } from '../shard/member-changes.js';
 import type { HostedShard } from './hosted-shard.js';
 
 export interface ReplicaChangesOptions {
@@ -19,8 +20,8 @@ export interface ReplicaChangesOptions {
   readonly clock: Clock;
   /** Nodes that are known. */
   readonly nodes: () => ReadonlySet<NodeId>;
-  /** Whether replicas may be on such a node. */
-  readonly isInService: (node: NodeId) => boolean;
+  /** See `storeInUse`. */
+  readonly storeOf: (node: NodeId) => string | undefined;
   /** As the map has it; and the placement group. */
   readonly shardInMap: (shard: ShardId) => ShardDescriptor | undefined;
   readonly hosted: (shard: ShardId) => HostedShard | undefined;
@@ -39,27 +40,48 @@ export type MembersWish = Extract<PeerRequest, { type: 'changeMembers' | 'change
 
 /**
  * By the leader of the shard. Resolves when these are its members; rejects with NOT_LEADER when another must go on, and with
- * UNAVAILABLE when it would give a replica to a node that is not in service.
+ * UNAVAILABLE when it would give a replica to a node that is not in service, or has another data directory than was wished for.
  */
 export function changeMembers(
   hosted: HostedShard | undefined,
   wish: MembersWish,
-  isInService: (node: NodeId) => boolean,
+  storeOf: (node: NodeId) => string | undefined,
 ): Promise<void> {
   const { shard } = wish;
   return new Promise((resolve, reject) => {
     if (hosted === undefined) throw new QuorateError('NOT_LEADER', `no replica of shard ${shard} here`, { shard });
     const { replica } = hosted;
-    const members =
-      wish.type === 'changeMembers' ? wish.members : membersWith(replica.descriptor, wish.node, wish.votes);
-    const isNew = (node: NodeId): boolean => replica.descriptor.replicas.every((of) => of.node !== node);
-    const absent = [...members.voters, ...members.learners].find((node) => isNew(node) && !isInService(node));
-    if (absent !== undefined) throw new QuorateError('UNAVAILABLE', `node ${absent} is being replaced`, { shard });
+    const { descriptor } = replica;
+    const members = wish.type === 'changeMembers' ? wish.members : membersWished(descriptor, wish, storeOf);
+    const isNew = (node: NodeId): boolean => descriptor.replicas.every((of) => of.node !== node);
+    const absent = [...members.voters, ...members.learners].find((node) => isNew(node) && storeOf(node) === undefined);
+    if (absent !== undefined) throw new QuorateError('UNAVAILABLE', `node ${absent} takes no replicas now`, { shard });
     replica.changeMembers(members, (error) => {
       if (error === undefined) resolve();
       else reject(error);
     });
   });
+}
+
+/**
+ * What is wished for concerns one data directory: a replica in another one is none that the node is to have, and one that is to go
+ * is not the one in the directory that is in use.
+ */
+function membersWished(
+  descriptor: GroupDescriptor,
+  wish: Extract<MembersWish, { type: 'changeMember' }>,
+  storeOf: (node: NodeId) => string | undefined,
+): WantedMembers {
+  const { shard, node, storeId } = wish;
+  const bound = descriptor.replicas.find((of) => of.node === node)?.storeId;
+  if (wish.role === 'none') {
+    const isInUse = bound !== undefined && bound === storeId;
+    return isInUse ? membersNow(descriptor) : membersWith(descriptor, wish);
+  }
+  const inUse = storeOf(node);
+  if (inUse === storeId && (bound === undefined || bound === storeId)) return membersWith(descriptor, wish);
+  const message = `the data directory of node ${node} is ${inUse ?? 'not in use'}, and its replica is in ${bound ?? 'none'}`;
+  throw new QuorateError('UNAVAILABLE', message, { shard });
 }
 
 export class ReplicaChanges {
@@ -80,10 +102,10 @@ export class ReplicaChanges {
   }
 
   /**
-   * Has one node have a replica that votes, or none, also of the placement group. Rejects as {@link change}. Nothing is checked: it is
+   * Has one node have a replica, or none, also of the placement group. Rejects as {@link change}. Nothing is checked: it is
    * for a decision of the placement group.
    */
-  changeMember(wanted: { shard: ShardId; node: NodeId; votes: boolean }, timeoutMs: number): Promise<void> {
+  changeMember(wanted: MemberWish, timeoutMs: number): Promise<void> {
     return this.#carryOut({ type: 'changeMember', ...wanted }, timeoutMs);
   }
 
@@ -109,9 +131,13 @@ export class ReplicaChanges {
     if (shard === placementShardId) throw invalid('the replicas of the placement group (shard 0) cannot be changed');
     if (this.#options.shardInMap(shard) === undefined) throw invalid(`there is no shard ${shard}`);
     const nodes = this.#options.nodes();
-    const mayBe = (node: NodeId): boolean => nodes.has(node) && this.#options.isInService(node);
-    const stranger = [...members.voters, ...members.learners].find((node) => !mayBe(node));
+    const named = [...members.voters, ...members.learners];
+    const stranger = named.find((node) => !nodes.has(node));
     if (stranger !== undefined) throw invalid(`replicas: there is no node ${stranger}`);
+    const absent = named.find((node) => this.#options.storeOf(node) === undefined);
+    if (absent !== undefined) {
+      throw invalid(`replicas: node ${absent} takes none: it has not joined, or it is being replaced or removed`);
+    }
   }
 
   /** The leader, if it is known; otherwise one after the other. */
@@ -130,10 +156,10 @@ export class ReplicaChanges {
   }
 
   async #askOnce(node: NodeId, wanted: MembersWish, timeoutMs: number): Promise<PeerResponse> {
-    const { nodeId, request, hosted, isInService, shardInMap, leaderOf, clock } = this.#options;
+    const { nodeId, request, hosted, storeOf, shardInMap, leaderOf, clock } = this.#options;
     const tooLong = (): QuorateError => new QuorateError('DEADLINE_EXCEEDED', 'it takes long');
     const here = async (): Promise<PeerResponse> => {
-      await changeMembers(hosted(wanted.shard), wanted, isInService);
+      await changeMembers(hosted(wanted.shard), wanted, storeOf);
       return { type: 'membersChanged' };
     };
     try {

@@ -16,8 +16,8 @@ import type { Env } from '../env/env.js';
 import type { Logger } from '../env/logger.js';
 import type { SharedLog } from '../log/shared-log.js';
 import type { RaftMessage } from '../raft/types.js';
-import type { ShardMessage } from '../rpc/peer-messages.js';
-import { replicaOn, type ShardDescriptor } from '../shard/descriptor.js';
+import type { OutgoingMessage, ShardMessage } from '../rpc/peer-messages.js';
+import { replicaOn, type ReplicaDescriptor, type ShardDescriptor } from '../shard/descriptor.js';
 import { isFromLeader } from '../shard/messenger.js';
 import { Replica } from '../shard/replica.js';
 import type { LogRecords, ReplicaHost, ReplicaObserver, ReplicaTiming, Scheduled } from '../shard/replica-host.js';
@@ -59,11 +59,13 @@ export class ShardHost implements ReplicaHost {
   readonly timing: ReplicaTiming;
   readonly observer: ReplicaObserver | undefined;
   /** Takes one turn's messages to a node. Set by the owner before the first tick. */
-  sendRaft: (node: NodeId, messages: readonly ShardMessage[]) => void = () => undefined;
+  sendRaft: (node: NodeId, messages: readonly OutgoingMessage[]) => void = () => undefined;
   /** What becomes of a wish for a Raft snapshot, and which entries are needed for those under way. Set by the owner, too. */
   snapshots: SnapshotSource = { want: () => undefined, pinnedIndex: () => undefined };
   /** Whether a replica may be made for a message: of a shard that there is, and not one of its first. Set by the owner. */
   mayBeMade: (shard: ShardId, replica: ReplicaId) => boolean = () => false;
+  /** See {@link ReplicaHost.storeOf}. Set by the owner. */
+  storeOf: ReplicaHost['storeOf'] = () => undefined;
   /** Somebody speaks to a newer replica of the shard than the one here. Set by the owner. */
   onSuperseded: (shard: ShardId, replica: ReplicaId) => void = () => undefined;
   readonly #store: ReplicaStore;
@@ -73,7 +75,7 @@ export class ShardHost implements ReplicaHost {
   /** Being made, or ended: until then there is none of the shard. */
   readonly #changing = new Map<ShardId, Promise<void>>();
   readonly #listeners: ((shard: ShardId, hosted: HostedShard | undefined) => void)[] = [];
-  readonly #outbox = new Map<NodeId, ShardMessage[]>();
+  readonly #outbox = new Map<NodeId, OutgoingMessage[]>();
   #scheduled = new Set<Scheduled>();
   /** Whoever ticks: a group without anything to do costs nothing. As of when each was carried out last. */
   readonly #awake = new Set<Scheduled>();
@@ -277,10 +279,10 @@ export class ShardHost implements ReplicaHost {
     return this.#log.append(shard, records);
   }
 
-  send(node: NodeId, shard: ShardId, message: RaftMessage): void {
+  send({ node, storeId }: Pick<ReplicaDescriptor, 'node' | 'storeId'>, shard: ShardId, message: RaftMessage): void {
     const messages = this.#outbox.get(node);
-    if (messages === undefined) this.#outbox.set(node, [{ shard, message }]);
-    else messages.push({ shard, message });
+    if (messages === undefined) this.#outbox.set(node, [{ shard, message, storeId }]);
+    else messages.push({ shard, message, storeId });
     this.#planTurn();
   }
 

@@ -81,6 +81,8 @@ export async function startCluster(options: TestClusterOptions = {}): Promise<Te
     const nodeOptions: NodeOptions = {
       cluster: { name: 'test', nodes: members, initialShards: shards, replicationFactor: Math.min(3, count) },
       nodeId: member.id,
+      clientAddress: member.clientAddress,
+      peerAddress: member.peerAddress,
       dataDirectory: join(directory, `node-${member.id}`),
       clientListen: member.clientAddress,
       peerListen: member.peerAddress,

@@ -46,8 +46,10 @@ export class Upkeep {
     const nodeId = self.id;
     const replicas = (): Replica[] => host.shards.map(({ replica }) => replica);
     const leader = (): NodeId | undefined => placement.leaderNode;
-    const others = firstNodes.filter((node) => node !== nodeId);
-    this.#registration = new Registration({ ...common, self, others, leader, local: placement });
+    const others = (): NodeId[] =>
+      [...new Set([...firstNodes, ...placement.state.nodes.keys()])].filter((node) => node !== nodeId);
+    const hasSeat = (): boolean => placement.replica !== undefined;
+    this.#registration = new Registration({ ...common, self, others, leader, hasSeat, local: placement });
     this.#membershipCheck = new MembershipCheck({
       ...common,
       nodeId,

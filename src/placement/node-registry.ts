@@ -1,21 +1,22 @@
 /**
- * Which data directory may speak for a node, and how another takes its place. All pure: what is decided on a state is given back
- * as changes of it.
+ * Which nodes there are, and which data directory may speak for each. All pure: what is decided on a state is given back as changes
+ * of it.
  *
- * A node is replaced in stages, so that no group ever counts on what the old directory has lost (pitfall 17):
- * - `leaving`: the old directory is retired; its replicas are removed from all groups;
+ * A node that is to get another directory (node-replacement.ts), or is to go (node-removal.ts), passes through stages:
+ * - `leaving`: its directory is retired; the replicas in it are removed from all groups;
  * - `vacant`: no group has a replica on the node, as each of them has said, and that is committed. Now another directory may come;
- * - `joining`: one has come, and is made a voter, under new replica ids, of each group that the old one had a replica of.
+ * - `joining`: one has come, and gets new replicas of the groups that the old one had replicas of;
+ * - `draining`: it is to go; its replicas move to other nodes, and it has part in everything until the last has moved.
  *
- * Invariant: whoever has applied that the node is vacant has applied before that its replica of this group is gone, so it hears
- * nothing of that replica any more; and nobody else talks to the new directory.
+ * Invariant: whoever has applied that a directory may come under an id has applied before that the replica of the placement group in
+ * the directory before it is gone, so it hears nothing of that replica any more; and nobody else talks to the new directory.
  */
 import { equalBytes } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
-import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
+import type { NodeId, ShardId } from '../base/ids.js';
 import type { ReplicaDescriptor } from '../shard/descriptor.js';
-import { encodeNodeRecord, encodeReplacement, nodeKey, replacementKey, retiredKey } from './placement-format.js';
-import type { NodeRecord, PlacementChange, Replacement } from './placement-format.js';
+import { encodeNodeRecord, nodeKey } from './placement-format.js';
+import type { NodeRecord, PlacementChange } from './placement-format.js';
 import type { PlacementState } from './placement-state.js';
 
 /** A node with its data directory. */
@@ -30,20 +31,36 @@ export interface GroupMembers {
   readonly replicas: readonly ReplicaDescriptor[];
 }
 
-export type ReplacementStage = 'leaving' | 'vacant' | 'joining';
+/** All groups there are, the placement group first. */
+export function groupsOf({ shardMap }: PlacementState, placement: GroupMembers): readonly GroupMembers[] {
+  return [placement, ...shardMap.shards];
+}
 
-/** Undefined where the node is not being replaced. */
-export function replacementStage(state: PlacementState, node: NodeId): ReplacementStage | undefined {
+export function hasReplicaOn({ replicas }: GroupMembers, node: NodeId): boolean {
+  return replicas.some((replica) => replica.node === node);
+}
+
+export type NodeStage = 'leaving' | 'vacant' | 'joining' | 'draining';
+
+/** Undefined where the node is as any other, or there is none. */
+export function nodeStage(state: PlacementState, node: NodeId): NodeStage | undefined {
+  if (state.removals.has(node)) return 'draining';
   if (!state.replacements.has(node)) return undefined;
   const record = state.nodes.get(node);
   if (record === undefined) return 'vacant';
   return state.retiredStores.has(record.storeId) ? 'leaving' : 'joining';
 }
 
-/** Whether replicas may be on the node, if there is such a node. */
-export function isInService(state: PlacementState, node: NodeId): boolean {
-  const stage = replacementStage(state, node);
-  return stage !== 'leaving' && stage !== 'vacant';
+/** The data directory in which new replicas on the node may be; undefined where none may. */
+export function storeInUse(state: PlacementState, node: NodeId): string | undefined {
+  const stage = nodeStage(state, node);
+  return stage === 'leaving' || stage === 'draining' ? undefined : state.nodes.get(node)?.storeId;
+}
+
+/** Whether the node was removed, and did not come again. */
+export function isGone({ nodes, replacements, removals, retiredStores }: PlacementState, node: NodeId): boolean {
+  const isKnown = nodes.has(node) || replacements.has(node) || removals.has(node);
+  return !isKnown && [...retiredStores.values()].includes(node);
 }
 
 /**
@@ -57,15 +74,23 @@ export function storeFault(
   met: string | undefined,
 ): QuorateError | undefined {
   if (state.retiredStores.has(storeId)) {
-    const message = `node ${node} was replaced: the data directory ${storeId} is out of use; start it with an empty one`;
-    return new QuorateError('INVALID_ARGUMENT', message);
+    const [what, wayOut] = isGone(state, node)
+      ? ['was removed from the cluster', 'with an empty one it joins anew']
+      : ['was replaced', 'start it with an empty one'];
+    const message = `node ${node} ${what}: the data directory ${storeId} is out of use; ${wayOut}`;
+    return new QuorateError('NODE_RETIRED', message);
   }
-  const stage = replacementStage(state, node);
-  if (stage === 'leaving') {
-    const message = `node ${node} is being replaced, and its old replicas are not removed yet`;
+  const stage = nodeStage(state, node);
+  const record = state.nodes.get(node);
+  if (stage === 'leaving' || (stage === 'draining' && record === undefined)) {
+    const message =
+      stage === 'leaving'
+        ? `node ${node} is being replaced, and its old replicas are not removed yet`
+        : `node ${node} is being removed`;
     return new QuorateError('INVALID_ARGUMENT', message, { retryable: true });
   }
-  const expected = state.nodes.get(node)?.storeId ?? (stage === 'vacant' ? undefined : met);
+  const isMetInUse = stage !== 'vacant' && met !== undefined && !state.retiredStores.has(met);
+  const expected = record?.storeId ?? (isMetInUse ? met : undefined);
   if (expected === undefined || expected === storeId) return undefined;
   const message =
     `node ${node} joined with the data directory ${expected}, this is ${storeId}: a node that lost its disk cannot come back ` +
@@ -81,115 +106,4 @@ export function registration(state: PlacementState, record: NodeRecord): readonl
   const value = encodeNodeRecord(record);
   const isSame = known !== undefined && equalBytes(encodeNodeRecord(known), value);
   return isSame ? [] : [{ key: nodeKey(record.id), value }];
-}
-
-/**
- * The node is to be replaced: its directory is retired. No effect where that is under way and no new one has come.
- * Throws INVALID_ARGUMENT where it is reachable or has not joined, SHARD_UNAVAILABLE where a group would stand without it.
- *
- * @param groups all there are
- */
-export function replacementBegin(
-  state: PlacementState,
-  node: NodeId,
-  groups: readonly GroupMembers[],
-  isReachable: (node: NodeId) => boolean,
-): readonly PlacementChange[] {
-  const stage = replacementStage(state, node);
-  if (stage === 'leaving' || stage === 'vacant') return [];
-  const record = state.nodes.get(node);
-  if (record === undefined) throw new QuorateError('INVALID_ARGUMENT', `there is no node ${node}`);
-  if (isReachable(node)) {
-    throw new QuorateError('INVALID_ARGUMENT', `node ${node} is up: stop it first, if it is to be replaced`);
-  }
-  const concerned = groups.filter((group) => hasReplicaOn(group, node));
-  for (const { shard, replicas } of concerned) {
-    const live = replicas.filter((replica) => replica.node !== node && isReachable(replica.node));
-    if (2 * live.length > replicas.length) continue;
-    const nodes = replicas.map((replica) => replica.node).join(', ');
-    const message = `shard ${shard} has no majority without node ${node}: ${live.length} of its replicas, on nodes ${nodes}, can be reached`;
-    throw new QuorateError('SHARD_UNAVAILABLE', message, { shard, retryable: false });
-  }
-  requireFewAtATime(state, node);
-  const pending = state.replacements.get(node)?.shards ?? [];
-  const shards = [...new Set([...pending, ...concerned.map(({ shard }) => shard)])].sort((a, b) => a - b);
-  return [
-    { key: retiredKey(record.storeId), value: encodeNodeRecord(record) },
-    { key: replacementKey(node), value: encodeReplacement({ node, shards }) },
-  ];
-}
-
-/**
- * An empty directory begins with a replica of the placement group as it was formed, until it is told better. So those that are empty
- * at a time must be no majority of that group: they would form another cluster. Throws INVALID_ARGUMENT.
- */
-function requireFewAtATime({ nodes, replacements }: PlacementState, node: NodeId): void {
-  const empty = [...replacements.values()].filter(({ shards }) => shards.includes(placementShardId));
-  const others = empty.map((replacement) => replacement.node).filter((other) => other !== node);
-  const known = new Set([...nodes.keys(), ...replacements.keys()]);
-  if (2 * (others.length + 1) < known.size) return;
-  const message = `so many nodes cannot be replaced at a time: wait until nodes ${others.join(', ')} have their replicas again`;
-  throw new QuorateError('INVALID_ARGUMENT', message);
-}
-
-/** The node, which leaves, has no replica any more: another directory may come. No effect where that is not so. */
-export function vacancy(
-  state: PlacementState,
-  node: NodeId,
-  groups: readonly GroupMembers[],
-): readonly PlacementChange[] {
-  const isOver = replacementStage(state, node) === 'leaving' && !groups.some((group) => hasReplicaOn(group, node));
-  if (!isOver) return [];
-  const hadNone = state.replacements.get(node)?.shards.length === 0;
-  const keys = hadNone ? [nodeKey(node), replacementKey(node)] : [nodeKey(node)];
-  return keys.map((key) => ({ key, value: undefined }));
-}
-
-/** The node, which joins, is a voter of the group again. */
-export function rejoined(state: PlacementState, node: NodeId, shard: ShardId): readonly PlacementChange[] {
-  const replacement = state.replacements.get(node);
-  if (replacement?.shards.includes(shard) !== true || replacementStage(state, node) !== 'joining') return [];
-  const shards = replacement.shards.filter((other) => other !== shard);
-  const value = shards.length === 0 ? undefined : encodeReplacement({ node, shards });
-  return [{ key: replacementKey(node), value }];
-}
-
-export type ReplacementStep =
-  /** The node's replica of the group is to go. */
-  | { readonly type: 'leave'; readonly shard: ShardId }
-  /** The node is to have a replica of the group that votes. */
-  | { readonly type: 'join'; readonly shard: ShardId }
-  | { readonly type: 'vacate' };
-
-/**
- * What may be done next, all of it at a time.
- *
- * @param groups all there are, as the shard map has them, which may be behind
- * @param left those whose leader has said since the replacement began that the node has no replica of them
- */
-export function replacementSteps(
-  state: PlacementState,
-  { node, shards }: Replacement,
-  groups: readonly GroupMembers[],
-  left: ReadonlySet<ShardId>,
-): readonly ReplacementStep[] {
-  switch (replacementStage(state, node)) {
-    case 'leaving': {
-      const others = groups.filter(({ shard }) => !left.has(shard));
-      if (others.length > 0) return others.map(({ shard }) => ({ type: 'leave', shard }));
-      return groups.some((group) => hasReplicaOn(group, node)) ? [] : [{ type: 'vacate' }];
-    }
-    case 'joining': {
-      // Without a replica of the placement group the node does not know of any shard.
-      const first = shards.includes(placementShardId) ? [placementShardId] : shards;
-      return first.map((shard) => ({ type: 'join', shard }));
-    }
-    case 'vacant':
-    case undefined:
-      return [];
-  }
-}
-
-export function hasReplicaOn({ replicas }: GroupMembers, node: NodeId): boolean {
-  return replicas.some((replica) => replica.node === node);
 }

@@ -22,6 +22,19 @@ export interface Replacement {
   readonly shards: readonly ShardId[];
 }
 
+/** A replica of the shard goes to this node. */
+export interface Move {
+  readonly shard: ShardId;
+  readonly to: NodeId;
+}
+
+/** A node that is to go, from the decision until it has no replica any more. */
+export interface Removal {
+  readonly node: NodeId;
+  /** Where its replicas go, of all shards that it had one of; ascending by shard. */
+  readonly moves: readonly Move[];
+}
+
 /** One change of the state; without a value the key goes. */
 export interface PlacementChange {
   readonly key: Uint8Array;
@@ -33,6 +46,7 @@ const nodePrefix = utf8('node/');
 const shardPrefix = utf8('shard/');
 const retiredPrefix = utf8('retired/');
 const replacementPrefix = utf8('replacement/');
+const removalPrefix = utf8('removal/');
 
 export function nodeKey(id: NodeId): Uint8Array {
   return concatBytes(nodePrefix, utf8(String(id)));
@@ -51,13 +65,18 @@ export function replacementKey(id: NodeId): Uint8Array {
   return concatBytes(replacementPrefix, utf8(String(id)));
 }
 
-export type PlacementKey = 'highWater' | 'node' | 'shard' | 'retired' | 'replacement';
+export function removalKey(id: NodeId): Uint8Array {
+  return concatBytes(removalPrefix, utf8(String(id)));
+}
+
+export type PlacementKey = 'highWater' | 'node' | 'shard' | 'retired' | 'replacement' | 'removal';
 
 export function placementKeyType(key: Uint8Array): PlacementKey {
   if (startsWith(key, nodePrefix)) return 'node';
   if (startsWith(key, shardPrefix)) return 'shard';
   if (startsWith(key, retiredPrefix)) return 'retired';
   if (startsWith(key, replacementPrefix)) return 'replacement';
+  if (startsWith(key, removalPrefix)) return 'removal';
   if (fromUtf8(key) === fromUtf8(highWaterKey)) return 'highWater';
   throw new DecodeError(`unknown key ${fromUtf8(key)} in the placement group`);
 }
@@ -97,6 +116,26 @@ export function decodeReplacement(bytes: Uint8Array): Replacement {
   for (let i = 0; i < count; i++) shards.push(ShardId(reader.varint()));
   reader.end();
   return { node, shards };
+}
+
+const removalFormat = 1;
+
+export function encodeRemoval({ node, moves }: Removal): Uint8Array {
+  const writer = new ByteWriter().u8(removalFormat).varint(node).varint(moves.length);
+  for (const { shard, to } of moves) writer.varint(shard).varint(to);
+  return writer.finish();
+}
+
+export function decodeRemoval(bytes: Uint8Array): Removal {
+  const reader = new ByteReader(bytes);
+  const format = reader.u8();
+  if (format !== removalFormat) throw new DecodeError(`removal of format ${format}`);
+  const node = NodeId(reader.varint());
+  const count = reader.varint();
+  const moves: Move[] = [];
+  for (let i = 0; i < count; i++) moves.push({ shard: ShardId(reader.varint()), to: NodeId(reader.varint()) });
+  reader.end();
+  return { node, moves };
 }
 
 export function encodeHighWater(highWater: Timestamp): Uint8Array {

@@ -9,7 +9,7 @@
  *   is below what its successor has issued (docs/protocol/timestamps.md).
  */
 import { QuorateError } from '../base/errors.js';
-import { Timestamp, timestampEpochMs, type NodeId, type ShardId } from '../base/ids.js';
+import { Timestamp, timestampEpochMs, type NodeId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
 import { userKey } from '../mvcc/keyspace.js';
@@ -18,10 +18,11 @@ import { encodeWriteBatch } from '../mvcc/write-batch-writer.js';
 import { encodeDescriptor, nodeOf } from '../shard/descriptor.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { encodeEntry } from '../shard/entry-format.js';
+import type { GroupDescriptor } from '../shard/group-descriptor.js';
 import type { ReadGate, Voucher } from '../shard/read-gate.js';
 import type { Replica } from '../shard/replica.js';
 import { Oracle } from './oracle.js';
-import { registration, rejoined, replacementBegin, vacancy, type GroupMembers } from './node-registry.js';
+import { registration } from './node-registry.js';
 import { encodeHighWater, highWaterKey, shardKey } from './placement-format.js';
 import type { NodeRecord, PlacementChange } from './placement-format.js';
 import { loadPlacementState } from './placement-state.js';
@@ -153,30 +154,11 @@ export class PlacementLeader {
   }
 
   /**
-   * Begins to replace a node. Resolves to the data directory that is out of use from now on; undefined where there was none any
-   * more. Rejects with what {@link replacementBegin} throws, and with NOT_LEADER.
+   * Commits what is decided on the applied state, with the placement group as it is. Rejects with what `decision` throws, and with
+   * NOT_LEADER.
    */
-  async beginReplacement(node: NodeId, isReachable: (node: NodeId) => boolean): Promise<string | undefined> {
-    let store: string | undefined;
-    await this.#change((state) => {
-      store = state.nodes.get(node)?.storeId;
-      return replacementBegin(state, node, this.#groups(state), isReachable);
-    });
-    return store;
-  }
-
-  /** Another data directory may come for the node, if no group has a replica on it any more. Rejects with NOT_LEADER. */
-  vacate(node: NodeId): Promise<void> {
-    return this.#change((state) => vacancy(state, node, this.#groups(state)));
-  }
-
-  /** The node that is being replaced votes in the group again. Rejects with NOT_LEADER. */
-  rejoined(node: NodeId, shard: ShardId): Promise<void> {
-    return this.#change((state) => rejoined(state, node, shard));
-  }
-
-  #groups({ shardMap }: PlacementState): readonly GroupMembers[] {
-    return [this.#replica.descriptor, ...shardMap.shards];
+  decide(decision: (state: PlacementState, placement: GroupDescriptor) => readonly PlacementChange[]): Promise<void> {
+    return this.#change((state) => decision(state, this.#replica.descriptor));
   }
 
   /**

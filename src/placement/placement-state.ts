@@ -5,26 +5,35 @@ import { emptyBytes } from '../base/bytes.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
 import { decodeDescriptor } from '../shard/descriptor.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
-import { decodeHighWater, decodeNodeRecord, decodeReplacement, placementKeyType } from './placement-format.js';
-import type { NodeRecord, Replacement } from './placement-format.js';
+import {
+  decodeHighWater,
+  decodeNodeRecord,
+  decodeRemoval,
+  decodeReplacement,
+  placementKeyType,
+} from './placement-format.js';
+import type { NodeRecord, Removal, Replacement } from './placement-format.js';
 import { ShardMap } from './shard-map.js';
 
 export interface PlacementState {
   readonly nodes: ReadonlyMap<NodeId, NodeRecord>;
   readonly shardMap: ShardMap;
   readonly highWater: Timestamp;
-  /** Data directories that are out of use for good, by their store ids. */
-  readonly retiredStores: ReadonlySet<string>;
+  /** Data directories that are out of use for good, by their store ids, with the nodes that had them. */
+  readonly retiredStores: ReadonlyMap<string, NodeId>;
   /** Nodes that get another data directory. */
   readonly replacements: ReadonlyMap<NodeId, Replacement>;
+  /** Nodes that are to go. */
+  readonly removals: ReadonlyMap<NodeId, Removal>;
 }
 
 export const emptyPlacementState: PlacementState = {
   nodes: new Map(),
   shardMap: new ShardMap(0, []),
   highWater: Timestamp(0),
-  retiredStores: new Set(),
+  retiredStores: new Map(),
   replacements: new Map(),
+  removals: new Map(),
 };
 
 const pageRecords = 1000;
@@ -34,8 +43,9 @@ const pageBytes = 1024 * 1024;
 export async function loadPlacementState(machine: StateMachine): Promise<PlacementState> {
   const nodes = new Map<NodeId, NodeRecord>();
   const shards: ShardDescriptor[] = [];
-  const retiredStores = new Set<string>();
+  const retiredStores = new Map<string, NodeId>();
   const replacements = new Map<NodeId, Replacement>();
+  const removals = new Map<NodeId, Removal>();
   let revision = 0;
   let highWater = Timestamp(0);
   const at = machine.maxVersion === 0 ? timestampMax : machine.maxVersion;
@@ -61,12 +71,19 @@ export async function loadPlacementState(machine: StateMachine): Promise<Placeme
           shards.push(decodeDescriptor(value));
           revision = Math.max(revision, version);
           break;
-        case 'retired':
-          retiredStores.add(decodeNodeRecord(value).storeId);
+        case 'retired': {
+          const { id, storeId } = decodeNodeRecord(value);
+          retiredStores.set(storeId, id);
           break;
+        }
         case 'replacement': {
           const replacement = decodeReplacement(value);
           replacements.set(replacement.node, replacement);
+          break;
+        }
+        case 'removal': {
+          const removal = decodeRemoval(value);
+          removals.set(removal.node, removal);
           break;
         }
         case 'highWater':
@@ -76,5 +93,6 @@ export async function loadPlacementState(machine: StateMachine): Promise<Placeme
     }
     start = page.resume;
   }
-  return { nodes, shardMap: new ShardMap(revision, shards), highWater, retiredStores, replacements };
+  const shardMap = new ShardMap(revision, shards);
+  return { nodes, shardMap, highWater, retiredStores, replacements, removals };
 }

@@ -3,6 +3,7 @@ import { emptyBytes } from '../base/bytes.js';
 import type { NodeId } from '../base/ids.js';
 import type { ClusterStatus, NodeAddress, NodeStatus, ReplicaStatus, ShardMapView, ShardStatus } from './backend.js';
 import { decodeNodeId, decodeReplicaId, decodeShardId, required } from './decode-ids.js';
+import { nodeStageNumber, nodeStageOf } from './enums.js';
 import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
 import { roleNumber, roleOfNumber } from './membership-codec.js';
 import { readShardLocation, type ShardLocation, writeShardLocation } from './shard-location-codec.js';
@@ -87,6 +88,7 @@ export function encodeClusterStatus(status: ClusterStatus): Buffer {
     writer.text(6, node.softwareVersion);
     writer.uint(7, node.logBytes);
     writeSnapshotTraffic(writer, 8, node.snapshots);
+    writer.uint(9, nodeStageNumber(node.stage));
     writer.end(mark);
   }
   for (const shard of status.shards) {
@@ -157,6 +159,7 @@ function readNodeStatus(reader: WireReader): NodeStatus {
   let softwareVersion = '';
   let logBytes = 0;
   let snapshots = noSnapshots;
+  let stage: NodeStatus['stage'];
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -183,11 +186,14 @@ function readNodeStatus(reader: WireReader): NodeStatus {
       case 8:
         snapshots = readSnapshotTraffic(reader.message());
         break;
+      case 9:
+        stage = nodeStageOf(reader.enumNumber());
+        break;
       default:
         reader.skip();
     }
   }
-  return { id: decodeNodeId(id), clientAddress, peerAddress, pid, live, softwareVersion, logBytes, snapshots };
+  return { id: decodeNodeId(id), clientAddress, peerAddress, pid, live, softwareVersion, logBytes, snapshots, stage };
 }
 
 function readShardStatus(reader: WireReader): ShardStatus {

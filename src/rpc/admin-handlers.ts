@@ -5,7 +5,7 @@ import type { AdminBackend } from './backend.js';
 import { deadlineError } from './gate.js';
 import { callTimeoutMs, type HandlerContext } from './handler-context.js';
 import { refusal } from './kv-codec.js';
-import { decodeReplaceNode, decodeWantedMembers } from './membership-codec.js';
+import { decodeNodeRequest, decodeWantedMembers } from './membership-codec.js';
 import { toGrpcStatus } from './status.js';
 
 type BytesHandler = handleUnaryCall<Buffer, Buffer>;
@@ -15,6 +15,7 @@ export interface AdminHandlers {
   readonly ShardMap: BytesHandler;
   readonly ChangeReplicas: BytesHandler;
   readonly ReplaceNode: BytesHandler;
+  readonly RemoveNode: BytesHandler;
 }
 
 /** Answered while the node drains, too. */
@@ -27,7 +28,11 @@ export function adminHandlers(admin: AdminBackend, context: HandlerContext): Adm
       return Buffer.alloc(0);
     }, context),
     ReplaceNode: answering(async (timeoutMs, request) => {
-      await admin.replaceNode(decodeReplaceNode(request), timeoutMs);
+      await admin.replaceNode(decodeNodeRequest(request), timeoutMs);
+      return Buffer.alloc(0);
+    }, context),
+    RemoveNode: answering(async (timeoutMs, request) => {
+      await admin.removeNode(decodeNodeRequest(request), timeoutMs);
       return Buffer.alloc(0);
     }, context),
   };

@@ -2,6 +2,7 @@
 import type { NodeId, ReplicaId, ShardId, Timestamp } from '../base/ids.js';
 import type { Operation, OperationResult, RequestId } from '../mvcc/operations.js';
 import type { ShardDescriptor, ShardEpoch } from '../shard/descriptor.js';
+import type { NodeStage } from '../placement/node-registry.js';
 import type { MemberRole, WantedMembers } from '../shard/member-changes.js';
 
 export interface KvBackend {
@@ -65,6 +66,12 @@ export interface AdminBackend {
    * with SHARD_UNAVAILABLE where a shard has no majority without it, and with DEADLINE_EXCEEDED after `timeoutMs`: what was begun goes on.
    */
   replaceNode(node: NodeId, timeoutMs: number): Promise<void>;
+  /**
+   * Resolves when the node is gone: its replicas are on other nodes, and it has no part in anything any more. Rejects with
+   * INVALID_ARGUMENT for a node that there is not and where no other node could take a replica of its, with SHARD_UNAVAILABLE where a
+   * shard has no majority without it, and with DEADLINE_EXCEEDED after `timeoutMs`: what was begun goes on.
+   */
+  removeNode(node: NodeId, timeoutMs: number): Promise<void>;
 }
 
 /** A shard, and the nodes that are to have replicas of it. */
@@ -109,6 +116,11 @@ export interface NodeStatus {
   /** Of the files of its log, with room that was made ahead; 0 when the node did not answer. */
   readonly logBytes: number;
   readonly snapshots: SnapshotTraffic;
+  /**
+   * Undefined of a node that is as any other. `leaving`, `vacant` and `joining` are those of a node that is replaced: its replicas are
+   * removed; it may come with an empty data directory; it gets its replicas back. `draining`: it is removed.
+   */
+  readonly stage: NodeStage | undefined;
 }
 
 /** What Raft snapshots have moved since the start of a process; all 0 when the node did not answer. */

@@ -2,6 +2,7 @@
 import { DecodeError } from '../base/coding.js';
 import type { ErrorCode, Outcome } from '../base/errors.js';
 import type { GetOperation } from '../mvcc/operations.js';
+import type { NodeStage } from '../placement/node-registry.js';
 
 export type Consistency = GetOperation['consistency'];
 
@@ -25,7 +26,10 @@ const errorCodeNumbers: Readonly<Record<ErrorCode, number>> = {
   UNAVAILABLE: 13,
   INTERNAL: 14,
   KEYS_IN_DIFFERENT_SHARDS: 15,
+  NODE_RETIRED: 16,
 };
+
+const nodeStageNumbers: Readonly<Record<NodeStage, number>> = { leaving: 1, vacant: 2, joining: 3, draining: 4 };
 
 function inverse<Name extends string>(numbers: Readonly<Record<Name, number>>): ReadonlyMap<number, Name> {
   return new Map((Object.keys(numbers) as Name[]).map((name) => [numbers[name], name]));
@@ -34,6 +38,7 @@ function inverse<Name extends string>(numbers: Readonly<Record<Name, number>>): 
 const consistencies = inverse(consistencyNumbers);
 const outcomes = inverse(outcomeNumbers);
 const errorCodes = inverse(errorCodeNumbers);
+const nodeStages = inverse(nodeStageNumbers);
 
 export const allErrorCodes: readonly ErrorCode[] = [...errorCodes.values()];
 
@@ -55,6 +60,15 @@ export function outcomeNumber(outcome: Outcome): number {
 /** An outcome that this release does not know is unknown. */
 export function outcomeOf(number: number): Outcome {
   return outcomes.get(number) ?? 'unknown';
+}
+
+export function nodeStageNumber(stage: NodeStage | undefined): number {
+  return stage === undefined ? 0 : nodeStageNumbers[stage];
+}
+
+/** A stage that this release does not know is none. */
+export function nodeStageOf(number: number): NodeStage | undefined {
+  return nodeStages.get(number);
 }
 
 export function errorCodeNumber(code: ErrorCode): number {

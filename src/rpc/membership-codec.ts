@@ -99,20 +99,63 @@ export function readAskStanding(reader: WireReader): Body<'askStanding'> {
 }
 
 /** The fields of `ChangeMember`. */
-export function readChangeMember(reader: WireReader): Body<'changeMember'> {
-  const [shard, node, votes] = reader.uints(3);
-  return { type: 'changeMember', shard: decodeShardId(shard), node: decodeNodeId(node), votes: votes !== 0 };
+export function writeChangeMember(writer: WireWriter, wish: Body<'changeMember'>): void {
+  const { shard, node, role, storeId, instead } = wish;
+  writer.uint(1, shard);
+  writer.uint(2, node);
+  writer.bool(3, role === 'voter');
+  writer.bool(4, role === 'learner');
+  writer.text(5, storeId ?? '');
+  if (instead !== undefined) writer.uint(6, instead);
 }
 
-/** A `ReplaceNodeRequest`. */
-export function encodeReplaceNode(node: NodeId): Buffer {
+export function readChangeMember(reader: WireReader): Body<'changeMember'> {
+  let [shard, node, instead] = [0, 0, 0];
+  let role: Body<'changeMember'>['role'] = 'none';
+  let storeId = '';
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        shard = reader.uint();
+        break;
+      case 2:
+        node = reader.uint();
+        break;
+      case 3:
+        if (reader.bool()) role = 'voter';
+        break;
+      case 4:
+        if (reader.bool()) role = 'learner';
+        break;
+      case 5:
+        storeId = reader.text();
+        break;
+      case 6:
+        instead = reader.uint();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return {
+    type: 'changeMember',
+    shard: decodeShardId(shard),
+    node: decodeNodeId(node),
+    role,
+    storeId: storeId === '' ? undefined : storeId,
+    instead: instead === 0 ? undefined : decodeNodeId(instead),
+  };
+}
+
+/** A `ReplaceNodeRequest`, or a `RemoveNodeRequest`. */
+export function encodeNodeRequest(node: NodeId): Buffer {
   const writer = new WireWriter();
   writer.uint(1, node);
   return writer.finish();
 }
 
 /** Throws DecodeError. */
-export function decodeReplaceNode(bytes: Uint8Array): NodeId {
+export function decodeNodeRequest(bytes: Uint8Array): NodeId {
   const [node] = new WireReader(bytes).uints(1);
   return decodeNodeId(node);
 }

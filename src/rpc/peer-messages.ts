@@ -7,7 +7,7 @@ import type { NodeId, ReplicaId, ShardId, Timestamp } from '../base/ids.js';
 import type { RaftMessage, SnapshotRequest, Voucher } from '../raft/types.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import type { ShardDescriptor, ShardEpoch } from '../shard/descriptor.js';
-import type { MemberRole, WantedMembers } from '../shard/member-changes.js';
+import type { MemberRole, WantedMember, WantedMembers } from '../shard/member-changes.js';
 import type { ScanRecord, SnapshotTraffic } from './backend.js';
 
 /** First frame of either side. Anything else first, or another cluster, closes the connection. */
@@ -30,6 +30,11 @@ export interface RaftFrame {
 export interface ShardMessage {
   readonly shard: ShardId;
   readonly message: RaftMessage;
+}
+
+export interface OutgoingMessage extends ShardMessage {
+  /** Of the replica that it is for: see `ReplicaDescriptor`. */
+  readonly storeId?: string | undefined;
 }
 
 export interface RequestFrame {
@@ -99,6 +104,8 @@ export type PeerRequest =
       readonly checkpoint: number;
       /** Size of its manifest (docs/formats/raft-snapshot.md). */
       readonly manifestBytes: number;
+      /** Of the replica that it is for: see `ReplicaDescriptor`. */
+      readonly storeId: string | undefined;
     }
   /** For the node that offered it: bytes of a file of the checkpoint. */
   | {
@@ -113,12 +120,21 @@ export type PeerRequest =
   | { readonly type: 'askStanding'; readonly shard: ShardId; readonly replica: ReplicaId }
   /** For the shard's leader. Answered when these are its members. */
   | { readonly type: 'changeMembers'; readonly shard: ShardId; readonly members: WantedMembers }
-  /** For the shard's leader. Answered when the node has a replica that votes, or none; the others stay what they are. */
-  | { readonly type: 'changeMember'; readonly shard: ShardId; readonly node: NodeId; readonly votes: boolean }
+  /** For the shard's leader. Answered when the node is what it is to be; the others stay what they are. */
+  | ({ readonly type: 'changeMember' } & MemberWish)
   /** For the placement leader: the node is to get another data directory. */
   | { readonly type: 'replaceNode'; readonly node: NodeId }
+  /** For the placement leader: this node is to go, its replicas to others. */
+  | { readonly type: 'removeNode'; readonly node: NodeId }
   /** By the shard's leader, for the placement leader: who belongs to it. */
   | { readonly type: 'reportShard'; readonly descriptor: ShardDescriptor };
+
+/** What a node is to be in a group. */
+export interface MemberWish extends WantedMember {
+  readonly shard: ShardId;
+  /** The data directory that is in use on the node; undefined where none is. A replica that is to go is in another one. */
+  readonly storeId: string | undefined;
+}
 
 export type PeerResponse =
   /** One result for each operation, in order. */
@@ -144,6 +160,7 @@ export type PeerResponse =
   | { readonly type: 'membersChanged' }
   /** The data directory that is out of use from now on; undefined where there was none any more. */
   | { readonly type: 'replacementBegun'; readonly storeId: string | undefined }
+  | { readonly type: 'removalBegun' }
   | { readonly type: 'shardTaken' }
   /** The whole request failed. `leader` is where the sender might try instead. */
   | { readonly type: 'failed'; readonly error: QuorateError; readonly leader: NodeId | undefined };

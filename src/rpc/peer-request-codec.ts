@@ -15,6 +15,7 @@ import {
   readChangeMember,
   readReportShard,
   readWantedMembers,
+  writeChangeMember,
   writeReportShard,
   writeWantedMembers,
 } from './membership-codec.js';
@@ -37,6 +38,7 @@ const bodyField: Readonly<Record<PeerRequest['type'], number>> = {
   reportShard: 10,
   changeMember: 11,
   replaceNode: 12,
+  removeNode: 13,
 };
 
 type Body<Type extends PeerRequest['type']> = Extract<PeerRequest, { readonly type: Type }>;
@@ -96,9 +98,11 @@ export function readRequestFrame(reader: WireReader): RequestFrame {
       case 11:
         body = readChangeMember(reader.message());
         break;
-      case 12: {
+      case 12:
+      case 13: {
+        const type = reader.field === 12 ? 'replaceNode' : 'removeNode';
         const [node] = reader.message().uints(1);
-        body = { type: 'replaceNode', node: decodeNodeId(node) };
+        body = { type, node: decodeNodeId(node) };
         break;
       }
       default:
@@ -162,11 +166,10 @@ function writeBody(writer: WireWriter, body: PeerRequest): void {
       writeReportShard(writer, body);
       return;
     case 'changeMember':
-      writer.uint(1, body.shard);
-      writer.uint(2, body.node);
-      writer.bool(3, body.votes);
+      writeChangeMember(writer, body);
       return;
     case 'replaceNode':
+    case 'removeNode':
       writer.uint(1, body.node);
       return;
     default:

@@ -30,6 +30,7 @@ const bodyField: Readonly<Record<PeerResponse['type'], number>> = {
   membersChanged: 9,
   shardTaken: 10,
   replacementBegun: 11,
+  removalBegun: 12,
 };
 
 type Body<Type extends PeerResponse['type']> = Extract<PeerResponse, { readonly type: Type }>;
@@ -90,6 +91,10 @@ export function readResponseFrame(reader: WireReader): ResponseFrame {
       case 11:
         body = readReplacementBegun(reader.message());
         break;
+      case 12:
+        reader.skip();
+        body = { type: 'removalBegun' };
+        break;
       default:
         reader.skip();
     }
@@ -118,6 +123,7 @@ function writeBody(writer: WireWriter, body: PeerResponse): void {
     case 'snapshotTaken':
     case 'membersChanged':
     case 'shardTaken':
+    case 'removalBegun':
       return;
     case 'replacementBegun':
       if (body.storeId !== undefined) writer.text(1, body.storeId);

@@ -14,7 +14,7 @@ type Read = Extract<PeerRequest, { readonly type: 'readSnapshot' }>;
 type Chunk = Extract<PeerResponse, { readonly type: 'snapshotChunk' }>;
 
 /** The fields of `OfferSnapshot`. */
-export function writeOffer(writer: WireWriter, { shard, request, checkpoint, manifestBytes }: Offer): void {
+export function writeOffer(writer: WireWriter, { shard, request, checkpoint, manifestBytes, storeId }: Offer): void {
   writer.uint(1, shard);
   writer.uint(2, request.from);
   writer.uint(3, request.to);
@@ -24,11 +24,13 @@ export function writeOffer(writer: WireWriter, { shard, request, checkpoint, man
   writer.end(mark);
   writer.uint(6, checkpoint);
   writer.uint(7, manifestBytes);
+  writer.text(8, storeId ?? '');
 }
 
 export function readOffer(reader: WireReader): Offer {
   let [shard, from, to, term, checkpoint, manifestBytes] = [0, 0, 0, 0, 0, 0];
   let snapshot: RaftSnapshot | undefined;
+  let storeId = '';
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -52,6 +54,9 @@ export function readOffer(reader: WireReader): Offer {
       case 7:
         manifestBytes = reader.uint();
         break;
+      case 8:
+        storeId = reader.text();
+        break;
       default:
         reader.skip();
     }
@@ -59,7 +64,8 @@ export function readOffer(reader: WireReader): Offer {
   if (manifestBytes === 0) throw new DecodeError('a Raft snapshot without a manifest');
   const address = { from: decodeReplicaId(from), to: decodeReplicaId(to), term: Term(term) };
   const request = { type: 'snapshotRequest', ...address, snapshot: required(snapshot, 'a Raft snapshot') } as const;
-  return { type: 'offerSnapshot', shard: decodeShardId(shard), request, checkpoint, manifestBytes };
+  const offer = { type: 'offerSnapshot', shard: decodeShardId(shard), request, checkpoint, manifestBytes } as const;
+  return { ...offer, storeId: storeId === '' ? undefined : storeId };
 }
 
 /** The fields of `ReadSnapshot`. */

@@ -43,4 +43,5 @@ export const adminMethods = {
   ShardMap: method(`/${adminServiceName}/ShardMap`),
   ChangeReplicas: method(`/${adminServiceName}/ChangeReplicas`),
   ReplaceNode: method(`/${adminServiceName}/ReplaceNode`),
+  RemoveNode: method(`/${adminServiceName}/RemoveNode`),
 };

@@ -1,7 +1,7 @@
 /** `ShardLocation` of proto/admin.proto: a shard as the map has it, and where its leader was last seen. */
 import { emptyBytes } from '../base/bytes.js';
 import type { NodeId } from '../base/ids.js';
-import type { ReplicaDescriptor } from '../shard/descriptor.js';
+import { boundTo, type ReplicaDescriptor } from '../shard/descriptor.js';
 import type { ShardMapView } from './backend.js';
 import { decodeNodeId, decodeReplicaId, decodeShardId } from './decode-ids.js';
 import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
@@ -15,10 +15,11 @@ export function writeShardLocation(writer: WireWriter, { descriptor, leader }: S
   writer.bytes(2, descriptor.start);
   writer.bytes(3, descriptor.end);
   writeEpoch(writer, 4, descriptor.epoch);
-  for (const { replica, node } of descriptor.replicas) {
+  for (const { replica, node, storeId = '' } of descriptor.replicas) {
     const mark = writer.begin(5);
     writer.uint(1, replica);
     writer.uint(2, node);
+    writer.text(3, storeId);
     writer.end(mark);
   }
   if (leader !== undefined) writer.presentUint(6, leader);
@@ -59,6 +60,22 @@ export function readShardLocation(reader: WireReader): ShardLocation {
 }
 
 function readReplicaLocation(reader: WireReader): ReplicaDescriptor {
-  const [replica, node] = reader.uints(2);
-  return { replica: decodeReplicaId(replica), node: decodeNodeId(node) };
+  let [replica, node] = [0, 0];
+  let storeId = '';
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        replica = reader.uint();
+        break;
+      case 2:
+        node = reader.uint();
+        break;
+      case 3:
+        storeId = reader.text();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return boundTo({ replica: decodeReplicaId(replica), node: decodeNodeId(node) }, storeId);
 }

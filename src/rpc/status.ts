@@ -29,6 +29,7 @@ const statusOfCode: Readonly<Record<ErrorCode, GrpcStatus>> = {
   DISK_FULL: GrpcStatus.RESOURCE_EXHAUSTED,
   CORRUPTION: GrpcStatus.DATA_LOSS,
   NODE_STOPPING: GrpcStatus.UNAVAILABLE,
+  NODE_RETIRED: GrpcStatus.FAILED_PRECONDITION,
   UNAVAILABLE: GrpcStatus.UNAVAILABLE,
   INTERNAL: GrpcStatus.INTERNAL,
 };

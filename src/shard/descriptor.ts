@@ -17,6 +17,11 @@ export interface ShardEpoch {
 export interface ReplicaDescriptor {
   readonly replica: ReplicaId;
   readonly node: NodeId;
+  /**
+   * The data directory that it is in, and in no other ever. Undefined of replicas that a shard was formed with: they are in the first
+   * directory of their node.
+   */
+  readonly storeId?: string | undefined;
 }
 
 export interface ShardDescriptor {
@@ -47,24 +52,36 @@ export function replicaOn(descriptor: ShardDescriptor, node: NodeId): ReplicaId 
 }
 
 export function nodeOf(descriptor: ShardDescriptor, replica: ReplicaId): NodeId | undefined {
-  return descriptor.replicas.find((candidate) => candidate.replica === replica)?.node;
+  return descriptorOf(descriptor, replica)?.node;
 }
 
-const formatVersion = 1;
+export function descriptorOf({ replicas }: ShardDescriptor, replica: ReplicaId): ReplicaDescriptor | undefined {
+  return replicas.find((candidate) => candidate.replica === replica);
+}
+
+const formatVersion = 4;
+/** As it was before replicas were bound to data directories: without `storeId`. */
+const unboundVersion = 1;
 
 /** Byte-exact form: docs/formats/descriptor.md. */
 export function encodeDescriptor(descriptor: ShardDescriptor): Uint8Array {
   const writer = new ByteWriter();
   writer.u8(formatVersion).varint(descriptor.shard).bytes(descriptor.start).bytes(descriptor.end);
   writer.varint(descriptor.epoch.membership).varint(descriptor.epoch.range).varint(descriptor.replicas.length);
-  for (const { replica, node } of descriptor.replicas) writer.varint(replica).varint(node);
+  for (const { replica, node, storeId = '' } of descriptor.replicas) writer.varint(replica).varint(node).text(storeId);
   return writer.finish();
+}
+
+/** @param storeId empty: none */
+export function boundTo(replica: ReplicaDescriptor, storeId: string): ReplicaDescriptor {
+  return storeId === '' ? replica : { ...replica, storeId };
 }
 
 export function decodeDescriptor(bytes: Uint8Array): ShardDescriptor {
   const reader = new ByteReader(bytes);
   const version = reader.u8();
-  if (version !== formatVersion) throw new DecodeError(`shard descriptor of format ${version}`);
+  if (version !== formatVersion && version !== unboundVersion)
+    throw new DecodeError(`shard descriptor of format ${version}`);
   const shard = ShardId(reader.varint());
   const start = copyBytes(reader.bytes());
   const end = copyBytes(reader.bytes());
@@ -72,7 +89,8 @@ export function decodeDescriptor(bytes: Uint8Array): ShardDescriptor {
   const count = reader.varint();
   const replicas: ReplicaDescriptor[] = [];
   for (let i = 0; i < count; i++) {
-    replicas.push({ replica: ReplicaId(reader.varint()), node: NodeId(reader.varint()) });
+    const replica = { replica: ReplicaId(reader.varint()), node: NodeId(reader.varint()) };
+    replicas.push(version === unboundVersion ? replica : boundTo(replica, reader.text()));
   }
   reader.end();
   assert(end.length === 0 || compareBytes(start, end) < 0, `shard ${shard} has an empty range`);

@@ -17,7 +17,7 @@ import {
   isMember,
   membersOf,
 } from '../raft/config.js';
-import { decodeDescriptor, type ReplicaDescriptor, type ShardDescriptor } from './descriptor.js';
+import { boundTo, decodeDescriptor, type ReplicaDescriptor, type ShardDescriptor } from './descriptor.js';
 
 export interface GroupDescriptor extends ShardDescriptor {
   /** Of exactly these replicas. A joint one is left by whoever leads. */
@@ -46,10 +46,16 @@ export function withConfiguration(descriptor: GroupDescriptor, configuration: Co
   return checked({ ...descriptor, epoch: { membership: membership + 1, range }, replicas, configuration });
 }
 
+/** A node, with the data directory that is in use there. */
+export interface NodeStore {
+  readonly node: NodeId;
+  readonly storeId: string;
+}
+
 /** The next descriptor, with new replicas on `nodes`, which have none: learners, until they have caught up. */
-export function withReplicasOn(descriptor: GroupDescriptor, nodes: readonly NodeId[]): GroupDescriptor {
+export function withReplicasOn(descriptor: GroupDescriptor, nodes: readonly NodeStore[]): GroupDescriptor {
   const { epoch, replicas, configuration, nextReplica } = descriptor;
-  const added = nodes.map((node, i) => ({ replica: ReplicaId(nextReplica + i), node }));
+  const added = nodes.map(({ node, storeId }, i) => ({ replica: ReplicaId(nextReplica + i), node, storeId }));
   const learners = [...configuration.learners, ...added.map(({ replica }) => replica)];
   return checked({
     ...descriptor,
@@ -89,7 +95,9 @@ function groupFault(descriptor: GroupDescriptor): string | undefined {
   return same ? undefined : `a configuration of replicas ${members.join(', ')} with nodes for ${ids.join(', ')}`;
 }
 
-const formatVersion = 3;
+const formatVersion = 5;
+/** As it was before replicas were bound to data directories: without `storeId`. */
+const unboundVersion = 3;
 /** As it was before replicas could be removed: without `nextReplica`. */
 const fixedMembersVersion = 2;
 /** What a replica does. In a joint configuration a voter that leaves has `votesStill`, and may learn `afterwards`. */
@@ -101,7 +109,9 @@ export function encodeGroupDescriptor(descriptor: GroupDescriptor): Uint8Array {
   const { configuration, shard, start, end, epoch, replicas, nextReplica } = descriptor;
   const writer = new ByteWriter().u8(formatVersion).varint(shard).bytes(start).bytes(end);
   writer.varint(epoch.membership).varint(epoch.range).varint(nextReplica).varint(replicas.length);
-  for (const { replica, node } of replicas) writer.varint(replica).varint(node).u8(roleOf(configuration, replica));
+  for (const { replica, node, storeId = '' } of replicas) {
+    writer.varint(replica).varint(node).u8(roleOf(configuration, replica)).text(storeId);
+  }
   return writer.finish();
 }
 
@@ -118,20 +128,22 @@ function roleOf({ voters, votersOutgoing, learners, learnersNext }: Configuratio
 export function decodeGroupDescriptor(bytes: Uint8Array): GroupDescriptor {
   const reader = new ByteReader(bytes);
   const format = reader.u8();
-  if (format !== formatVersion && format !== fixedMembersVersion) return newGroup(decodeDescriptor(bytes));
+  const isOfGroup = format === formatVersion || format === unboundVersion || format === fixedMembersVersion;
+  if (!isOfGroup) return newGroup(decodeDescriptor(bytes));
   const shard = ShardId(reader.varint());
   const start = copyBytes(reader.bytes());
   const end = copyBytes(reader.bytes());
   const epoch = { membership: reader.varint(), range: reader.varint() };
-  const given = format === formatVersion ? ReplicaId(reader.varint()) : undefined;
+  const given = format === fixedMembersVersion ? undefined : ReplicaId(reader.varint());
   const count = reader.varint();
   const replicas: ReplicaDescriptor[] = [];
   const roles: number[] = [];
   for (let i = 0; i < count; i++) {
-    replicas.push({ replica: ReplicaId(reader.varint()), node: NodeId(reader.varint()) });
+    const replica = { replica: ReplicaId(reader.varint()), node: NodeId(reader.varint()) };
     const role = reader.u8();
     if (role > roleMax) throw new DecodeError(`a replica of the unknown role ${role}`);
     roles.push(role);
+    replicas.push(format === formatVersion ? boundTo(replica, reader.text()) : replica);
   }
   reader.end();
   const having = (bit: number): ReplicaId[] =>

@@ -7,7 +7,6 @@
 import { assert } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
 import type { LogIndex, ReplicaId } from '../base/ids.js';
-import type { Logger } from '../env/logger.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
 import { type Configuration, equalConfigurations } from '../raft/config.js';
 import type { ChangeResult, Raft } from '../raft/raft.js';
@@ -21,6 +20,7 @@ import {
   withConfiguration,
 } from './group-descriptor.js';
 import { MemberChanges, type MembersDone, membersFault, type WantedMembers } from './member-changes.js';
+import type { ReplicaHost } from './replica-host.js';
 
 /**
  * - `unfilled`: made for a message; it has no data, and is not told yet who belongs to the group.
@@ -33,7 +33,7 @@ export interface GroupOptions {
   readonly descriptor: GroupDescriptor;
   readonly raft: Raft;
   readonly machine: StateMachine;
-  readonly logger: Logger;
+  readonly host: Pick<ReplicaHost, 'logger' | 'storeOf'>;
   /** Something was proposed. */
   readonly schedule: () => void;
   /** Hands leadership to the best of these that can take it now. Returns whether that is under way. */
@@ -54,6 +54,7 @@ export class Group {
       shard: options.descriptor.shard,
       self: options.self,
       descriptor: () => this.#descriptor,
+      storeOf: (node) => options.host.storeOf(node),
       propose: (next) => this.#propose(next),
       handOver: (to) => void this.#handOver(to),
     });
@@ -88,10 +89,10 @@ export class Group {
   }
 
   #handOver(to: readonly ReplicaId[]): boolean {
-    const { raft, logger, handOver } = this.#options;
+    const { raft, host, handOver } = this.#options;
     const isUnderWay = raft.status().transferTarget !== 0;
     if (isUnderWay || !handOver(to)) return isUnderWay;
-    logger.info('hands over before it leaves', { shard: this.#descriptor.shard, to });
+    host.logger.info('hands over before it leaves', { shard: this.#descriptor.shard, to });
     return true;
   }
 
@@ -105,15 +106,16 @@ export class Group {
 
   /** Applies the entry at `index`, from which on the group is this one. */
   apply(index: LogIndex, descriptor: GroupDescriptor): void {
-    const { machine, raft, logger } = this.#options;
+    const { machine, raft, host } = this.#options;
     machine.applyDescriptor(index, encodeGroupDescriptor(descriptor));
     const { learners: learned } = this.#descriptor.configuration;
     this.#descriptor = descriptor;
     raft.applyConfiguration(index, descriptor.configuration);
     const { voters, votersOutgoing, learners } = descriptor.configuration;
     const promoted = learned.filter((replica) => voters.includes(replica));
-    if (promoted.length > 0) logger.info('a learner votes from now on', { shard: descriptor.shard, index, promoted });
-    logger.info('has other members', { shard: descriptor.shard, index, voters, votersOutgoing, learners });
+    if (promoted.length > 0)
+      host.logger.info('a learner votes from now on', { shard: descriptor.shard, index, promoted });
+    host.logger.info('has other members', { shard: descriptor.shard, index, voters, votersOutgoing, learners });
   }
 
   /** A Raft snapshot took the place of state machine and log. */

@@ -32,6 +32,8 @@ export interface MemberChangesOptions {
   readonly shard: ShardId;
   readonly self: ReplicaId;
   readonly descriptor: () => GroupDescriptor;
+  /** The data directory that is in use on the node; undefined while no replica may be made there. */
+  readonly storeOf: (node: NodeId) => string | undefined;
   /** Proposes that `next` follows the group as it is. */
   readonly propose: (next: GroupDescriptor) => ChangeResult;
   /** Has one of these lead. */
@@ -65,28 +67,56 @@ export function membersFault({ shard }: { readonly shard: ShardId }, members: Wa
   return twice === undefined ? undefined : `node ${twice} is named twice`;
 }
 
-/** Who the members are when one node has a voter of the group, or no replica, and the others stay what they are or become. Pure. */
-export function membersWith({ replicas, configuration }: GroupDescriptor, node: NodeId, votes: boolean): WantedMembers {
+/** What one node is to be in a group. */
+export interface WantedMember {
+  readonly node: NodeId;
+  readonly role: 'voter' | 'learner' | 'none';
+  /** Has no replica, where that is so. */
+  readonly instead?: NodeId | undefined;
+}
+
+/** Who the members are, or become with the change that acts. Pure. */
+export function membersNow({ replicas, configuration }: GroupDescriptor): WantedMembers {
   const { voters, learners, learnersNext } = configuration;
-  const others = (ids: readonly ReplicaId[]): NodeId[] =>
-    replicas.filter((of) => of.node !== node && ids.includes(of.replica)).map((of) => of.node);
-  const stay = others(voters);
-  return { voters: votes ? [...stay, node] : stay, learners: others([...learners, ...learnersNext]) };
+  const nodes = (ids: readonly ReplicaId[]): NodeId[] =>
+    replicas.filter(({ replica }) => ids.includes(replica)).map(({ node }) => node);
+  return { voters: nodes(voters), learners: nodes([...learners, ...learnersNext]) };
+}
+
+/** Who the members are when one node is what is wanted, and the others stay what they are or become. Pure. */
+export function membersWith(descriptor: GroupDescriptor, { node, role, instead }: WantedMember): WantedMembers {
+  const { voters, learners } = membersNow(descriptor);
+  const isOther = (other: NodeId): boolean => other !== node && other !== instead;
+  const added = (wanted: WantedMember['role']): NodeId[] => (role === wanted ? [node] : []);
+  return {
+    voters: [...voters.filter(isOther), ...added('voter')],
+    learners: [...learners.filter(isOther), ...added('learner')],
+  };
 }
 
 type MemberStep =
   | { readonly type: 'reached' }
-  /** For a joint configuration to be left. */
+  /** For a joint configuration to be left, or for a node that has no data directory now. */
   | { readonly type: 'wait' }
   | { readonly type: 'propose'; readonly next: GroupDescriptor }
   | { readonly type: 'handOver'; readonly to: readonly ReplicaId[] };
 
 /** What comes next on the way to `wanted`, by the leader `self`. Pure. */
-function nextMemberStep(descriptor: GroupDescriptor, wanted: WantedMembers, self: ReplicaId): MemberStep {
+function nextMemberStep(
+  descriptor: GroupDescriptor,
+  wanted: WantedMembers,
+  self: ReplicaId,
+  storeOf: MemberChangesOptions['storeOf'],
+): MemberStep {
   const { replicas, configuration } = descriptor;
   if (isJoint(configuration)) return { type: 'wait' };
   const missing = [...wanted.voters, ...wanted.learners].filter((node) => replicas.every((of) => of.node !== node));
-  if (missing.length > 0) return { type: 'propose', next: withReplicasOn(descriptor, missing) };
+  const stores = missing.flatMap((node) => {
+    const storeId = storeOf(node);
+    return storeId === undefined ? [] : [{ node, storeId }];
+  });
+  if (stores.length < missing.length) return { type: 'wait' };
+  if (stores.length > 0) return { type: 'propose', next: withReplicasOn(descriptor, stores) };
   const on = (nodes: readonly NodeId[]): ReplicaId[] =>
     replicas.filter(({ node }) => nodes.includes(node)).map(({ replica }) => replica);
   const stay = on(wanted.voters);
@@ -128,8 +158,8 @@ export class MemberChanges {
   proceed(): void {
     const wish = this.#wish;
     if (wish === undefined) return;
-    const { descriptor, self, propose, handOver } = this.#options;
-    const step = nextMemberStep(descriptor(), wish.members, self);
+    const { descriptor, self, storeOf, propose, handOver } = this.#options;
+    const step = nextMemberStep(descriptor(), wish.members, self, storeOf);
     switch (step.type) {
       case 'reached':
         this.#end(undefined);

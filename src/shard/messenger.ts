@@ -5,7 +5,7 @@
  * that was made for a message knows nobody yet. So of senders with ids that are new to it, it notes the node that they are on.
  *
  * Invariants
- * - A replica is on one node for ever: its id is given out once.
+ * - A replica is on one node for ever, in one data directory: its id is given out once.
  * - Who was removed, by what is applied here, is not heard: it disturbs nobody (pitfall 16).
  * - A replica that has no data yet votes for nobody: no group counts on its vote before it has caught up.
  */
@@ -13,7 +13,7 @@ import type { LogIndex, NodeId, ReplicaId, ShardId } from '../base/ids.js';
 import { messageFault } from '../raft/message-fault.js';
 import type { Raft } from '../raft/raft.js';
 import type { RaftMessage, SnapshotRequest } from '../raft/types.js';
-import { nodeOf } from './descriptor.js';
+import { descriptorOf, nodeOf, type ReplicaDescriptor } from './descriptor.js';
 import type { Freshness } from './freshness.js';
 import { type GroupDescriptor, wasRemoved } from './group-descriptor.js';
 import type { ReplicaHost } from './replica-host.js';
@@ -111,10 +111,15 @@ export class Messenger {
 
   send(message: RaftMessage): void {
     const { host, shard, freshness } = this.#options;
-    const node = this.nodeOf(message.to);
-    if (node === undefined) return;
+    const to = descriptorOf(this.#options.descriptor(), message.to) ?? this.#newcomer(message.to);
+    if (to === undefined) return;
     const isAnswer = message.type === 'heartbeatResponse';
-    host.send(node, shard, isAnswer ? { ...message, probe: freshness.probe(host.clock.monotonicMs()) } : message);
+    host.send(to, shard, isAnswer ? { ...message, probe: freshness.probe(host.clock.monotonicMs()) } : message);
+  }
+
+  #newcomer(replica: ReplicaId): ReplicaDescriptor | undefined {
+    const node = this.#newcomers.get(replica);
+    return node === undefined ? undefined : { replica, node };
   }
 
   /** There is no connection to this node, until {@link peerReachable}. Returns whether that concerns the core. */

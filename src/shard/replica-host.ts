@@ -7,6 +7,7 @@ import type { Logger } from '../env/logger.js';
 import type { GroupLog } from '../log/group-log.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
 import type { Entry, HardState, RaftMessage, Ready, RaftSnapshot } from '../raft/types.js';
+import type { ReplicaDescriptor } from './descriptor.js';
 import type { EntryEffect } from './entry-effect.js';
 import type { GroupDescriptor } from './group-descriptor.js';
 
@@ -49,9 +50,11 @@ export interface ReplicaHost {
   readonly limits: Limits;
   readonly timing: ReplicaTiming;
   readonly observer?: ReplicaObserver | undefined;
+  /** The data directory that is in use on the node, as far as is known here; undefined while no replica may be made there. */
+  storeOf: (node: NodeId) => string | undefined;
   append(shard: ShardId, records: LogRecords): Promise<void>;
-  /** Puts a message into this turn's frame to `node`. */
-  send(node: NodeId, shard: ShardId, message: RaftMessage): void;
+  /** Puts a message into this turn's frame to a node; it goes nowhere if the node has another data directory. */
+  send(to: Pick<ReplicaDescriptor, 'node' | 'storeId'>, shard: ShardId, message: RaftMessage): void;
   /** This node's replica of the shard leads, and follower `to` needs a Raft snapshot. */
   snapshotWanted(shard: ShardId, to: ReplicaId): void;
   /** Has `handleReady` called at the end of the turn. */

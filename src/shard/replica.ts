@@ -79,7 +79,7 @@ export class Replica {
     this.#leadership = new Leadership({ raft, shard: this.shard, logger: host.logger, appliedIndex });
     const schedule = (): void => this.#schedule();
     const handOver = (to: readonly ReplicaId[]): boolean => this.#leadership.transfer(to);
-    this.#group = new Group({ self: replicaId, descriptor, raft, machine, logger: host.logger, schedule, handOver });
+    this.#group = new Group({ self: replicaId, descriptor, raft, machine, host, schedule, handOver });
     this.#leadership.onChange((leading) => {
       if (leading) this.#proposals.overtaken();
       else this.#group.leadershipLost();

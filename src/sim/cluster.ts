@@ -34,6 +34,8 @@ export interface SimClusterOptions {
   readonly runTurns: RunTurns;
   /** Default 3. */
   readonly nodes?: number;
+  /** The first so many form the cluster; the others join it when they are started. Default: all. */
+  readonly forming?: number;
   /** Of each shard. Default 3, or as many as there are nodes. */
   readonly replicas?: number;
   /** Default 2. */
@@ -258,7 +260,8 @@ export class SimCluster {
     this.limits = { ...defaultLimits, ...simLimits, ...options.limits };
     checkLimits(this.limits);
     this.raft = { ...defaultRaftTiming, ...options.raft };
-    const replicationFactor = options.replicas ?? Math.min(3, count);
+    const forming = options.forming ?? count;
+    const replicationFactor = options.replicas ?? Math.min(3, forming);
     this.replicationFactor = replicationFactor;
     this.random = new Prng(seed);
     this.scheduler = new Scheduler(runTurns);
@@ -269,8 +272,10 @@ export class SimCluster {
     });
     this.machines = members.map((member) => {
       const nodeOptions: NodeOptions = {
-        cluster: { name: 'sim', nodes: members, initialShards: shards, replicationFactor },
+        cluster: { name: 'sim', nodes: members.slice(0, forming), initialShards: shards, replicationFactor },
         nodeId: member.id,
+        clientAddress: member.clientAddress,
+        peerAddress: member.peerAddress,
         dataDirectory: '/data',
         clientListen: member.clientAddress,
         peerListen: member.peerAddress,

@@ -35,7 +35,7 @@ const lines = {
   tombstoneRefusedMessage: 'a message for a replica that was removed',
   nodeRetired: 'is asked to replace a node',
   nodeVacant: 'a node that is replaced has no replicas any more',
-  nodeReplaced: 'a node that was replaced votes again',
+  nodeReplaced: 'a node has a replica that it was to have',
   learnerPromoted: 'a learner votes from now on',
   handedOverToLeave: 'hands over before it leaves',
 } as const;

@@ -5,7 +5,7 @@
 import { loadPlacementState } from '../placement/placement-state.js';
 import { placementShardId } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
-import { replacementStage } from '../placement/node-registry.js';
+import { nodeStage } from '../placement/node-registry.js';
 import type { SimCluster, SimMachine } from './cluster.js';
 import { SimDisk } from './disk.js';
 
@@ -85,7 +85,7 @@ export class DiskOperator {
       const replica = node?.host.shard(placementShardId)?.replica;
       if (replica?.isReadyLeader !== true || itself?.isReady !== true) continue;
       void loadPlacementState(replica.machine).then((state) => {
-        const isMember = state.nodes.has(id) && replacementStage(state, id) === undefined;
+        const isMember = state.nodes.has(id) && nodeStage(state, id) === undefined;
         if (!isMember || this.#state !== 'rejoining') return;
         this.#state = 'done';
         this.#machine.trust();

@@ -34,6 +34,7 @@ const status: ClusterStatus = {
     softwareVersion: id === 3 ? '' : '0.1.0',
     logBytes: id === 3 ? 0 : id * 67_108_864,
     snapshots: { sentBytes: id, receivedBytes: 0, installed: 0 },
+    stage: id === 2 ? 'draining' : undefined,
   })),
   shards: [
     shard({ end: utf8('m') }),
@@ -48,10 +49,10 @@ describe('status', () => {
       [
         'cluster dev-1',
         '',
-        'node  clients  peers    state      pid  leads        log',
-        '1     n1:7001  n1:7101  live       101      0   64.0 MiB',
-        '2     n2:7001  n2:7101  live       102      1  128.0 MiB',
-        '3     n3:7001  n3:7101  no answer    -      0          -',
+        'node  clients  peers    state           pid  leads        log',
+        '1     n1:7001  n1:7101  live            101      0   64.0 MiB',
+        '2     n2:7001  n2:7101  live, draining  102      1  128.0 MiB',
+        '3     n3:7001  n3:7101  no answer         -      0          -',
         '',
         'shard      from  to    epoch  leader  term  applied on 1  applied on 2  applied on 3     size',
         'placement              1.2    1          5         8 (1)            10             ?  4.0 KiB',
@@ -82,7 +83,9 @@ describe('status', () => {
     };
     expect(json.nodes[0]).toMatchObject({ id: 1, address: 'n1:7001', pid: 101, live: true, logBytes: 67_108_864 });
     expect(json.nodes[0]).toMatchObject({ snapshots: { sentBytes: 1, receivedBytes: 0, installed: 0 } });
+    expect(json.nodes[1]).toMatchObject({ id: 2, stage: 'draining' });
     expect(json.nodes[2]).toMatchObject({
+      stage: null,
       id: 3,
       address: 'n3:7001',
       pid: null,

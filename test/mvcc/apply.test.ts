@@ -41,7 +41,7 @@ function entriesOf(random: Prng, count: number): Entry[] {
     const kind = random.int(0, 19);
     if (kind === 0) return { ...at, data: emptyBytes };
     if (kind === 1) {
-      descriptor = withReplicasOn(descriptor, [NodeId(100 + i)]);
+      descriptor = withReplicasOn(descriptor, [{ node: NodeId(100 + i), storeId: `store-${i}` }]);
       return { ...at, data: encodeEntry({ type: 'changeGroup', descriptor }) };
     }
     version += random.int(1, 3000);

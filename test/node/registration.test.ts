@@ -11,6 +11,7 @@ const silentTicksMax = 40;
 /** Node 3. */
 class Bench {
   leader: NodeId | undefined;
+  hasSeat = true;
   answer: () => PeerResponse = () => ({ type: 'registered' });
   local: () => Promise<void> = () => Promise.resolve();
   readonly asked: number[] = [];
@@ -21,7 +22,8 @@ class Bench {
     logger: silentLogger,
     leader: () => this.leader,
     local: { register: () => this.#local() },
-    others: [NodeId(1), NodeId(2)],
+    others: () => [NodeId(1), NodeId(2)],
+    hasSeat: () => this.hasSeat,
     silentTicksMax,
     request: (node) => {
       this.asked.push(node);
@@ -48,6 +50,14 @@ function notLeader(leader: number | undefined): PeerResponse {
   const error = new QuorateError('NOT_LEADER', 'no');
   return { type: 'failed', error, leader: leader === undefined ? undefined : NodeId(leader) };
 }
+
+test('a node without a replica of the placement group has nobody to hear of, and asks at once', async () => {
+  const bench = new Bench();
+  bench.hasSeat = false;
+  bench.answer = () => notLeader(bench.asked.length === 1 ? 2 : undefined);
+  await bench.ticks(12);
+  expect(bench.asked).toEqual([1, 2]);
+});
 
 test('a node registers as soon as there is a leader, once', async () => {
   const bench = new Bench();

@@ -202,6 +202,7 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
     request: snapshotRequest,
     checkpoint: u53,
     manifestBytes: positive,
+    storeId: fc.constantFrom(undefined, '0af3'),
   }),
   record({
     type: fc.constant('readSnapshot' as const),
@@ -212,8 +213,15 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
     bytesMax: u53,
   }),
   record({ type: fc.constant('askStanding' as const), shard: shardId, replica: replicaId }),
-  record({ type: fc.constant('changeMember' as const), shard: shardId, node: nodeId, votes: fc.boolean() }),
-  record({ type: fc.constant('replaceNode' as const), node: nodeId }),
+  record({
+    type: fc.constant('changeMember' as const),
+    shard: shardId,
+    node: nodeId,
+    role: fc.constantFrom('voter' as const, 'learner' as const, 'none' as const),
+    storeId: fc.constantFrom(undefined, '0af3'),
+    instead: maybe(nodeId),
+  }),
+  record({ type: fc.constantFrom('replaceNode' as const, 'removeNode' as const), node: nodeId }),
   record({
     type: fc.constant('changeMembers' as const),
     shard: shardId,
@@ -229,7 +237,13 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
       start: bytes,
       end: bytes,
       epoch,
-      replicas: fc.array(record({ replica: replicaId, node: nodeId }), { minLength: 1, maxLength: 5 }),
+      replicas: fc.array(
+        fc.oneof(
+          record({ replica: replicaId, node: nodeId }),
+          record({ replica: replicaId, node: nodeId, storeId: fc.constant('0af3') }),
+        ),
+        { minLength: 1, maxLength: 5 },
+      ),
     }),
   }),
 );
@@ -268,6 +282,7 @@ const responseBody: fc.Arbitrary<PeerResponse> = fc.oneof(
   fc.constant<PeerResponse>({ type: 'snapshotTaken' }),
   fc.constant<PeerResponse>({ type: 'membersChanged' }),
   fc.constant<PeerResponse>({ type: 'shardTaken' }),
+  fc.constant<PeerResponse>({ type: 'removalBegun' }),
   record({ type: fc.constant('replacementBegun' as const), storeId: fc.constantFrom(undefined, '0af3') }),
   record({
     type: fc.constant('standing' as const),

@@ -169,6 +169,12 @@ export class FakeBackend implements KvBackend, AdminBackend {
 
   readonly wanted: WantedReplicas[] = [];
   readonly replaced: number[] = [];
+  readonly removed: number[] = [];
+
+  removeNode(node: NodeId): Promise<void> {
+    this.removed.push(node);
+    return Promise.resolve();
+  }
 
   replaceNode(node: NodeId): Promise<void> {
     if (node > 9) return Promise.reject(new QuorateError('INVALID_ARGUMENT', `there is no node ${node}`));
@@ -201,6 +207,7 @@ export const sampleStatus: ClusterStatus = {
       softwareVersion: '0.1.0',
       logBytes: 67_108_864,
       snapshots: { sentBytes: 7, receivedBytes: 8, installed: 9 },
+      stage: 'joining',
     },
   ],
   shards: [

@@ -111,6 +111,15 @@ describe('admin', () => {
     expect(await refused({ shard: 10, replicas })).toMatch(/there is no shard 10/);
   });
 
+  it('removes a node', async () => {
+    const backend = new FakeBackend();
+    const { address } = await started(backend);
+    const admin = rawClient(address, 'Admin');
+    onTestFinished(() => admin.close());
+    expect(await admin.unary('RemoveNode', { node: 3 })).toEqual({});
+    expect(backend.removed).toEqual([3]);
+  });
+
   it('replaces a node', async () => {
     const backend = new FakeBackend();
     const { address } = await started(backend);

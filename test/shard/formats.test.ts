@@ -13,16 +13,26 @@ const descriptor: ShardDescriptor = {
   epoch: { membership: 2, range: 1 },
   replicas: [
     { replica: ReplicaId(7), node: NodeId(1) },
-    { replica: ReplicaId(9), node: NodeId(3) },
+    { replica: ReplicaId(9), node: NodeId(3), storeId: 'b3' },
   ],
 };
 
+function bytesOf(hex: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(hex, 'hex'));
+}
+
 describe('descriptor', () => {
-  const bytes = '01ac020161026d6d02010207010903';
+  const bytes = '04ac020161026d6d020102' + '070100' + '0903026233';
+  const unbound = '01ac020161026d6d02010207010903';
 
   test('has the bytes of docs/formats/descriptor.md', () => {
     expect(toHex(encodeDescriptor(descriptor))).toBe(bytes);
     expect(decodeDescriptor(encodeDescriptor(descriptor))).toEqual(descriptor);
+  });
+
+  test('of the format before, without data directories', () => {
+    const replicas = descriptor.replicas.map(({ replica, node }) => ({ replica, node }));
+    expect(decodeDescriptor(bytesOf(unbound))).toEqual({ ...descriptor, replicas });
   });
 
   test('every cut is refused', () => {

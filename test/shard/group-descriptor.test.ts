@@ -20,7 +20,7 @@ const shard = {
   start: utf8('a'),
   end: utf8('b'),
   epoch: { membership: 1, range: 9 },
-  replicas: ids.map((replica) => ({ replica, node: NodeId(10 + replica) })),
+  replicas: ids.map((replica) => ({ replica, node: NodeId(10 + replica), ...(replica === 4 ? { storeId: 'z' } : {}) })),
 };
 const joint = withConfiguration(
   newGroup(shard),
@@ -33,10 +33,18 @@ const joint = withConfiguration(
   }),
 );
 
+/** The replicas of `joint`, as they were written before they were bound to data directories. */
+const roles = '010b03' + '020c01' + '030d0a' + '040e04';
+const unbound = { ...joint, replicas: joint.replicas.map(({ replica, node }) => ({ replica, node })) };
+
+function bytesOf(hex: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(hex, 'hex'));
+}
+
 describe('a group descriptor', () => {
   test('has the bytes of docs/formats/descriptor.md', () => {
     expect(toHex(encodeGroupDescriptor(joint))).toBe(
-      '0305016101620209' + '0504' + '010b03' + '020c01' + '030d0a' + '040e04',
+      '0505016101620209' + '0504' + '010b0300' + '020c0100' + '030d0a00' + '040e04017a',
     );
   });
 
@@ -53,18 +61,23 @@ describe('a group descriptor', () => {
   });
 
   test('of the format before, without the id of the next replica: nobody was ever removed', () => {
-    const bytes = encodeGroupDescriptor(joint);
-    const before = Uint8Array.from([2, ...bytes.subarray(1, 8), ...bytes.subarray(9)]);
-    expect(decodeGroupDescriptor(before)).toEqual(joint);
+    expect(decodeGroupDescriptor(bytesOf('0205016101620209' + '04' + roles))).toEqual(unbound);
+  });
+
+  test('of the format before, without data directories', () => {
+    expect(decodeGroupDescriptor(bytesOf('0305016101620209' + '0504' + roles))).toEqual(unbound);
   });
 
   test('gives a new replica an id that no other had, also after one was removed', () => {
     const without = withConfiguration(newGroup(shard), createConfiguration({ voters: [one, two, three] }));
     expect(without.replicas.map(({ replica }) => replica)).toEqual([one, two, three]);
-    const again = withReplicasOn(without, [NodeId(14), NodeId(20)]);
+    const again = withReplicasOn(without, [
+      { node: NodeId(14), storeId: 'a' },
+      { node: NodeId(20), storeId: 'b' },
+    ]);
     expect(again.replicas.slice(3)).toEqual([
-      { replica: 5, node: 14 },
-      { replica: 6, node: 20 },
+      { replica: 5, node: 14, storeId: 'a' },
+      { replica: 6, node: 20, storeId: 'b' },
     ]);
     expect(again.configuration).toMatchObject({ voters: [one, two, three], learners: [5, 6] });
     expect(again.nextReplica).toBe(7);
@@ -83,7 +96,7 @@ describe('a group descriptor', () => {
     ['one that learns afterwards and never voted', 8],
   ])('with %s is damage', (_, role) => {
     const bytes = encodeGroupDescriptor(joint);
-    bytes[bytes.length - 1] = role;
+    bytes[bytes.length - 3] = role;
     expect(() => decodeGroupDescriptor(bytes)).toThrow(DecodeError);
   });
 });

@@ -17,6 +17,7 @@ class Bench {
     replicas: [1, 2, 3].map((id) => ({ replica: ReplicaId(id), node: NodeId(id) })),
   });
   result = accepted;
+  readonly absent = new Set<number>();
   readonly proposed: GroupDescriptor[] = [];
   readonly handedOverTo: (readonly ReplicaId[])[] = [];
   readonly ends: (QuorateError | undefined)[] = [];
@@ -27,6 +28,7 @@ class Bench {
       shard: shard.shard,
       self: ReplicaId(leader),
       descriptor: () => this.group,
+      storeOf: (node) => (this.absent.has(node) ? undefined : `store-${node}`),
       propose: (next) => {
         if (this.result.type === 'accepted') this.proposed.push(next);
         return this.result;
@@ -69,6 +71,17 @@ describe('a wish for members', () => {
     bench.apply();
     expect(bench.members).toBe('1:1 2:2 4:4');
     expect(bench.ends).toEqual([undefined]);
+  });
+
+  test('gives no replica to a node without a data directory that is in use, and goes on when it has one', () => {
+    const bench = new Bench();
+    bench.absent.add(4);
+    bench.wish([1, 2, 4]);
+    expect(bench.proposed).toEqual([]);
+    bench.absent.delete(4);
+    bench.changes.proceed();
+    bench.apply();
+    expect(bench.group.replicas.at(-1)).toEqual({ replica: 4, node: 4, storeId: 'store-4' });
   });
 
   test('on a node that had a replica before gives it another id', () => {

@@ -69,6 +69,7 @@ class Bench {
         tickMs: 50,
         leaderLease: false,
       },
+      storeOf: () => undefined,
       append: (_shard, { entries }) => {
         log.write(entries);
         return Promise.resolve();

@@ -155,6 +155,64 @@ describe('a node that has lost its disk', () => {
     expect(scenario.cluster.raftChecks.violations).toEqual([]);
   });
 
+  test('has no replica made in its old directory, though a leader asks for one that has not heard of the replacement', async () => {
+    const scenario = await Scenario.formed({ seed: 81 });
+    await scenario.run(3000);
+    const old = scenario.machine(3).node?.identity.storeId;
+    loseDisk(scenario, 3);
+    await scenario.run(3000);
+    expect(await replaced(scenario, 3, 1)).toBe('done');
+    const leader = scenario.leaderOf();
+    const { host } = scenario.machine(leader).node ?? {};
+    if (host === undefined) throw new Error('the leader is down');
+    const { storeOf } = host;
+    const bound = (): string | undefined =>
+      scenario.replica(leader).descriptor.replicas.find(({ node }) => node === 3)?.storeId;
+    host.storeOf = () => old;
+    const [voters, learners] = [[1, 2].map((node) => NodeId(node)), [NodeId(3)]];
+    scenario.replica(leader).changeMembers({ voters, learners }, () => undefined);
+    await scenario.until('it is made', () => bound() === old, 300);
+    host.storeOf = storeOf;
+    scenario.machine(3).start();
+    // The placement leader finds it, has it removed, and has another made.
+    await rejoined(scenario, 3, 1, 2);
+    expect(bound()).toBe(scenario.machine(3).node?.identity.storeId);
+    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+  });
+
+  test('is replaced again, when it has lost the next one too', async () => {
+    const scenario = await Scenario.formed({ seed: 82, shards: 2 });
+    await scenario.run(3000);
+    for (let round = 0; round < 3; round++) {
+      await scenario.written(scenario.put(1, 'round', String(round)));
+      loseDisk(scenario, 3);
+      await scenario.run(3000);
+      expect(await replaced(scenario, 3, 2)).toBe('done');
+      scenario.machine(3).start();
+      await rejoined(scenario, 3, 1, 3);
+    }
+    expect(await scenario.value(scenario.get(3, 'round'))).toBe('2');
+    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+  });
+
+  test('but had only been cut off stops as soon as it reaches the others again', async () => {
+    const scenario = await Scenario.formed({ seed: 80, shards: 2 });
+    await scenario.run(3000);
+    scenario.isolate(3);
+    await scenario.run(5000);
+    expect(await replaced(scenario, 3, 1)).toBe('done');
+    await scenario.run(20_000);
+    expect(scenario.machine(3).isUp).toBe(true);
+    scenario.heal();
+    await scenario.until('it has stopped', () => !scenario.machine(3).isUp, 2000);
+    expect(scenario.machine(3).failure?.message).toMatch(
+      /^refused by node \d: node 3 was replaced: the data directory [0-9a-f]+ is out of use; start it with an empty one$/,
+    );
+    scenario.machine(3).disk = new SimDisk({ random: new Prng(3) });
+    scenario.machine(3).start();
+    await rejoined(scenario, 3, 1, 3);
+  });
+
   test('comes back while another node knows of nothing yet', async () => {
     const scenario = await Scenario.formed({ seed: 76, nodes: 5, replicas: 5 });
     await scenario.run(3000);
@@ -214,7 +272,7 @@ describe('a replacement is refused', () => {
     }
     loseDisk(scenario, 5);
     await scenario.run(3000);
-    expect(await replaced(scenario, 5, 1)).toMatch(/wait until nodes 3, 4 have their replicas again/);
+    expect(await replaced(scenario, 5, 1)).toMatch(/wait until nodes 3, 4 have them again/);
     for (const node of [3, 4]) scenario.machine(node).start();
     for (const node of [3, 4]) {
       await scenario.until('it votes', () => votesOn(scenario, node, 1).has(placementShardId), 60_000);

@@ -119,18 +119,19 @@ function toNodeConfig(parsed: ParsedConfig): NodeConfig {
   const nodes = parsed.cluster.nodes
     .map(({ id, clientAddress, peerAddress }) => ({ id: NodeId(id), clientAddress, peerAddress }))
     .sort((a, b) => a.id - b.id);
-  const self = defined(
-    nodes.find((node) => node.id === parsed.nodeId),
-    'this node in cluster.nodes',
-  );
+  const listed = nodes.find((node) => node.id === parsed.nodeId);
+  const clientAddress = defined(parsed.clientAddress ?? listed?.clientAddress, 'clientAddress');
+  const peerAddress = defined(parsed.peerAddress ?? listed?.peerAddress, 'peerAddress');
   const { logging, ...rest } = parsed;
   const options: NodeOptions = {
     ...rest,
     cluster: { ...parsed.cluster, nodes },
-    nodeId: self.id,
+    nodeId: NodeId(parsed.nodeId),
+    clientAddress,
+    peerAddress,
     dataDirectory: resolve(parsed.dataDirectory),
-    clientListen: parsed.clientListen ?? self.clientAddress,
-    peerListen: parsed.peerListen ?? self.peerAddress,
+    clientListen: parsed.clientListen ?? clientAddress,
+    peerListen: parsed.peerListen ?? peerAddress,
   };
   return { options, logging };
 }

@@ -18,7 +18,7 @@ export function brokenRelations(config: ParsedConfig): BrokenRelation[] {
   ];
 }
 
-function clusterRelations({ cluster, nodeId }: ParsedConfig): BrokenRelation[] {
+function clusterRelations({ cluster, nodeId, clientAddress, peerAddress }: ParsedConfig): BrokenRelation[] {
   const broken: BrokenRelation[] = [];
   const idSeen = new Map<number, number>();
   const addressSeen = new Map<string, string>();
@@ -38,10 +38,12 @@ function clusterRelations({ cluster, nodeId }: ParsedConfig): BrokenRelation[] {
       else broken.push({ path, message: `${node[field]} is also ${other}`, settings: ['cluster.nodes'] });
     }
   });
-  if (!idSeen.has(nodeId)) {
+  if (!idSeen.has(nodeId) && (clientAddress === undefined || peerAddress === undefined)) {
     const ids = [...idSeen.keys()].sort((a, b) => a - b).join(', ');
-    const message = `${nodeId} is not in cluster.nodes, which has ${ids}`;
-    broken.push({ path: 'nodeId', message, settings: ['nodeId', 'cluster.nodes'] });
+    const message =
+      `${nodeId} is not in cluster.nodes, which has ${ids}; ` +
+      'a node that joins the cluster later needs clientAddress and peerAddress';
+    broken.push({ path: 'nodeId', message, settings: ['nodeId', 'cluster.nodes', 'clientAddress', 'peerAddress'] });
   }
   const { replicationFactor, nodes } = cluster;
   const path = 'cluster.replicationFactor';

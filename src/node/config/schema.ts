@@ -78,6 +78,8 @@ export const configSchema = z.strictObject({
     replicationFactor: wholeNumber(1, 9).default(3),
   }),
   nodeId: wholeNumber(1),
+  clientAddress: address.optional(),
+  peerAddress: address.optional(),
   dataDirectory: text,
   clientListen: address.optional(),
   peerListen: address.optional(),

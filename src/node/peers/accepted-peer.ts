@@ -134,9 +134,10 @@ export class AcceptedPeer {
       this.#send(hello);
       return;
     }
-    const { message: reason, retryable } = refused ?? { message: 'the first frame is not a hello', retryable: true };
+    const notHello = { code: 'INVALID_ARGUMENT', message: 'the first frame is not a hello', retryable: true } as const;
+    const { code, message: reason, retryable } = refused ?? notHello;
     logger.warn('refused a peer', { remote: this.#remote, reason });
-    const error = new QuorateError('INVALID_ARGUMENT', `refused by node ${hello.nodeId}: ${reason}`, { retryable });
+    const error = new QuorateError(code, `refused by node ${hello.nodeId}: ${reason}`, { retryable });
     this.#respond(0, { type: 'failed', error, leader: undefined });
     this.close();
   }

@@ -8,7 +8,14 @@ import type { Clock } from '../../env/clock.js';
 import type { Logger } from '../../env/logger.js';
 import type { Connection, Network } from '../../env/network.js';
 import { encodePeerFrame } from '../../rpc/peer-codec.js';
-import type { Hello, PeerFrame, PeerRequest, PeerResponse, ShardMessage } from '../../rpc/peer-messages.js';
+import type {
+  Hello,
+  OutgoingMessage,
+  PeerFrame,
+  PeerRequest,
+  PeerResponse,
+  ShardMessage,
+} from '../../rpc/peer-messages.js';
 import { Liveness } from './liveness.js';
 import { OpenRequests } from './open-requests.js';
 import type { RaftTiming } from '../options.js';
@@ -38,7 +45,7 @@ export interface PeerLinkOptions {
 type LinkState =
   | { readonly type: 'idle'; readonly dialAtMs: number }
   | { readonly type: 'greeting'; readonly connection: Connection; ticksLeft: number }
-  | { readonly type: 'ready'; readonly connection: Connection; readonly liveness: Liveness }
+  | { readonly type: 'ready'; readonly connection: Connection; readonly greeting: Hello; readonly liveness: Liveness }
   | { readonly type: 'closed' };
 
 type ReadyState = Extract<LinkState, { readonly type: 'ready' }>;
@@ -70,7 +77,8 @@ export class PeerLink {
     return this.#state.type === 'ready';
   }
 
-  sendRaft(messages: readonly ShardMessage[]): void {
+  /** Those that are not for the data directory at the other end go nowhere. */
+  sendRaft(messages: readonly OutgoingMessage[]): void {
     const { limits } = this.#options;
     const ready = this.#ready();
     if (ready === undefined) return;
@@ -78,6 +86,7 @@ export class PeerLink {
     let batch: ShardMessage[] = [];
     let bytes = 0;
     for (const message of messages) {
+      if (message.storeId !== undefined && message.storeId !== ready.greeting.storeId) continue;
       const size = messageBytes(message);
       if (batch.length > 0 && bytes + size > limits.peerFrameBytesMax) {
         this.#sendBatch(ready, batch, bytes);
@@ -87,7 +96,7 @@ export class PeerLink {
       batch.push(message);
       bytes += size;
     }
-    this.#sendBatch(ready, batch, bytes);
+    if (batch.length > 0) this.#sendBatch(ready, batch, bytes);
   }
 
   #sendBatch(ready: ReadyState, messages: readonly ShardMessage[], bytesExpected: number): void {
@@ -133,9 +142,13 @@ export class PeerLink {
       case 'greeting':
         if (--state.ticksLeft <= 0) this.#disconnected(state.connection, 'it did not say hello in time');
         return;
-      case 'ready':
-        this.#keepAlive(state);
+      case 'ready': {
+        // It was welcome before this node had learnt that its data directory is out of use.
+        const refused = this.#options.refusal(state.greeting);
+        if (refused === undefined) this.#keepAlive(state);
+        else this.#disconnected(state.connection, refused.message);
         return;
+      }
       case 'closed':
         return;
       default:
@@ -208,15 +221,19 @@ export class PeerLink {
   }
 
   #onGreeting(connection: Connection, frame: PeerFrame): void {
-    const refusal = greetingRefusal(frame, this.#options.refusal);
-    if (refusal !== undefined) {
-      this.#disconnected(connection, refusal);
-      if (frame.type === 'response' && frame.body.type === 'failed' && !frame.body.error.retryable) {
-        this.#options.onRefused(frame.body.error);
-      }
+    if (frame.type !== 'hello') {
+      const error = frame.type === 'response' && frame.body.type === 'failed' ? frame.body.error : undefined;
+      this.#disconnected(connection, error?.message ?? 'its first frame is not a hello');
+      if (error?.retryable === false) this.#options.onRefused(error);
       return;
     }
-    this.#state = { type: 'ready', connection, liveness: new Liveness(connection, this.#options.timing) };
+    const refused = this.#options.refusal(frame);
+    if (refused !== undefined) {
+      this.#disconnected(connection, refused.message);
+      return;
+    }
+    const liveness = new Liveness(connection, this.#options.timing);
+    this.#state = { type: 'ready', connection, greeting: frame, liveness };
     this.#failures = 0;
     this.#lastReason = undefined;
     const { logger, node, onReachable } = this.#options;
@@ -250,13 +267,6 @@ export class PeerLink {
 function send({ connection, liveness }: ReadyState, frame: Uint8Array): void {
   liveness.sent();
   connection.send(frame);
-}
-
-/** Why the first frame of the other side does not open the connection. */
-function greetingRefusal(frame: PeerFrame, refusal: PeerLinkOptions['refusal']): string | undefined {
-  if (frame.type === 'hello') return refusal(frame)?.message;
-  if (frame.type === 'response' && frame.body.type === 'failed') return frame.body.error.message;
-  return 'its first frame is not a hello';
 }
 
 const messageOverheadBytes = 96;

@@ -14,7 +14,7 @@ import type { Prng } from '../../base/prng.js';
 import type { Clock } from '../../env/clock.js';
 import type { Logger } from '../../env/logger.js';
 import type { Connection, Listener, Network } from '../../env/network.js';
-import type { Hello, PeerRequest, PeerResponse, ShardMessage } from '../../rpc/peer-messages.js';
+import type { Hello, OutgoingMessage, PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
 import { AcceptedPeer } from './accepted-peer.js';
 import type { RaftTiming } from '../options.js';
 import type { PeerHandler } from './peer-handler.js';
@@ -80,7 +80,7 @@ export class Peers {
   }
 
   /** One frame with all messages of a turn. */
-  sendRaft(node: NodeId, messages: readonly ShardMessage[]): void {
+  sendRaft(node: NodeId, messages: readonly OutgoingMessage[]): void {
     this.#link(node).sendRaft(messages);
   }
 

@@ -23,6 +23,8 @@ export interface SnapshotReceiverOptions {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Of this node's data directory. */
+  readonly storeId: string;
   /** Folder of a shard; it is in that of all shards. */
   readonly folderOf: (shard: ShardId) => string;
   readonly shardsFolder: string;
@@ -68,7 +70,11 @@ export class SnapshotReceiver {
 
   /** Resolves when the follower has the state, or does not need it; rejects with a QuorateError when it failed. */
   async offer(from: NodeId, offer: Offer): Promise<PeerResponse> {
-    const { shard, request } = offer;
+    const { shard, request, storeId } = offer;
+    if (storeId !== undefined && storeId !== this.#options.storeId) {
+      const message = `replica ${request.to} of shard ${shard} is in the data directory ${storeId}, not in this one`;
+      throw new QuorateError('INVALID_ARGUMENT', message, { shard });
+    }
     const replica = this.#options.shard(shard)?.replica;
     if (!this.#closed && replica === undefined) this.#options.spokenTo(shard, request.to);
     if (this.#closed || replica === undefined)

@@ -14,7 +14,7 @@ import type { Logger } from '../../env/logger.js';
 import { pause } from '../../env/pause.js';
 import { Throttle } from '../../env/throttle.js';
 import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
-import { nodeOf } from '../../shard/descriptor.js';
+import { descriptorOf } from '../../shard/descriptor.js';
 import type { Replica } from '../../shard/replica.js';
 import type { HostedShard } from '../hosted-shard.js';
 import type { Checkpoint, Checkpoints } from './checkpoints.js';
@@ -127,7 +127,7 @@ export class SnapshotSender {
   async #offer({ replica }: HostedShard, to: ReplicaId, checkpoint: Checkpoint, giveUp: AbortSignal): Promise<void> {
     const { limits, clock, logger, request: send } = this.#options;
     const { shard, descriptor } = replica;
-    const node = nodeOf(descriptor, to);
+    const { node, storeId } = descriptorOf(descriptor, to) ?? {};
     const { number, snapshot, manifestBytes, bytes } = checkpoint;
     const request = node === undefined ? undefined : replica.snapshots.begin(to, snapshot);
     // The follower needs none any more, or another; the core knows.
@@ -135,7 +135,7 @@ export class SnapshotSender {
     const beganMs = clock.monotonicMs();
     const timeoutMs = transferMsMin + (transferSlowness * 1000 * bytes) / limits.snapshotBytesPerSecondMax;
     logger.info('offers a Raft snapshot', { shard, to, node, index: snapshot.index, bytes });
-    const offer = { type: 'offerSnapshot', shard, request, checkpoint: number, manifestBytes } as const;
+    const offer = { type: 'offerSnapshot', shard, request, checkpoint: number, manifestBytes, storeId } as const;
     const response = await orAborted(send(node, offer, timeoutMs), giveUp);
     if (response.type === 'failed') throw response.error;
     const ms = Math.round(clock.monotonicMs() - beganMs);

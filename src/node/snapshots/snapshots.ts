@@ -11,6 +11,8 @@ import { SnapshotSender } from './sender.js';
 export interface SnapshotsOptions {
   readonly env: Pick<Env, 'disk' | 'clock' | 'random' | 'logger'>;
   readonly limits: Limits;
+  /** Of this node's data directory. */
+  readonly storeId: string;
   /** Of all shards. */
   readonly shardsFolder: string;
   readonly shard: (id: ShardId) => HostedShard | undefined;
@@ -36,14 +38,16 @@ export class Snapshots {
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
 
-  constructor({ env, limits, shardsFolder, shard, spokenTo, request, requestBulk, onFailure }: SnapshotsOptions) {
+  constructor(options: SnapshotsOptions) {
+    const { env, limits, storeId, shardsFolder, shard, spokenTo, request, requestBulk, onFailure } = options;
     const { disk, clock, random, logger } = env;
     const folderOf = (id: ShardId): string => `${shardsFolder}/${id}`;
     const common = { limits, clock, logger, shard, onFailure };
     const firstNumber = random.split('checkpoints').u32() + 1;
     this.#checkpoints = new Checkpoints({ disk, folderOf, firstNumber, unusedTicksMax, logger });
     this.#sender = new SnapshotSender({ ...common, checkpoints: this.#checkpoints, request });
-    this.#receiver = new SnapshotReceiver({ ...common, disk, folderOf, shardsFolder, spokenTo, request: requestBulk });
+    const receiving = { disk, storeId, folderOf, shardsFolder, spokenTo, request: requestBulk };
+    this.#receiver = new SnapshotReceiver({ ...common, ...receiving });
   }
 
   get stats(): SnapshotStats {

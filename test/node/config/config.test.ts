@@ -48,6 +48,8 @@ describe('a valid configuration', () => {
       },
       nodeId: 2,
       dataDirectory: '/var/lib/quorate',
+      clientAddress: 'n2:7001',
+      peerAddress: 'n2:7101',
       clientListen: 'n2:7001',
       peerListen: 'n2:7101',
       raft: defaultRaftTiming,
@@ -93,6 +95,14 @@ describe('a valid configuration', () => {
     expect(options.dataDirectory).toBe(resolve('data'));
     expect(options.clientListen).toBe('[::1]:7001');
     expect(logging.level).toBe('debug');
+  });
+
+  test('of a node that joins later says by itself where it can be reached', () => {
+    const flags = ['nodeId=4', 'clientAddress=n4:7001', 'peerAddress=n4:7101', 'clientListen=0.0.0.0:7001'];
+    const { options } = loadConfig({ ...file(minimal), flags });
+    expect(options).toMatchObject({ nodeId: 4, clientAddress: 'n4:7001', peerAddress: 'n4:7101' });
+    expect(options).toMatchObject({ clientListen: '0.0.0.0:7001', peerListen: 'n4:7101' });
+    expect(options.cluster.nodes.map(({ id }) => id)).toEqual([1, 2, 3]);
   });
 
   test.each([
@@ -187,7 +197,9 @@ describe('a configuration that is refused', () => {
     [
       'a node id that is not in the list',
       { ...file(minimal), flags: ['nodeId=4'] },
-      ['nodeId (flag): 4 is not in cluster.nodes, which has 1, 2, 3'],
+      [
+        'nodeId (flag): 4 is not in cluster.nodes, which has 1, 2, 3; a node that joins the cluster later needs clientAddress and peerAddress',
+      ],
     ],
     [
       'nodes that share an id and an address',
@@ -266,7 +278,10 @@ describe('a configuration that is refused', () => {
     [
       'unknown keys and settings that disagree, at once',
       { ...file(`${minimal}colour: red\nnodeId: 9\n`.replace('nodeId: 2\n', '')) },
-      ['colour (node.yaml): unknown key', 'nodeId (node.yaml): 9 is not in cluster.nodes, which has 1, 2, 3'],
+      [
+        'colour (node.yaml): unknown key',
+        'nodeId (node.yaml): 9 is not in cluster.nodes, which has 1, 2, 3; a node that joins the cluster later needs clientAddress and peerAddress',
+      ],
     ],
   ];
 

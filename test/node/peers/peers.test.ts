@@ -40,6 +40,18 @@ describe('peers', () => {
     expect(bench.raft).toEqual(messages);
   });
 
+  test('give a message for a replica to its data directory only', async () => {
+    const bench = new Bench();
+    const first = await bench.pair();
+    first.sendRaft(NodeId(2), [{ ...message, storeId: 'store-of-before' }]);
+    first.sendRaft(NodeId(2), [
+      { ...message, storeId: 'store-of-before' },
+      { ...message, storeId: 'store-2' },
+    ]);
+    await bench.run(10);
+    expect(bench.raft).toEqual([message]);
+  });
+
   test('connect again after a connection broke, and say that the node was unreachable', async () => {
     const bench = new Bench();
     const first = await bench.pair();
@@ -100,6 +112,23 @@ describe('a peer is refused', () => {
     expect(await bench.reaches(second, 1)).toBe(false);
     expect(bench.refused.length).toBeGreaterThan(0);
     await first.close();
+  });
+
+  test('as soon as it is known, also where this node had dialled it', async () => {
+    const bench = new Bench();
+    const stores = new Map<number, string>();
+    const first = await bench.node(1, { storeFault: faultOfStores(stores) });
+    const second = await bench.node(2);
+    first.sendRaft(NodeId(2), []);
+    await bench.run(100);
+    expect(await bench.reaches(first, 2)).toBe(true);
+    stores.set(2, 'store-0');
+    await bench.run(100);
+    expect(first.isReachable(NodeId(2))).toBe(false);
+    first.sendRaft(NodeId(2), [message]);
+    await bench.run(100);
+    expect(bench.raft).toEqual([]);
+    await second.close();
   });
 
   test('that answers in place of another', async () => {

@@ -1,0 +1,132 @@
+/**
+ * What is to be done next so that replicas are where the placement group wants them, all of it at a time. Pure.
+ *
+ * Every node has a replica of the placement group, for it needs the shard map. As many of them vote as when the group was formed: the
+ * others learn, and one of these votes instead when a voter leaves.
+ */
+import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
+import type { GroupDescriptor } from '../shard/group-descriptor.js';
+import { destination } from './node-removal.js';
+import { groupsOf, hasReplicaOn, nodeStage, type GroupMembers } from './node-registry.js';
+import type { PlacementState } from './placement-state.js';
+
+export type MembershipStep =
+  /** The node's replica of the group is to go. */
+  | { readonly type: 'leave'; readonly node: NodeId; readonly shard: ShardId }
+  /** The node is to have a replica of the group, and `instead` of it another has none. */
+  | {
+      readonly type: 'join';
+      readonly node: NodeId;
+      readonly shard: ShardId;
+      readonly role: 'voter' | 'learner';
+      readonly instead?: NodeId;
+    }
+  /** The node has no replica any more, and another directory may come. */
+  | { readonly type: 'vacate'; readonly node: NodeId }
+  /** The node has no replica any more, and is gone. */
+  | { readonly type: 'remove'; readonly node: NodeId };
+
+export interface MembershipFacts {
+  readonly state: PlacementState;
+  /** The placement group, as its leader has it; the shards are as the map has them, which may be behind. */
+  readonly placement: GroupDescriptor;
+  /** Voters of the placement group, when all is well. */
+  readonly seats: number;
+  /** Groups whose leader has said since the node began to leave that it has no replica of them. */
+  readonly left: (node: NodeId) => ReadonlySet<ShardId>;
+  readonly isReachable: (node: NodeId) => boolean;
+}
+
+export function membershipSteps(facts: MembershipFacts): readonly MembershipStep[] {
+  const { replacements, removals } = facts.state;
+  const steps = [
+    ...strays(facts),
+    ...[...replacements.keys()].flatMap((node) => replacementSteps(facts, node)),
+    ...[...removals.keys()].flatMap((node) => departureSteps(facts, node, 'remove')),
+    ...seatSteps(facts),
+  ];
+  return steps.filter((step) => step.type !== 'join' || facts.isReachable(step.node));
+}
+
+/** Replicas in directories that are out of use: a leader made them that had not heard of that yet. */
+function strays({ state, placement }: MembershipFacts): MembershipStep[] {
+  const steps: MembershipStep[] = [];
+  for (const { shard, replicas } of groupsOf(state, placement)) {
+    for (const { node, storeId } of replicas) {
+      if (storeId !== undefined && state.retiredStores.has(storeId)) steps.push({ type: 'leave', node, shard });
+    }
+  }
+  return steps;
+}
+
+function replacementSteps(facts: MembershipFacts, node: NodeId): MembershipStep[] {
+  const { state } = facts;
+  switch (nodeStage(state, node)) {
+    case 'leaving':
+      return departureSteps(facts, node, 'vacate');
+    case 'joining': {
+      const shards = state.replacements.get(node)?.shards ?? [];
+      // Without a replica of the placement group the node does not know of any shard.
+      if (!shards.includes(placementShardId))
+        return shards.map((shard) => ({ type: 'join', node, shard, role: 'voter' }));
+      return [{ type: 'join', node, shard: placementShardId, role: seatOf(facts, node) }];
+    }
+    case 'vacant':
+    case 'draining':
+    case undefined:
+      return [];
+  }
+}
+
+/** Also groups that have no replica on the node, as far as is known, are asked. */
+function departureSteps(facts: MembershipFacts, node: NodeId, end: 'vacate' | 'remove'): MembershipStep[] {
+  const { state, placement } = facts;
+  const groups = groupsOf(state, placement);
+  const left = facts.left(node);
+  const others = groups.filter(({ shard }) => !left.has(shard));
+  if (others.length > 0) return others.map((group) => departureStep(facts, node, group));
+  return groups.some((group) => hasReplicaOn(group, node)) ? [] : [{ type: end, node }];
+}
+
+function departureStep(facts: MembershipFacts, node: NodeId, { shard }: GroupMembers): MembershipStep {
+  const to = shard === placementShardId ? successor(facts, node) : destination(facts.state, node, shard);
+  return to === undefined
+    ? { type: 'leave', node, shard }
+    : { type: 'join', node: to, shard, role: 'voter', instead: node };
+}
+
+/** Who takes the seat of a voter of the placement group. */
+function successor(facts: MembershipFacts, node: NodeId): NodeId | undefined {
+  const isVoter = voters(facts.placement).includes(node);
+  return isVoter ? learners(facts).find(facts.isReachable) : undefined;
+}
+
+/** A node without a replica of the placement group gets one; a seat that is free is taken. */
+function seatSteps(facts: MembershipFacts): MembershipStep[] {
+  const { state, placement, seats, isReachable } = facts;
+  const shard = placementShardId;
+  const ready = inService(state).filter(isReachable);
+  const newcomer = ready.find((node) => !hasReplicaOn(placement, node));
+  if (newcomer !== undefined) return [{ type: 'join', node: newcomer, shard, role: seatOf(facts, newcomer) }];
+  const next = voters(placement).length < seats ? learners(facts).find(isReachable) : undefined;
+  return next === undefined ? [] : [{ type: 'join', node: next, shard, role: 'voter' }];
+}
+
+function seatOf({ placement, seats }: MembershipFacts, node: NodeId): 'voter' | 'learner' {
+  const voting = voters(placement);
+  return voting.includes(node) || voting.length < seats ? 'voter' : 'learner';
+}
+
+function voters({ replicas, configuration }: GroupDescriptor): readonly NodeId[] {
+  return replicas.filter(({ replica }) => configuration.voters.includes(replica)).map(({ node }) => node);
+}
+
+function learners({ state, placement }: MembershipFacts): readonly NodeId[] {
+  const voting = voters(placement);
+  return inService(state).filter((node) => hasReplicaOn(placement, node) && !voting.includes(node));
+}
+
+/** By id. */
+function inService(state: PlacementState): NodeId[] {
+  return [...state.nodes.keys()].filter((node) => nodeStage(state, node) === undefined).sort((a, b) => a - b);
+}

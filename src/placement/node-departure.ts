@@ -1,0 +1,47 @@
+/** When a node may lose its replicas for good, because it is replaced or removed. Pure; all of it throws QuorateErrors. */
+import { QuorateError } from '../base/errors.js';
+import { placementShardId, type NodeId } from '../base/ids.js';
+import { hasReplicaOn, isGone, nodeStage, type GroupMembers } from './node-registry.js';
+import type { PlacementState } from './placement-state.js';
+
+/** Throws INVALID_ARGUMENT. */
+export function noSuchNode(node: NodeId): QuorateError {
+  return new QuorateError('INVALID_ARGUMENT', `there is no node ${node}`);
+}
+
+/** Throws SHARD_UNAVAILABLE where one of its groups would stand without a majority. */
+export function requireMajorities(
+  node: NodeId,
+  groups: readonly GroupMembers[],
+  isReachable: (node: NodeId) => boolean,
+): void {
+  for (const { shard, replicas } of groups.filter((group) => hasReplicaOn(group, node))) {
+    const live = replicas.filter((replica) => replica.node !== node && isReachable(replica.node));
+    if (2 * live.length > replicas.length) continue;
+    const nodes = replicas.map((replica) => replica.node).join(', ');
+    const message = `shard ${shard} has no majority without node ${node}: ${live.length} of its replicas, on nodes ${nodes}, can be reached`;
+    throw new QuorateError('SHARD_UNAVAILABLE', message, { shard, retryable: false });
+  }
+}
+
+/**
+ * A founder's empty directory begins with a replica of the placement group as it was formed, until it is told better. So the founders
+ * that are empty, or gone and might come back empty, must be no majority of them: they would form another cluster. Throws
+ * INVALID_ARGUMENT.
+ *
+ * @param founders nodes of the placement group as it was formed
+ */
+export function requireFewEmptyFounders(state: PlacementState, node: NodeId, founders: readonly NodeId[]): void {
+  if (!founders.includes(node)) return;
+  const others = founders.filter((founder) => founder !== node && mayBeEmpty(state, founder));
+  if (2 * (others.length + 1) < founders.length) return;
+  const message =
+    `of the nodes that formed the cluster (${founders.join(', ')}) so many cannot be without their replicas at a time` +
+    (others.length === 0 ? '' : `: wait until nodes ${others.join(', ')} have them again`);
+  throw new QuorateError('INVALID_ARGUMENT', message);
+}
+
+function mayBeEmpty(state: PlacementState, founder: NodeId): boolean {
+  if (isGone(state, founder) || nodeStage(state, founder) === 'draining') return true;
+  return state.replacements.get(founder)?.shards.includes(placementShardId) === true;
+}

@@ -1,0 +1,70 @@
+/**
+ * A node gets another data directory, in the stages of node-registry.ts: so no group ever counts on what the old one has lost
+ * (pitfall 17). Pure ([decision](../../docs/decisions/2026-11-21-node-replacement.md)).
+ */
+import { QuorateError } from '../base/errors.js';
+import type { NodeId, ShardId } from '../base/ids.js';
+import { noSuchNode, requireFewEmptyFounders, requireMajorities } from './node-departure.js';
+import { hasReplicaOn, nodeStage, type GroupMembers } from './node-registry.js';
+import { encodeNodeRecord, encodeReplacement, nodeKey, replacementKey, retiredKey } from './placement-format.js';
+import type { PlacementChange } from './placement-format.js';
+import type { PlacementState } from './placement-state.js';
+
+/** What the decision to let a node lose its replicas rests on. */
+export interface DepartureFacts {
+  /** All there are. */
+  readonly groups: readonly GroupMembers[];
+  /** Nodes of the placement group as it was formed. */
+  readonly founders: readonly NodeId[];
+  readonly isReachable: (node: NodeId) => boolean;
+}
+
+/**
+ * The node is to be replaced: its directory is retired. No effect where that is under way and no new one has come.
+ * Throws INVALID_ARGUMENT where it is reachable, being removed or has not joined, SHARD_UNAVAILABLE where a group would stand without it.
+ */
+export function replacementBegin(
+  state: PlacementState,
+  node: NodeId,
+  { groups, founders, isReachable }: DepartureFacts,
+): readonly PlacementChange[] {
+  const stage = nodeStage(state, node);
+  if (stage === 'leaving' || stage === 'vacant') return [];
+  if (stage === 'draining') throw new QuorateError('INVALID_ARGUMENT', `node ${node} is being removed`);
+  const record = state.nodes.get(node);
+  if (record === undefined) throw noSuchNode(node);
+  if (isReachable(node)) {
+    throw new QuorateError('INVALID_ARGUMENT', `node ${node} is up: stop it first, if it is to be replaced`);
+  }
+  requireMajorities(node, groups, isReachable);
+  requireFewEmptyFounders(state, node, founders);
+  const concerned = groups.filter((group) => hasReplicaOn(group, node)).map(({ shard }) => shard);
+  const pending = state.replacements.get(node)?.shards ?? [];
+  const shards = [...new Set([...pending, ...concerned])].sort((a, b) => a - b);
+  return [
+    { key: retiredKey(record.storeId), value: encodeNodeRecord(record) },
+    { key: replacementKey(node), value: encodeReplacement({ node, shards }) },
+  ];
+}
+
+/** The node, which leaves, has no replica any more: another directory may come. No effect where that is not so. */
+export function vacancy(
+  state: PlacementState,
+  node: NodeId,
+  groups: readonly GroupMembers[],
+): readonly PlacementChange[] {
+  const isOver = nodeStage(state, node) === 'leaving' && !groups.some((group) => hasReplicaOn(group, node));
+  if (!isOver) return [];
+  const hadNone = state.replacements.get(node)?.shards.length === 0;
+  const keys = hadNone ? [nodeKey(node), replacementKey(node)] : [nodeKey(node)];
+  return keys.map((key) => ({ key, value: undefined }));
+}
+
+/** The node, which joins, has its replica of the group again. */
+export function rejoined(state: PlacementState, node: NodeId, shard: ShardId): readonly PlacementChange[] {
+  const replacement = state.replacements.get(node);
+  if (replacement?.shards.includes(shard) !== true || nodeStage(state, node) !== 'joining') return [];
+  const shards = replacement.shards.filter((other) => other !== shard);
+  const value = shards.length === 0 ? undefined : encodeReplacement({ node, shards });
+  return [{ key: replacementKey(node), value }];
+}

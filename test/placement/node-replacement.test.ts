@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest';
+import { QuorateError } from '../../src/base/errors.js';
+import { NodeId, placementShardId, ShardId } from '../../src/base/ids.js';
+import { nodeStage, registration } from '../../src/placement/node-registry.js';
+import { removalBegin } from '../../src/placement/node-removal.js';
+import { rejoined, replacementBegin, vacancy } from '../../src/placement/node-replacement.js';
+import {
+  after,
+  facts,
+  formed,
+  group,
+  groups,
+  joining,
+  leaving,
+  record,
+  thrown,
+  three,
+  vacant,
+  without,
+} from './registry-states.js';
+
+describe('a node that is replaced', () => {
+  test('leaves its groups, is vacant, joins them again, and is as any other', () => {
+    expect(nodeStage(formed, three)).toBeUndefined();
+    expect([leaving, vacant, joining].map((state) => nodeStage(state, three))).toEqual([
+      'leaving',
+      'vacant',
+      'joining',
+    ]);
+    const placementBack = after(joining, rejoined(joining, three, placementShardId));
+    const done = after(placementBack, rejoined(placementBack, three, ShardId(1)));
+    expect(nodeStage(done, three)).toBeUndefined();
+    expect(done.nodes.get(three)?.storeId).toBe('store-new');
+    expect([...done.retiredStores]).toEqual([['store-3', 3]]);
+  });
+
+  test('is not vacant before no group has a replica there, and joins nothing before that', () => {
+    expect(vacancy(leaving, three, [group(0, 1, 2), group(1, 1, 2, 3)])).toEqual([]);
+    for (const state of [formed, vacant, joining]) expect(vacancy(state, three, without)).toEqual([]);
+    for (const state of [formed, leaving, vacant]) expect(rejoined(state, three, ShardId(1))).toEqual([]);
+    expect(rejoined(joining, three, ShardId(2))).toEqual([]);
+  });
+
+  test('that has no replica anywhere is vacant at once, and has nothing to join', () => {
+    const begun = after(formed, replacementBegin(formed, three, facts(without)));
+    expect(after(begun, vacancy(begun, three, without)).replacements.size).toBe(0);
+  });
+
+  test('may be replaced again while it joins, and keeps what it has not got back', () => {
+    const again = after(joining, replacementBegin(joining, three, facts([group(0, 1, 2, 3), group(1, 1, 2)])));
+    expect(nodeStage(again, three)).toBe('leaving');
+    expect(again.replacements.get(three)?.shards).toEqual([0, 1]);
+    expect([...again.retiredStores.keys()]).toEqual(['store-3', 'store-new']);
+    for (const state of [leaving, vacant]) expect(replacementBegin(state, three, facts(groups))).toEqual([]);
+  });
+});
+
+const many = [1, 2, 3, 4, 5].map(NodeId);
+
+describe('a replacement is refused', () => {
+  test.each<[string, () => unknown, string, RegExp]>([
+    [
+      'of a node that is up',
+      () => replacementBegin(formed, three, facts(groups, { isReachable: () => true })),
+      'INVALID_ARGUMENT',
+      /is up/,
+    ],
+    [
+      'of a node that has not joined',
+      () => replacementBegin(formed, NodeId(4), facts(groups)),
+      'INVALID_ARGUMENT',
+      /there is no node 4/,
+    ],
+    [
+      'of a node that is removed',
+      () => replacementBegin(after(formed, removalBegin(formed, three, facts(without))), three, facts(groups)),
+      'INVALID_ARGUMENT',
+      /node 3 is being removed/,
+    ],
+    [
+      'where a group keeps no majority',
+      () => replacementBegin(formed, three, facts(groups, { isReachable: (node) => node === 1 })),
+      'SHARD_UNAVAILABLE',
+      /shard 0 has no majority without node 3: 1 of its replicas, on nodes 1, 2, 3, can be reached/,
+    ],
+    [
+      'of so many that their empty directories could elect a leader',
+      () => {
+        const state = after(leaving, [...registration(leaving, record(4)), ...registration(leaving, record(5))]);
+        const but = (node: number) => (other: NodeId) => other !== node;
+        const five = facts([group(0, 1, 2, 4, 5)], { founders: many, isReachable: but(5) });
+        const two = after(state, replacementBegin(state, NodeId(5), five));
+        const four = facts([group(0, 1, 2, 4)], { founders: many, isReachable: but(4) });
+        return replacementBegin(two, NodeId(4), four);
+      },
+      'INVALID_ARGUMENT',
+      /wait until nodes 3, 5 have them again/,
+    ],
+  ])('%s', (_, act, code, message) => {
+    const error = thrown(act);
+    expect(error).toBeInstanceOf(QuorateError);
+    expect(error).toMatchObject({ code, retryable: false });
+    expect(String(error)).toMatch(message);
+  });
+
+  test('not of nodes that did not form the cluster, as many as there are', () => {
+    const five = [...registration(leaving, record(4)), ...registration(leaving, record(5))];
+    const state = after(leaving, five);
+    expect(replacementBegin(state, NodeId(4), facts(without, { isReachable: (node) => node < 4 }))).toHaveLength(2);
+  });
+});

@@ -1,0 +1,142 @@
+/** Clusters of more nodes than the placement group has voters, nodes that join later, and nodes that go. */
+import { describe, expect, test } from 'vitest';
+import { NodeId, placementShardId } from '../../src/base/ids.js';
+import { roleOf } from '../../src/shard/member-changes.js';
+import { Scenario } from './scenario.js';
+
+/** How the wish ended, through node `by`: `done`, or what was wrong. */
+async function removed(scenario: Scenario, node: number, by: number, timeoutMs = 60_000): Promise<string> {
+  const removing = scenario.machine(by).node?.removeNode(NodeId(node), timeoutMs);
+  const ended = Promise.resolve(removing).then(
+    () => 'done',
+    (error: unknown) => (error as Error).message,
+  );
+  return scenario.cluster.scheduler.complete(ended, scenario.nowMs + timeoutMs + 10_000);
+}
+
+/** What each node is in the group, by its leader: `1v 2v 3v 4l`. */
+function members(scenario: Scenario, shard: number): string {
+  const { replicas, configuration } = scenario.replica(scenario.leaderOf(shard), shard).descriptor;
+  const roles = replicas.map(({ node, replica }) => `${node}${roleOf(configuration, replica)[0]}`);
+  return roles.sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)).join(' ');
+}
+
+function replicasOn(scenario: Scenario, node: number): number {
+  const map = scenario.machine(1).node?.shardMap().shards ?? [];
+  return map.filter(({ descriptor }) => descriptor.replicas.some((replica) => replica.node === node)).length;
+}
+
+/** Every replica that is up says the same at the end. */
+async function agrees(scenario: Scenario): Promise<void> {
+  await scenario.run(3000);
+  expect(await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree())).toBe(true);
+  expect(scenario.cluster.raftChecks.violations).toEqual([]);
+}
+
+describe('a cluster of seven nodes', () => {
+  test('is ready, with five voters of the placement group, and shards on all of them', async () => {
+    const scenario = await Scenario.formed({ seed: 301, nodes: 7, shards: 7 });
+    expect(members(scenario, placementShardId)).toBe('1v 2v 3v 4v 5v 6l 7l');
+    for (const node of [1, 2, 3, 4, 5, 6, 7]) {
+      expect(replicasOn(scenario, node)).toBeGreaterThan(0);
+      await scenario.written(scenario.put(node, `key-${node}`, 'value'));
+      expect(await scenario.value(scenario.get(8 - node, `key-${node}`))).toBe('value');
+    }
+    for (const { node } of scenario.cluster.machines) {
+      expect(node?.shardMap().nodes.map(({ id }) => id)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    }
+    await agrees(scenario);
+  });
+
+  test('has a learner of the placement group vote in place of a voter that is replaced', async () => {
+    const scenario = await Scenario.formed({ seed: 302, nodes: 6, shards: 2 });
+    await scenario.run(3000);
+    scenario.machine(2).crash('all');
+    await scenario.run(3000);
+    const replacing = scenario.machine(1).node?.replaceNode(NodeId(2), 30_000);
+    await scenario.cluster.scheduler.complete(Promise.resolve(replacing), scenario.nowMs + 40_000);
+    expect(members(scenario, placementShardId)).toBe('1v 3v 4v 5v 6v');
+    const status = await scenario.cluster.scheduler.complete(
+      Promise.resolve(scenario.machine(1).node?.status(1000)),
+      scenario.nowMs + 3000,
+    );
+    expect(status?.nodes.map(({ stage }) => stage)).toEqual([
+      undefined,
+      'vacant',
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    await agrees(scenario);
+  });
+});
+
+describe('a node that joins a cluster', () => {
+  test('gets the shard map, serves requests, and may have replicas', async () => {
+    const scenario = await Scenario.formed({ seed: 303, nodes: 4, forming: 3 });
+    expect(members(scenario, placementShardId)).toBe('1v 2v 3v 4l');
+    await scenario.written(scenario.put(4, 'k', 'through the new one'));
+    const wish = scenario.changeMembers({ voters: [1, 2, 4] });
+    await scenario.until('node 4 votes', () => wish.isDone, 30_000);
+    scenario.machine(4).crash('none');
+    scenario.machine(4).start();
+    await scenario.ready();
+    scenario.machine(1).crash('none');
+    await scenario.written(scenario.put(4, 'k', 'with the new one', { timeoutMs: 30_000 }));
+    scenario.machine(1).start();
+    await scenario.ready();
+    await agrees(scenario);
+  });
+});
+
+describe('a node that is removed', () => {
+  test('gives its replicas and its seat to others, is out of everything, and stops', async () => {
+    const scenario = await Scenario.formed({ seed: 304, nodes: 4, forming: 3, shards: 3 });
+    for (let i = 0; i < 20; i++) await scenario.written(scenario.put(1 + (i % 4), `key-${i}`, `value-${i}`));
+    expect(replicasOn(scenario, 3)).toBe(3);
+    expect(await removed(scenario, 3, 1)).toBe('done');
+    await scenario.until('it has stopped', () => !scenario.machine(3).isUp, 10_000);
+    expect(scenario.machine(3).failure?.message).toMatch(/^refused by node \d: node 3 was removed from the cluster: /);
+    for (const shard of [placementShardId, 1, 2, 3]) expect(members(scenario, shard)).toBe('1v 2v 4v');
+    const { node } = scenario.machine(1);
+    expect(node?.shardMap().nodes.map(({ id }) => id)).toEqual([1, 2, 4]);
+    for (let i = 0; i < 20; i++) expect(await scenario.value(scenario.get(4, `key-${i}`))).toBe(`value-${i}`);
+    // Again is without effect; with its directory it does not come back.
+    expect(await removed(scenario, 3, 2, 1000)).toBe('done');
+    scenario.machine(3).start();
+    await scenario.until('it has stopped again', () => scenario.machine(3).failure !== undefined, 10_000);
+    expect(await removed(scenario, 4, 1)).toMatch(/^shard 1 has replicas on nodes .*: add a node, or give/);
+    await agrees(scenario);
+  });
+
+  test('is down, leads the placement group, and is gone though the next leaders crash on the way', async () => {
+    const scenario = await Scenario.formed({ seed: 305, nodes: 5, forming: 5, shards: 4 });
+    await scenario.run(3000);
+    const leader = scenario.placementLeader;
+    const [by, ...rest] = scenario.others(leader);
+    scenario.machine(leader).crash('all');
+    await scenario.run(3000);
+    const asked = scenario.machine(by).node?.removeNode(NodeId(leader), 1000);
+    asked?.catch(() => undefined);
+    for (let round = 0; round < 3; round++) {
+      await scenario.run(700);
+      const next = scenario.placementLeader;
+      scenario.machine(next).crash('none');
+      scenario.machine(next).start();
+      await scenario.run(3000);
+    }
+    const isGone = (): boolean =>
+      rest.every(
+        (node) =>
+          scenario
+            .machine(node)
+            .node?.shardMap()
+            .nodes.every(({ id }) => id !== leader) === true,
+      );
+    await scenario.until('it is gone', isGone, 60_000);
+    expect(replicasOn(scenario, leader)).toBe(0);
+    expect(await removed(scenario, leader, by, 1000)).toBe('done');
+    await agrees(scenario);
+  });
+});
