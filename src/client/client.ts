@@ -1,4 +1,3 @@
-import { randomFillSync } from 'node:crypto';
 import { changeReplicasCall, nodeCall, type ReplicaNodes } from './change-replicas.js';
 import { decodeClusterStatus, decodeShardMap } from '../rpc/admin-codec.js';
 import type { ClusterStatus, ScanPage, ScanRecord, ShardMapView } from '../rpc/backend.js';
@@ -12,7 +11,8 @@ import { clientSettings, type ClientOptions, type ClientSettings } from './optio
 import { PendingOperation } from './pending-operation.js';
 import { Reachability } from './reachability.js';
 import { cancelledError } from './retry.js';
-import { chooseAddress, initialTable, routingTable } from './routing.js';
+import { RequestIds } from './request-ids.js';
+import { chooseAddress, initialTable, rangeOf, routingTable } from './routing.js';
 import { scanPages, scanQuery, type ScanNodes } from './scan.js';
 import type {
   AtomicBatchOptions,
@@ -48,8 +48,7 @@ const mapRefreshMsMin = 50;
  */
 export class Client implements AsyncDisposable {
   readonly #settings: ClientSettings;
-  readonly #session = randomFillSync(new Uint8Array(16));
-  #seq = 0;
+  readonly #requestIds = new RequestIds();
   readonly #reachability = new Reachability();
   readonly #calls = new Calls({ reachability: this.#reachability });
   readonly #dispatcher: Dispatcher;
@@ -188,7 +187,7 @@ export class Client implements AsyncDisposable {
     return this.close();
   }
 
-  readonly #newRequestId = (): RequestId => ({ session: this.#session, seq: ++this.#seq });
+  readonly #newRequestId = (key: Uint8Array): RequestId => this.#requestIds.next(rangeOf(this.#dispatcher.table, key));
 
   /** One promise for a call, whatever becomes of it: of many calls, promises are much of what they cost. */
   #execute<Result extends OperationResult>(options: CallOptions, build: () => Operation): Promise<Result> {
@@ -254,7 +253,9 @@ export class Client implements AsyncDisposable {
     const map = await this.#calls.anywhere(shardMapCall, addresses, limits);
     // A node that lags behind may give an older map than the one in use; leaders may differ at equal revisions.
     if (map.revision >= this.#dispatcher.table.revision) {
-      this.#dispatcher.useTable(routingTable(map, this.#settings.endpoints));
+      const table = routingTable(map, this.#settings.endpoints);
+      this.#dispatcher.useTable(table);
+      this.#requestIds.retain(new Set(table.routes.map(({ name }) => name)));
     }
     return map;
   }

@@ -21,6 +21,9 @@ interface WriteNaming {
   readonly requestId?: RequestId | undefined;
 }
 
+/** A name for a write that its caller did not name, by its key. */
+export type NewRequestId = (key: Uint8Array) => RequestId;
+
 const sessionBytes = 16;
 
 export function getOperation(key: Bytes, options: Pick<ReadOptions, 'consistency'>): Get {
@@ -31,32 +34,34 @@ export function putOperation(
   key: Bytes,
   value: Bytes,
   options: WriteConditions & WriteNaming,
-  newRequestId: () => RequestId,
+  newRequestId: NewRequestId,
 ): Put {
+  const keyBytes = bytesOf('key', key);
   return {
     type: 'put',
-    key: bytesOf('key', key),
+    key: keyBytes,
     value: bytesOf('value', value),
     condition: conditionOf(options),
-    requestId: requestIdOf(options, newRequestId),
+    requestId: requestIdOf(options, keyBytes, newRequestId),
   };
 }
 
 export function deleteOperation(
   key: Bytes,
   options: WriteConditions & WriteNaming,
-  newRequestId: () => RequestId,
+  newRequestId: NewRequestId,
 ): Delete {
+  const keyBytes = bytesOf('key', key);
   return {
     type: 'delete',
-    key: bytesOf('key', key),
+    key: keyBytes,
     condition: conditionOf(options),
-    requestId: requestIdOf(options, newRequestId),
+    requestId: requestIdOf(options, keyBytes, newRequestId),
   };
 }
 
 /** An error names the operation by its position. */
-export function batchOperations(operations: readonly BatchOperation[], newRequestId: () => RequestId): Operation[] {
+export function batchOperations(operations: readonly BatchOperation[], newRequestId: NewRequestId): Operation[] {
   return eachOf(operations, (operation) => batchOperation(operation, newRequestId));
 }
 
@@ -64,11 +69,11 @@ export function batchOperations(operations: readonly BatchOperation[], newReques
 export function atomicBatch(
   operations: readonly AtomicOperation[],
   naming: WriteNaming,
-  newRequestId: () => RequestId,
+  newRequestId: NewRequestId,
 ): AtomicBatch {
   const built = eachOf(operations, atomicOperation);
   if (built.length === 0) throw invalid('an atomic batch has no operations');
-  return { type: 'atomicBatch', operations: built, requestId: requestIdOf(naming, newRequestId) };
+  return { type: 'atomicBatch', operations: built, requestId: requestIdOf(naming, built[0].key, newRequestId) };
 }
 
 function eachOf<From, To>(operations: readonly From[], build: (operation: From) => To): To[] {
@@ -99,7 +104,7 @@ function atomicOperation(operation: AtomicOperation): AtomicBatch['operations'][
   }
 }
 
-function batchOperation(operation: BatchOperation, newRequestId: () => RequestId): Operation {
+function batchOperation(operation: BatchOperation, newRequestId: NewRequestId): Operation {
   switch (operation.type) {
     case 'get':
       return getOperation(operation.key, operation);
@@ -127,8 +132,8 @@ function conditionOf(options: WriteConditions): Put['condition'] {
   return { type: 'versionEquals', version: Timestamp(wholeNumberOf('ifVersion', ifVersion, 1)) };
 }
 
-function requestIdOf({ requestId }: WriteNaming, newRequestId: () => RequestId): RequestId {
-  if (requestId === undefined) return newRequestId();
+function requestIdOf({ requestId }: WriteNaming, key: Uint8Array, newRequestId: NewRequestId): RequestId {
+  if (requestId === undefined) return newRequestId(key);
   checkObject('requestId', requestId);
   const { session, seq } = requestId;
   if (!isUint8Array(session) || session.length !== sessionBytes) {

@@ -1,11 +1,13 @@
 /** Where to send what: pure decisions over the shard map that a node gave. */
-import { compareBytes } from '../base/bytes.js';
+import { compareBytes, mapKey } from '../base/bytes.js';
 import type { NodeId } from '../base/ids.js';
 import type { ShardMapView } from '../rpc/backend.js';
 
 /** Addresses to try for one range of keys, the leader's first. */
 interface Route {
   readonly start: Uint8Array;
+  /** Its start as the key of a map. */
+  readonly name: string;
   readonly addresses: readonly string[];
 }
 
@@ -37,6 +39,7 @@ export function routingTable(map: ShardMapView, endpoints: readonly string[]): R
     revision: map.revision,
     routes: map.shards.map(({ descriptor, leader }) => ({
       start: descriptor.start,
+      name: mapKey(descriptor.start),
       addresses: known([leader, ...descriptor.replicas.map(({ node }) => node)]),
     })),
     addresses: [...new Set([...addressOf.values(), ...endpoints])],
@@ -66,6 +69,11 @@ export function chooseAddress(
     }
   }
   return fallback;
+}
+
+/** Names the range of keys that `key` is in. */
+export function rangeOf(table: RoutingTable, key: Uint8Array): string {
+  return routeOf(table.routes, key)?.name ?? '';
 }
 
 /** The last route that does not start after the key. */
