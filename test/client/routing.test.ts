@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { emptyBytes, utf8 } from '../../src/base/bytes.js';
-import { chooseAddress, initialTable, routingTable } from '../../src/client/routing.js';
+import { chooseAddress, initialTable, rangeOf, routingTable } from '../../src/client/routing.js';
 import { twoShardMap } from '../rpc/fake-backend.js';
 
 const addresses = ['n1:1', 'n2:1', 'n3:1'];
@@ -10,6 +10,20 @@ const allBut =
   (...down: string[]) =>
   (address: string): boolean =>
     !down.includes(address);
+
+describe('rangeOf', () => {
+  it('is the same for all keys of a shard, and another for each shard', () => {
+    const [first, last] = [rangeOf(table, utf8('a')), rangeOf(table, utf8('m'))];
+    expect(first).not.toBe(last);
+    expect(rangeOf(table, utf8('l\xff'))).toBe(first);
+    expect(rangeOf(table, utf8('z'))).toBe(last);
+  });
+
+  it('stays the same when leaders and nodes change', () => {
+    const later = routingTable(twoShardMap(5, [...addresses].reverse(), [1, 1]), []);
+    for (const key of ['a', 'z']) expect(rangeOf(later, utf8(key))).toBe(rangeOf(table, utf8(key)));
+  });
+});
 
 describe('chooseAddress', () => {
   it.each<[string, Uint8Array, (address: string) => boolean, readonly string[] | undefined, string | undefined]>([
@@ -27,7 +41,7 @@ describe('chooseAddress', () => {
     ['the one to avoid when nothing else is up', utf8('a'), (address) => address === 'n2:1', ['n2:1'], 'n2:1'],
     ['the leader when everything is to be avoided', utf8('a'), all, [...addresses, 'seed:1'], 'n2:1'],
   ])('takes %s', (_, key, isAvailable, avoid, expected) => {
-    expect(chooseAddress(table, key, isAvailable, new Set(avoid))).toBe(expected);
+    expect(chooseAddress(table, key, isAvailable, avoid && new Set(avoid))).toBe(expected);
   });
 
   it('takes a replica where no leader is known', () => {
