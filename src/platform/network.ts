@@ -171,8 +171,13 @@ class TcpConnection implements Connection {
     if (frames.length === 0 || this.#state === 'closed') return;
     this.#unsent = [];
     this.#unsentBytes = 0;
+    const buffers = joinSmall(frames);
+    if (buffers.length === 1) {
+      this.#socket.write(buffers[0]);
+      return;
+    }
     this.#socket.cork();
-    for (const buffer of joinSmall(frames)) this.#socket.write(buffer);
+    for (const buffer of buffers) this.#socket.write(buffer);
     this.#socket.uncork();
   }
 }
