@@ -15,7 +15,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 describe('the command quorate', () => {
   test.each(['as it is', 'by a link, as npm makes it'])('starts Node as other programs start nodes (%s)', (how) => {
     // Instead of Node something that says what it was given.
-    writeFileSync(join(folder, 'node'), '#!/bin/sh\nprintf "%s\\n" "$@"\nexit 7\n', { mode: 0o755 });
+    const saysVersion = `case $1 in --version) echo ${process.version}; exit;; esac`;
+    writeFileSync(join(folder, 'node'), `#!/bin/sh\n${saysVersion}\nprintf "%s\\n" "$@"\nexit 7\n`, { mode: 0o755 });
     const command = join(root, 'bin/quorate');
     const link = join(folder, 'quorate');
     if (how !== 'as it is') symlinkSync(command, link);
