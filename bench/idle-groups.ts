@@ -12,6 +12,7 @@ import { NodeId } from '../src/base/ids.js';
 import { defaultLimits } from '../src/base/limits.js';
 import { defaultRaftTiming, type InitialNode, type NodeOptions } from '../src/node/options.js';
 import { freePorts } from '../src/platform/free-ports.js';
+import { nodeArguments } from '../src/platform/node-arguments.js';
 import type { IdleOrder, IdleReport } from './idle-groups-process.js';
 import { percentile, type Row, type SuiteOptions } from './measure.js';
 
@@ -84,7 +85,8 @@ async function measure({ groups, quiesceTicks, settleMs, measureMs }: Measured):
       limits: defaultLimits,
     };
     const order: IdleOrder = { options, readyMsMax: 300_000, settleMs, measureMs };
-    return fork(new URL('./idle-groups-process.js', import.meta.url), [JSON.stringify(order)]);
+    const program = new URL('./idle-groups-process.js', import.meta.url);
+    return fork(program, [JSON.stringify(order)], { execArgv: [...nodeArguments] });
   });
   try {
     return await Promise.all(processes.map(reportOf));

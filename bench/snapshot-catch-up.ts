@@ -1,12 +1,9 @@
 /**
  * The suite of a follower that was away for long: one of three real processes is down while a million records are written,
  * then comes back and gets what it lacks as a Raft snapshot. The writes never stop; counted is what is left of their
- * throughput until the follower has all.
- *
- * All of them and the client share this machine, and the load takes all of it. Elsewhere the work of the follower is that of
- * a machine which the leader does not need; so its process has the lowest priority here when it comes back.
+ * throughput until the follower has all. All of them and the client share this machine: the work of the follower, elsewhere
+ * that of another machine, is taken from the leader's here.
  */
-import { constants, setPriority } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 
 import type { ClusterProcess } from '../jepsen-lite/cluster/process-cluster.js';
@@ -48,7 +45,6 @@ export async function snapshotCatchUp({ quick, keys, valueBytes, progress }: Sui
   progress(`node ${follower.id} comes back, and lacks ${lackedIndexes} entries`);
   const during = await load.measure(async () => {
     follower.start();
-    setPriority(follower.pid ?? 0, constants.priority.PRIORITY_LOW);
     while ((await lookAt(client, follower)).lacked > lagMax) await setTimeout(pollEveryMs);
   });
   const after = await load.measure(() => setTimeout(measureMs));

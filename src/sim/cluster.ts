@@ -309,6 +309,7 @@ export class SimCluster {
     return this.scheduler.runUntil(
       () => this.inService.every(({ node }) => node?.isReady ?? false),
       this.scheduler.nowMs + msMax,
+      readyEveryMs,
     );
   }
 
@@ -342,6 +343,9 @@ export class SimCluster {
     for (const machine of this.machines) machine.crash('all');
   }
 }
+
+/** Asking whether all are ready is asking all of them for the leaders of all shards. */
+const readyEveryMs = 5;
 
 const kib = 1024;
 

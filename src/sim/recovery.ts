@@ -13,6 +13,8 @@ import type { SimCluster, SimMachine } from './cluster.js';
 const recoverMsMax = 30_000;
 /** A follower that missed all of a run gets it from the leader's log within this. */
 const convergeMsMax = 30_000;
+/** Asking is looking at all replicas of the cluster. */
+const lookEveryMs = 10;
 const quietMs = 5000;
 /** A leader that does not see whose log is long has the last few entries dropped every 10 s (src/node/log-keeper.ts). */
 const shrinkMsMax = 25_000;
@@ -73,7 +75,7 @@ function call(cluster: SimCluster, machine: SimMachine, operation: Operation): P
 async function requireConvergence(cluster: SimCluster): Promise<string | undefined> {
   const { scheduler } = cluster;
   const untilMs = scheduler.nowMs + convergeMsMax;
-  while (await scheduler.runUntil(() => lagging(cluster).length === 0, untilMs)) {
+  while (await scheduler.runUntil(() => lagging(cluster).length === 0, untilMs, lookEveryMs)) {
     // Leaders may propose housekeeping in between; then once more.
     if (await scheduler.complete(cluster.checkReplicasAgree())) return undefined;
   }
@@ -125,7 +127,7 @@ async function requireNothingLeft(cluster: SimCluster): Promise<string | undefin
   // Above this, trees are flushed and entries dropped; and a quiet cluster writes next to nothing.
   const bytesMax = limits.logBytesFlush + 4 * limits.segmentBytesMax;
   const isShort = (): boolean => logBytes().every((bytes) => bytes <= bytesMax);
-  if (!(await scheduler.runUntil(isShort, scheduler.nowMs + shrinkMsMax)))
+  if (!(await scheduler.runUntil(isShort, scheduler.nowMs + shrinkMsMax, lookEveryMs)))
     return `logs do not shrink to ${bytesMax} bytes: ${logBytes().join(', ')}`;
   const queued = cluster.network.queuedBytes;
   return queued > limits.peerQueueBytesMax ? `${queued} bytes wait in connections of a quiet cluster` : undefined;

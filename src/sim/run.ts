@@ -63,6 +63,8 @@ const answersMinPerSecond = 0.25;
 /** Of the operations on the key that a history fails at. */
 const operationsShown = 40;
 const violationsShown = 10;
+/** Whether something is wrong. */
+const lookEveryMs = 10;
 const finalScanMsMax = 10_000;
 const replaceMsMax = 120_000;
 
@@ -111,7 +113,7 @@ async function runPhases(
     stoppedByItself(cluster) !== undefined ||
     workload.seen.violations.length > 0 ||
     cluster.raftChecks.violations.length > 0;
-  await scheduler.runUntil(isOver, scheduler.nowMs + faultMs);
+  await scheduler.runUntil(isOver, scheduler.nowMs + faultMs, lookEveryMs);
   faults.heal();
   workload.stop();
   const wrong =

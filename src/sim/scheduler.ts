@@ -12,11 +12,22 @@ export interface ScheduledEvent {
   cancel(): void;
 }
 
-interface Event extends ScheduledEvent {
-  readonly timeMs: number;
-  readonly sequence: number;
-  readonly label: string;
+class Event implements ScheduledEvent {
+  /** Undefined when it has run or was cancelled. */
   callback: (() => void) | undefined;
+
+  constructor(
+    readonly timeMs: number,
+    readonly sequence: number,
+    readonly label: string,
+    callback: () => void,
+  ) {
+    this.callback = callback;
+  }
+
+  cancel(): void {
+    this.callback = undefined;
+  }
 }
 
 /**
@@ -66,15 +77,7 @@ export class Scheduler {
   /** Runs `callback` after `delayMs` of virtual time, at least 0. `label` goes into the trace. */
   schedule(delayMs: number, label: string, callback: () => void): ScheduledEvent {
     assert(delayMs >= 0, `the delay must not be negative, got ${delayMs}`);
-    const event: Event = {
-      timeMs: this.#nowMs + delayMs,
-      sequence: this.#sequence++,
-      label,
-      callback,
-      cancel: () => {
-        event.callback = undefined;
-      },
-    };
+    const event = new Event(this.#nowMs + delayMs, this.#sequence++, label, callback);
     if (delayMs !== Infinity) this.#push(event);
     return event;
   }
@@ -121,17 +124,23 @@ export class Scheduler {
 
   /**
    * Runs events until `done` says so between two of them; false when it did not until `limitMs`.
-   * With no limit it also ends when there is no event left.
+   * With no limit it also ends when there is no event left. `done` is asked once in `everyMs` of virtual time, since
+   * asking may cost more than an event; before each event by default.
    */
-  async runUntil(done: () => boolean, limitMs = Infinity): Promise<boolean> {
+  async runUntil(done: () => boolean, limitMs = Infinity, everyMs = 0): Promise<boolean> {
     assert(!this.#running, 'the scheduler is running already');
     this.#running = true;
     let isDone = false;
+    let askAtMs = this.#nowMs;
     try {
       await this.#runTurns(() => {
-        isDone = done();
+        if (this.#nowMs >= askAtMs) {
+          isDone = done();
+          askAtMs = this.#nowMs + everyMs;
+        }
         return !isDone && this.step(limitMs);
       });
+      isDone ||= done();
     } finally {
       this.#running = false;
     }

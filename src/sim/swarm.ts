@@ -87,6 +87,8 @@ const tinyLimits = {
   retention: { requestIdRetentionMs: 60_000, versionRetentionMs: 1000, staleReadMsMax: 1000 },
 } as const satisfies Record<string, Partial<Limits>>;
 
+const restlessThinkMsMax = 500;
+
 /** Few runs have faults of minutes, since each of them costs as much as many others. */
 const minutesChance = 0.03;
 
@@ -114,10 +116,10 @@ function drawShortPlan(seed: number): SimPlan {
     replicas: random.chance(0.1) ? 1 : random.pick(nodes === 5 ? [3, 5] : [3]),
     shards: random.pick([1, 2, 3, 4, 7, 16]),
     limits: drawLimits(random),
-    workload: {
-      ...drawWorkload(random, new Prng(seed).split('atomic')),
-      bursts: drawBursts(new Prng(seed).split('bursts')),
-    },
+    workload: withRhythm(
+      drawWorkload(random, new Prng(seed).split('atomic')),
+      drawBursts(new Prng(seed).split('bursts')),
+    ),
     raft: drawTiming(new Prng(seed).split('timing')),
     faults: {
       types: random.shuffle(faultTypes.filter((type) => type !== 'longPause')).slice(0, random.int(1, 6)),
@@ -128,7 +130,8 @@ function drawShortPlan(seed: number): SimPlan {
 }
 
 function drawTiming(random: Prng): Partial<RaftTiming> {
-  return { quiesceTicks: random.pick([0, 2, 10, 60]), leaderLease: random.chance(0.3) };
+  // Groups that stay awake cost most of all, where there are many, and do nothing for it but beat.
+  return { quiesceTicks: random.pick([0, 2, 2, 10, 10, 60]), leaderLease: random.chance(0.3) };
 }
 
 function drawLimits(random: Prng): Partial<Limits> {
@@ -142,14 +145,18 @@ function drawLimits(random: Prng): Partial<Limits> {
   return Object.assign({}, ...limits) as Partial<Limits>;
 }
 
-/** Few runs without rests: a minute of one costs as much as ten of the others. */
 function drawBursts(random: Prng): BurstPlan | undefined {
   if (random.chance(1 / 32)) return undefined;
   return random.pick([
-    { lastsMsMax: 300, gapMsMax: 3000 },
-    { lastsMsMax: 600, gapMsMax: 8000 },
-    { lastsMsMax: 1500, gapMsMax: 20_000 },
+    { lastsMsMax: 300, gapMsMax: 3000, callsMax: 40 },
+    { lastsMsMax: 600, gapMsMax: 8000, callsMax: 60 },
+    { lastsMsMax: 1500, gapMsMax: 20_000, callsMax: 100 },
   ]);
+}
+
+/** Clients that never rest think for longer, or a minute of theirs would cost as much as ten of the others. */
+function withRhythm(workload: WorkloadPlan, bursts: BurstPlan | undefined): WorkloadPlan {
+  return bursts === undefined ? { ...workload, thinkMsMax: restlessThinkMsMax } : { ...workload, bursts };
 }
 
 function drawWorkload(random: Prng, atomic: Prng): WorkloadPlan {

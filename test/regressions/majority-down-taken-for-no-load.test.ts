@@ -20,7 +20,7 @@ test('a run that refuses most of what is asked, because a majority is down, is n
         thinkMsMax: 100,
         valueBytes: 300,
         actions: { one: 10, batch: 3, scan: 3, staleRead: 1, staleScan: 3, atomicBatch: 0 },
-        bursts: { lastsMsMax: 600, gapMsMax: 8000 },
+        bursts: { lastsMsMax: 600, gapMsMax: 8000, callsMax: 1000 },
       },
       faults: {
         types: ['powerLoss', 'pause', 'slowNetwork', 'hold', 'reset'],
