@@ -22,6 +22,8 @@ export interface ReplicaChangesOptions {
   readonly nodes: () => ReadonlySet<NodeId>;
   /** See `storeInUse`. */
   readonly storeOf: (node: NodeId) => string | undefined;
+  /** See `plannedFor`. */
+  readonly plannedFor: (shard: ShardId) => NodeId | undefined;
   /** As the map has it; and the placement group. */
   readonly shardInMap: (shard: ShardId) => ShardDescriptor | undefined;
   readonly hosted: (shard: ShardId) => HostedShard | undefined;
@@ -130,6 +132,13 @@ export class ReplicaChanges {
     const invalid = (message: string): QuorateError => new QuorateError('INVALID_ARGUMENT', message, { shard });
     if (shard === placementShardId) throw invalid('the replicas of the placement group (shard 0) cannot be changed');
     if (this.#options.shardInMap(shard) === undefined) throw invalid(`there is no shard ${shard}`);
+    const planned = this.#options.plannedFor(shard);
+    if (planned !== undefined) {
+      throw invalid(
+        `node ${planned} is being replaced or removed, which would undo this for shard ${shard}: wait for its end, or ` +
+          `run \`quorate node remove ${planned}\` if it is not to come back`,
+      );
+    }
     const nodes = this.#options.nodes();
     const named = [...members.voters, ...members.learners];
     const stranger = named.find((node) => !nodes.has(node));

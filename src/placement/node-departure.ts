@@ -4,7 +4,6 @@ import { placementShardId, type NodeId } from '../base/ids.js';
 import { hasReplicaOn, isGone, nodeStage, type GroupMembers } from './node-registry.js';
 import type { PlacementState } from './placement-state.js';
 
-/** Throws INVALID_ARGUMENT. */
 export function noSuchNode(node: NodeId): QuorateError {
   return new QuorateError('INVALID_ARGUMENT', `there is no node ${node}`);
 }
@@ -37,7 +36,9 @@ export function requireFewEmptyFounders(state: PlacementState, node: NodeId, fou
   if (2 * (others.length + 1) < founders.length) return;
   const message =
     `of the nodes that formed the cluster (${founders.join(', ')}) so many cannot be without their replicas at a time` +
-    (others.length === 0 ? '' : `: wait until nodes ${others.join(', ')} have them again`);
+    (others.length === 0
+      ? ''
+      : `: wait until nodes ${others.join(', ')} have them again (one that was removed, when it has joined anew)`);
   throw new QuorateError('INVALID_ARGUMENT', message);
 }
 

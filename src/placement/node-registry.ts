@@ -57,6 +57,13 @@ export function storeInUse(state: PlacementState, node: NodeId): string | undefi
   return stage === 'leaving' || stage === 'draining' ? undefined : state.nodes.get(node)?.storeId;
 }
 
+/** A node that is replaced or removed, and of which it is stored that a replica of the shard is to come back or to move. */
+export function plannedFor({ replacements, removals }: PlacementState, shard: ShardId): NodeId | undefined {
+  for (const { node, shards } of replacements.values()) if (shards.includes(shard)) return node;
+  for (const { node, moves } of removals.values()) if (moves.some((move) => move.shard === shard)) return node;
+  return undefined;
+}
+
 /** Whether the node was removed, and did not come again. */
 export function isGone({ nodes, replacements, removals, retiredStores }: PlacementState, node: NodeId): boolean {
   const isKnown = nodes.has(node) || replacements.has(node) || removals.has(node);

@@ -1,6 +1,6 @@
 /** Clusters of more nodes than the placement group has voters, nodes that join later, and nodes that go. */
 import { describe, expect, test } from 'vitest';
-import { NodeId, placementShardId } from '../../src/base/ids.js';
+import { NodeId, placementShardId, ShardId } from '../../src/base/ids.js';
 import { roleOf } from '../../src/shard/member-changes.js';
 import { Scenario } from './scenario.js';
 
@@ -56,6 +56,16 @@ describe('a cluster of seven nodes', () => {
     const replacing = scenario.machine(1).node?.replaceNode(NodeId(2), 30_000);
     await scenario.cluster.scheduler.complete(Promise.resolve(replacing), scenario.nowMs + 40_000);
     expect(members(scenario, placementShardId)).toBe('1v 3v 4v 5v 6v');
+    // What an operator wishes for would be undone when the node comes back.
+    const { node } = scenario.machine(1);
+    const lost = node?.shardMap().shards.map(({ descriptor }) => descriptor) ?? [];
+    const shard = lost.find(({ replicas }) => replicas.length === 2)?.shard ?? ShardId(0);
+    const members3 = { voters: [1, 3, 4].map((id) => NodeId(id)), learners: [] };
+    const refused = await scenario.cluster.scheduler.complete(
+      Promise.resolve(node?.changeReplicas({ shard, members: members3 }, 5000)).catch((error: unknown) => error),
+      scenario.nowMs + 10_000,
+    );
+    expect(String(refused)).toMatch(/node 2 is being replaced or removed, which would undo this for shard \d/);
     const status = await scenario.cluster.scheduler.complete(
       Promise.resolve(scenario.machine(1).node?.status(1000)),
       scenario.nowMs + 3000,
