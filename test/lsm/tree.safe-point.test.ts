@@ -1,10 +1,11 @@
-/** What a raised safe point makes garbage goes by itself: nobody writes or reads any more. */
-import { expect, it } from 'vitest';
+/** What a raised safe point makes garbage goes by itself, when nobody writes or reads any more; and nothing else goes. */
+import { expect, it, vi } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import { LogIndex, Timestamp } from '../../src/base/ids.js';
+import { deferred } from '../../src/base/promises.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import { Tree } from '../../src/lsm/tree.js';
-import { newDisk, put, scan, settled, treeDirectory, treeResources } from './harness.js';
+import { newDisk, put, remove, scan, settled, treeDirectory, treeResources } from './harness.js';
 
 const options = { level0TablesCompact: 2, sstableBytesTarget: 300, blockBytes: 100, largeValueBytesMin: 50 };
 const keys = 20;
@@ -65,4 +66,38 @@ it('what deleted ranges hide goes, and they with it', async () => {
   expect(made.stats()).toMatchObject({ valueFiles: 0 });
   expect(made.stats().levels.reduce((sum, level) => sum + level.tables, 0)).toBe(0);
   expect(await scan(made)).toEqual([]);
+});
+
+it('ingested tables are hidden by a tombstone that a safe point, raised before they can be seen, would let go', async () => {
+  const disk = newDisk();
+  const source = await Tree.create('source', treeResources(disk));
+  put(source, 'k', 5, 'between');
+  await source.flush();
+  await source.close();
+  const tree = await Tree.create(treeDirectory, treeResources(disk), { level0TablesCompact: 2 });
+  put(tree, 'k', 3, 'first');
+  remove(tree, 'k', 10);
+  await tree.flush();
+  put(tree, 'j', 11, 'beside it');
+  await settled(tree);
+  expect(tree.stats().levels[6].tables).toBe(2);
+  // Checked, and not in the tree yet.
+  const [linking, mayLink] = [deferred<void>(), deferred<void>()];
+  const link = disk.link.bind(disk);
+  const linked = vi.spyOn(disk, 'link').mockImplementation(async (from, to) => {
+    linking.resolve();
+    await mayLink.promise;
+    await link(from, to);
+  });
+  const ingesting = tree.ingest(['source'], LogIndex(20));
+  await linking.promise;
+  tree.setSafePoint(Timestamp(15));
+  await settled(tree);
+  mayLink.resolve();
+  await ingesting;
+  linked.mockRestore();
+  await settled(tree);
+  expect((await scan(tree)).map(({ key }) => key)).toEqual(['j']);
+  expect((await tree.get(utf8('k'), Timestamp(15)))?.kind ?? 'delete').toBe('delete');
+  await tree.close();
 });

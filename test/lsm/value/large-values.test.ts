@@ -1,8 +1,9 @@
 /** Large values beside the tables of a tree: what it reads, and that their garbage stays bounded. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.js';
 import { LogIndex, Timestamp, timestampMax } from '../../../src/base/ids.js';
 import { Prng } from '../../../src/base/prng.js';
+import { deferred } from '../../../src/base/promises.js';
 import { BlockCache } from '../../../src/lsm/block-cache.js';
 import { TreeBatch } from '../../../src/lsm/tree-batch.js';
 import { Tree } from '../../../src/lsm/tree.js';
@@ -72,6 +73,43 @@ describe('large values', () => {
     expect(await scan(tree, { reverse: true })).toEqual(scanned.reverse());
     for (const { key, version } of scanned) expect(version).toBe(newest.get(key) ?? version);
     await tree.verify();
+  });
+
+  it('are read to the end though nothing names their file any more', async () => {
+    const disk = newDisk();
+    await using tree = await Tree.create(treeDirectory, treeResources(disk), options);
+    for (const key of ['a', 'k']) {
+      tree.write(new TreeBatch().put(utf8(key), Timestamp(1), valueOf(1, 300)), LogIndex(tree.appliedIndex + 1));
+    }
+    await tree.flush();
+    const [file] = valueFiles(disk);
+    const [reading, mayRead] = [deferred<void>(), deferred<void>()];
+    const open = disk.open.bind(disk);
+    vi.spyOn(disk, 'open').mockImplementation(async (path, mode) => {
+      const opened = await open(path, mode);
+      if (`/${path}` !== file || mode !== 'read') return opened;
+      const read = opened.read.bind(opened);
+      vi.spyOn(opened, 'read').mockImplementation(async (target, offset) => {
+        reading.resolve();
+        await mayRead.promise;
+        return read(target, offset);
+      });
+      return opened;
+    });
+    // Everything but the values is in memory then.
+    await tree.get(utf8('b'), timestampMax);
+    for await (const { key } of tree.openIterator({ keysOnly: true })) expect(key).toHaveLength(1);
+    const got = tree.get(utf8('k'), timestampMax);
+    await reading.promise;
+    tree.write(new TreeBatch().deleteRange(utf8('a'), utf8('z'), Timestamp(2)), LogIndex(tree.appliedIndex + 1));
+    tree.setSafePoint(Timestamp(2));
+    await settled(tree);
+    expect(tree.stats()).toMatchObject({ valueFiles: 0 });
+    expect(valueFiles(disk)).toEqual([file]);
+    mayRead.resolve();
+    expect(await got).toMatchObject({ version: 1, value: valueOf(1, 300) });
+    await settled(tree);
+    expect(valueFiles(disk)).toEqual([]);
   });
 
   it('are compressed if the tables of any level are, when they leave and after they were moved', async () => {
