@@ -22,6 +22,12 @@ export function checkWhole(value: number, name: string): void {
   if (!isWhole) assert(false, `${name} must be a whole number from 0 to 2^53 - 1, got ${String(value)}`);
 }
 
+/** Options or bounds, by their names: an array, or null, would be those that are all missing. */
+export function checkNamed(value: unknown, name: string): asserts value is object {
+  const isNamed = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isNamed) assert(false, `${name} must be an object, got ${value === null ? 'null' : typeof value}`);
+}
+
 export function checkFunction(value: unknown, name: string): void {
   if (typeof value !== 'function') assert(false, `${name} must be a function, got ${typeof value}`);
 }
@@ -67,6 +73,8 @@ export function checkRead(key: Uint8Array, at: Timestamp): void {
 }
 
 export function checkReads(keys: readonly Uint8Array[], at: Timestamp): void {
+  const isArray: boolean = Array.isArray(keys);
+  if (!isArray) assert(false, `the keys must be an array, got ${typeof keys}`);
   for (const key of keys) checkBytes(key, 'a key');
   checkWhole(at, 'at');
 }
@@ -95,5 +103,6 @@ export function checkedIteratorOptions(options: Partial<IteratorOptions>): Itera
 
 /** A misspelt option would be one that is not given. */
 function checkNames(options: object, names: readonly string[]): void {
+  checkNamed(options, 'the options');
   for (const name of Object.keys(options)) if (!names.includes(name)) assert(false, `there is no option ${name}`);
 }

@@ -5,7 +5,7 @@
 import { defaultLimits, rowCacheBytesLimit } from '../base/limits.js';
 import { silentLogger, type Logger } from '../env/logger.js';
 import { Throttle } from '../env/throttle.js';
-import { checkPath } from '../lsm/arguments.js';
+import { checkNamed, checkPath } from '../lsm/arguments.js';
 import { BlockCache } from '../lsm/block-cache.js';
 import { guardedLogger } from '../lsm/callbacks.js';
 import { MemtableBudget } from '../lsm/memtable/memtable-budget.js';
@@ -80,6 +80,7 @@ export interface OpenTreeOptions extends Partial<TreeOptions> {
  * folder, or a node runs with it; QuorateError (INVALID_ARGUMENT) when it cannot be used; CorruptionError when a file is damaged or missing
  */
 export async function openTree(directory: string, options: OpenTreeOptions = {}): Promise<Tree> {
+  checkNamed(options, 'the options');
   const {
     blockCacheBytesMax = defaultLimits.blockCacheBytesMax,
     rowCacheBytesMax = defaultLimits.rowCacheBytesMax,

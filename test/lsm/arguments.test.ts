@@ -180,6 +180,19 @@ it('counts are whole, ratios need not be, and no option is more than what can wo
   }
 });
 
+it('options, bounds and lists of keys are what they are called', async () => {
+  await using tree = await Tree.create(treeDirectory, treeResources(newDisk()));
+  for (const wrong of [null, [], 7, 'abc'] as unknown as object[]) {
+    expect(() => tree.openIterator(wrong)).toThrow('the options must be an object, got');
+    expect(() => tree.openVersionIterator(wrong)).toThrow('the options must be an object, got');
+    await expect(tree.checkpoint('node/copy', wrong)).rejects.toThrow('the options must be an object, got');
+    await expect(openTree('nowhere', wrong)).rejects.toThrow('the options must be an object, got');
+  }
+  for (const wrong of [null, undefined, 'abc', new Set([a])] as unknown as Uint8Array[][]) {
+    expect(() => tree.getMany(wrong, one)).toThrow('the keys must be an array, got');
+  }
+});
+
 it('a folder is not touched for options that are wrong', async () => {
   const parent = mkdtempSync(join(tmpdir(), 'quorate-arguments-'));
   onTestFinished(() => rmSync(parent, { recursive: true, force: true }));
