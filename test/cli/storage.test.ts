@@ -134,7 +134,7 @@ describe('quorate storage verify', () => {
     expect(verified).toMatchObject({ status: 1, stderr: '' });
     expect(verified.stdout).toContain(`${wanted}\n`);
     expect(await run('dump', tree)).toEqual({ status: 1, stdout: '', stderr: `quorate: ${wanted}\n` });
-    expect(await run('stats', tree)).toEqual({ status: 2, stdout: '', stderr: `quorate: ${wanted}\n` });
+    expect(await run('stats', tree)).toEqual({ status: 1, stdout: '', stderr: `quorate: ${wanted}\n` });
     // Nor is a new tree made over what is there.
     const before = await everything();
     await expect(Tree.create(tree, treeResources(new NodeDisk()))).rejects.toThrow('it is missing, though there is');
@@ -310,5 +310,16 @@ describe('quorate storage stats', () => {
         rawBytes: 28,
       }),
     ]);
+  });
+
+  test('names a tree whose manifest is damaged, and prints the others', async () => {
+    await flip(join(directory, 'shards/2/manifest-000001'), 40);
+    const { status, stdout, stderr } = await run('stats', directory);
+    expect(status).toBe(1);
+    expect(stderr).toContain('shards/2/manifest-000001 is damaged at offset 33');
+    expect(stdout).toMatch(/^\S+shards\/10: log applied up to 4/);
+    const shown = await run('stats', directory, '--json');
+    expect(shown.status).toBe(1);
+    expect((JSON.parse(shown.stdout) as { trees: unknown[] }).trees).toHaveLength(1);
   });
 });

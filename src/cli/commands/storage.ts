@@ -89,33 +89,47 @@ function damageOf({ file, offset, message }: CorruptionError): Damage {
 export function dump(options: DumpOptions): Promise<number> {
   return withStorage(options, async (storage) => {
     let left = options.limit;
-    const named = new Set<string>();
-    const onDamage = (error: CorruptionError): void => {
-      if (named.has(error.message)) return;
-      named.add(error.message);
-      const shown = options.json ? JSON.stringify(failureToJson(error)) : `quorate: ${describeFailure(error)}`;
-      process.stderr.write(`${shown}\n`);
-    };
-    for (const tree of storage.trees) {
-      try {
-        await using inspection = await storage.open(tree);
-        left -= await dumpTree(tree, inspection, { ...options, limit: left }, onDamage);
-      } catch (error) {
-        // Then it is not known which tables there are.
-        if (!(error instanceof CorruptionError)) throw error;
-        onDamage(error);
-      }
-    }
-    return named.size === 0 ? 0 : exitNegative;
+    return eachTree(storage, options, async (tree, inspection, onDamage) => {
+      left -= await dumpTree(tree, inspection, { ...options, limit: left }, onDamage);
+    });
   });
+}
+
+type Inspection = Awaited<ReturnType<ClosedStorage['open']>>;
+type DamageListener = (error: CorruptionError) => void;
+
+/** What is damaged is named on standard error, once; the other trees have their turn all the same. Gives the exit status. */
+async function eachTree(
+  storage: ClosedStorage,
+  { json }: StorageContext,
+  body: (tree: string, inspection: Inspection, onDamage: DamageListener) => Promise<void>,
+): Promise<number> {
+  const named = new Set<string>();
+  const onDamage = (error: CorruptionError): void => {
+    if (named.has(error.message)) return;
+    named.add(error.message);
+    const shown = json ? JSON.stringify(failureToJson(error)) : `quorate: ${describeFailure(error)}`;
+    process.stderr.write(`${shown}\n`);
+  };
+  for (const tree of storage.trees) {
+    try {
+      await using inspection = await storage.open(tree);
+      await body(tree, inspection, onDamage);
+    } catch (error) {
+      // Then it is not known which tables there are.
+      if (!(error instanceof CorruptionError)) throw error;
+      onDamage(error);
+    }
+  }
+  return named.size === 0 ? 0 : exitNegative;
 }
 
 /** Gives how many it has printed. */
 async function dumpTree(
   tree: string,
-  inspection: Awaited<ReturnType<ClosedStorage['open']>>,
+  inspection: Inspection,
   { start, end, limit, json }: DumpOptions,
-  onDamage: (error: CorruptionError) => void,
+  onDamage: DamageListener,
 ): Promise<number> {
   if (limit === 0) return 0;
   const bounds = { lower: start, upper: end };
@@ -139,23 +153,23 @@ async function printRange(tree: string, { lower, upper, version }: RangeTombston
 }
 
 type TreeStats = { readonly tree: string } & Pick<
-  Awaited<ReturnType<ClosedStorage['open']>>,
+  Inspection,
   'appliedIndex' | 'manifestPath' | 'strayPaths' | 'levels' | 'values'
 >;
 
-/** Prints what each level of each tree holds, from the manifests alone. */
+/** Prints what each level of each tree holds, from the manifests alone. A damaged one is named as by {@link dump}. */
 export function stats(context: StorageContext): Promise<number> {
   return withStorage(context, async (storage) => {
     const trees: TreeStats[] = [];
-    for (const tree of storage.trees) {
-      await using inspection = await storage.open(tree);
+    const status = await eachTree(storage, context, (tree, inspection) => {
       const { appliedIndex, manifestPath, strayPaths, values } = inspection;
       const levels = inspection.levels.filter(({ tables }) => tables > 0);
       trees.push({ tree, appliedIndex, manifestPath, strayPaths, levels, values });
-    }
+      return Promise.resolve();
+    });
     if (context.json) await printJson({ trees });
     else for (const tree of trees) await printLine(describeTree(tree));
-    return 0;
+    return status;
   });
 }
 
