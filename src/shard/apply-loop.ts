@@ -61,6 +61,8 @@ export class ApplyLoop {
   #begin(): void {
     this.#running = this.#runToEnd().then(() => {
       this.#running = undefined;
+      // The run may have found its end before more was allowed: at another end of the same turn, say.
+      if (!this.#isOver) this.run();
     }, this.#options.onFailure);
   }
 

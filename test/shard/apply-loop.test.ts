@@ -36,6 +36,10 @@ class Bench {
     this.loop.run();
   }
 
+  atEnd(callback: () => void): void {
+    this.#ends.push(callback);
+  }
+
   async endTurn(): Promise<void> {
     const ends = this.#ends;
     this.#ends = [];
@@ -74,4 +78,14 @@ test('a loop that was closed meanwhile applies nothing', async () => {
   bench.loop.close();
   await bench.endTurn();
   expect(bench.applied).toEqual([]);
+});
+
+test('what is allowed at the end in which a run ends is applied as well', async () => {
+  const bench = new Bench();
+  bench.allow(1);
+  // Promise reactions of the run come after all ends of the turn, this one included.
+  bench.atEnd(() => bench.allow(2));
+  await bench.endTurn();
+  await bench.endTurn();
+  expect(bench.applied).toEqual([1, 2]);
 });
