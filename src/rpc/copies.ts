@@ -1,8 +1,11 @@
 /**
  * Copies of parts of a buffer that came in, for whoever keeps them. A typed array of more than 64 bytes has memory of its own,
  * which V8 takes from the system and must give back: three times what the copy costs. So copies of medium size are put one
- * after the other into slabs, as Node does for its Buffers. Whoever keeps one of these keeps at most a slab in memory.
+ * after the other into slabs, as Node does for its Buffers. Whoever keeps one of these keeps at most a slab in memory. So they are
+ * for what is kept for as long as an operation takes, or is its caller's; not for a cache, which counts what it keeps.
  */
+// eslint-disable-next-line no-restricted-imports -- starts no thread: keeps callers from giving to theirs what is not theirs alone
+import { markAsUntransferable } from 'node:worker_threads';
 import { emptyBytes, viewOf } from '../base/bytes.js';
 
 /** V8 has typed arrays up to this in its own heap. */
@@ -25,6 +28,8 @@ export function copyOfPart(source: Uint8Array, start: number, end: number): Uint
   if (length > slabShareMax) return new Uint8Array(part);
   if (slabUsed + length > slab.length) {
     slab = new Uint8Array(slabBytes);
+    // A caller who transfers what it got to another thread must not take along what lies beside it.
+    markAsUntransferable(slab.buffer);
     slabUsed = 0;
   }
   slab.set(part, slabUsed);

@@ -1,6 +1,6 @@
 /** Raft messages as proto/peer.proto has them. */
 import { assert, unreachable } from '../base/assert.js';
-import { emptyBytes } from '../base/bytes.js';
+import { copyBytes, emptyBytes } from '../base/bytes.js';
 import { DecodeError } from '../base/coding.js';
 import { LogIndex, Term } from '../base/ids.js';
 import type {
@@ -249,7 +249,8 @@ function readEntry(reader: WireReader): Entry {
         index = reader.uint();
         break;
       case 3:
-        data = reader.ownedBytes();
+        // In memory of its own: a log's cache keeps it for long, and counts its bytes.
+        data = copyBytes(reader.viewedBytes());
         break;
       default:
         reader.skip();

@@ -1,3 +1,4 @@
+import { MessageChannel } from 'node:worker_threads';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { copyOfPart } from '../../src/rpc/copies.js';
@@ -31,4 +32,21 @@ test('a part of a part is found where it lies', () => {
   const part = whole.subarray(10, 190);
   expect(Buffer.from(copyOfPart(part, 5, 15)).toString()).toBe('5678901234');
   expect(Buffer.from(copyOfPart(part, 5, 105)).toString()).toBe('5678901234'.repeat(10));
+});
+
+test('who gives a copy to another thread takes no other one along', () => {
+  const whole = Buffer.from('0123456789'.repeat(20));
+  const [given, kept] = [copyOfPart(whole, 0, 100), copyOfPart(whole, 100, 200)];
+  expect(kept.buffer, 'they share memory').toBe(given.buffer);
+  const { port1, port2 } = new MessageChannel();
+  try {
+    // Node 20 and 22 copy what is not to be transferred, later ones refuse it.
+    port1.postMessage(given, [given.buffer as ArrayBuffer]);
+  } catch (error) {
+    expect(error).toMatchObject({ name: 'DataCloneError' });
+  } finally {
+    port1.close();
+    port2.close();
+  }
+  expect(Buffer.from(kept).toString()).toBe('0123456789'.repeat(10));
 });

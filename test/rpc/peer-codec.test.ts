@@ -1,10 +1,11 @@
-import { deepStrictEqual } from 'node:assert/strict';
+import assert, { deepStrictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toHex, utf8 } from '../../src/base/bytes.js';
 import { DecodeError } from '../../src/base/coding.js';
 import { QuorateError } from '../../src/base/errors.js';
 import { LogIndex, NodeId, ReplicaId, ShardId, Term, Timestamp } from '../../src/base/ids.js';
+import type { RaftMessage } from '../../src/raft/types.js';
 import { decodePeerFrame, encodePeerFrame } from '../../src/rpc/peer-codec.js';
 import type { PeerFrame } from '../../src/rpc/peer-messages.js';
 import { peerFrameArbitrary } from './arbitraries.js';
@@ -131,6 +132,28 @@ describe('peer codec', () => {
     const decoded = decodePeerFrame(bytes);
     bytes.fill(0xee);
     deepStrictEqual(decoded, frame);
+  });
+
+  it('gives the data of each entry memory of its own: a log keeps some for long, and counts their bytes', () => {
+    const dataOf = (length: number): Uint8Array => new Uint8Array(length).fill(length);
+    const entries = [70, 300, 2000, 3000].map((length, i) => ({
+      index: LogIndex(i + 1),
+      term: Term(1),
+      data: dataOf(length),
+    }));
+    const message: RaftMessage = {
+      type: 'appendRequest',
+      from: ReplicaId(1),
+      to: ReplicaId(2),
+      term: Term(1),
+      prevLogIndex: LogIndex(0),
+      prevLogTerm: Term(0),
+      entries,
+      commit: LogIndex(0),
+    };
+    const decoded = decodePeerFrame(encodePeerFrame({ type: 'raft', messages: [{ shard: ShardId(1), message }] }));
+    assert(decoded.type === 'raft' && decoded.messages[0].message.type === 'appendRequest');
+    for (const { data } of decoded.messages[0].message.entries) expect(data.buffer.byteLength).toBe(data.length);
   });
 
   it('throws nothing but DecodeError on damaged frames', () => {
