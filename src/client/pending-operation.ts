@@ -2,7 +2,7 @@ import { copyBytes } from '../base/bytes.js';
 import { encodeOperation } from '../rpc/kv-codec.js';
 import { routingKey, type Operation, type OperationResult } from '../rpc/public-types.js';
 import type { QuorateError } from '../base/errors.js';
-import type { Unanswered } from './retry.js';
+import { operationDeadlineMs, type Unanswered } from './retry.js';
 
 /**
  * `queued` at a node's connection, `sent` there, `waiting` for the time of the next attempt, or `settled`: the caller
@@ -44,7 +44,7 @@ export class PendingOperation implements Unanswered {
     this.isWrite = operation.type !== 'get';
     this.count = operation.type === 'atomicBatch' ? operation.operations.length : 1;
     this.startMs = time.startMs;
-    this.deadlineMs = time.deadlineMs;
+    this.deadlineMs = operationDeadlineMs(this.isWrite, time);
     this.answer = answer;
   }
 

@@ -6,6 +6,20 @@ const delayMsMin = 5;
 const delayMsMax = 250;
 const reconnectMsMax = 5000;
 
+/**
+ * Nodes remember a request for ten minutes, unless they are told otherwise, by timestamps that run at most twice as fast as clocks
+ * (docs/protocol/request-ids.md). What is sent after that may be done again, so no attempt may end later than this.
+ */
+const writeMsMax = 240_000;
+
+/** When an operation ends at the latest: a write may be tried again for a time only, whatever its caller allows. */
+export function operationDeadlineMs(
+  isWrite: boolean,
+  { startMs, deadlineMs }: { readonly startMs: number; readonly deadlineMs: number },
+): number {
+  return isWrite ? Math.min(deadlineMs, startMs + writeMsMax) : deadlineMs;
+}
+
 export type RetryDecision = { readonly type: 'giveUp' } | { readonly type: 'retry'; readonly atMs: number };
 
 export interface FailedAttempt {

@@ -233,6 +233,18 @@ describe('when things go wrong', () => {
     expect(await rejection(client.get('a', { deadlineMs: 50 }))).toMatchObject({ outcome: 'notApplied' });
   });
 
+  it('ends a write before nodes may have forgotten its request, whatever its deadline; a read not', async () => {
+    const { client, nodes } = await cluster();
+    nodes[0].backend.onSubmit = () => 'hold';
+    const calls = [client.get('a', { deadlineMs: Infinity }), client.put('a', '1', { deadlineMs: Infinity })];
+    await expect.poll(() => nodes[0].backend.held.length).toBe(2);
+    const [read, write] = nodes[0].backend.held.map(({ timeoutMs }) => timeoutMs);
+    expect(read).toBe(300_000); // the most that this server allows
+    expect(write).toBeLessThan(240_000);
+    nodes[0].backend.releaseHeld();
+    await Promise.all(calls);
+  });
+
   it('knows that a write was not applied that was never sent', async () => {
     const { client, nodes } = await cluster({ operationsInFlightMax: 1 });
     nodes[0].backend.onSubmit = () => 'hold';

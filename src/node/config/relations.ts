@@ -69,7 +69,12 @@ function listenRelations(config: ParsedConfig): BrokenRelation[] {
 /** A timer may come a millisecond early; with shorter ticks that would be more than clocks may drift apart. */
 const leaseTickMsMin = 20;
 
-function timingRelations({ raft, requestTimeoutMsDefault, requestTimeoutMsMax }: ParsedConfig): BrokenRelation[] {
+function timingRelations({
+  raft,
+  limits,
+  requestTimeoutMsDefault,
+  requestTimeoutMsMax,
+}: ParsedConfig): BrokenRelation[] {
   const broken: BrokenRelation[] = [];
   if (raft.heartbeatTicks >= raft.electionTicksMin) {
     const message = `${raft.heartbeatTicks} must be below raft.electionTicksMin (${raft.electionTicksMin}), or followers give up on a live leader`;
@@ -88,6 +93,13 @@ function timingRelations({ raft, requestTimeoutMsDefault, requestTimeoutMsMax }:
   if (requestTimeoutMsDefault > requestTimeoutMsMax) {
     const message = `${requestTimeoutMsDefault} must be at most requestTimeoutMsMax (${requestTimeoutMsMax})`;
     const settings = ['requestTimeoutMsDefault', 'requestTimeoutMsMax'];
+    broken.push({ path: settings[0], message, settings });
+  }
+  const { requestIdRetentionMs } = limits;
+  // Timestamps, by which requests are forgotten, run at most twice as fast as clocks.
+  if (requestTimeoutMsMax * 2 >= requestIdRetentionMs) {
+    const message = `${requestTimeoutMsMax} must be below half of limits.requestIdRetentionMs (${requestIdRetentionMs}), or a write that is tried again may be done again`;
+    const settings = ['requestTimeoutMsMax', 'limits.requestIdRetentionMs'];
     broken.push({ path: settings[0], message, settings });
   }
   return broken;

@@ -230,6 +230,13 @@ describe('a configuration that is refused', () => {
       ],
     ],
     [
+      'retries that outlast what is remembered of requests',
+      { ...file(minimal), flags: ['requestTimeoutMsMax=60000', 'limits.requestIdRetentionMs=120000'] },
+      [
+        'requestTimeoutMsMax (flag): 60000 must be below half of limits.requestIdRetentionMs (120000), or a write that is tried again may be done again',
+      ],
+    ],
+    [
       'one address for both ports',
       { ...file(minimal), flags: ['clientListen=0.0.0.0:7', 'peerListen=0.0.0.0:7'] },
       ['peerListen (flag): 0.0.0.0:7 is also clientListen'],
