@@ -122,5 +122,18 @@ export async function replaceFile(disk: Disk, folder: string, name: string, cont
     await file.close();
   }
   await disk.rename(aside, `${folder}/${name}`);
-  await disk.syncDirectory(folder);
+  await syncNames(disk, folder);
+}
+
+/**
+ * Makes the names in the folder durable, of all work that is under way there. What fails is never `noSpace`: the names are
+ * forgotten by the disk, and a later sync, when there is room, succeeds without them.
+ */
+export async function syncNames(disk: Disk, folder: string): Promise<void> {
+  try {
+    await disk.syncDirectory(folder);
+  } catch (error) {
+    if (!(error instanceof DiskError && error.code === 'noSpace')) throw error;
+    throw new DiskError('io', folder, 'syncDirectory', error);
+  }
 }

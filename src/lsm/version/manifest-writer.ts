@@ -1,5 +1,5 @@
 import { crc32 } from '../../base/checksum.js';
-import { replaceFile, type Disk } from '../../env/disk.js';
+import { replaceFile, syncNames, type Disk } from '../../env/disk.js';
 import { currentFileName, manifestFileName } from './file-names.js';
 import type { TreeState } from './manifest-reader.js';
 import { encodeCurrent, encodeManifestHeader, encodeManifestRecord, type ManifestPointer } from './manifest-format.js';
@@ -75,7 +75,7 @@ export class ManifestWriter {
     } finally {
       await file.close();
     }
-    await this.#disk.syncDirectory(this.#directory);
+    await syncNames(this.#disk, this.#directory);
     const length = header.length + record.length;
     const pointer = await this.#point({ number, length, checksum: crc32(record, crc32(header)) });
     return { pointer, snapshotBytes: length };

@@ -1,7 +1,7 @@
 import { assert } from '../../base/assert.js';
-import { CorruptionError } from '../../base/errors.js';
+import { CorruptionError, errorOf } from '../../base/errors.js';
 import { LogIndex } from '../../base/ids.js';
-import { DiskError, makeDurableDirectory, type Disk } from '../../env/disk.js';
+import { makeDurableDirectory, syncNames, type Disk } from '../../env/disk.js';
 import type { Logger } from '../../env/logger.js';
 import { isNoSpace } from '../background-errors.js';
 import type { BlockCache } from '../block-cache.js';
@@ -177,7 +177,7 @@ export class VersionSet {
       this.#isInDoubt = false;
     } catch (error) {
       this.#isInDoubt = true;
-      if (!isNoSpace(error)) this.refuseEdits(error instanceof Error ? error : new Error(String(error)));
+      if (!isNoSpace(error)) this.refuseEdits(errorOf(error));
       throw error;
     }
   }
@@ -191,18 +191,11 @@ export class VersionSet {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /**
-   * The folder is synced by edits alone, one after the other: a sync that fails is for the names of all work under way,
-   * and a later one succeeds all the same, without them. So whatever the reason, no edit may follow.
-   */
+  /** The folder is synced by edits alone, one after the other: where that fails no edit may follow, see {@link syncNames}. */
   async #syncNames({ added, removed }: VersionEdit): Promise<void> {
     const moved = new Set(removed.map(({ number }) => number));
     if (added.every(({ table }) => moved.has(table.number))) return;
-    try {
-      await this.#resources.disk.syncDirectory(this.#directory);
-    } catch (error) {
-      throw isNoSpace(error) ? new DiskError('io', this.#directory, 'syncDirectory', error) : error;
-    }
+    await syncNames(this.#resources.disk, this.#directory);
   }
 
   async #makeDurable(edit: VersionEdit): Promise<void> {
