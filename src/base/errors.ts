@@ -88,6 +88,11 @@ export class QuorateError extends Error {
   }
 }
 
+/** What was thrown, as an error: whoever throws something else has none to pass on. */
+export function errorOf(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
 /** Bytes on disk are not what was written. Names the place; nothing read from there is used. */
 export class CorruptionError extends Error {
   override readonly name = 'CorruptionError';

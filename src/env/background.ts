@@ -6,8 +6,8 @@ import type { Disk } from './disk.js';
  */
 export interface Background {
   /**
-   * Runs the job; rejects with what it threw (errors lose their class when they cross threads: `code`, `message`,
-   * and the fields of DiskError and CorruptionError are kept). At most a fixed number run at a time, and one more that is
+   * Runs the job; rejects with what it threw: DiskError, CorruptionError and AssertionError cross threads with class and
+   * fields, other errors with message, `name` and `code`. At most a fixed number run at a time, and one more that is
    * urgent; the rest wait, as `nextJob` says, however many: the caller sees to it that few do. A tree has one urgent job
    * at a time, and one that is not.
    */

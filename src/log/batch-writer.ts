@@ -1,4 +1,5 @@
 import { defined } from '../base/assert.js';
+import { errorOf } from '../base/errors.js';
 import { DiskError, type Disk } from '../env/disk.js';
 import type { Logger } from '../env/logger.js';
 import { Batch } from './batch.js';
@@ -133,7 +134,7 @@ export class BatchWriter {
   /** Ends everything: after a failed write nobody knows what is on disk, and trying again would hide it. */
   fail(thrown: unknown): void {
     if (this.#failed !== undefined) return;
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    const error = errorOf(thrown);
     this.#failed = error;
     this.#options.logger.error('the log failed; nothing more is written', { error: error.message });
     for (const batch of this.#queue) batch.durable.reject(error);

@@ -7,9 +7,10 @@
  * since what a failed sync left behind is not known.
  */
 import { assert } from '../base/assert.js';
+import { errorOf } from '../base/errors.js';
 import type { LogIndex, Timestamp } from '../base/ids.js';
 import { Timestamp as timestamp } from '../base/ids.js';
-import { reviveJobError, TreeClosedError } from './background-errors.js';
+import { TreeClosedError } from './background-errors.js';
 import { CompactionRunner, type CompactionStats } from './compaction-runner.js';
 import { FlushRunner, type FlushStats } from './flush-runner.js';
 import type { TakenFiles } from './ingest.js';
@@ -153,7 +154,7 @@ export class Maintenance {
     try {
       await work;
     } catch (error) {
-      if (!this.#closing.signal.aborted) this.#fail(reviveJobError(error));
+      if (!this.#closing.signal.aborted) this.#fail(errorOf(error));
     }
   }
 

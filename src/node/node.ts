@@ -2,7 +2,7 @@
  * A node, put together: everything but the gRPC server and the process around it. It sees the world only through the
  * `Env` that it is given, so the simulator runs the same code.
  */
-import { QuorateError } from '../base/errors.js';
+import { errorOf, QuorateError } from '../base/errors.js';
 import { placementShardId } from '../base/ids.js';
 import type { NodeId } from '../base/ids.js';
 import { deferred } from '../base/promises.js';
@@ -319,7 +319,7 @@ export class Node implements KvBackend, AdminBackend {
   }
 
   #failBy(thrown: unknown): void {
-    this.fail(thrown instanceof Error ? thrown : new Error(String(thrown)));
+    this.fail(errorOf(thrown));
   }
 
   /** The node cannot go on: it stops at once, answering nothing more. */

@@ -7,7 +7,7 @@
  *
  * On disk: replica-store.ts.
  */
-import { QuorateError } from '../base/errors.js';
+import { errorOf, QuorateError } from '../base/errors.js';
 import type { LogIndex, NodeId, ReplicaId, ShardId } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Prng } from '../base/prng.js';
@@ -325,7 +325,7 @@ export class ShardHost implements ReplicaHost {
       for (const [node, messages] of this.#outbox) this.sendRaft(node, messages);
       this.#outbox.clear();
     } catch (error) {
-      this.fail(error instanceof Error ? error : new Error(String(error)));
+      this.fail(errorOf(error));
     }
   }
 

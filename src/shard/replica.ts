@@ -8,7 +8,7 @@
  * - All work of one turn is gathered: inputs only mark the replica, `handleReady` runs at the end of the turn.
  */
 import { emptyBytes } from '../base/bytes.js';
-import { CorruptionError, QuorateError } from '../base/errors.js';
+import { CorruptionError, errorOf, QuorateError } from '../base/errors.js';
 import type { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../base/ids.js';
 import type { StateMachine } from '../mvcc/state-machine.js';
 import type { Raft } from '../raft/raft.js';
@@ -378,7 +378,7 @@ export class Replica {
 
   #fail(error: unknown): void {
     if (this.#closed) return;
-    this.#host.fail(error instanceof Error ? error : new Error(String(error)));
+    this.#host.fail(errorOf(error));
   }
 
   /**

@@ -3,7 +3,7 @@
  * and clock. Everything that happens follows from the seed.
  */
 import { assert, defined } from '../base/assert.js';
-import { QuorateError } from '../base/errors.js';
+import { errorOf, QuorateError } from '../base/errors.js';
 import { NodeId } from '../base/ids.js';
 import type { LogIndex } from '../base/ids.js';
 import { checkLimits, defaultLimits } from '../base/limits.js';
@@ -207,7 +207,7 @@ export class SimMachine {
         this.#node = node;
         void node.stopped.then((error) => this.#ended(process, error));
       },
-      (error: unknown) => this.#ended(process, error instanceof Error ? error : new Error(String(error))),
+      (error: unknown) => this.#ended(process, errorOf(error)),
     );
   }
 
