@@ -39,14 +39,16 @@ export class MembershipWork {
   readonly #underWay = new Set<string>();
   /** Groups that have said that they have no replica on a node that leaves, by the node and its data directory. */
   readonly #left = new Map<string, Set<ShardId>>();
-  #ticks = 0;
+  #ticksToLook = lookTicks;
 
   constructor(options: MembershipWorkOptions) {
     this.#options = options;
   }
 
   tick(): void {
-    if (++this.#ticks % lookTicks === 0) this.#look();
+    if (--this.#ticksToLook > 0) return;
+    this.#ticksToLook = lookTicks;
+    this.#look();
   }
 
   #look(): void {
@@ -70,8 +72,8 @@ export class MembershipWork {
       this.#underWay.add(key);
       void this.#take(step).then((isDone) => {
         this.#underWay.delete(key);
-        // What comes after it need not wait.
-        if (isDone) this.#look();
+        // What comes after it waits for the next tick only: not for none, in case nothing has changed.
+        if (isDone) this.#ticksToLook = 0;
       });
     }
   }

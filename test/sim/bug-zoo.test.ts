@@ -27,18 +27,20 @@ interface Broken {
 }
 
 /** Runs and scenarios as they would be if nodes had this bug. */
-async function withBug({ file, also, ...bug }: Bug, name: string): Promise<Broken> {
+async function withBug({ also, ...bug }: Bug, name: string): Promise<Broken> {
   const copy = join(folder, name);
   for (const part of ['src', 'jepsen-lite', 'test/sim/scenario.ts', 'test/sim/lost-disk.ts'])
     cpSync(join(root, part), join(copy, part), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
-  const path = join(copy, 'src', file);
-  let source = readFileSync(path, 'utf8');
-  for (const { line, broken } of also === undefined ? [bug] : [bug, also]) {
+  for (const { file, line, broken } of also === undefined ? [bug] : [bug, also]) {
+    const path = join(copy, 'src', file);
+    const source = readFileSync(path, 'utf8');
     expect(source.split(line), `what the bug breaks stands in ${file} once`).toHaveLength(2);
-    source = source.replace(line, () => broken);
+    writeFileSync(
+      path,
+      source.replace(line, () => broken),
+    );
   }
-  writeFileSync(path, source);
   const load = (module: string): Promise<unknown> => import(join(copy, module));
   const runs = (await load('src/sim/run.ts')) as Pick<Broken, 'simulate'>;
   const scenarios = (await load('test/sim/lost-disk.ts')) as Omit<Broken, 'simulate'>;

@@ -12,8 +12,7 @@ export interface Bug {
   /** Stands in the file once. */
   readonly line: string;
   readonly broken: string;
-  /** In the same file. */
-  readonly also?: Pick<Bug, 'line' | 'broken'>;
+  readonly also?: Pick<Bug, 'file' | 'line' | 'broken'>;
   /**
    * Runs of {@link bugPlan} from seed 1 on: one of `seedsMax` fails, and the first failure says what was wrong. Or, where
    * runs do not have the fault, the rules of Raft in a scenario that was written for it.
@@ -95,7 +94,7 @@ export const bugs: readonly Bug[] = [
     broken: `if (unmet.length > 0) {
       operations.forEach((each, i) => {
         if (unmet.some(({ index }) => index === i)) return;
-        if (each.type === 'put') this.#put(users[i], userMapKeys[i], { version, value: each.value });
+        if (each.type === 'put') this.#changeUser(effectOf(each, users[i], version));
       });
       return conditionsFailed(unmet);
     }`,
@@ -123,6 +122,7 @@ export const bugs: readonly Bug[] = [
     // Of the placement group, which is on all five nodes, and of no other.
     broken: 'return replicas.length > 3 && replicas.some((replica) => replica.node === node);',
     also: {
+      file: 'placement/membership-steps.ts',
       line: 'groups.filter(({ shard }) => !left.has(shard))',
       broken: 'groups.filter(({ shard }) => !left.has(shard) && shard === placementShardId)',
     },
