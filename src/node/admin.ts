@@ -93,6 +93,7 @@ export class Admin implements AdminBackend {
   /** Ends calls that wait for others. */
   close(): void {
     this.nodeWishes.close();
+    this.#membershipWork.close();
     this.#replicaChanges.close();
   }
 

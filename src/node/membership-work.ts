@@ -1,12 +1,15 @@
 /**
  * What the placement leader does so that replicas are where they are wanted: takes the steps of placement/membership-steps.ts, one of
  * a group at a time, and enters in the group's state what they have come to. A step that fails, or whose leader changed, is due again.
+ *
+ * Invariant: what is not due any more, or not by this node, is not asked for again. A plan may have been changed by then, and who goes on
+ * with the old one gives replicas to nodes that are to have none, and which nobody takes away.
  */
 import { QuorateError } from '../base/errors.js';
 import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { Logger } from '../env/logger.js';
 import { membershipSteps, type MembershipStep } from '../placement/membership-steps.js';
-import { groupsOf, storeInUse } from '../placement/node-registry.js';
+import { groupsOf, isLeaving, storeInUse } from '../placement/node-registry.js';
 import { removalEnd } from '../placement/node-removal.js';
 import { rejoined, vacancy } from '../placement/node-replacement.js';
 import type { ReplicaDescriptor } from '../shard/descriptor.js';
@@ -27,6 +30,11 @@ export interface MembershipWorkOptions {
 
 type MemberStep = Extract<MembershipStep, { readonly type: 'leave' | 'join' }>;
 
+interface StepUnderWay {
+  readonly step: MembershipStep;
+  readonly giveUp: AbortController;
+}
+
 /** Between two looks at what is to be done, in ticks. */
 const lookTicks = 10;
 /** Of one step; one that takes longer is taken again. */
@@ -36,7 +44,8 @@ const stepsMax = 8;
 
 export class MembershipWork {
   readonly #options: MembershipWorkOptions;
-  readonly #underWay = new Set<string>();
+  /** By the group, or the node. */
+  readonly #underWay = new Map<string, StepUnderWay>();
   /** Groups that have said that they have no replica on a node that leaves, by the node and its data directory. */
   readonly #left = new Map<string, Set<ShardId>>();
   #ticksToLook = lookTicks;
@@ -52,30 +61,37 @@ export class MembershipWork {
   }
 
   #look(): void {
+    const steps = this.#due();
+    for (const { step, giveUp } of this.#underWay.values()) {
+      if (!steps.some((due) => isSame(due, step))) giveUp.abort(noLongerDue());
+    }
+    for (const step of steps) {
+      const key = 'shard' in step ? `shard ${step.shard}` : `node ${step.node}`;
+      if (this.#underWay.has(key) || this.#underWay.size >= stepsMax) continue;
+      const giveUp = new AbortController();
+      this.#underWay.set(key, { step, giveUp });
+      void this.#take(step, giveUp.signal).then((isDone) => {
+        this.#underWay.delete(key);
+        // What comes after it waits for the next tick only: not for none, in case nothing has changed.
+        if (isDone) this.#ticksToLook = 0;
+      });
+    }
+  }
+
+  /** By this node. */
+  #due(): readonly MembershipStep[] {
     const { nodeId, group, seats, isReachable } = this.#options;
     const { state, replica } = group;
-    if (replica?.isReadyLeader !== true) {
-      this.#left.clear();
-      return;
-    }
-    const steps = membershipSteps({
+    const leads = replica?.isReadyLeader === true;
+    if (!leads || state.replacements.size + state.removals.size === 0) this.#left.clear();
+    if (!leads) return [];
+    return membershipSteps({
       state,
       placement: replica.descriptor,
       seats,
       left: (node) => this.#leftBy(node),
       isReachable: (node) => node === nodeId || isReachable(node),
     });
-    if (state.replacements.size + state.removals.size === 0) this.#left.clear();
-    for (const step of steps) {
-      const key = 'shard' in step ? `shard ${step.shard}` : `node ${step.node}`;
-      if (this.#underWay.has(key) || this.#underWay.size >= stepsMax) continue;
-      this.#underWay.add(key);
-      void this.#take(step).then((isDone) => {
-        this.#underWay.delete(key);
-        // What comes after it waits for the next tick only: not for none, in case nothing has changed.
-        if (isDone) this.#ticksToLook = 0;
-      });
-    }
   }
 
   #leftBy(node: NodeId): Set<ShardId> {
@@ -86,7 +102,7 @@ export class MembershipWork {
   }
 
   /** Resolves to whether it has come to its end. */
-  async #take(step: MembershipStep): Promise<boolean> {
+  async #take(step: MembershipStep, signal: AbortSignal): Promise<boolean> {
     const { group, logger, onFailure } = this.#options;
     const { type, node } = step;
     try {
@@ -101,7 +117,7 @@ export class MembershipWork {
           return true;
         case 'leave':
         case 'join':
-          return await this.#change(step);
+          return await this.#change(step, signal);
       }
     } catch (error) {
       if (!(error instanceof QuorateError)) onFailure(error);
@@ -110,15 +126,16 @@ export class MembershipWork {
     }
   }
 
-  async #change(step: MemberStep): Promise<boolean> {
+  async #change(step: MemberStep, signal: AbortSignal): Promise<boolean> {
     const { group, changes, logger } = this.#options;
     const { node, shard } = step;
     const storeId = storeInUse(group.state, node);
-    const instead = step.type === 'join' ? step.instead : undefined;
-    const left = this.#leftBy(instead ?? node);
-    const role = step.type === 'join' ? step.role : 'none';
-    await changes.changeMember({ shard, node, role, storeId, instead }, stepMsMax);
-    if (step.type === 'leave' || instead !== undefined) left.add(shard);
+    const { role, instead } = step.type === 'join' ? step : ({ role: 'none', instead: [] } as const);
+    const goes = step.type === 'leave' ? node : instead.at(0);
+    // A stray replica goes, not the node.
+    const left = goes !== undefined && isLeaving(group.state, goes) ? this.#leftBy(goes) : undefined;
+    await changes.changeMember({ shard, node, role, storeId, instead }, stepMsMax, signal);
+    left?.add(shard);
     const known = this.#inMap(shard)?.find((replica) => replica.node === node);
     if (step.type === 'leave') return known === undefined;
     logger.info('a node has a replica that it was to have', { node, shard, role, instead });
@@ -132,4 +149,21 @@ export class MembershipWork {
     const { replica, state } = this.#options.group;
     return (shard === placementShardId ? replica?.descriptor : state.shardMap.byId(shard))?.replicas;
   }
+
+  /** Ends what waits. */
+  close(): void {
+    const stopping = new QuorateError('NODE_STOPPING', 'the node is stopping', { outcome: 'unknown' });
+    for (const { giveUp } of this.#underWay.values()) giveUp.abort(stopping);
+  }
+}
+
+function isSame(a: MembershipStep, b: MembershipStep): boolean {
+  if (a.type !== b.type || a.node !== b.node) return false;
+  if (!('shard' in a) || !('shard' in b)) return true;
+  if (a.type !== 'join' || b.type !== 'join') return a.shard === b.shard;
+  return a.shard === b.shard && a.role === b.role && String(a.instead) === String(b.instead);
+}
+
+function noLongerDue(): QuorateError {
+  return new QuorateError('NOT_LEADER', 'it is not due any more, or another node leads', { outcome: 'unknown' });
 }

@@ -104,14 +104,14 @@ export class ReplicaChanges {
   }
 
   /**
-   * Has one node have a replica, or none, also of the placement group. Rejects as {@link change}. Nothing is checked: it is
-   * for a decision of the placement group.
+   * Has one node have a replica, or none, also of the placement group. Rejects as {@link change}, and with the reason of `signal`: then
+   * nobody is asked any more. Nothing is checked: it is for a decision of the placement group.
    */
-  changeMember(wanted: MemberWish, timeoutMs: number): Promise<void> {
-    return this.#carryOut({ type: 'changeMember', ...wanted }, timeoutMs);
+  changeMember(wanted: MemberWish, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    return this.#carryOut({ type: 'changeMember', ...wanted }, timeoutMs, signal);
   }
 
-  async #carryOut(wanted: MembersWish, timeoutMs: number): Promise<void> {
+  async #carryOut(wanted: MembersWish, timeoutMs: number, signal = this.#closing.signal): Promise<void> {
     const { clock, shardInMap } = this.#options;
     const untilMs = clock.monotonicMs() + timeoutMs;
     let reason = 'no leader is known';
@@ -120,11 +120,12 @@ export class ReplicaChanges {
       if (leftMs <= 0) throw late(wanted, timeoutMs, reason);
       const shard = shardInMap(wanted.shard);
       const node = shard === undefined ? undefined : this.#nodeToAsk(shard, tries);
-      const failure = node === undefined ? undefined : await this.#ask(node, wanted, Math.min(leftMs, tryMsMax));
+      const failure =
+        node === undefined ? undefined : await this.#ask(node, wanted, Math.min(leftMs, tryMsMax), signal);
       if (node !== undefined && failure === undefined) return;
       if (failure !== undefined) reason = failure.message;
       if (failure?.code === 'INVALID_ARGUMENT') throw failure;
-      await pause(clock, Math.min(retryMs, leftMs), this.#closing.signal);
+      await pause(clock, Math.min(retryMs, leftMs), signal);
     }
   }
 
@@ -156,15 +157,20 @@ export class ReplicaChanges {
   }
 
   /** What went wrong; undefined when it is done. Asks whoever is said to lead instead, once. */
-  async #ask(node: NodeId, wanted: MembersWish, timeoutMs: number): Promise<QuorateError | undefined> {
-    const first = await this.#askOnce(node, wanted, timeoutMs);
+  async #ask(
+    node: NodeId,
+    wanted: MembersWish,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<QuorateError | undefined> {
+    const first = await this.#askOnce(node, wanted, timeoutMs, signal);
     if (first.type !== 'failed') return undefined;
-    if (first.leader === undefined || first.leader === node) return first.error;
-    const second = await this.#askOnce(first.leader, wanted, timeoutMs);
+    if (first.leader === undefined || first.leader === node || signal.aborted) return first.error;
+    const second = await this.#askOnce(first.leader, wanted, timeoutMs, signal);
     return second.type === 'failed' ? second.error : undefined;
   }
 
-  async #askOnce(node: NodeId, wanted: MembersWish, timeoutMs: number): Promise<PeerResponse> {
+  async #askOnce(node: NodeId, wanted: MembersWish, timeoutMs: number, signal: AbortSignal): Promise<PeerResponse> {
     const { nodeId, request, hosted, storeOf, shardInMap, leaderOf, clock } = this.#options;
     const tooLong = (): QuorateError => new QuorateError('DEADLINE_EXCEEDED', 'it takes long');
     const here = async (): Promise<PeerResponse> => {
@@ -173,7 +179,7 @@ export class ReplicaChanges {
     };
     try {
       const asked = node === nodeId ? here() : request(node, wanted, timeoutMs);
-      return await inTime(asked, { clock, ms: timeoutMs, signal: this.#closing.signal, late: tooLong });
+      return await inTime(asked, { clock, ms: timeoutMs, signal, late: tooLong });
     } catch (error) {
       const shard = shardInMap(wanted.shard);
       const leader = shard === undefined ? undefined : leaderOf(shard);

@@ -6,20 +6,19 @@
  */
 import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { GroupDescriptor } from '../shard/group-descriptor.js';
-import { destination } from './node-removal.js';
-import { groupsOf, hasReplicaOn, nodeStage, type GroupMembers } from './node-registry.js';
+import { groupsOf, hasReplicaOn, nodeStage, routeOf, type GroupMembers } from './node-registry.js';
 import type { PlacementState } from './placement-state.js';
 
 export type MembershipStep =
   /** The node's replica of the group is to go. */
   | { readonly type: 'leave'; readonly node: NodeId; readonly shard: ShardId }
-  /** The node is to have a replica of the group, and `instead` of it another has none. */
+  /** The node is to have a replica of the group; of `instead` none is to have one, and the first goes. */
   | {
       readonly type: 'join';
       readonly node: NodeId;
       readonly shard: ShardId;
       readonly role: 'voter' | 'learner';
-      readonly instead?: NodeId;
+      readonly instead: readonly NodeId[];
     }
   /** The node has no replica any more, and another directory may come. */
   | { readonly type: 'vacate'; readonly node: NodeId }
@@ -68,8 +67,8 @@ function replacementSteps(facts: MembershipFacts, node: NodeId): MembershipStep[
       const shards = state.replacements.get(node)?.shards ?? [];
       // Without a replica of the placement group the node does not know of any shard.
       if (!shards.includes(placementShardId))
-        return shards.map((shard) => ({ type: 'join', node, shard, role: 'voter' }));
-      return [{ type: 'join', node, shard: placementShardId, role: seatOf(facts, node) }];
+        return shards.map((shard) => ({ type: 'join', node, shard, role: 'voter', instead: [] }));
+      return [{ type: 'join', node, shard: placementShardId, role: seatOf(facts, node), instead: [] }];
     }
     case 'vacant':
     case 'draining':
@@ -89,16 +88,16 @@ function departureSteps(facts: MembershipFacts, node: NodeId, end: 'vacate' | 'r
 }
 
 function departureStep(facts: MembershipFacts, node: NodeId, { shard }: GroupMembers): MembershipStep {
-  const to = shard === placementShardId ? successor(facts, node) : destination(facts.state, node, shard);
+  const [to, ...givenUp] = shard === placementShardId ? successor(facts, node) : routeOf(facts.state, node, shard);
   return to === undefined
     ? { type: 'leave', node, shard }
-    : { type: 'join', node: to, shard, role: 'voter', instead: node };
+    : { type: 'join', node: to, shard, role: 'voter', instead: [node, ...givenUp] };
 }
 
 /** Who takes the seat of a voter of the placement group. */
-function successor(facts: MembershipFacts, node: NodeId): NodeId | undefined {
+function successor(facts: MembershipFacts, node: NodeId): readonly NodeId[] {
   const isVoter = voters(facts.placement).includes(node);
-  return isVoter ? learners(facts).find(facts.isReachable) : undefined;
+  return isVoter ? learners(facts).filter(facts.isReachable).slice(0, 1) : [];
 }
 
 /** A node without a replica of the placement group gets one; a seat that is free is taken. */
@@ -107,9 +106,10 @@ function seatSteps(facts: MembershipFacts): MembershipStep[] {
   const shard = placementShardId;
   const ready = inService(state).filter(isReachable);
   const newcomer = ready.find((node) => !hasReplicaOn(placement, node));
-  if (newcomer !== undefined) return [{ type: 'join', node: newcomer, shard, role: seatOf(facts, newcomer) }];
+  if (newcomer !== undefined)
+    return [{ type: 'join', node: newcomer, shard, role: seatOf(facts, newcomer), instead: [] }];
   const next = voters(placement).length < seats ? learners(facts).find(isReachable) : undefined;
-  return next === undefined ? [] : [{ type: 'join', node: next, shard, role: 'voter' }];
+  return next === undefined ? [] : [{ type: 'join', node: next, shard, role: 'voter', instead: [] }];
 }
 
 function seatOf({ placement, seats }: MembershipFacts, node: NodeId): 'voter' | 'learner' {

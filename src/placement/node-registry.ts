@@ -15,6 +15,7 @@ import { equalBytes } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import type { ReplicaDescriptor } from '../shard/descriptor.js';
+import type { GroupDescriptor } from '../shard/group-descriptor.js';
 import { encodeNodeRecord, nodeKey } from './placement-format.js';
 import type { NodeRecord, PlacementChange } from './placement-format.js';
 import type { PlacementState } from './placement-state.js';
@@ -29,6 +30,8 @@ interface NodeStore {
 export interface GroupMembers {
   readonly shard: ShardId;
   readonly replicas: readonly ReplicaDescriptor[];
+  /** Which of them vote: of the placement group alone. The map does not have it. */
+  readonly configuration?: GroupDescriptor['configuration'];
 }
 
 /** All groups there are, the placement group first. */
@@ -51,10 +54,15 @@ export function nodeStage(state: PlacementState, node: NodeId): NodeStage | unde
   return state.retiredStores.has(record.storeId) ? 'leaving' : 'joining';
 }
 
+/** Whether the node has to lose all replicas that it has. */
+export function isLeaving(state: PlacementState, node: NodeId): boolean {
+  const stage = nodeStage(state, node);
+  return stage === 'leaving' || stage === 'draining';
+}
+
 /** The data directory in which new replicas on the node may be; undefined where none may. */
 export function storeInUse(state: PlacementState, node: NodeId): string | undefined {
-  const stage = nodeStage(state, node);
-  return stage === 'leaving' || stage === 'draining' ? undefined : state.nodes.get(node)?.storeId;
+  return isLeaving(state, node) ? undefined : state.nodes.get(node)?.storeId;
 }
 
 /** A node that is replaced or removed, and of which it is stored that a replica of the shard is to come back or to move. */
@@ -62,6 +70,15 @@ export function plannedFor({ replacements, removals }: PlacementState, shard: Sh
   for (const { node, shards } of replacements.values()) if (shards.includes(shard)) return node;
   for (const { node, moves } of removals.values()) if (moves.some((move) => move.shard === shard)) return node;
   return undefined;
+}
+
+/**
+ * Where the replica of the shard goes that the node, which drains, has or has lost; after that those that were to get it before, the last
+ * first. Empty where that is not planned.
+ */
+export function routeOf({ removals }: PlacementState, node: NodeId, shard: ShardId): readonly NodeId[] {
+  const moves = removals.get(node)?.moves.filter((move) => move.shard === shard) ?? [];
+  return moves.map(({ to }) => to).reverse();
 }
 
 /** Whether the node was removed, and did not come again. */

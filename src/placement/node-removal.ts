@@ -2,11 +2,11 @@
  * A node is removed for good: its replicas move to other nodes, by a plan that is made at the beginning and stored; then it leaves the
  * registry, and its data directory is retired. Pure ([decision](../../docs/decisions/2026-11-21-more-nodes.md)).
  */
+import { equalBytes } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
-import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
-import { noSuchNode, requireFewEmptyFounders, requireMajorities } from './node-departure.js';
-import { hasReplicaOn, isGone, nodeStage, type GroupMembers } from './node-registry.js';
-import type { DepartureFacts } from './node-replacement.js';
+import { placementShardId, type NodeId } from '../base/ids.js';
+import { noSuchNode, requireFewEmptyFounders, requireMajorities, type DepartureFacts } from './node-departure.js';
+import { hasReplicaOn, isGone, nodeStage, routeOf, type GroupMembers } from './node-registry.js';
 import {
   encodeNodeRecord,
   encodeRemoval,
@@ -15,56 +15,86 @@ import {
   replacementKey,
   retiredKey,
 } from './placement-format.js';
-import type { Move, PlacementChange } from './placement-format.js';
+import type { Move, PlacementChange, Removal } from './placement-format.js';
 import type { PlacementState } from './placement-state.js';
 
 /**
- * The node is to go. Where that is under way, the plan is made anew for what cannot be carried out as planned; no effect where it is
- * gone. Throws INVALID_ARGUMENT for a node that there is not, and where no other node could take a replica of its; SHARD_UNAVAILABLE
- * where a group would stand without it.
+ * The node is to go. All plans that there are are made anew where they cannot be carried out: one to which a replica was to move takes
+ * none any more, or cannot be reached. No effect where the node is gone. Throws INVALID_ARGUMENT for a node that there is not, and
+ * where no other node could take a replica; SHARD_UNAVAILABLE where a group would stand without it.
  */
 export function removalBegin(state: PlacementState, node: NodeId, facts: DepartureFacts): readonly PlacementChange[] {
-  const { groups, founders, isReachable } = facts;
   if (isGone(state, node)) return [];
   if (!state.nodes.has(node) && nodeStage(state, node) === undefined) throw noSuchNode(node);
-  requireMajorities(node, groups, isReachable);
-  requireFewEmptyFounders(state, node, founders);
-  return [{ key: removalKey(node), value: encodeRemoval({ node, moves: movesOf(state, node, facts) }) }];
+  requireMajorities(state, node, facts);
+  requireFewEmptyFounders(state, node, facts.founders);
+  const others = [...state.removals.values()].filter((removal) => removal.node !== node);
+  const itself = state.removals.get(node) ?? { node, moves: [] };
+  // The last is this one: what was to move to it has another target by then.
+  let planned = withRemoval(state, itself);
+  for (const { node: going } of [...others, itself]) {
+    planned = withRemoval(planned, { node: going, moves: movesOf(planned, going, facts) });
+  }
+  return [...planned.removals.values()]
+    .filter((removal) => removal.node === node || !isSame(removal, state.removals.get(removal.node)))
+    .map((removal) => ({ key: removalKey(removal.node), value: encodeRemoval(removal) }));
+}
+
+function withRemoval(state: PlacementState, removal: Removal): PlacementState {
+  return { ...state, removals: new Map(state.removals).set(removal.node, removal) };
+}
+
+function isSame(a: Removal, b: Removal | undefined): boolean {
+  return b !== undefined && equalBytes(encodeRemoval(a), encodeRemoval(b));
 }
 
 /** Where each replica of the node goes: to the node that has the fewest, of those that have none of that shard. */
 function movesOf(state: PlacementState, node: NodeId, { groups, isReachable }: DepartureFacts): readonly Move[] {
   const shards = groups.filter(({ shard }) => shard !== placementShardId);
-  const planned = new Map(state.removals.get(node)?.moves.map(({ shard, to }) => [shard, to]));
   const lost = state.replacements.get(node)?.shards ?? [];
+  const others = [...state.removals.keys()].filter((other) => other !== node);
+  const awaited = ({ shard }: GroupMembers): NodeId[] =>
+    others.flatMap((other) => routeOf(state, other, shard).slice(0, 1));
   const counts = new Map<NodeId, number>();
-  for (const { replicas } of shards) for (const { node: on } of replicas) counts.set(on, (counts.get(on) ?? 0) + 1);
+  const count = (on: NodeId): unknown => counts.set(on, (counts.get(on) ?? 0) + 1);
+  for (const group of shards) {
+    for (const replica of group.replicas) count(replica.node);
+    for (const to of awaited(group)) if (!hasReplicaOn(group, to)) count(to);
+  }
   const hosts = [...state.nodes.keys()].filter(
     (other) => other !== node && nodeStage(state, other) === undefined && isReachable(other),
   );
   const moves: Move[] = [];
   for (const group of shards) {
     const { shard } = group;
-    const earlier = planned.get(shard);
     if (!hasReplicaOn(group, node) && !lost.includes(shard)) continue;
-    const isAsPlanned = earlier !== undefined && (hasReplicaOn(group, earlier) || hosts.includes(earlier));
-    const to = isAsPlanned ? earlier : leastOf(hosts, group, counts);
+    // What it was to get from another node, which has a further target by now, goes there, too.
+    const [further] = others.map((other) => routeOf(state, other, shard)).find((to) => to.indexOf(node) > 0) ?? [];
+    const route = routeOf(state, node, shard);
+    const free = hosts.filter((host) => !hasReplicaOn(group, host) && !awaited(group).includes(host));
+    const to = further ?? targetOf(route, hosts) ?? leastOf(free, counts) ?? laterTarget(state, route);
     if (to === undefined) throw noRoom(node, group);
-    counts.set(to, (counts.get(to) ?? 0) + 1);
-    moves.push({ shard, to });
+    count(to);
+    for (const on of [...route.filter((earlier) => earlier !== to).reverse(), to]) moves.push({ shard, to: on });
   }
   return moves;
 }
 
-function leastOf(
-  hosts: readonly NodeId[],
-  group: GroupMembers,
-  counts: ReadonlyMap<NodeId, number>,
-): NodeId | undefined {
+/** The target as planned, if it can take the replica now. */
+function targetOf([planned]: readonly NodeId[], hosts: readonly NodeId[]): NodeId | undefined {
+  return planned !== undefined && hosts.includes(planned) ? planned : undefined;
+}
+
+/** The target as planned, if it may be able to later. */
+function laterTarget(state: PlacementState, [planned]: readonly NodeId[]): NodeId | undefined {
+  const goes = planned === undefined || nodeStage(state, planned) === 'draining' || isGone(state, planned);
+  return goes ? undefined : planned;
+}
+
+function leastOf(nodes: readonly NodeId[], counts: ReadonlyMap<NodeId, number>): NodeId | undefined {
   let best: NodeId | undefined;
-  for (const host of hosts) {
-    if (hasReplicaOn(group, host)) continue;
-    if (best === undefined || (counts.get(host) ?? 0) < (counts.get(best) ?? 0)) best = host;
+  for (const node of nodes) {
+    if (best === undefined || (counts.get(node) ?? 0) < (counts.get(best) ?? 0)) best = node;
   }
   return best;
 }
@@ -89,9 +119,4 @@ export function removalEnd(
   return record === undefined
     ? ended
     : [{ key: retiredKey(record.storeId), value: encodeNodeRecord(record) }, ...ended];
-}
-
-/** Where the node's replica of the group goes; undefined where that is not planned. */
-export function destination(state: PlacementState, node: NodeId, shard: ShardId): NodeId | undefined {
-  return state.removals.get(node)?.moves.find((move) => move.shard === shard)?.to;
 }

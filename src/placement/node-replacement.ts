@@ -4,20 +4,11 @@
  */
 import { QuorateError } from '../base/errors.js';
 import type { NodeId, ShardId } from '../base/ids.js';
-import { noSuchNode, requireFewEmptyFounders, requireMajorities } from './node-departure.js';
+import { noSuchNode, requireFewEmptyFounders, requireMajorities, type DepartureFacts } from './node-departure.js';
 import { hasReplicaOn, nodeStage, type GroupMembers } from './node-registry.js';
 import { encodeNodeRecord, encodeReplacement, nodeKey, replacementKey, retiredKey } from './placement-format.js';
 import type { PlacementChange } from './placement-format.js';
 import type { PlacementState } from './placement-state.js';
-
-/** What the decision to let a node lose its replicas rests on. */
-export interface DepartureFacts {
-  /** All there are. */
-  readonly groups: readonly GroupMembers[];
-  /** Nodes of the placement group as it was formed. */
-  readonly founders: readonly NodeId[];
-  readonly isReachable: (node: NodeId) => boolean;
-}
 
 /**
  * The node is to be replaced: its directory is retired. No effect where that is under way and no new one has come.
@@ -26,19 +17,19 @@ export interface DepartureFacts {
 export function replacementBegin(
   state: PlacementState,
   node: NodeId,
-  { groups, founders, isReachable }: DepartureFacts,
+  facts: DepartureFacts,
 ): readonly PlacementChange[] {
   const stage = nodeStage(state, node);
   if (stage === 'leaving' || stage === 'vacant') return [];
   if (stage === 'draining') throw new QuorateError('INVALID_ARGUMENT', `node ${node} is being removed`);
   const record = state.nodes.get(node);
   if (record === undefined) throw noSuchNode(node);
-  if (isReachable(node)) {
+  if (facts.isReachable(node)) {
     throw new QuorateError('INVALID_ARGUMENT', `node ${node} is up: stop it first, if it is to be replaced`);
   }
-  requireMajorities(node, groups, isReachable);
-  requireFewEmptyFounders(state, node, founders);
-  const concerned = groups.filter((group) => hasReplicaOn(group, node)).map(({ shard }) => shard);
+  requireMajorities(state, node, facts);
+  requireFewEmptyFounders(state, node, facts.founders);
+  const concerned = facts.groups.filter((group) => hasReplicaOn(group, node)).map(({ shard }) => shard);
   const pending = state.replacements.get(node)?.shards ?? [];
   const shards = [...new Set([...pending, ...concerned])].sort((a, b) => a - b);
   return [

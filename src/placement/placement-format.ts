@@ -31,7 +31,7 @@ export interface Move {
 /** A node that is to go, from the decision until it has no replica any more. */
 export interface Removal {
   readonly node: NodeId;
-  /** Where its replicas go, of all shards that it had one of; ascending by shard. */
+  /** Where its replicas go, of all shards that it had one of. Of a shard the last counts: the nodes before it were given up. */
   readonly moves: readonly Move[];
 }
 

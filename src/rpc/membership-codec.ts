@@ -106,11 +106,12 @@ export function writeChangeMember(writer: WireWriter, wish: Body<'changeMember'>
   writer.bool(3, role === 'voter');
   writer.bool(4, role === 'learner');
   writer.text(5, storeId ?? '');
-  if (instead !== undefined) writer.uint(6, instead);
+  for (const other of instead) writer.uint(6, other);
 }
 
 export function readChangeMember(reader: WireReader): Body<'changeMember'> {
-  let [shard, node, instead] = [0, 0, 0];
+  let [shard, node] = [0, 0];
+  const instead: NodeId[] = [];
   let role: Body<'changeMember'>['role'] = 'none';
   let storeId = '';
   while (reader.next()) {
@@ -131,7 +132,7 @@ export function readChangeMember(reader: WireReader): Body<'changeMember'> {
         storeId = reader.text();
         break;
       case 6:
-        instead = reader.uint();
+        instead.push(decodeNodeId(reader.uint()));
         break;
       default:
         reader.skip();
@@ -143,7 +144,7 @@ export function readChangeMember(reader: WireReader): Body<'changeMember'> {
     node: decodeNodeId(node),
     role,
     storeId: storeId === '' ? undefined : storeId,
-    instead: instead === 0 ? undefined : decodeNodeId(instead),
+    instead,
   };
 }
 

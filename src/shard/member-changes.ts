@@ -71,8 +71,8 @@ export function membersFault({ shard }: { readonly shard: ShardId }, members: Wa
 export interface WantedMember {
   readonly node: NodeId;
   readonly role: 'voter' | 'learner' | 'none';
-  /** Has no replica, where that is so. */
-  readonly instead?: NodeId | undefined;
+  /** Have no replica, where that is so. If the first of them learns, and none votes, the node learns, too. */
+  readonly instead: readonly NodeId[];
 }
 
 /** Who the members are, or become with the change that acts. Pure. */
@@ -83,11 +83,20 @@ export function membersNow({ replicas, configuration }: GroupDescriptor): Wanted
   return { voters: nodes(voters), learners: nodes([...learners, ...learnersNext]) };
 }
 
-/** Who the members are when one node is what is wanted, and the others stay what they are or become. Pure. */
-export function membersWith(descriptor: GroupDescriptor, { node, role, instead }: WantedMember): WantedMembers {
+/**
+ * Who the members are when one node is what is wanted, and the others stay what they are or become. Asked for again on the way there,
+ * it is the same. Pure.
+ */
+export function membersWith(descriptor: GroupDescriptor, wanted: WantedMember): WantedMembers {
+  const { node, instead } = wanted;
   const { voters, learners } = membersNow(descriptor);
-  const isOther = (other: NodeId): boolean => other !== node && other !== instead;
-  const added = (wanted: WantedMember['role']): NodeId[] => (role === wanted ? [node] : []);
+  const isOther = (other: NodeId): boolean => other !== node && !instead.includes(other);
+  // On the way a voter that goes learns, too; then the node votes already.
+  const takesVote = voters.some((voter) => !isOther(voter));
+  const [first] = instead;
+  const learns = !takesVote && first !== undefined && learners.includes(first);
+  const role = learns ? 'learner' : wanted.role;
+  const added = (as: WantedMember['role']): NodeId[] => (role === as ? [node] : []);
   return {
     voters: [...voters.filter(isOther), ...added('voter')],
     learners: [...learners.filter(isOther), ...added('learner')],

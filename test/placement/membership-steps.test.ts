@@ -48,7 +48,7 @@ describe('a node that is replaced', () => {
     const gone = (state: PlacementState): PlacementState => withShards(state, [1, 2], [1, 2]);
     expect(steps(gone(leaving), { ...left(0, 1, 2), ...without })).toEqual([{ type: 'vacate', node: three }]);
     expect(steps(gone(vacant), without)).toEqual([]);
-    const join = { type: 'join', node: three, role: 'voter' };
+    const join = { type: 'join', node: three, role: 'voter', instead: [] };
     expect(steps(gone(joining), without)).toEqual([{ ...join, shard: 0 }]);
     const rest = after(gone(joining), rejoined(joining, three, placementShardId));
     expect(steps(rest)).toEqual([{ ...join, shard: 1 }]);
@@ -73,7 +73,7 @@ describe('the placement group', () => {
 
   test('has a replica on every node: learners beyond its seats', () => {
     const placement = seated([1, 2, 3, 4, 5]);
-    const join = { type: 'join', node: 6, shard: 0, role: 'learner' };
+    const join = { type: 'join', node: 6, shard: 0, role: 'learner', instead: [] };
     expect(steps(six, { seats, placement })).toEqual([join]);
     expect(steps(six, { seats, placement, isReachable: (node) => node !== 6 })).toEqual([]);
     expect(steps(six, { seats, placement: seated([1, 2, 3, 4, 5], [6]) })).toEqual([]);
@@ -81,7 +81,7 @@ describe('the placement group', () => {
 
   test('has a learner vote when a seat is free', () => {
     const placement = seated([1, 2, 3, 5], [6]);
-    const seated6 = { type: 'join', node: 6, shard: 0, role: 'voter' };
+    const seated6 = { type: 'join', node: 6, shard: 0, role: 'voter', instead: [] };
     const state = after(six, []);
     const fewer = { ...state, nodes: new Map([...state.nodes].filter(([node]) => node !== 4)) };
     expect(steps(fewer, { seats, placement })).toEqual([seated6]);
@@ -94,11 +94,20 @@ describe('a node that is removed', () => {
   const groups = [group(0, 1, 2, 3, 4), ...state.shardMap.shards];
   const draining = after(state, removalBegin(state, three, facts(groups, { isReachable: () => true })));
   const placement = seated([1, 2, 3], [4]);
-  const move = { type: 'join', node: 4, role: 'voter', instead: three };
+  const move = { type: 'join', node: 4, role: 'voter', instead: [three] };
 
   test('has its replicas moved as planned, and its seat taken by a learner', () => {
     expect(steps(draining, { placement })).toEqual([{ ...move, shard: 0 }, { ...move, shard: 1 }, leave2]);
     expect(steps(draining, { placement: seated([1, 2, 4], [3]), ...left(1) })).toEqual([leave0, leave2]);
+  });
+
+  test('has those that were to get a replica before have none', () => {
+    const five = withShards(joined(...[1, 2, 3, 4, 5].map((node) => record(node))), [1, 2, 3]);
+    const first = after(five, removalBegin(five, three, facts(five.shardMap.shards, { isReachable: () => true })));
+    const others = { isReachable: (node: NodeId): boolean => node !== 4 };
+    const again = after(first, removalBegin(first, three, facts(five.shardMap.shards, others)));
+    const step = { type: 'join', node: 5, role: 'voter', instead: [3, 4], shard: 1 };
+    expect(steps(again, { placement: seated([1, 2, 5]), ...left(0), ...others })).toEqual([step]);
   });
 
   test('is gone when each group has said that it has no replica there', () => {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { QuorateError } from '../../src/base/errors.js';
 import { NodeId, ShardId } from '../../src/base/ids.js';
-import { isGone, nodeStage } from '../../src/placement/node-registry.js';
-import { destination, removalBegin, removalEnd } from '../../src/placement/node-removal.js';
+import { isGone, nodeStage, routeOf } from '../../src/placement/node-registry.js';
+import { removalBegin, removalEnd } from '../../src/placement/node-removal.js';
 import { decodeRemoval, encodeRemoval } from '../../src/placement/placement-format.js';
 import type { PlacementState } from '../../src/placement/placement-state.js';
-import { after, facts, formed, group, joined, record, thrown, three, vacant } from './registry-states.js';
+import { after, facts, formed, group, joined, record, seated, thrown, three, vacant } from './registry-states.js';
 
 const all = { isReachable: (): boolean => true };
 const five = joined(...[1, 2, 3, 4, 5].map((node) => record(node)));
@@ -13,7 +13,12 @@ const groups = [group(0, 1, 2, 3, 4, 5), group(1, 1, 2, 3), group(2, 2, 3, 4), g
 const draining = after(five, removalBegin(five, three, facts(groups, all)));
 
 function targets(state: PlacementState): (number | undefined)[] {
-  return [1, 2, 3].map((shard) => destination(state, three, ShardId(shard)));
+  return [1, 2, 3].map((shard) => routeOf(state, three, ShardId(shard)).at(0));
+}
+
+/** Of each shard that has one. */
+function routes(state: PlacementState, node: number): (readonly number[])[] {
+  return [1, 2, 3].map((shard) => routeOf(state, NodeId(node), ShardId(shard))).filter((route) => route.length > 0);
 }
 
 describe('a node that is removed', () => {
@@ -41,6 +46,47 @@ describe('a node that is removed', () => {
     expect(targets(again(() => true, moved))).toEqual([undefined, 1, 5]);
   });
 
+  test('gives no replica to where another one of the shard goes', () => {
+    const state = joined(...[1, 2, 3, 4, 5].map((node) => record(node)));
+    const members = [group(0, 1, 2, 3, 4, 5), group(1, 2, 3, 4), group(2, 2, 3, 4)];
+    const first = after(state, removalBegin(state, three, facts(members, all)));
+    expect(routes(first, 3)).toEqual([[1], [5]]);
+    const both = after(first, removalBegin(first, NodeId(4), facts(members, all)));
+    expect([routes(both, 3), routes(both, 4)]).toEqual([
+      [[1], [5]],
+      [[5], [1]],
+    ]);
+  });
+
+  test('gives up a target that is down, though it may have begun to learn, for another one, if there is one', () => {
+    const begun = [group(0, 1, 2, 3, 4, 5), group(1, 1, 2, 3, 5), group(2, 2, 3, 4), group(3, 2, 3, 4, 5)];
+    const isReachable = (node: NodeId): boolean => node !== 5;
+    const again = after(draining, removalBegin(draining, three, facts(begun, { isReachable })));
+    expect(routes(again, 3)).toEqual([[4, 5], [1], [1, 5]]);
+    const onlyFive = [group(0, 1, 2, 3, 4, 5), group(1, 1, 2, 3, 4, 5)];
+    expect(routes(after(draining, removalBegin(draining, three, facts(onlyFive, { isReachable }))), 3)[0]).toEqual([5]);
+    // Back to the first, when the second is down.
+    const back = removalBegin(
+      again,
+      three,
+      facts([groups[0], group(1, 1, 2, 3, 4)], { isReachable: (node) => node !== 4 }),
+    );
+    expect(routes(after(again, back), 3)[0]).toEqual([5, 4]);
+  });
+
+  test('gets none where it is to go itself: the other has a further target, and so has what it has got', () => {
+    const six = joined(...[1, 2, 3, 4, 5, 6].map((node) => record(node)));
+    const members = [group(0, 1, 2, 3), group(1, 1, 2, 3)];
+    const first = after(six, removalBegin(six, three, facts(members, all)));
+    expect(routes(first, 3)).toEqual([[4]]);
+    const learning = [group(0, 1, 2, 3), group(1, 1, 2, 3, 4)];
+    const both = after(first, removalBegin(first, NodeId(4), facts(learning, all)));
+    expect([routes(both, 3), routes(both, 4)]).toEqual([[[5, 4]], [[5]]]);
+    const full = joined(...[1, 2, 3, 4].map((node) => record(node)));
+    const going = after(full, removalBegin(full, three, facts(members, all)));
+    expect(() => removalBegin(going, NodeId(4), facts(members, all))).toThrow(/shard 1 .* could take that of node 3/);
+  });
+
   test('that was vacant has its lost replicas made elsewhere', () => {
     const state: PlacementState = { ...vacant, nodes: new Map([...vacant.nodes, [NodeId(4), record(4)]]) };
     const removed = after(state, removalBegin(state, three, facts([group(0, 1, 2), group(1, 1, 2), group(2, 1, 2)])));
@@ -54,6 +100,14 @@ describe('a node that is removed', () => {
     expect(decodeRemoval(encodeRemoval(removal))).toEqual(removal);
     expect(() => decodeRemoval(Uint8Array.of(2, ...encodeRemoval(removal).subarray(1)))).toThrow(/format 2/);
   });
+});
+
+test('learners of the placement group count for no majority', () => {
+  const nine = joined(...[1, 2, 3, 4, 5, 6, 7, 8, 9].map((node) => record(node)));
+  const begin = (node: number, isUp: (node: number) => boolean): unknown =>
+    removalBegin(nine, NodeId(node), facts([seated([1, 2, 3], [4, 5, 6, 7, 8, 9])], { isReachable: isUp }));
+  expect(thrown(() => begin(9, (node) => node <= 3))).toBeUndefined();
+  expect(thrown(() => begin(3, (node) => node > 1))).toMatchObject({ code: 'SHARD_UNAVAILABLE' });
 });
 
 describe('a removal is refused', () => {

@@ -4,7 +4,8 @@ import { emptyBytes } from '../../src/base/bytes.js';
 import { NodeId, placementShardId, ReplicaId, ShardId } from '../../src/base/ids.js';
 import { createConfiguration } from '../../src/raft/config.js';
 import { registration, type GroupMembers } from '../../src/placement/node-registry.js';
-import { replacementBegin, vacancy, type DepartureFacts } from '../../src/placement/node-replacement.js';
+import type { DepartureFacts } from '../../src/placement/node-departure.js';
+import { replacementBegin, vacancy } from '../../src/placement/node-replacement.js';
 import {
   decodeNodeRecord,
   decodeRemoval,

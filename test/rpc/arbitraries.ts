@@ -219,7 +219,7 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
     node: nodeId,
     role: fc.constantFrom('voter' as const, 'learner' as const, 'none' as const),
     storeId: fc.constantFrom(undefined, '0af3'),
-    instead: maybe(nodeId),
+    instead: fc.array(nodeId, { maxLength: 3 }),
   }),
   record({ type: fc.constantFrom('replaceNode' as const, 'removeNode' as const), node: nodeId }),
   record({

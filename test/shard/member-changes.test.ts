@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { QuorateError } from '../../src/base/errors.js';
 import { LogIndex, NodeId, ReplicaId, Term } from '../../src/base/ids.js';
-import { isJoint } from '../../src/raft/config.js';
+import { createConfiguration, isJoint } from '../../src/raft/config.js';
 import { leftJoint } from '../../src/raft/config-change.js';
 import type { ChangeResult } from '../../src/raft/raft.js';
 import { type GroupDescriptor, newGroup, withConfiguration } from '../../src/shard/group-descriptor.js';
-import { MemberChanges, membersFault } from '../../src/shard/member-changes.js';
+import { MemberChanges, membersFault, membersWith } from '../../src/shard/member-changes.js';
 import { descriptor as shard } from './scripted-executor.js';
 
 const accepted: ChangeResult = { type: 'accepted', index: LogIndex(1), term: Term(1) };
@@ -183,4 +183,28 @@ test.each([
   const nodes = (of: readonly number[]): NodeId[] => of.map((node) => NodeId(node));
   expect(membersFault(shard, { voters: nodes(voters), learners: nodes(learners) })).toMatch(fault);
   expect(membersFault(shard, { voters: nodes([1, 9]), learners: [] })).toBeUndefined();
+});
+
+describe('a node in place of others', () => {
+  const bench = (voters: readonly number[], learners: readonly number[]): GroupDescriptor => {
+    const replicas = [...voters, ...learners].map((id) => ({ replica: ReplicaId(id), node: NodeId(id) }));
+    const ids = (nodes: readonly number[]): ReplicaId[] => nodes.map((id) => ReplicaId(id));
+    const configuration = createConfiguration({ voters: ids(voters), learners: ids(learners) });
+    return { ...newGroup({ ...shard, replicas }), configuration };
+  };
+
+  test.each<[string, [number[], number[]], number[], [number[], number[]]]>([
+    ['votes where one of them votes', [[1, 2, 3], []], [3], [[1, 2, 5], []]],
+    ['learns where the first learns', [[1, 2, 3], [4]], [4], [[1, 2, 3], [5]]],
+    ['votes still when that one learns, to leave', [[1, 2, 5], [3]], [3], [[1, 2, 5], []]],
+    ['votes in place of a voter and of a learner that was to', [[1, 2, 3], [4]], [3, 4], [[1, 2, 5], []]],
+    ['votes in place of one that is lost, and of a learner that was to', [[1, 2], [4]], [3, 4], [[1, 2, 5], []]],
+  ])('%s', (_, [voters, learners], instead, [votersThen, learnersThen]) => {
+    const wanted = { node: NodeId(5), role: 'voter', instead: instead.map((node) => NodeId(node)) } as const;
+    const members = membersWith(bench(voters.sort(), learners), wanted);
+    expect({ voters: [...members.voters].sort(), learners: members.learners }).toEqual({
+      voters: votersThen,
+      learners: learnersThen,
+    });
+  });
 });

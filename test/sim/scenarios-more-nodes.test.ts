@@ -1,6 +1,7 @@
 /** Clusters of more nodes than the placement group has voters, nodes that join later, and nodes that go. */
 import { describe, expect, test } from 'vitest';
 import { NodeId, placementShardId, ShardId } from '../../src/base/ids.js';
+import type { ReplicaDescriptor } from '../../src/shard/descriptor.js';
 import { roleOf } from '../../src/shard/member-changes.js';
 import { Scenario } from './scenario.js';
 
@@ -19,6 +20,10 @@ function members(scenario: Scenario, shard: number): string {
   const { replicas, configuration } = scenario.replica(scenario.leaderOf(shard), shard).descriptor;
   const roles = replicas.map(({ node, replica }) => `${node}${roleOf(configuration, replica)[0]}`);
   return roles.sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)).join(' ');
+}
+
+function replicasOf(scenario: Scenario, shard: number): readonly ReplicaDescriptor[] {
+  return scenario.replica(scenario.leaderOf(shard), shard).descriptor.replicas;
 }
 
 function replicasOn(scenario: Scenario, node: number): number {
@@ -147,6 +152,36 @@ describe('a node that is removed', () => {
     await scenario.until('it is gone', isGone, 60_000);
     expect(replicasOn(scenario, leader)).toBe(0);
     expect(await removed(scenario, leader, by, 1000)).toBe('done');
+    await agrees(scenario);
+  });
+
+  test('goes at the same time as another one, and each shard has as many voters as before', async () => {
+    const scenario = await Scenario.formed({ seed: 306, nodes: 7, forming: 5, shards: 4 });
+    await scenario.run(3000);
+    const second = scenario.machine(4).node?.removeNode(NodeId(2), 60_000);
+    expect(await removed(scenario, 1, 3)).toBe('done');
+    await scenario.cluster.scheduler.complete(Promise.resolve(second), scenario.nowMs + 60_000);
+    for (const shard of [1, 2, 3, 4]) expect(members(scenario, shard)).toMatch(/^[3-7]v [3-7]v [3-7]v$/);
+    await agrees(scenario);
+  });
+
+  test('gives its replicas to others, when the command is given again, where one that was to get them dies', async () => {
+    const scenario = await Scenario.formed({ seed: 307, nodes: 5, forming: 3, shards: 1 });
+    await scenario.run(3000);
+    scenario
+      .machine(1)
+      .node?.removeNode(NodeId(3), 60_000)
+      .catch(() => undefined);
+    const hasFour = (): boolean => replicasOf(scenario, 1).some(({ node }) => node === 4);
+    await scenario.until('node 4 has a replica', hasFour, 20_000);
+    scenario.machine(4).crash('all');
+    await scenario.run(5000);
+    expect(members(scenario, 1)).toBe('1v 2v 3v 4l');
+    expect(await removed(scenario, 3, 1)).toBe('done');
+    expect(members(scenario, 1)).toBe('1v 2v 5v');
+    scenario.machine(4).start();
+    await scenario.run(20_000);
+    expect(scenario.machine(4).node?.host.shard(ShardId(1))).toBeUndefined();
     await agrees(scenario);
   });
 });
