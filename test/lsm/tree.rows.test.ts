@@ -74,4 +74,37 @@ describe('hot keys', () => {
     await tree.close();
     expect(resources.rowCache.bytes).toBe(0);
   });
+
+  it('are not remembered as they were found when they have been written since', async () => {
+    const resources = treeResources(newDisk(), { rowCache: new RowCache(100_000) });
+    const many = Array.from({ length: 40 }, (_, i) => `key ${i}`);
+    const made = await Tree.create(treeDirectory, resources);
+    for (const key of many) put(made, key, 1, 'old');
+    await made.flush();
+    // Kept are keys that are found at once, twice; so much for the first time.
+    for (let i = 0; i < 2; i++) await made.getMany(many.map(utf8), Timestamp(9));
+    await made.close();
+    await using tree = await Tree.open(treeDirectory, resources);
+    // The table has to be opened for the first keys; the rest are found at once when it is, and by then they are written.
+    const found = tree.getMany(many.map(utf8), Timestamp(9));
+    expect(found).toBeInstanceOf(Promise);
+    for (const key of many) put(tree, key, 2, 'new');
+    expect((await found).map((one) => one?.version)).toEqual(many.map(() => 1));
+    for (const key of many) expect((await tree.get(utf8(key), Timestamp(9)))?.version, key).toBe(2);
+  });
+
+  it('are not remembered by reads below the version of what was ingested', async () => {
+    const disk = newDisk();
+    const resources = treeResources(disk, { rowCache: new RowCache(100_000) });
+    const other = await Tree.create('node/other', resources);
+    put(other, 'a', 50, 'ingested');
+    await other.flush();
+    await other.close();
+    await using tree = await Tree.create(treeDirectory, resources);
+    put(tree, 'a', 1, 'old');
+    await tree.flush();
+    await tree.ingest(['node/other'], LogIndex(2));
+    for (let i = 0; i < 4; i++) expect((await tree.get(utf8('a'), Timestamp(10)))?.version).toBe(1);
+    expect((await tree.get(utf8('a'), Timestamp(60)))?.version).toBe(50);
+  });
 });

@@ -57,6 +57,11 @@ describe('value files', () => {
     ]);
     const moved = { removed: [{ level: 0, number: 1 }], added: [{ level: 6, table: a }] };
     expect(valueFilesAfter(second, both, moved)).toEqual(second);
+    const without = valueFilesAfter(second, both, { removed: [{ level: 0, number: 1 }], added: [] });
+    expect([...without]).toEqual([
+      [7, { metadata: values('7*30')[0], tables: 1, namedBytes: 10 }],
+      [8, { metadata: values('8*10')[0], tables: 1, namedBytes: 10 }],
+    ]);
     const merged = { removed: [{ level: 0, number: 2 }], added: on0(naming('3:c-d', '7*5')) };
     expect([...valueFilesAfter(second, both, merged)]).toEqual([
       [7, { metadata: values('7*30')[0], tables: 2, namedBytes: 15 }],
