@@ -14,11 +14,14 @@ const usesMax = 3;
  * repeat themselves, push out nothing and take no memory. Who has been there the longest leaves first, and is spared as
  * many times as it was used since, up to three (CLOCK with counts). A hit moves nothing.
  *
- * Each table has a partition of its own, by offset, which it drops as a whole. Why:
+ * Each table has a partition of its own, by offset, which it drops as a whole. What tables keep in memory beside their blocks is
+ * charged: it leaves so much less for blocks, and may leave nothing. Why:
  * docs/decisions/2026-11-21-lsm-block-cache.md.
  */
 export class BlockCache {
   readonly #bytesMax: number;
+  /** See {@link BlockCachePartition.charge}. */
+  #chargedBytes = 0;
   #hits = 0;
   #misses = 0;
   readonly #blocks = new Queue();
@@ -31,9 +34,9 @@ export class BlockCache {
     this.#bytesMax = bytesMax;
   }
 
-  /** Bytes that the cache takes, with what it needs besides the blocks. Never above the maximum. */
+  /** Bytes that the cache takes, with what it needs besides the blocks. Above the maximum only where so much is charged. */
   get bytes(): number {
-    return this.#blocks.bytes + this.#ghosts.bytes;
+    return this.#blocks.bytes + this.#ghosts.bytes + this.#chargedBytes;
   }
 
   get hits(): number {
@@ -46,13 +49,20 @@ export class BlockCache {
 
   partition(): BlockCachePartition {
     const ofTable = new Map<number, CachedBlock>();
+    let chargedBytes = 0;
     return {
       get: (offset) => this.#get(ofTable, offset),
       wants: (offset, bytes) => this.#wants(ofTable, offset, bytes),
       insert: (offset, block) => this.#insert(ofTable, offset, block),
+      charge: (bytes) => {
+        chargedBytes += bytes;
+        this.#charge(bytes);
+      },
       clear: () => {
         for (const cached of ofTable.values()) cached.queue.remove(cached);
         ofTable.clear();
+        this.#charge(-chargedBytes);
+        chargedBytes = 0;
       },
     };
   }
@@ -70,7 +80,7 @@ export class BlockCache {
 
   #wants(ofTable: Map<number, CachedBlock>, offset: number, blockBytes: number): boolean {
     const bytes = blockBytes + overheadBytes;
-    if (bytes > this.#bytesMax) return false;
+    if (bytes > this.#bytesMax - this.#chargedBytes) return false;
     if (this.bytes + bytes <= this.#bytesMax || ofTable.has(offset)) return true;
     // In place of another one: to be remembered must not cost a block.
     if (this.#ghosts.length >= this.#blocks.length && this.#ghosts.length > 0) this.#forget(this.#ghosts.oldest);
@@ -81,10 +91,15 @@ export class BlockCache {
   #insert(ofTable: Map<number, CachedBlock>, offset: number, block: Uint8Array): void {
     // A view keeps all of its memory alive.
     const bytes = block.buffer.byteLength + overheadBytes;
-    if (bytes > this.#bytesMax) return;
+    if (bytes > this.#bytesMax - this.#chargedBytes) return;
     const older = ofTable.get(offset);
     if (older !== undefined) this.#forget(older);
     this.#add(new CachedBlock(ofTable, offset, block, bytes, this.#blocks));
+  }
+
+  #charge(bytes: number): void {
+    this.#chargedBytes += bytes;
+    while (this.bytes > this.#bytesMax && this.#blocks.length + this.#ghosts.length > 0) this.#evict();
   }
 
   /** Makes room before, so that the new one is not what has to leave. */
@@ -126,6 +141,8 @@ export interface BlockCachePartition {
   wants(offset: number, bytes: number): boolean;
   /** Keeps the block, at the cost of others. It must never change. */
   insert(offset: number, block: Uint8Array): void;
+  /** Counts as the cache's so many bytes that are kept for the table beside its blocks, until {@link clear}. */
+  charge(bytes: number): void;
   clear(): void;
 }
 

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
-import { timestampMax } from '../../src/base/ids.js';
+import { LogIndex, Timestamp, timestampMax } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
 import { BlockCache, type BlockCachePartition } from '../../src/lsm/block-cache.js';
 import { RowCache } from '../../src/lsm/row-cache.js';
 import { OpenFiles } from '../../src/lsm/sstable/open-files.js';
 import { Tree } from '../../src/lsm/tree.js';
+import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import { newDisk, put, treeDirectory, treeResources } from './harness.js';
 
 /** What a block of 600 bytes takes in the cache. */
@@ -87,6 +88,46 @@ describe('BlockCache', () => {
     expect(cache.bytes).toBe(unit);
     expect(a.get(29)).toBeUndefined();
     expect(b.get(0)).toBeDefined();
+  });
+
+  it('leaves less for blocks where something is charged, and nothing where all is, until the table is forgotten', () => {
+    const cache = new BlockCache(10 * unit);
+    const [a, b] = [cache.partition(), cache.partition()];
+    for (let offset = 0; offset < 10; offset++) read(a, offset);
+    read(a, 100);
+    b.charge(4 * unit);
+    b.charge(2 * unit);
+    expect(cache.bytes).toBeGreaterThan(9 * unit);
+    expect(cache.bytes).toBeLessThanOrEqual(10 * unit);
+    const cached = Array.from({ length: 10 }, (_, offset) => offset).filter((offset) => a.get(offset) !== undefined);
+    // What is remembered takes room, too.
+    expect(cached).toEqual([7, 8, 9]);
+    b.charge(5 * unit);
+    expect(cache.bytes).toBe(11 * unit);
+    expect([a.wants(1, 600), a.wants(1, 600)]).toEqual([false, false]);
+    a.insert(1, block());
+    expect([cache.bytes, a.get(1)]).toEqual([11 * unit, undefined]);
+    b.clear();
+    b.clear();
+    expect(cache.bytes).toBe(0);
+    for (let offset = 0; offset < 10; offset++) read(a, offset);
+    expect(cache.bytes).toBe(10 * unit);
+  });
+
+  it('is charged for the range tombstones of tables that were read, while these are open', async () => {
+    const blockCache = new BlockCache(1 << 20);
+    const resources = treeResources(newDisk(), { blockCache, rowCache: new RowCache(0) });
+    await using tree = await Tree.create(treeDirectory, resources);
+    const batch = new TreeBatch();
+    for (let i = 100; i < 200; i++) batch.deleteRange(utf8(`key ${i}`), utf8(`key ${i}!`), Timestamp(2));
+    tree.write(batch, LogIndex(1));
+    await tree.flush();
+    expect(blockCache.bytes).toBeLessThan(20_000);
+    await tree.get(utf8('key 150'), timestampMax);
+    expect(blockCache.bytes).toBeGreaterThan(44_000);
+    expect(blockCache.bytes).toBeLessThan(60_000);
+    await tree.close();
+    expect(blockCache.bytes).toBe(0);
   });
 
   it('can be without room', () => {

@@ -26,6 +26,9 @@ import {
 } from './sstable-format.js';
 import type { ReadCounters, SstableResources } from './sstable-resources.js';
 
+/** What a range tombstone takes in memory beside its bytes in the block: two views, the list of its versions, itself. */
+const fragmentBytes = 440;
+
 /**
  * Reads one table. Nothing is handed out that its checksum does not cover: a reader answers rightly, or rejects with a
  * CorruptionError that names file and offset.
@@ -202,7 +205,9 @@ export class SstableReader implements ReadAheadSource<BlockHandle> {
       if (countVersions(fragments) !== rangeTombstones) {
         throw this.corruption(ranges.offset, `the manifest says that there are ${rangeTombstones} range tombstones`);
       }
-      return (this.#ranges = trimmed ? clipFragments(fragments, { lower: smallestKey, upper: endKey }) : fragments);
+      this.#ranges = trimmed ? clipFragments(fragments, { lower: smallestKey, upper: endKey }) : fragments;
+      if (!this.#file.isClosed) this.#cache.charge(block.length + fragmentBytes * this.#ranges.length);
+      return this.#ranges;
     } catch (error) {
       this.#readingRanges = undefined;
       throw error;
