@@ -155,6 +155,24 @@ describe('a checkpoint', () => {
     expect(tree.failure).toBeUndefined();
   });
 
+  it('that fails with its root in place loses that for good before anything else: no tree may miss a table', async () => {
+    const disk = newDisk();
+    await using tree = await filledTree(disk, 1);
+    await tree.flush();
+    const done: string[] = [];
+    let hasRoot = false;
+    disk.fault = (operation, path) => {
+      if (!path.startsWith(target)) return undefined;
+      if (operation === 'rename') hasRoot = true;
+      else if (hasRoot && ['syncDirectory', 'remove', 'removeTree'].includes(operation)) {
+        return done.push(`${operation} ${path}`) === 1 ? 'io' : undefined;
+      }
+      return undefined;
+    };
+    await expect(tree.checkpoint(target)).rejects.toMatchObject({ code: 'io' });
+    expect(done.slice(1)).toEqual([`remove ${target}/CURRENT`, `syncDirectory ${target}`, `removeTree ${target}`]);
+  });
+
   it('finds damage at its bounds', async () => {
     const disk = newDisk();
     await using tree = await Tree.create(treeDirectory, treeResources(disk), options);

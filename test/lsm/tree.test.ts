@@ -2,9 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import { LogIndex, Timestamp, timestampMax } from '../../src/base/ids.js';
 import { deferred } from '../../src/base/promises.js';
+import type { Background } from '../../src/env/background.js';
 import { DiskError } from '../../src/env/disk.js';
 import { TreeClosedError } from '../../src/lsm/background-errors.js';
 import { BlockCache } from '../../src/lsm/block-cache.js';
+import { compactJobType } from '../../src/lsm/compaction/compact-job.js';
 import type { Entry, Found } from '../../src/lsm/entry.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import { Tree } from '../../src/lsm/tree.js';
@@ -339,6 +341,33 @@ describe('a tree whose disk fails', () => {
     expect(await scan(again)).toHaveLength(again.durableAppliedIndex);
     await again.verify();
     await again.close();
+  });
+
+  it('takes nothing for durable after it has failed, nor what was under way', async () => {
+    const disk = newDisk();
+    const inline = inlineBackground(disk);
+    const compaction = deferred<never>();
+    const background: Background = {
+      run: async (job, signal) => {
+        if (job.type === compactJobType) return compaction.promise;
+        const output = await inline.run<unknown, never>(job, signal);
+        if (tree.stats().levels[0].tables === 2) {
+          compaction.reject(new DiskError('io', 'node/tree/9.sst', 'write'));
+          await quiet();
+        }
+        return output;
+      },
+    };
+    const tree = await Tree.create(treeDirectory, treeResources(disk, { background }), { level0TablesCompact: 2 });
+    for (const version of [1, 2]) {
+      put(tree, 'a', version, 'durable');
+      await tree.flush();
+    }
+    put(tree, 'a', 3, 'flushed while the compaction fails');
+    await expect(tree.flush()).rejects.toThrow(DiskError);
+    await quiet();
+    expect([tree.failure, tree.durableAppliedIndex]).toMatchObject([{ code: 'io' }, 2]);
+    await tree.close();
   });
 
   it('reports a failed read to the reader alone', async () => {
