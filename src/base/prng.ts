@@ -8,7 +8,7 @@ export class Prng {
   #c: number;
   #counter = 1;
 
-  /** @param seed any integer; only its lower 32 bits and the next 21 count. */
+  /** @param seed any integer; its lower 32 bits count, combined with the next 21: there are 2^32 different generators. */
   constructor(seed: number) {
     let state = (seed ^ Math.floor(seed / 0x1_0000_0000)) | 0;
     const splitmix32 = (): number => {

@@ -1,11 +1,10 @@
 /** A node as a real process runs it: on the platform's disk, network and clock, with the gRPC service in front. */
 import { createRequire } from 'node:module';
-import { Prng } from '../base/prng.js';
 import type { Logger } from '../env/logger.js';
 import { SystemClock } from '../platform/clock.js';
 import { NodeDisk } from '../platform/disk.js';
 import { TcpNetwork } from '../platform/network.js';
-import { systemRandomSeed } from '../platform/random.js';
+import { SystemRandom } from '../platform/random.js';
 import { WorkerPool } from '../platform/worker-pool.js';
 import { GrpcServer } from '../rpc/server.js';
 import { openDataDirectory } from './data-directory.js';
@@ -40,7 +39,7 @@ export async function serveNode(options: NodeOptions, dependencies: { logger: Lo
   });
   const clock = new SystemClock();
   const network = new TcpNetwork({ peerFrameBytesMax: options.limits.peerFrameBytesMax });
-  const random = new Prng(systemRandomSeed());
+  const random = new SystemRandom();
   const release = async (): Promise<void> => {
     await background[Symbol.asyncDispose]();
     await lock[Symbol.asyncDispose]();

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { pinoLogger } from '../../src/platform/logger.js';
 import { NodeDisk } from '../../src/platform/disk.js';
 import { SystemClock } from '../../src/platform/clock.js';
-import { systemRandomSeed } from '../../src/platform/random.js';
+import { SystemRandom, systemRandomSeed } from '../../src/platform/random.js';
 
 describe('SystemClock', () => {
   const clock = new SystemClock();
@@ -141,6 +141,15 @@ test('closing a file waits for what is under way', async () => {
   const reads = Array.from({ length: 20 }, () => file.read(new Uint8Array(100), 0));
   await file.close();
   expect(await Promise.all(reads)).toEqual(reads.map(() => 100));
+});
+
+test('names are not drawn from a seed, which another process may have', () => {
+  const names = [1, 2].flatMap(() => {
+    const random = new SystemRandom(7);
+    return [random.bytes(16), random.split().bytes(16)];
+  });
+  for (const name of names) expect(name).toHaveLength(16);
+  expect(new Set(names.map(String)).size).toBe(4);
 });
 
 test('random seeds are safe integers, and differ', () => {
