@@ -232,6 +232,29 @@ describe('request ids', () => {
     expect(await leader.execute(put('k', 'w', none, otherSession))).toMatchObject({ type: 'written', version: 1001 });
   });
 
+  it('of one session whose seqs are far apart are in buckets of their own', async () => {
+    const leader = new Leader();
+    const session = new Uint8Array(16).fill(9);
+    const writes = [5, 2 ** 32 + 5, 2 ** 35 + 5, 6].map((seq) => put(`k${seq}`, 'v', none, { session, seq }));
+    const written = [1000, 1001, 1002, 1003].map((version) => ({ type: 'written', version }));
+    expect(await leader.propose(...writes)).toEqual(written);
+    await leader.applyAll();
+    expect(await leader.propose(...writes)).toEqual(written);
+  });
+
+  it('are kept as long as the shard has no version that is newer by more than the retention', async () => {
+    const leader = new Leader(1);
+    const [old, late, tooLate] = [0, 8, 16].map((seq) =>
+      put('k', 'v', none, { session: new Uint8Array(16).fill(9), seq }),
+    );
+    expect(await leader.execute(old)).toEqual({ type: 'written', version: 1000 });
+    leader.clock = 2000;
+    await leader.execute(late);
+    // The newest version is the one of `late` still: 1000 microseconds, the retention, after the old one.
+    expect(await leader.execute(tooLate)).toMatchObject({ type: 'written' });
+    expect(await leader.execute(old)).toEqual({ type: 'written', version: 1000 });
+  });
+
   it('are forgotten after the retention, a few with each entry', async () => {
     const leader = new Leader(1);
     const old = Array.from({ length: 9 }, (_, i) => put(`k${i}`, 'v', none, inBucket(i)));

@@ -164,11 +164,14 @@ describe('unary calls', () => {
     const value = Buffer.alloc(900_000);
     await kv.unary('Put', { key: text('a'), value });
     const get = { get: { key: text('a') } };
-    const { results } = await kv.unary('Batch', { operations: [get, get, get] });
+    await kv.unary('Put', { key: text('b'), value: text('small') });
+    const small = { get: { key: text('b') } };
+    const { results } = await kv.unary('Batch', { operations: [get, get, get, small] });
     expect(results).toMatchObject([
       { found: {} },
       { found: {} },
       { error: { detail: { code: 'ERROR_CODE_OVERLOADED', outcome: 'OUTCOME_NOT_APPLIED' } } },
+      { found: { value: text('small') } },
     ]);
   });
 

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { emptyBytes } from '../../src/base/bytes.js';
 import { LogIndex, ShardId, Term } from '../../src/base/ids.js';
+import { deferred, type Deferred } from '../../src/base/promises.js';
 import type { Entry } from '../../src/raft/types.js';
 import { ApplyLoop } from '../../src/shard/apply-loop.js';
 
@@ -13,6 +14,8 @@ function entryAt(index: number): Entry {
 class Bench {
   readonly applied: number[] = [];
   readonly loop: ApplyLoop;
+  /** While it is there the tree takes no more. */
+  stall: Deferred<void> | undefined;
   #ends: (() => void)[] = [];
 
   constructor() {
@@ -22,7 +25,7 @@ class Bench {
       shard: ShardId(1),
       clock: { endOfTurn: (callback: () => void) => void this.#ends.push(callback) },
       log: { entries, read: () => Promise.reject(new Error('all is in memory')) },
-      tree: { writeStall: () => undefined },
+      tree: { writeStall: () => this.stall?.promise },
       appliedIndex: () => LogIndex(this.applied.at(-1) ?? 0),
       apply: ({ index }: Entry) => void this.applied.push(index),
       onApplied: () => undefined,
@@ -86,6 +89,34 @@ test('what is allowed at the end in which a run ends is applied as well', async 
   // Promise reactions of the run come after all ends of the turn, this one included.
   bench.atEnd(() => bench.allow(2));
   await bench.endTurn();
+  await bench.endTurn();
+  expect(bench.applied).toEqual([1, 2]);
+});
+
+test.each(['close', 'halt'] as const)('what waits for the tree is not applied after %s', async (how) => {
+  const bench = new Bench();
+  const stall = deferred<void>();
+  bench.stall = stall;
+  bench.allow(2);
+  await bench.endTurn();
+  expect(bench.applied).toEqual([]);
+  const over = bench.loop[how]();
+  bench.stall = undefined;
+  stall.resolve();
+  await over;
+  await bench.endTurn();
+  expect(bench.applied).toEqual([]);
+});
+
+test('what waits for the tree is applied when the tree can take it', async () => {
+  const bench = new Bench();
+  const stall = deferred<void>();
+  bench.stall = stall;
+  bench.allow(2);
+  await bench.endTurn();
+  expect(bench.applied).toEqual([]);
+  bench.stall = undefined;
+  stall.resolve();
   await bench.endTurn();
   expect(bench.applied).toEqual([1, 2]);
 });

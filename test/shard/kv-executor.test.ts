@@ -1,29 +1,9 @@
-import { describe, expect, test } from 'vitest';
-import { emptyBytes, utf8 } from '../../src/base/bytes.js';
+import { describe, expect, test, vi } from 'vitest';
 import { QuorateError } from '../../src/base/errors.js';
-import { Term, Timestamp } from '../../src/base/ids.js';
-import type { GetOperation } from '../../src/mvcc/operations.js';
-import type { ScanSpec } from '../../src/mvcc/scan.js';
+import { Term } from '../../src/base/ids.js';
+import { keyPrefix } from '../../src/mvcc/keyspace.js';
 import { del, put } from '../mvcc/leader.js';
-import { ScriptedExecutor, descriptor } from './scripted-executor.js';
-
-const get = (key: string, consistency: GetOperation['consistency'] = 'linearizable'): GetOperation => ({
-  type: 'get',
-  key: utf8(key),
-  consistency,
-});
-
-function specAt(at: number): ScanSpec {
-  return {
-    start: utf8('a'),
-    end: emptyBytes,
-    at: Timestamp(at),
-    reverse: false,
-    keysOnly: false,
-    bytesMax: 1000,
-    recordsMax: 10,
-  };
-}
+import { ScriptedExecutor, descriptor, get, specAt } from './scripted-executor.js';
 
 describe('writes', () => {
   test('of one turn share one request for timestamps and one entry, and are answered when it is applied', async () => {
@@ -183,119 +163,33 @@ describe('writes', () => {
     await scripted.giveTimestamps();
     expect(task.results).toMatchObject([{ error: { code, outcome: 'notApplied' } }]);
     expect(task.results).toMatchObject([{ error: { message: expect.stringContaining(message) as string } }]);
-  });
-});
-
-describe('what does not belong here is refused at the end of the turn', () => {
-  test('beyond the limit of operations in flight, by the limit and with a hint', async () => {
-    const scripted = await ScriptedExecutor.make({ shardOperationsInFlightMax: 2 });
-    scripted.start(put('a', '1'));
-    scripted.start(get('a'));
-    const refused = await scripted.answersTo(put('b', '1'));
-    const error = { code: 'OVERLOADED', outcome: 'notApplied', shard: 5, retryAfterMs: 20 };
-    expect(refused).toMatchObject([{ error }]);
-    expect(refused).toMatchObject([
-      { error: { message: expect.stringMatching(/2 .*shardOperationsInFlightMax/) as string } },
-    ]);
-    await scripted.permitReads();
+    // Nothing of it is in flight, nor counted as an entry that will be applied.
+    scripted.refusal = undefined;
+    const next = scripted.start(put('a', '2', { type: 'absent' }));
     await scripted.turn();
-    scripted.start(put('b', '1'));
     await scripted.giveTimestamps();
-    expect(await scripted.answersTo(put('c', '1'))).toMatchObject([{ error }]);
     await scripted.apply();
-    expect(scripted.start(put('c', '1')).results).toEqual([]);
+    expect(next.results).toMatchObject([{ type: 'written' }]);
   });
 
-  test('writes that would wait too long, by the target and with a hint; reads are not', async () => {
-    const scripted = await ScriptedExecutor.make({ writeWaitMsTarget: 100 });
-    for (let i = 0; i < 40; i++) scripted.start(put(`a${i}`, '1'));
+  test('are not kept in memory when they are applied: the next one looks at the tree', async () => {
+    const scripted = await ScriptedExecutor.make();
+    const looked = vi.spyOn(scripted.executor.replica.machine, 'get');
+    const looksAtKey = async (): Promise<boolean> => {
+      looked.mockClear();
+      scripted.start(del('a'));
+      await scripted.turn();
+      await scripted.giveTimestamps();
+      return looked.mock.calls.some(([key]) => key[0] === keyPrefix.user);
+    };
+    expect(await looksAtKey()).toBe(true);
+    await scripted.apply();
+    scripted.start(put('a', '1'));
     await scripted.turn();
     await scripted.giveTimestamps();
-    scripted.nowMs = 200;
-    await scripted.apply(); // 40 in 200 ms, so 20 within the target: as few as 32 are always admitted
-    const admitted = Array.from({ length: 32 }, (_, i) => scripted.start(put(`b${i}`, '1')));
-    expect(admitted.flatMap(({ results }) => results)).toEqual([]);
-    const error = { code: 'OVERLOADED', outcome: 'notApplied', shard: 5, retryAfterMs: 100 };
-    const refused = await scripted.answersTo(put('c', '1'));
-    expect(refused).toMatchObject([{ error }]);
-    expect(refused).toMatchObject([{ error: { message: expect.stringMatching(/32 .*writeWaitMsTarget/) as string } }]);
-    expect(scripted.start(get('a')).results).toEqual([]);
-  });
-
-  test('pages of scans count, from their start to their end', async () => {
-    const scripted = await ScriptedExecutor.make({ shardOperationsInFlightMax: 2 });
-    const pages = [1, 2].map((at) => scripted.executor.scanPage(specAt(at), descriptor.epoch, 'linearizable'));
-    const error = { code: 'OVERLOADED', shard: 5, retryAfterMs: 20 };
-    for (const consistency of ['linearizable', 'stale'] as const) {
-      await expect(scripted.executor.scanPage(specAt(3), descriptor.epoch, consistency)).rejects.toMatchObject(error);
-    }
-    expect(await scripted.answersTo(put('b', '1'))).toMatchObject([{ error }]);
-    expect(await scripted.answersTo(get('b'))).toMatchObject([{ error }]);
-    expect(scripted.permits).toHaveLength(2);
-    await scripted.permitReads();
-    await Promise.all(pages);
-    expect(scripted.start(put('b', '1')).results).toEqual([]);
-  });
-
-  test('a page that fails counts no more', async () => {
-    const scripted = await ScriptedExecutor.make({ shardOperationsInFlightMax: 1 });
-    const page = scripted.executor.scanPage(specAt(1), descriptor.epoch, 'linearizable');
-    page.catch(() => undefined);
-    await scripted.permitReads(new QuorateError('NOT_LEADER', 'lost'));
-    await expect(page).rejects.toMatchObject({ code: 'NOT_LEADER' });
-    expect(scripted.start(get('b')).results).toEqual([]);
-  });
-
-  test('a stale read that has to wait for a round', async () => {
-    const scripted = await ScriptedExecutor.make({ shardOperationsInFlightMax: 1, staleReadMsMax: 100 });
-    scripted.stalenessMs = 101;
-    scripted.start(get('a'));
-    const refused = scripted.start(get('a', 'stale'));
-    await scripted.turn();
-    expect(refused.results).toMatchObject([{ error: { code: 'OVERLOADED', shard: 5 } }]);
-    expect(scripted.permits).toHaveLength(1);
-  });
-
-  test('a page beyond those that the node reads at a time, by the limit and with a hint', async () => {
-    const scripted = await ScriptedExecutor.make({ scansInFlightMax: 1 });
-    const read = scripted.executor.scanPage(specAt(1), descriptor.epoch, 'stale');
-    const refused = scripted.executor.scanPage(specAt(1), descriptor.epoch, 'stale');
-    await expect(refused).rejects.toMatchObject({
-      code: 'OVERLOADED',
-      outcome: 'notApplied',
-      retryAfterMs: 20,
-      message: expect.stringMatching(/1 pages.*scansInFlightMax/) as string,
-    });
-    await read;
-    await scripted.executor.scanPage(specAt(1), descriptor.epoch, 'stale');
-  });
-
-  test.each([
-    ['a key below the range', put('A', '1'), descriptor.epoch],
-    ['a key at its end', put('x', '1'), descriptor.epoch],
-    ['another range version', put('a', '1'), { membership: 1, range: 2 }],
-    ['another range version, also for a stale read', get('a', 'stale'), { membership: 1, range: 2 }],
-  ])('%s', async (_what, operation, epoch) => {
-    const scripted = await ScriptedExecutor.make();
-    expect(await scripted.answersTo(operation, epoch)).toMatchObject([{ error: { code: 'EPOCH_MISMATCH', shard: 5 } }]);
-  });
-
-  test('nothing because of another membership: it makes no difference to an operation', async () => {
-    const scripted = await ScriptedExecutor.make();
-    const task = scripted.start(get('a', 'stale'), { membership: 2, range: 1 });
-    await scripted.turn();
-    expect(task.results).toEqual([{ type: 'absent' }]);
-  });
-
-  test('what a follower gets, unless it is a stale read', async () => {
-    const scripted = await ScriptedExecutor.make();
-    await scripted.changeLeadership(false);
-    for (const operation of [put('a', '1'), get('a')]) {
-      expect(await scripted.answersTo(operation)).toMatchObject([{ error: { code: 'NOT_LEADER' } }]);
-    }
-    const stale = scripted.start(get('a', 'stale'));
-    await scripted.turn();
-    expect(stale.results).toEqual([{ type: 'absent' }]);
+    expect(await looksAtKey(), 'while it is in flight').toBe(false);
+    while (scripted.proposed.length > 0) await scripted.apply();
+    expect(await looksAtKey()).toBe(true);
   });
 });
 

@@ -1,7 +1,7 @@
 /** A KvExecutor over a replica, a clock and a source of timestamps that do what the test says. */
 import { setImmediate } from 'node:timers/promises';
 import { assert, defined } from '../../src/base/assert.js';
-import { utf8 } from '../../src/base/bytes.js';
+import { emptyBytes, utf8 } from '../../src/base/bytes.js';
 import { QuorateError } from '../../src/base/errors.js';
 import { LogIndex, NodeId, ReplicaId, ShardId, Term, Timestamp } from '../../src/base/ids.js';
 import { defaultLimits } from '../../src/base/limits.js';
@@ -9,7 +9,8 @@ import type { Limits } from '../../src/base/limits.js';
 import { deferred } from '../../src/base/promises.js';
 import type { Deferred } from '../../src/base/promises.js';
 import type { Clock } from '../../src/env/clock.js';
-import type { Operation, OperationResult } from '../../src/mvcc/operations.js';
+import type { GetOperation, Operation, OperationResult } from '../../src/mvcc/operations.js';
+import type { ScanSpec } from '../../src/mvcc/scan.js';
 import { StateMachine, initialIndex } from '../../src/mvcc/state-machine.js';
 import type { ShardDescriptor } from '../../src/shard/descriptor.js';
 import { decodeEntry } from '../../src/shard/entry-format.js';
@@ -38,8 +39,27 @@ export const descriptor: ShardDescriptor = {
   replicas: [{ replica: ReplicaId(1), node: NodeId(1) }],
 };
 
+export const get = (key: string, consistency: GetOperation['consistency'] = 'linearizable'): GetOperation => ({
+  type: 'get',
+  key: utf8(key),
+  consistency,
+});
+
+export function specAt(at: number): ScanSpec {
+  return {
+    start: utf8('a'),
+    end: emptyBytes,
+    at: Timestamp(at),
+    reverse: false,
+    keysOnly: false,
+    bytesMax: 1000,
+    recordsMax: 10,
+  };
+}
+
 export class ScriptedExecutor {
   readonly executor: KvExecutor;
+  readonly space = { isDiskFull: false };
   /** Requests for timestamps that the test has not answered. */
   readonly asked: { readonly count: number; readonly answer: Deferred<Timestamp> }[] = [];
   /** Entries that the test has not applied or lost. */
@@ -98,7 +118,7 @@ export class ScriptedExecutor {
     this.executor = new KvExecutor(replica as unknown as Replica, {
       clock,
       limits,
-      space: { isDiskFull: false },
+      space: this.space,
       pageReads: new PageReads(limits.scansInFlightMax, clock),
       timestamps: {
         request: (count) => {
