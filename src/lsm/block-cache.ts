@@ -39,6 +39,11 @@ export class BlockCache {
     return this.#blocks.bytes + this.#ghosts.bytes + this.#chargedBytes;
   }
 
+  /** Of those, what is charged for tables: nothing else is kept once this is the maximum. */
+  get chargedBytes(): number {
+    return this.#chargedBytes;
+  }
+
   get hits(): number {
     return this.#hits;
   }

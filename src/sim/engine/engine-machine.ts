@@ -92,7 +92,7 @@ export class EngineMachine {
     const { blockCache, rowCache, memtableBudget, openFiles } = defined(this.#resources, 'resources');
     const sizes = defined(this.#sizes, 'sizes');
     const bounds = [
-      ['the block cache', blockCache.bytes, sizes.blockCacheBytesMax],
+      ['the block cache', blockCache.bytes, Math.max(blockCache.chargedBytes, sizes.blockCacheBytesMax)],
       ['the row cache', rowCache.bytes, sizes.rowCacheBytesMax],
       ['the memtables', memtableBudget.bytes, sizes.memtablesBytesMax],
       ['open files', openFiles.count, sizes.openTablesMax],
