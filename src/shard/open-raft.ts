@@ -3,8 +3,11 @@ import { leaseDurationMs } from '../raft/lease.js';
 import { Raft } from '../raft/raft.js';
 import type { ReplicaParts } from './replica-host.js';
 
-/** Nobody waits for followers to apply. */
-const commitNoticeTicks = 1;
+/**
+ * Nobody waits for followers to apply. A whole tick at least passes without an append: where entries come all the time, one
+ * of them takes the commit index along.
+ */
+const commitNoticeTicks = 2;
 
 /** The core of a replica, as log and state machine left it. */
 export function openRaft({ host, descriptor, replicaId, log, machine }: ReplicaParts): Raft {

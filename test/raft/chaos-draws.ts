@@ -39,7 +39,7 @@ export function drawSettings(configuration: Configuration, random: Prng, clock: 
     quiesceTicks: random.pick([0, 3, 30]),
     lease: hasLease ? { durationMs: electionTicksMin - 1, monotonicMs: clock } : undefined,
     uncommittedBytesMax: random.pick([200, 10_000]),
-    commitNoticeTicks: random.pick([0, 1]),
+    commitNoticeTicks: random.pick([0, 1, 2]),
   };
 }
 
