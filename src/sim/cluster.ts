@@ -69,6 +69,7 @@ export class SimMachine {
   #failure: Error | undefined;
   #callsUnderWay = 0;
   #isSuspect = false;
+  #isOut = false;
   #isWithdrawn = false;
 
   constructor(cluster: SimCluster, options: NodeOptions, random: Prng) {
@@ -116,6 +117,16 @@ export class SimMachine {
   /** Nothing is wrong with the disk any more. */
   trust(): void {
     this.#isSuspect = false;
+  }
+
+  /** Its node is removed, or was and comes again: others may refuse its process, which stops then. */
+  takeOut(): void {
+    this.#isOut = true;
+  }
+
+  /** Its node is a member as any other. */
+  takeIn(): void {
+    this.#isOut = false;
   }
 
   /** Ends the process, and has none run, as an operator does whose machine has a damaged disk. */
@@ -214,7 +225,9 @@ export class SimMachine {
   #ended(process: SimProcess, error: Error | undefined): void {
     if (this.#process !== process) return;
     this.#failure = error;
-    if (error !== undefined) this.#cluster.failures.push({ machine: this, error, onSuspectDisk: this.#isSuspect });
+    if (error !== undefined) {
+      this.#cluster.failures.push({ machine: this, error, onSuspectDisk: this.#isSuspect, isOut: this.#isOut });
+    }
     this.#cluster.scheduler.note(`${this.name} ended: ${error?.message ?? 'asked to'}`);
     this.crash('all');
   }
@@ -236,6 +249,8 @@ export interface SimFailure {
   readonly error: Error;
   /** See {@link SimMachine.isSuspect}, as of then. */
   readonly onSuspectDisk: boolean;
+  /** See {@link SimMachine.takeOut}, as of then. */
+  readonly isOut: boolean;
 }
 
 export class SimCluster {
@@ -246,7 +261,6 @@ export class SimCluster {
   /** Of all replicas, at every step. */
   readonly raftChecks = new RaftChecks();
   readonly coverage = new Coverage();
-  readonly machines: readonly SimMachine[];
   readonly jobs: JobTable = lsmJobs;
   readonly limits: Limits;
   readonly raft: RaftTiming;
@@ -254,6 +268,10 @@ export class SimCluster {
   readonly replicationFactor: number;
   /** Every process that ended by itself with an error. */
   readonly failures: SimFailure[] = [];
+  /** Those that formed the cluster. */
+  readonly founders: readonly InitialNode[];
+  readonly #shards: number;
+  readonly #machines: SimMachine[] = [];
 
   constructor(options: SimClusterOptions) {
     const { seed, runTurns, nodes: count = 3, shards = 2 } = options;
@@ -267,27 +285,38 @@ export class SimCluster {
     this.scheduler = new Scheduler(runTurns);
     this.network = new SimNetwork(this.scheduler, { random: this.random.split('network') });
     this.log = new SimLog(this.scheduler, { onLine: ({ message }) => this.coverage.logged(message) });
-    const members = Array.from({ length: count }, (_, i): InitialNode => {
-      return { id: NodeId(i + 1), clientAddress: `node-${i + 1}:7000`, peerAddress: `node-${i + 1}:7100` };
-    });
-    this.machines = members.map((member) => {
-      const nodeOptions: NodeOptions = {
-        cluster: { name: 'sim', nodes: members.slice(0, forming), initialShards: shards, replicationFactor },
-        nodeId: member.id,
-        clientAddress: member.clientAddress,
-        peerAddress: member.peerAddress,
-        dataDirectory: '/data',
-        clientListen: member.clientAddress,
-        peerListen: member.peerAddress,
-        raft: this.raft,
-        requestTimeoutMsDefault: 5000,
-        requestTimeoutMsMax: 60_000,
-        drainMsMax: 5000,
-        backgroundThreads: 1,
-        limits: this.limits,
-      };
-      return new SimMachine(this, nodeOptions, this.random.split(`machine-${member.id}`));
-    });
+    this.#shards = shards;
+    this.founders = Array.from({ length: forming }, (_, i) => member(i + 1));
+    for (let i = 0; i < count; i++) this.addMachine();
+  }
+
+  /** By id. */
+  get machines(): readonly SimMachine[] {
+    return this.#machines;
+  }
+
+  /** With the next id and an empty disk; to be started. Its node joins the cluster, unless it is one of those that form it. */
+  addMachine(): SimMachine {
+    const { id, clientAddress, peerAddress } = member(this.#machines.length + 1);
+    const { founders: nodes, replicationFactor } = this;
+    const nodeOptions: NodeOptions = {
+      cluster: { name: 'sim', nodes, initialShards: this.#shards, replicationFactor },
+      nodeId: id,
+      clientAddress,
+      peerAddress,
+      dataDirectory: '/data',
+      clientListen: clientAddress,
+      peerListen: peerAddress,
+      raft: this.raft,
+      requestTimeoutMsDefault: 5000,
+      requestTimeoutMsMax: 60_000,
+      drainMsMax: 5000,
+      backgroundThreads: 1,
+      limits: this.limits,
+    };
+    const machine = new SimMachine(this, nodeOptions, this.random.split(`machine-${id}`));
+    this.#machines.push(machine);
+    return machine;
   }
 
   /** Machines that are not withdrawn. */
@@ -342,6 +371,10 @@ export class SimCluster {
   stop(): void {
     for (const machine of this.machines) machine.crash('all');
   }
+}
+
+function member(id: number): InitialNode {
+  return { id: NodeId(id), clientAddress: `node-${id}:7000`, peerAddress: `node-${id}:7100` };
 }
 
 /** Asking whether all are ready is asking all of them for the leaders of all shards. */

@@ -2,13 +2,15 @@ import { assert } from '../base/assert.js';
 import { crc32 } from '../base/checksum.js';
 import type { Prng } from '../base/prng.js';
 import type { Connection, ConnectionHandler } from '../env/network.js';
-import type { Link } from './link.js';
+import { oldMs, type Link } from './link.js';
 import type { SimProcess } from './process.js';
 import type { Scheduler, ScheduledEvent } from './scheduler.js';
 
 /** What travels in one direction: frames, then perhaps the end (with an error unless it is in order). */
 type Parcel =
-  { readonly type: 'frame'; readonly bytes: Uint8Array } | { readonly type: 'end'; readonly error: Error | undefined };
+  | { readonly type: 'frame'; readonly bytes: Uint8Array; readonly sentMs: number }
+  | { readonly type: 'end'; readonly error: Error | undefined };
+type Frame = Extract<Parcel, { readonly type: 'frame' }>;
 
 export interface PairOptions {
   readonly scheduler: Scheduler;
@@ -94,7 +96,7 @@ export class SimConnection implements Connection {
   send(frame: Uint8Array): void {
     if (this.#state === 'closed' || this.#state === 'over' || this.#process?.state === 'dead') return;
     this.#queuedBytes += frame.length;
-    this.#post({ type: 'frame', bytes: frame });
+    this.#post({ type: 'frame', bytes: frame, sentMs: this.#options.scheduler.nowMs });
   }
 
   close(): void {
@@ -167,6 +169,12 @@ export class SimConnection implements Connection {
     }
   }
 
+  /** The next byte of what waits arrives, as on a line that is very slow: counted as received once more with its frame. */
+  trickle(): void {
+    const peer = this.#peer;
+    if (this.#waiting.length > 0 && peer !== undefined) peer.#process?.enter(() => peer.#receivedBytes++);
+  }
+
   /** Most frames are fast and some are slow. */
   drawDelayMs(): number {
     const [minMs, maxMs] = this.outward.delayMs;
@@ -204,16 +212,17 @@ export class SimConnection implements Connection {
     const peer = this.#peer;
     assert(peer !== undefined, 'a connection has two ends');
     if (first.parcel.type === 'end') peer.#finish(first.parcel.error);
-    else peer.#receive(first.parcel.bytes, this);
+    else peer.#receive(first.parcel, this);
     this.#checkDone();
   }
 
-  #receive(frame: Uint8Array, sender: SimConnection): void {
+  #receive({ bytes, sentMs }: Frame, sender: SimConnection): void {
     this.#process?.enter(() => {
-      sender.#queuedBytes -= frame.length;
+      sender.#queuedBytes -= bytes.length;
       if (this.#state !== 'open') return;
-      this.#receivedBytes += frame.length;
-      const borrowed = frame.slice();
+      this.#receivedBytes += bytes.length;
+      if (this.#options.scheduler.nowMs >= sentMs + oldMs) sender.outward.oldArrivals++;
+      const borrowed = bytes.slice();
       this.#handler?.onFrame(borrowed);
       borrowed.fill(0xdd);
     });

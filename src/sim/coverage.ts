@@ -36,6 +36,8 @@ const lines = {
   nodeRetired: 'is asked to replace a node',
   nodeVacant: 'a node that is replaced has no replicas any more',
   nodeReplaced: 'a node has a replica that it was to have',
+  nodeRemovalAsked: 'is asked to remove a node',
+  nodeRemoved: 'a node is removed',
   learnerPromoted: 'a learner votes from now on',
   handedOverToLeave: 'hands over before it leaves',
 } as const;
@@ -61,6 +63,18 @@ const decisions = [
   'jointEntered',
 ] as const;
 
+/** What an operator sees who adds nodes and removes them: node-operator.ts. */
+const sights = [
+  /** A shard has moved to a node that was added. */
+  'addedNodeUsed',
+  /** Another node led the placement group at the end of a removal than at its beginning. */
+  'removalCarriedOn',
+  /** A removed node's process was refused, and has stopped. */
+  'removedNodeWasTold',
+  /** It has joined anew, under its old id. */
+  'removedNodeCameAgain',
+] as const;
+
 /** Errors that clients get when something is wrong, by their codes. */
 const answers = [
   'SHARD_UNAVAILABLE',
@@ -71,9 +85,15 @@ const answers = [
   'KEYS_IN_DIFFERENT_SHARDS',
 ] as const;
 
-export type Mark = keyof typeof lines | (typeof decisions)[number] | (typeof answers)[number];
+export type Sight = (typeof sights)[number];
+export type Mark = keyof typeof lines | (typeof decisions)[number] | Sight | (typeof answers)[number];
 
-export const marks: readonly Mark[] = [...(Object.keys(lines) as (keyof typeof lines)[]), ...decisions, ...answers];
+export const marks: readonly Mark[] = [
+  ...(Object.keys(lines) as (keyof typeof lines)[]),
+  ...decisions,
+  ...sights,
+  ...answers,
+];
 
 const markOfLine: ReadonlyMap<string, Mark> = new Map(
   Object.entries(lines).map(([mark, message]) => [message, mark as Mark]),
@@ -87,6 +107,11 @@ export class Coverage {
   logged(message: string): void {
     const mark = markOfLine.get(message);
     if (mark !== undefined) this.counts[mark]++;
+  }
+
+  /** An operator has seen this. */
+  operated(sight: Sight): void {
+    this.counts[sight]++;
   }
 
   /** A client got an error with this code. */

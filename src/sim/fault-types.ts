@@ -4,9 +4,10 @@ import type { SimCluster, SimMachine } from './cluster.js';
 import { SimDisk, type CrashKeeps } from './disk.js';
 import { damage, damageTypes, isExplainedByDamage, type DamageType } from './disk-damage.js';
 import type { Fault } from './fault.js';
-import type { Link } from './link.js';
+import { oldMs, type Link } from './link.js';
 import { changeMembers } from './membership-operator.js';
 import { defaultDelayMs } from './network.js';
+import type { NodeOperator } from './node-operator.js';
 
 export const faultTypes = [
   /** The process dies (SIGKILL). */
@@ -27,6 +28,11 @@ export const faultTypes = [
   'partition',
   /** What is sent in one direction is late by as long as this lasts; no connection breaks. */
   'hold',
+  /**
+   * As `hold`, for minutes, while a byte now and then shows the other side that the line lives. Counted when something arrived that was a
+   * minute old.
+   */
+  'longHold',
   /** Connections break, and what was on its way is lost. */
   'reset',
   'slowNetwork',
@@ -50,8 +56,17 @@ export const faultTypes = [
   'monotonicFreeze',
   /** A shard is to have replicas on other nodes, or others of them vote. Counted when it is so. */
   'changeMembers',
+  /** A fresh machine joins the cluster, and perhaps a shard moves to it: node-operator.ts. Counted when it is a member. */
+  'addNode',
+  /** A node is removed from the cluster. Counted when it is gone. */
+  'removeNode',
 ] as const;
 export type FaultType = (typeof faultTypes)[number];
+
+/** In few runs, which are longer for it. */
+export const faultsOfMinutes = ['longPause', 'longHold'] as const satisfies readonly FaultType[];
+/** In some runs, together: without the one there is no room for the other. */
+export const nodeFaults = ['addNode', 'removeNode'] as const satisfies readonly FaultType[];
 
 /** Faults after which the machine has to be replaced; they come to one machine of a run only. */
 export function isLossOfDisk(type: FaultType): boolean {
@@ -63,18 +78,24 @@ export const clockRates = { min: 0.8, max: 1.25 } as const;
 /** Where leaders have leases, which rest on clocks that differ less. */
 const clockRatesWithLeases = { min: 0.92, max: 1.1 } as const;
 const clockJumpMsMax = 120_000;
-export const longPauseMs = { min: 60_000, max: 180_000 } as const;
+export const faultOfMinutesMs = { min: oldMs, max: 180_000 } as const;
+/** Sooner than a node takes the other side for dead. */
+const trickleEveryMs = 500;
+/** What was held arrives within this. */
+const releaseMs = 1000;
 
 export interface FaultPlace {
   readonly cluster: SimCluster;
   readonly machine: SimMachine;
   /** Of the run, if there is one: its disk may be lost, so every shard must have a majority elsewhere. */
   readonly victim?: SimMachine | undefined;
+  readonly nodeOperator: NodeOperator;
   readonly random: Prng;
 }
 
 /** Begins a fault; undefined when it makes no sense now. Draws from `random` whatever is left open. */
-export function beginFault(type: FaultType, { cluster, machine, victim, random }: FaultPlace): Fault | undefined {
+export function beginFault(type: FaultType, place: FaultPlace): Fault | undefined {
+  const { cluster, machine, victim, nodeOperator, random } = place;
   const others = cluster.machines.filter((other) => other !== machine);
   switch (type) {
     case 'crash':
@@ -97,6 +118,8 @@ export function beginFault(type: FaultType, { cluster, machine, victim, random }
       return changeLinks(cluster, oneDirection(machine, some(others, random), random), { state: 'blocked' });
     case 'hold':
       return changeLinks(cluster, oneDirection(machine, some(others, random), random), { state: 'held' });
+    case 'longHold':
+      return longHold(cluster, oneDirection(machine, some(others, random), random), random);
     case 'partition': {
       const machines = random.shuffle([...cluster.machines]);
       const minority = machines.splice(0, machines.length >> 1);
@@ -140,6 +163,10 @@ export function beginFault(type: FaultType, { cluster, machine, victim, random }
     }
     case 'changeMembers':
       return victim === undefined ? changeMembers(cluster, random) : undefined;
+    case 'addNode':
+      return nodeOperator.add();
+    case 'removeNode':
+      return nodeOperator.remove();
     case 'bitFlip':
     case 'zeroedSector':
     case 'misdirectedWrite':
@@ -177,9 +204,36 @@ function longPause({ process }: SimMachine, { scheduler }: SimCluster, random: P
   const sinceMs = scheduler.nowMs;
   process.pause();
   return {
-    lastsMs: random.int(longPauseMs.min, longPauseMs.max),
-    hadEffect: () => process.heldCount > 0 && scheduler.nowMs >= sinceMs + longPauseMs.min,
+    lastsMs: random.int(faultOfMinutesMs.min, faultOfMinutesMs.max),
+    hadEffect: () => process.heldCount > 0 && scheduler.nowMs >= sinceMs + faultOfMinutesMs.min,
     end: () => process.resume(),
+  };
+}
+
+function longHold(cluster: SimCluster, directions: readonly Direction[], random: Prng): Fault {
+  const { network, scheduler } = cluster;
+  const old = (): number => directions.reduce((sum, [from, to]) => sum + network.link(from, to).oldArrivals, 0);
+  const before = old();
+  const { end: release } = changeLinks(cluster, directions, { state: 'held' });
+  const untilMs = scheduler.nowMs + random.int(faultOfMinutesMs.min, faultOfMinutesMs.max);
+  let isOver = false;
+  const trickle = (): void => {
+    if (isOver) return;
+    if (scheduler.nowMs >= untilMs) {
+      release();
+      return;
+    }
+    for (const [from, to] of directions) network.trickle(from, to);
+    scheduler.schedule(trickleEveryMs, 'a held link trickles', trickle);
+  };
+  trickle();
+  return {
+    lastsMs: untilMs - scheduler.nowMs + trickleEveryMs + releaseMs,
+    hadEffect: () => old() > before,
+    end: () => {
+      isOver = true;
+      release();
+    },
   };
 }
 

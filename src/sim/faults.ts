@@ -7,6 +7,7 @@ import type { Prng } from '../base/prng.js';
 import type { SimCluster, SimMachine } from './cluster.js';
 import { DiskOperator } from './disk-operator.js';
 import { beginFault, faultTypes, isLossOfDisk } from './fault-types.js';
+import { NodeOperator } from './node-operator.js';
 import type { FaultType } from './fault-types.js';
 import type { Fault } from './fault.js';
 import type { FaultPlan } from './swarm.js';
@@ -27,6 +28,8 @@ export class Faults {
   readonly #victim: SimMachine | undefined;
   /** Replaces the victim. */
   #operator: DiskOperator | undefined;
+  /** Adds nodes, and removes them. */
+  readonly nodeOperator: NodeOperator;
   readonly #underWay = new Set<() => void>();
   #stopped = false;
 
@@ -38,6 +41,7 @@ export class Faults {
     this.#random = cluster.random.split('faults');
     this.#operators = cluster.random.split('operators');
     if (plan.types.some(isLossOfDisk)) this.#victim = cluster.random.split('victim').pick(cluster.machines);
+    this.nodeOperator = new NodeOperator(cluster, cluster.random.split('nodes'));
     this.counts = Object.fromEntries(faultTypes.map((type) => [type, 0])) as Record<FaultType, number>;
   }
 
@@ -54,6 +58,7 @@ export class Faults {
   /** Ends all faults, for good; dead nodes start again, but for one whose disk cannot be trusted any more: it is replaced. */
   heal(): void {
     this.#stopped = true;
+    this.nodeOperator.stop();
     for (const end of this.#underWay) end();
     const { network, machines } = this.#cluster;
     network.heal();
@@ -90,7 +95,8 @@ export class Faults {
     const victim = this.#victim;
     const machine = victim !== undefined && isLossOfDisk(type) ? victim : drawn;
     if (isLossOfDisk(type) && this.#isReplacing) return;
-    const fault = beginFault(type, { cluster: this.#cluster, machine, victim, random: this.#random });
+    const { nodeOperator } = this;
+    const fault = beginFault(type, { cluster: this.#cluster, machine, victim, nodeOperator, random: this.#random });
     if (fault === undefined) return;
     if (fault.hadEffect === undefined) this.counts[type]++;
     this.#cluster.scheduler.note(`fault ${type} on ${machine.name}`);

@@ -9,4 +9,9 @@ export interface Link {
   state: 'open' | 'blocked' | 'held';
   /** Shortest and longest time that a frame is under way, in virtual milliseconds; mostly near the shortest. */
   delayMs: readonly [min: number, max: number];
+  /** Frames that the other side got when they were at least so old: {@link oldMs}. */
+  oldArrivals: number;
 }
+
+/** Older than anything that a node, or its client, still waits for. */
+export const oldMs = 60_000;

@@ -97,6 +97,13 @@ export class SimNetwork {
     for (const { from, to } of this.#links.values()) this.setLink(from, to, { state: 'open' });
   }
 
+  /** Of what is held between two hosts, a byte gets through on each connection: a sign of life for the other side, and no more. */
+  trickle(from: string, to: string): void {
+    for (const connection of this.#connections) {
+      if (connection.local === from && connection.peerHost === to) connection.trickle();
+    }
+  }
+
   /** Bytes that were sent and have not reached their process, over all connections. */
   get queuedBytes(): number {
     let bytes = 0;
@@ -170,7 +177,7 @@ export class SimNetwork {
     const key = `${from}>${to}`;
     let link = this.#links.get(key);
     if (link === undefined) {
-      link = { from, to, state: 'open', delayMs: this.#defaultDelayMs };
+      link = { from, to, state: 'open', delayMs: this.#defaultDelayMs, oldArrivals: 0 };
       this.#links.set(key, link);
     }
     return link;

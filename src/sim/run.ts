@@ -8,12 +8,13 @@ import { describeFailure } from '../../jepsen-lite/checker/timeline/describe-fai
 import { DiskError } from '../env/disk.js';
 import { defaultRaftTiming } from '../node/options.js';
 import { startClients } from './client.js';
-import { SimCluster } from './cluster.js';
+import { SimCluster, type SimFailure } from './cluster.js';
 import { clockRates } from './fault-types.js';
 import type { FaultType } from './fault-types.js';
 import type { Mark } from './coverage.js';
 import { isExplainedByDamage } from './disk-damage.js';
 import { Faults } from './faults.js';
+import { isExplainedByRemoval } from './node-operator.js';
 import { checkObservations } from './observation-checks.js';
 import { requireLeaders, requireRecovery } from './recovery.js';
 import { scanAll } from './scan-call.js';
@@ -120,9 +121,11 @@ async function runPhases(
     brokenRule(cluster) ??
     stoppedByItself(cluster) ??
     (await requireReplacement(cluster, faults)) ??
+    (await requireWishes(cluster, faults)) ??
     (await requireLeaders(cluster)) ??
     (await restartAll(cluster)) ??
     (await requireRecovery(cluster)) ??
+    checkMembers(faults) ??
     (await readAll(cluster, workload));
   return brokenRule(cluster) ?? wrong ?? stoppedByItself(cluster) ?? refusedMessage(cluster);
 }
@@ -138,9 +141,11 @@ function refusedMessage(cluster: SimCluster): string | undefined {
   return line && `${String(line.fields.on)} refused what a peer sent: ${String(line.fields.reason)}`;
 }
 
-/** A failing, full, damaged or lost disk is a reason for a node to stop; no other fault is. */
+/** A failing, full, damaged or lost disk is a reason for a node to stop, and its removal; no other fault is. */
 function stoppedByItself(cluster: SimCluster): string | undefined {
-  const failed = cluster.failures.find((failure) => !isOfDisk(failure.error) && !isExplainedByDamage(failure));
+  const isExplained = (failure: SimFailure): boolean =>
+    isOfDisk(failure.error) || isExplainedByDamage(failure) || isExplainedByRemoval(failure);
+  const failed = cluster.failures.find((failure) => !isExplained(failure));
   return failed === undefined ? undefined : `${failed.machine.name} stopped: ${failed.error.stack ?? ''}`;
 }
 
@@ -154,6 +159,17 @@ async function requireReplacement({ scheduler }: SimCluster, { operator }: Fault
   if (operator === undefined || (await scheduler.runUntil(() => operator.isOver, scheduler.nowMs + replaceMsMax)))
     return undefined;
   return `${operator.state} ${replaceMsMax} ms after healing`;
+}
+
+/** Nodes that were to come have come, and those that were to go have gone. */
+async function requireWishes({ scheduler }: SimCluster, { nodeOperator }: Faults): Promise<string | undefined> {
+  if (await scheduler.runUntil(() => nodeOperator.isIdle, scheduler.nowMs + replaceMsMax)) return undefined;
+  return `${nodeOperator.state} ${replaceMsMax} ms after healing`;
+}
+
+/** Where other operators were at work, replicas are wherever those wanted them. */
+function checkMembers({ nodeOperator, counts }: Faults): string | undefined {
+  return counts.addNode > 0 ? nodeOperator.check() : undefined;
 }
 
 /** All machines lose power at once: what is there afterwards is what is on disk. */

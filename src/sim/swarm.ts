@@ -7,7 +7,7 @@ import { defaultLimits, type Limits } from '../base/limits.js';
 import { Prng } from '../base/prng.js';
 import type { RaftTiming } from '../node/options.js';
 import type { BurstPlan } from './bursts.js';
-import { faultTypes, longPauseMs } from './fault-types.js';
+import { faultOfMinutesMs, faultsOfMinutes, faultTypes, isLossOfDisk, nodeFaults } from './fault-types.js';
 import type { FaultType } from './fault-types.js';
 
 /** Plain data, so that a failing run can show all of it. */
@@ -92,9 +92,22 @@ const restlessThinkMsMax = 500;
 /** Few runs have faults of minutes, since each of them costs as much as many others. */
 const minutesChance = 0.03;
 
+/** Nodes come and go. */
+const nodesChance = 0.15;
+
+const drawnApart: readonly FaultType[] = [...faultsOfMinutes, ...nodeFaults];
+
 export function drawPlan(seed: number): SimPlan {
   const plan = drawShortPlan(seed);
-  return new Prng(seed).split('minutes').chance(minutesChance) ? lengthened(plan) : plan;
+  const drawn = new Prng(seed).split('nodes').chance(nodesChance) ? withNodes(plan) : plan;
+  return new Prng(seed).split('minutes').chance(minutesChance) ? lengthened(drawn) : drawn;
+}
+
+/** Their operator says where replicas are: nobody else moves any, and no node is replaced. */
+function withNodes(plan: SimPlan): SimPlan {
+  const { faults } = plan;
+  const others = faults.types.filter((type) => type !== 'changeMembers' && !isLossOfDisk(type));
+  return { ...plan, faults: { ...faults, types: [...others, ...nodeFaults] } };
 }
 
 /** With few calls; and request ids are kept for longer than what is on its way can be late. */
@@ -104,7 +117,12 @@ function lengthened(plan: SimPlan): SimPlan {
     ...plan,
     limits: { ...limits, requestIdRetentionMs: defaultLimits.requestIdRetentionMs },
     workload: { ...workload, clients: 3, thinkMsMax: 1000, bursts: undefined },
-    faults: { ...faults, types: [...faults.types, 'longPause'], gapMsMax: 30_000, phaseMsMin: 1.2 * longPauseMs.max },
+    faults: {
+      ...faults,
+      types: [...faults.types, ...faultsOfMinutes],
+      gapMsMax: 30_000,
+      phaseMsMin: 1.2 * faultOfMinutesMs.max,
+    },
   };
 }
 
@@ -122,7 +140,7 @@ function drawShortPlan(seed: number): SimPlan {
     ),
     raft: drawTiming(new Prng(seed).split('timing')),
     faults: {
-      types: random.shuffle(faultTypes.filter((type) => type !== 'longPause')).slice(0, random.int(1, 6)),
+      types: random.shuffle(faultTypes.filter((type) => !drawnApart.includes(type))).slice(0, random.int(1, 6)),
       gapMsMax: random.pick([800, 1500, 2500, 5000]),
       lastsMsMax: random.pick([1000, 3000, 5000, 10_000]),
     },

@@ -114,6 +114,28 @@ describe('SimNetwork', () => {
     expect(far.heard).toEqual(['a', 'b']);
   });
 
+  test('of a held link a byte may get through, which is a sign of life and no frame; what comes a minute late is counted', async () => {
+    const { fixture, near, far } = await Fixture.start();
+    const { network } = fixture;
+    network.setLink('n1', 'n2', { state: 'held' });
+    network.trickle('n1', 'n2');
+    expect(far.connection.receivedBytes).toBe(0);
+    send(near, 'a');
+    await fixture.pass(10);
+    network.trickle('n1', 'n2');
+    network.trickle('n2', 'n1');
+    expect([near.connection.receivedBytes, far.connection.receivedBytes]).toEqual([0, 1]);
+    await fixture.pass(30_000);
+    send(near, 'b');
+    near.connection.close();
+    await fixture.pass(30_000);
+    expect(far.heard).toEqual([]);
+    network.heal();
+    await fixture.pass(10);
+    expect(far.heard).toEqual(['a', 'b', 'end']);
+    expect(network.link('n1', 'n2').oldArrivals).toBe(1);
+  });
+
   test('a close waits behind what was sent, also in a blocked direction', async () => {
     const { fixture, near, far } = await Fixture.start();
     fixture.network.setLink('n1', 'n2', { state: 'held' });
