@@ -85,7 +85,7 @@ const answers = [
   'KEYS_IN_DIFFERENT_SHARDS',
 ] as const;
 
-export type Sight = (typeof sights)[number];
+type Sight = (typeof sights)[number];
 export type Mark = keyof typeof lines | (typeof decisions)[number] | Sight | (typeof answers)[number];
 
 export const marks: readonly Mark[] = [
