@@ -3,12 +3,15 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { ShardId } from '../../src/base/ids.js';
 import { CorruptionError } from '../../src/base/errors.js';
 import { Prng } from '../../src/base/prng.js';
+import { makeDurableDirectory } from '../../src/env/disk.js';
 import {
   batchHeaderAt,
   batchHeaderBytes,
+  encodeSegmentHeader,
   recordHeaderBytes,
   segmentHeaderBytes,
 } from '../../src/log/segment-format.js';
+import { BatchEncoder, encodeProof } from '../../src/log/segment-writer.js';
 import type { SharedLog } from '../../src/log/shared-log.js';
 import type { SimDisk } from '../../src/sim/disk.js';
 import { contentOf, directory, entries, hardState, newDisk, openLog, settle, toText } from './support.js';
@@ -43,6 +46,12 @@ async function read(disk: SimDisk): Promise<string> {
   for (const id of shards) texts.push(toText(await contentOf(log, id)));
   await log.close();
   return texts.join('\n');
+}
+
+async function writeFile(disk: SimDisk, file: string, bytes: Uint8Array): Promise<void> {
+  const opened = await disk.open(file, 'create');
+  await opened.write(bytes, 0);
+  await opened.close();
 }
 
 const path = (segment: number): string => `${directory}/${segment.toString().padStart(10, '0')}.log`;
@@ -115,6 +124,26 @@ describe('refused', () => {
     await expect(read(disk)).rejects.toMatchObject({ name: 'CorruptionError', file: missing });
   });
 
+  test('a log of which only a segment is left that was being made', async () => {
+    const disk = newDisk();
+    await makeDurableDirectory(disk, directory);
+    await writeFile(disk, path(4), new Uint8Array(segmentHeaderBytes));
+    await expect(read(disk)).rejects.toMatchObject({ name: 'CorruptionError', file: path(4) });
+    expect(disk.paths()).toEqual([path(4)]);
+  });
+
+  test('a log that lacks entries of a group, though it lacks no segment', async () => {
+    const disk = newDisk();
+    await makeDurableDirectory(disk, directory);
+    const header = encodeSegmentHeader({ segment: 2, firstBatch: 9 });
+    const encoder = new BatchEncoder();
+    encoder.begin({ segment: 2, offset: segmentHeaderBytes, sequence: 9 });
+    encoder.entries('entries', ShardId(1), entries(5, 2, 1));
+    encoder.firstSegment(2);
+    await writeFile(disk, path(2), new Uint8Array([...header, ...encoder.finish()]));
+    await expect(read(disk)).rejects.toThrow(/entry 1 of shard 1 is missing/);
+  });
+
   test('a batch of another segment at the same offset', async () => {
     const [offset, end] = batchOffsets(healthy, 1);
     const outcome = await damaged((disk) => {
@@ -130,6 +159,36 @@ describe('refused', () => {
       disk.overwrite(path(1), second, bytes.subarray(first, Math.min(second, first + third - second)));
     });
     expect(outcome).toMatchObject({ name: 'CorruptionError', file: path(1), offset: second });
+  });
+
+  test('the header of another segment', async () => {
+    const outcome = await damaged((disk) => {
+      disk.overwrite(path(2), 0, disk.content(path(1)).subarray(0, segmentHeaderBytes));
+    });
+    expect(outcome).toMatchObject({ name: 'CorruptionError', file: path(2), offset: 0 });
+  });
+
+  test('records of another segment under the header of their batch', async () => {
+    const [offset, end] = batchOffsets(healthy, 2);
+    expect(batchOffsets(healthy, 1).slice(0, 2)).toEqual([offset, end]);
+    const records = offset + batchHeaderBytes;
+    const outcome = await damaged((disk) => {
+      disk.overwrite(path(2), records, disk.content(path(1)).subarray(records, end));
+    });
+    expect(outcome).toMatchObject({ name: 'CorruptionError', file: path(2), offset: records });
+  });
+
+  test('records of another batch of the same segment', async () => {
+    const disk = newDisk();
+    const log = await openLog(disk);
+    for (let i = 1; i <= 4; i++) await log.append(ShardId(1), { entries: entries(i, 1, 1), mustSync: true });
+    await log.close();
+    const [, second, third, fourth] = batchOffsets(disk, 1);
+    const bytes = disk.content(path(1));
+    disk.overwrite(path(1), third + batchHeaderBytes, bytes.subarray(second + batchHeaderBytes, third));
+    expect(fourth - third).toBe(third - second);
+    const isRefused = { name: 'CorruptionError', file: path(1), offset: third + batchHeaderBytes };
+    await expect(read(disk)).rejects.toMatchObject(isRefused);
   });
 
   test('a lost write that left the proof of the batch before', async () => {
@@ -244,6 +303,22 @@ describe('cut off', () => {
     expect(await read(disk)).toContain('4 in term 2');
   });
 
+  test('a torn batch whose data looks like the proof of another place', async () => {
+    const disk = newDisk();
+    const log = await openLog(disk);
+    await log.append(ShardId(1), { entries: entries(1, 1, 1), mustSync: true });
+    const before = toText(await contentOf(log, 1));
+    const data = encodeProof({ segment: 1, offset: 8192, sequence: 9 });
+    const [entry] = entries(2, 1, 1);
+    disk.fault = (operation) => (operation === 'sync' ? 'io' : undefined);
+    await expect(log.append(ShardId(1), { entries: [{ ...entry, data }], mustSync: true })).rejects.toThrow();
+    disk.fault = undefined;
+    disk.crash({ keep: 'all' });
+    // Of the batch everything came to the disk but its header.
+    disk.overwrite(path(1), batchOffsets(disk, 1)[1], new Uint8Array(batchHeaderBytes));
+    expect(toText(await contentOf(await openLog(disk), 1))).toBe(before);
+  });
+
   test.each(['with', 'without'])('what the file held in an earlier life, %s a proof behind it', async (proof) => {
     const disk = healthy.clone(new Prng(1));
     const [first, second] = batchOffsets(disk, 1);
@@ -262,9 +337,7 @@ describe('cut off', () => {
   test('a segment that was being made', async () => {
     for (const length of [0, 1, segmentHeaderBytes - 1]) {
       const disk = healthy.clone(new Prng(1));
-      const file = await disk.open(path(4), 'create');
-      await file.write(new Uint8Array(length).fill(7), 0);
-      await file.close();
+      await writeFile(disk, path(4), new Uint8Array(length).fill(7));
       expect(await read(disk)).toBe(content);
     }
   });

@@ -108,12 +108,12 @@ describe('raft', () => {
   test('answers to read rounds count for the term only in which they were asked', () => {
     const bench = new Bench();
     bench.lead();
-    const answer = (term: number): RaftMessage => ({
+    const answer = (term: number, readRound = 1): RaftMessage => ({
       type: 'heartbeatResponse',
       from: peer,
       to: self,
       term: Term(term),
-      readRound: 1,
+      readRound,
       probe: 0,
       quiet: false,
     });
@@ -125,14 +125,19 @@ describe('raft', () => {
     expect(bench.take().readStates).toEqual([]);
     bench.raft.step(answer(1));
     expect(bench.take().readStates).toEqual([{ round: 1, index: 1 }]);
-    // A round that was given out when leadership was lost is never given out again.
+    // A round that was given out when leadership was lost is never given out again, nor is one that had begun answered.
     expect(bench.raft.requestRead()).toEqual({ type: 'accepted', round: 2 });
+    bench.take();
+    expect(bench.raft.requestRead()).toEqual({ type: 'accepted', round: 3 });
     bench.append(2, { index: 1, term: 1 }, [], 1);
     const lost = bench.take();
     expect(lost).toMatchObject({ readsLost: true, readStates: [] });
     bench.raft.synced(lost.syncPoint);
     bench.lead();
-    expect(bench.raft.requestRead()).toEqual({ type: 'accepted', round: 3 });
+    expect(bench.raft.requestRead()).toEqual({ type: 'accepted', round: 4 });
+    bench.take();
+    bench.raft.step(answer(bench.raft.term, 4));
+    expect(bench.take().readStates).toMatchObject([{ round: 4 }]);
   });
 
   test('a voucher counts for a leader of the same term, of a voter, and where the two of them are a quorum', () => {
