@@ -66,9 +66,9 @@ export class Admin implements AdminBackend {
       request,
     });
     const changes = this.#replicaChanges;
-    const common = { nodeId, logger, isReachable, group: placement };
-    this.nodeWishes = new NodeWishes({ ...common, clock, founders, request });
-    this.#membershipWork = new MembershipWork({ ...common, changes, seats: founders.length, onFailure });
+    const common = { nodeId, logger, isReachable, founders, group: placement };
+    this.nodeWishes = new NodeWishes({ ...common, clock, request });
+    this.#membershipWork = new MembershipWork({ ...common, changes, onFailure });
   }
 
   /** See {@link ReplicaChanges.change}. */

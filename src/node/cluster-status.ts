@@ -5,7 +5,7 @@ import { isGone, nodeStage } from '../placement/node-registry.js';
 import type { PlacementState } from '../placement/placement-state.js';
 import type { ClusterStatus, NodeStatus, ReplicaStatus, ShardStatus } from '../rpc/backend.js';
 import { noSnapshots } from '../rpc/snapshot-traffic-codec.js';
-import type { LocalReplicaStatus, LocalStatus } from '../rpc/peer-messages.js';
+import type { LocalReplicaStatus, LocalStatus, MemberStatus } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { roleOf } from '../shard/member-changes.js';
 import type { InitialNode } from './options.js';
@@ -80,7 +80,7 @@ function shardStatus(shard: ShardDescriptor, answers: ReadonlyMap<NodeId, LocalS
   const { start, end } = shard;
   // The map follows what the shard itself says.
   const isNewer = speaker !== undefined && speaker.membership >= shard.epoch.membership && speaker.members.length > 0;
-  const members = isNewer ? speaker.members : shard.replicas.map((member) => ({ ...member, role: 'voter' as const }));
+  const members = isNewer ? speaker.members : membersOf(shard);
   const epoch = { ...shard.epoch, membership: isNewer ? speaker.membership : shard.epoch.membership };
   const replicas = members.map(({ node, replica, role }): ReplicaStatus => {
     const status = known.get(node);
@@ -88,6 +88,10 @@ function shardStatus(shard: ShardDescriptor, answers: ReadonlyMap<NodeId, LocalS
     return { node, replica, role, appliedIndex, commitIndex, live: status !== undefined };
   });
   return { id: shard.shard, start, end, epoch, leader, term: speaker?.term ?? 0, replicas, bytes: speaker?.bytes ?? 0 };
+}
+
+function membersOf({ replicas, learners = [] }: ShardDescriptor): readonly MemberStatus[] {
+  return replicas.map((member) => ({ ...member, role: learners.includes(member.replica) ? 'learner' : 'voter' }));
 }
 
 function betterInformed(a: LocalReplicaStatus, b: LocalReplicaStatus): boolean {

@@ -3,16 +3,20 @@
  * a group at a time, and enters in the group's state what they have come to. A step that fails, or whose leader changed, is due again.
  *
  * Invariant: what is not due any more, or not by this node, is not asked for again. A plan may have been changed by then, and who goes on
- * with the old one gives replicas to nodes that are to have none, and which nobody takes away.
+ * with the old one gives replicas to nodes that are to have none, and which nobody takes away. What was asked for and comes late is
+ * refused by the shard's leader, if the shard has changed since: each step names the membership epoch that it was decided on.
  */
 import { QuorateError } from '../base/errors.js';
 import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { Logger } from '../env/logger.js';
 import { membershipSteps, type MembershipStep } from '../placement/membership-steps.js';
-import { groupsOf, isLeaving, storeInUse } from '../placement/node-registry.js';
-import { removalEnd } from '../placement/node-removal.js';
-import { rejoined, vacancy } from '../placement/node-replacement.js';
-import type { ReplicaDescriptor } from '../shard/descriptor.js';
+import { groupsOf, isLeaving, nodeStage, storeInUse, votersOf } from '../placement/node-registry.js';
+import { removalBegin, removalEnd } from '../placement/node-removal.js';
+import { rejoined, replacementAmended, vacancy } from '../placement/node-replacement.js';
+import type { PlacementChange } from '../placement/placement-format.js';
+import type { PlacementState } from '../placement/placement-state.js';
+import type { ShardDescriptor } from '../shard/descriptor.js';
+import type { GroupDescriptor } from '../shard/group-descriptor.js';
 import type { PlacementGroup } from './placement-group.js';
 import type { ReplicaChanges } from './replica-changes.js';
 
@@ -21,8 +25,8 @@ export interface MembershipWorkOptions {
   readonly logger: Logger;
   readonly group: Pick<PlacementGroup, 'state' | 'replica' | 'decide'>;
   readonly changes: Pick<ReplicaChanges, 'changeMember'>;
-  /** Voters of the placement group, when all is well. */
-  readonly seats: number;
+  /** Nodes of the placement group as it was formed: as many are to vote. */
+  readonly founders: readonly NodeId[];
   readonly isReachable: (node: NodeId) => boolean;
   /** A bug: the node must stop. */
   readonly onFailure: (error: unknown) => void;
@@ -80,7 +84,7 @@ export class MembershipWork {
 
   /** By this node. */
   #due(): readonly MembershipStep[] {
-    const { nodeId, group, seats, isReachable } = this.#options;
+    const { nodeId, group, founders, isReachable } = this.#options;
     const { state, replica } = group;
     const leads = replica?.isReadyLeader === true;
     if (!leads || state.replacements.size + state.removals.size === 0) this.#left.clear();
@@ -88,7 +92,7 @@ export class MembershipWork {
     return membershipSteps({
       state,
       placement: replica.descriptor,
-      seats,
+      seats: founders.length,
       left: (node) => this.#leftBy(node),
       isReachable: (node) => node === nodeId || isReachable(node),
     });
@@ -107,6 +111,9 @@ export class MembershipWork {
     const { type, node } = step;
     try {
       switch (type) {
+        case 'plan':
+          await group.decide((state, placement) => this.#planned(state, placement, node));
+          return true;
         case 'vacate':
           await group.decide((state, placement) => vacancy(state, node, groupsOf(state, placement)));
           logger.info('a node that is replaced has no replicas any more', { node });
@@ -126,6 +133,15 @@ export class MembershipWork {
     }
   }
 
+  #planned(state: PlacementState, placement: GroupDescriptor, node: NodeId): readonly PlacementChange[] {
+    const { nodeId, founders } = this.#options;
+    const groups = groupsOf(state, placement);
+    const isReachable = (other: NodeId): boolean => other === nodeId || this.#options.isReachable(other);
+    return nodeStage(state, node) === 'draining'
+      ? removalBegin(state, node, { groups, founders, isReachable })
+      : replacementAmended(state, node, groups);
+  }
+
   async #change(step: MemberStep, signal: AbortSignal): Promise<boolean> {
     const { group, changes, logger } = this.#options;
     const { node, shard } = step;
@@ -134,20 +150,29 @@ export class MembershipWork {
     const goes = step.type === 'leave' ? node : instead.at(0);
     // A stray replica goes, not the node.
     const left = goes !== undefined && isLeaving(group.state, goes) ? this.#leftBy(goes) : undefined;
-    await changes.changeMember({ shard, node, role, storeId, instead }, stepMsMax, signal);
+    // What the step was decided on, since both are of this turn.
+    const membership = this.#inMap(shard)?.epoch.membership ?? 0;
+    await changes.changeMember({ shard, node, role, storeId, instead, membership }, stepMsMax, signal);
     left?.add(shard);
-    const known = this.#inMap(shard)?.find((replica) => replica.node === node);
+    const known = this.#inMap(shard)?.replicas.find((replica) => replica.node === node);
     if (step.type === 'leave') return known === undefined;
     logger.info('a node has a replica that it was to have', { node, shard, role, instead });
-    // While the map is behind, the shard stays among those that the node is to have.
-    if (known === undefined || known.storeId !== storeId) return false;
+    // While the map is behind, the shard stays among those that the node is to have: also where it has it as a learner still, or who is
+    // replaced again would come back as one.
+    if (known === undefined || known.storeId !== storeId || (role === 'voter' && !this.#votes(shard, node)))
+      return false;
     await group.decide((state) => rejoined(state, node, shard));
     return true;
   }
 
-  #inMap(shard: ShardId): readonly ReplicaDescriptor[] | undefined {
+  #inMap(shard: ShardId): ShardDescriptor | undefined {
     const { replica, state } = this.#options.group;
-    return (shard === placementShardId ? replica?.descriptor : state.shardMap.byId(shard))?.replicas;
+    return shard === placementShardId ? replica?.descriptor : state.shardMap.byId(shard);
+  }
+
+  #votes(shard: ShardId, node: NodeId): boolean {
+    const known = this.#inMap(shard);
+    return known !== undefined && votersOf(known).some((voter) => voter.node === node);
   }
 
   /** Ends what waits. */

@@ -83,6 +83,7 @@ export class Node implements KvBackend, AdminBackend {
       random: random.split('peers'),
       limits,
       timing: options.raft,
+      peerAddress: options.peerAddress,
       addressOf: (node) => this.#addressOf(node),
       storeFault: (hello, met) => storeFault(this.#placement.state, hello, met),
       handler: {

@@ -41,8 +41,10 @@ const tryMsMax = 5000;
 export type MembersWish = Extract<PeerRequest, { type: 'changeMembers' | 'changeMember' }>;
 
 /**
- * By the leader of the shard. Resolves when these are its members; rejects with NOT_LEADER when another must go on, and with
- * UNAVAILABLE when it would give a replica to a node that is not in service, or has another data directory than was wished for.
+ * By the leader of the shard. Resolves when these are its members; rejects with NOT_LEADER when another must go on, with
+ * UNAVAILABLE when it would give a replica to a node that is not in service, or has another data directory than was wished for, and
+ * with EPOCH_MISMATCH what was decided on members that the shard has no more: by a placement leader that was deposed since, or that
+ * has a map that is behind (as PD's operators name the region's conf_ver in TiKV).
  */
 export function changeMembers(
   hosted: HostedShard | undefined,
@@ -74,7 +76,12 @@ function membersWished(
   wish: Extract<MembersWish, { type: 'changeMember' }>,
   storeOf: (node: NodeId) => string | undefined,
 ): WantedMembers {
-  const { shard, node, storeId } = wish;
+  const { shard, node, storeId, membership } = wish;
+  const current = descriptor.epoch.membership;
+  if (membership < current) {
+    const message = `shard ${shard} is at membership epoch ${current}, and this was decided at ${membership}`;
+    throw new QuorateError('EPOCH_MISMATCH', message, { shard });
+  }
   const bound = descriptor.replicas.find((of) => of.node === node)?.storeId;
   if (wish.role === 'none') {
     const isInUse = bound !== undefined && bound === storeId;
@@ -104,8 +111,9 @@ export class ReplicaChanges {
   }
 
   /**
-   * Has one node have a replica, or none, also of the placement group. Rejects as {@link change}, and with the reason of `signal`: then
-   * nobody is asked any more. Nothing is checked: it is for a decision of the placement group.
+   * Has one node have a replica, or none, also of the placement group. Rejects as {@link change}, with the reason of `signal`, and with
+   * EPOCH_MISMATCH where it must be decided anew: then nobody is asked any more. Nothing else is checked: it is for a decision of the
+   * placement group.
    */
   changeMember(wanted: MemberWish, timeoutMs: number, signal: AbortSignal): Promise<void> {
     return this.#carryOut({ type: 'changeMember', ...wanted }, timeoutMs, signal);
@@ -124,7 +132,7 @@ export class ReplicaChanges {
         node === undefined ? undefined : await this.#ask(node, wanted, Math.min(leftMs, tryMsMax), signal);
       if (node !== undefined && failure === undefined) return;
       if (failure !== undefined) reason = failure.message;
-      if (failure?.code === 'INVALID_ARGUMENT') throw failure;
+      if (failure?.code === 'INVALID_ARGUMENT' || failure?.code === 'EPOCH_MISMATCH') throw failure;
       await pause(clock, Math.min(retryMs, leftMs), signal);
     }
   }

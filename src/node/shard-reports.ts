@@ -7,7 +7,7 @@ import type { NodeId, ShardId } from '../base/ids.js';
 import type { PlacementLeader } from '../placement/placement-leader.js';
 import { isJoint } from '../raft/config.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
-import type { ShardDescriptor } from '../shard/descriptor.js';
+import { withLearners, type ShardDescriptor } from '../shard/descriptor.js';
 import type { Replica } from '../shard/replica.js';
 
 export interface ShardReportsOptions {
@@ -45,7 +45,7 @@ export class ShardReports {
       if (!isReadyLeader || isJoint(descriptor.configuration)) continue;
       const known = shardInMap(shard);
       if (known === undefined || known.epoch.membership >= descriptor.epoch.membership) continue;
-      void this.#report(to, descriptor);
+      void this.#report(to, withLearners(descriptor, descriptor.configuration.learners));
       return;
     }
   }

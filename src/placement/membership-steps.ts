@@ -20,6 +20,8 @@ export type MembershipStep =
       readonly role: 'voter' | 'learner';
       readonly instead: readonly NodeId[];
     }
+  /** The node has got a replica that its plan does not know of, which is made anew before that replica goes. */
+  | { readonly type: 'plan'; readonly node: NodeId }
   /** The node has no replica any more, and another directory may come. */
   | { readonly type: 'vacate'; readonly node: NodeId }
   /** The node has no replica any more, and is gone. */
@@ -64,10 +66,13 @@ function replacementSteps(facts: MembershipFacts, node: NodeId): MembershipStep[
     case 'leaving':
       return departureSteps(facts, node, 'vacate');
     case 'joining': {
-      const shards = state.replacements.get(node)?.shards ?? [];
+      const { shards = [], learning = [] } = state.replacements.get(node) ?? {};
       // Without a replica of the placement group the node does not know of any shard.
       if (!shards.includes(placementShardId))
-        return shards.map((shard) => ({ type: 'join', node, shard, role: 'voter', instead: [] }));
+        return shards.map((shard): MembershipStep => {
+          const role = learning.includes(shard) ? 'learner' : 'voter';
+          return { type: 'join', node, shard, role, instead: [] };
+        });
       return [{ type: 'join', node, shard: placementShardId, role: seatOf(facts, node), instead: [] }];
     }
     case 'vacant':
@@ -82,9 +87,24 @@ function departureSteps(facts: MembershipFacts, node: NodeId, end: 'vacate' | 'r
   const { state, placement } = facts;
   const groups = groupsOf(state, placement);
   const left = facts.left(node);
-  const others = groups.filter(({ shard }) => !left.has(shard));
-  if (others.length > 0) return others.map((group) => departureStep(facts, node, group));
+  const unplanned = groups.filter((group) => hasReplicaOn(group, node) && !isPlanned(state, node, group.shard));
+  const others = groups.filter((group) => !left.has(group.shard) && !unplanned.includes(group));
+  const shards = others.filter(({ shard }) => shard !== placementShardId);
+  // Last it leaves the placement group: it may lead a shard until then, and has to know of the node that takes its place.
+  const isLast = end === 'vacate' || shards.length + unplanned.length === 0;
+  const steps = (isLast ? others : shards).map((group) => departureStep(facts, node, group));
+  if (unplanned.length > 0) return [{ type: 'plan', node }, ...steps];
+  if (others.length > 0) return steps;
   return groups.some((group) => hasReplicaOn(group, node)) ? [] : [{ type: end, node }];
+}
+
+/**
+ * Whether it is known what comes in place of the replica on the node. A plan is made from a map that may be behind: a replica that was
+ * on its way to the node then would go, and nothing come for it.
+ */
+function isPlanned(state: PlacementState, node: NodeId, shard: ShardId): boolean {
+  if (nodeStage(state, node) === 'leaving') return state.replacements.get(node)?.shards.includes(shard) === true;
+  return shard === placementShardId || routeOf(state, node, shard).length > 0;
 }
 
 function departureStep(facts: MembershipFacts, node: NodeId, { shard }: GroupMembers): MembershipStep {

@@ -1,8 +1,7 @@
 /** When a node may lose its replicas for good, because it is replaced or removed. Pure; all of it throws QuorateErrors. */
 import { QuorateError } from '../base/errors.js';
 import { placementShardId, type NodeId } from '../base/ids.js';
-import type { ReplicaDescriptor } from '../shard/descriptor.js';
-import { hasReplicaOn, isGone, nodeStage, routeOf, type GroupMembers } from './node-registry.js';
+import { hasReplicaOn, isGone, nodeStage, votersOf, type GroupMembers } from './node-registry.js';
 import type { PlacementState } from './placement-state.js';
 
 export function noSuchNode(node: NodeId): QuorateError {
@@ -19,27 +18,16 @@ export interface DepartureFacts {
 }
 
 /** Throws SHARD_UNAVAILABLE where one of its groups would stand without a majority. */
-export function requireMajorities(state: PlacementState, node: NodeId, { groups, isReachable }: DepartureFacts): void {
+export function requireMajorities(node: NodeId, { groups, isReachable }: DepartureFacts): void {
   for (const group of groups.filter((members) => hasReplicaOn(members, node))) {
     const { shard } = group;
-    const voters = votersOf(state, group);
+    const voters = votersOf(group);
     const live = voters.filter((replica) => replica.node !== node && isReachable(replica.node));
     if (2 * live.length > voters.length) continue;
     const nodes = voters.map((replica) => replica.node).join(', ');
     const message = `shard ${shard} has no majority without node ${node}: ${live.length} of its replicas, on nodes ${nodes}, can be reached`;
     throw new QuorateError('SHARD_UNAVAILABLE', message, { shard, retryable: false });
   }
-}
-
-/** As far as is known: all but those that learn in order to vote in place of a node that drains. */
-function votersOf(
-  state: PlacementState,
-  { shard, replicas, configuration }: GroupMembers,
-): readonly ReplicaDescriptor[] {
-  if (configuration !== undefined) return replicas.filter(({ replica }) => configuration.voters.includes(replica));
-  const draining = replicas.filter(({ node }) => nodeStage(state, node) === 'draining');
-  const targets = draining.flatMap(({ node }) => routeOf(state, node, shard));
-  return replicas.filter(({ node }) => !targets.includes(node));
 }
 
 /**

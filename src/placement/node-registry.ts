@@ -13,7 +13,7 @@
  */
 import { equalBytes } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
-import type { NodeId, ShardId } from '../base/ids.js';
+import type { NodeId, ReplicaId, ShardId } from '../base/ids.js';
 import type { ReplicaDescriptor } from '../shard/descriptor.js';
 import type { GroupDescriptor } from '../shard/group-descriptor.js';
 import { encodeNodeRecord, nodeKey } from './placement-format.js';
@@ -30,8 +30,16 @@ interface NodeStore {
 export interface GroupMembers {
   readonly shard: ShardId;
   readonly replicas: readonly ReplicaDescriptor[];
-  /** Which of them vote: of the placement group alone. The map does not have it. */
+  /** Which of them vote: of the placement group. */
   readonly configuration?: GroupDescriptor['configuration'];
+  /** Which of them do not: of the map's. */
+  readonly learners?: readonly ReplicaId[];
+}
+
+/** As far as is known. */
+export function votersOf({ replicas, configuration, learners = [] }: GroupMembers): readonly ReplicaDescriptor[] {
+  const votes = (replica: ReplicaId): boolean => configuration?.voters.includes(replica) ?? !learners.includes(replica);
+  return replicas.filter(({ replica }) => votes(replica));
 }
 
 /** All groups there are, the placement group first. */

@@ -26,7 +26,7 @@ import type { PlacementState } from './placement-state.js';
 export function removalBegin(state: PlacementState, node: NodeId, facts: DepartureFacts): readonly PlacementChange[] {
   if (isGone(state, node)) return [];
   if (!state.nodes.has(node) && nodeStage(state, node) === undefined) throw noSuchNode(node);
-  requireMajorities(state, node, facts);
+  requireMajorities(node, facts);
   requireFewEmptyFounders(state, node, facts.founders);
   const others = [...state.removals.values()].filter((removal) => removal.node !== node);
   const itself = state.removals.get(node) ?? { node, moves: [] };

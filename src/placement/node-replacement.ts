@@ -5,9 +5,9 @@
 import { QuorateError } from '../base/errors.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import { noSuchNode, requireFewEmptyFounders, requireMajorities, type DepartureFacts } from './node-departure.js';
-import { hasReplicaOn, nodeStage, type GroupMembers } from './node-registry.js';
+import { hasReplicaOn, nodeStage, votersOf, type GroupMembers } from './node-registry.js';
 import { encodeNodeRecord, encodeReplacement, nodeKey, replacementKey, retiredKey } from './placement-format.js';
-import type { PlacementChange } from './placement-format.js';
+import type { PlacementChange, Replacement } from './placement-format.js';
 import type { PlacementState } from './placement-state.js';
 
 /**
@@ -27,15 +27,34 @@ export function replacementBegin(
   if (facts.isReachable(node)) {
     throw new QuorateError('INVALID_ARGUMENT', `node ${node} is up: stop it first, if it is to be replaced`);
   }
-  requireMajorities(state, node, facts);
+  requireMajorities(node, facts);
   requireFewEmptyFounders(state, node, facts.founders);
-  const concerned = facts.groups.filter((group) => hasReplicaOn(group, node)).map(({ shard }) => shard);
-  const pending = state.replacements.get(node)?.shards ?? [];
-  const shards = [...new Set([...pending, ...concerned])].sort((a, b) => a - b);
   return [
     { key: retiredKey(record.storeId), value: encodeNodeRecord(record) },
-    { key: replacementKey(node), value: encodeReplacement({ node, shards }) },
+    { key: replacementKey(node), value: encodeReplacement(comesBack(state, node, facts.groups)) },
   ];
+}
+
+/** The node, which leaves, gets a replica back of each group that it has one of, also where that was not known at the beginning. */
+export function replacementAmended(
+  state: PlacementState,
+  node: NodeId,
+  groups: readonly GroupMembers[],
+): readonly PlacementChange[] {
+  if (nodeStage(state, node) !== 'leaving') return [];
+  return [{ key: replacementKey(node), value: encodeReplacement(comesBack(state, node, groups)) }];
+}
+
+/** The node is to be again what it is, and was to be. */
+function comesBack(state: PlacementState, node: NodeId, groups: readonly GroupMembers[]): Replacement {
+  const { shards = [], learning = [] } = state.replacements.get(node) ?? {};
+  const news = groups.filter((group) => hasReplicaOn(group, node) && !shards.includes(group.shard));
+  const learns = news.filter((group) => votersOf(group).every((voter) => voter.node !== node));
+  return { node, shards: withGroups(shards, news), learning: withGroups(learning, learns) };
+}
+
+function withGroups(shards: readonly ShardId[], groups: readonly GroupMembers[]): readonly ShardId[] {
+  return [...shards, ...groups.map(({ shard }) => shard)].sort((a, b) => a - b);
 }
 
 /** The node, which leaves, has no replica any more: another directory may come. No effect where that is not so. */
@@ -55,7 +74,9 @@ export function vacancy(
 export function rejoined(state: PlacementState, node: NodeId, shard: ShardId): readonly PlacementChange[] {
   const replacement = state.replacements.get(node);
   if (replacement?.shards.includes(shard) !== true || nodeStage(state, node) !== 'joining') return [];
-  const shards = replacement.shards.filter((other) => other !== shard);
-  const value = shards.length === 0 ? undefined : encodeReplacement({ node, shards });
+  const isOther = (other: ShardId): boolean => other !== shard;
+  const shards = replacement.shards.filter(isOther);
+  const learning = replacement.learning.filter(isOther);
+  const value = shards.length === 0 ? undefined : encodeReplacement({ node, shards, learning });
   return [{ key: replacementKey(node), value }];
 }

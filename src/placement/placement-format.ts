@@ -18,8 +18,10 @@ export interface NodeRecord {
  */
 export interface Replacement {
   readonly node: NodeId;
-  /** Groups that it is to be a voter of again, ascending; 0 is the placement group. */
+  /** Groups that it is to have a replica of again, ascending; 0 is the placement group. */
   readonly shards: readonly ShardId[];
+  /** Those of them in which it is to learn, as before. */
+  readonly learning: readonly ShardId[];
 }
 
 /** A replica of the shard goes to this node. */
@@ -98,24 +100,34 @@ export function decodeNodeRecord(bytes: Uint8Array): NodeRecord {
   return record;
 }
 
-const replacementFormat = 1;
+const replacementFormat = 2;
+/** As it was before it was known who had learned: without `learning`. */
+const votingFormat = 1;
 
-export function encodeReplacement({ node, shards }: Replacement): Uint8Array {
+export function encodeReplacement({ node, shards, learning }: Replacement): Uint8Array {
   const writer = new ByteWriter().u8(replacementFormat).varint(node).varint(shards.length);
   for (const shard of shards) writer.varint(shard);
+  writer.varint(learning.length);
+  for (const shard of learning) writer.varint(shard);
   return writer.finish();
 }
 
 export function decodeReplacement(bytes: Uint8Array): Replacement {
   const reader = new ByteReader(bytes);
   const format = reader.u8();
-  if (format !== replacementFormat) throw new DecodeError(`replacement of format ${format}`);
+  if (format !== replacementFormat && format !== votingFormat) throw new DecodeError(`replacement of format ${format}`);
   const node = NodeId(reader.varint());
+  const shards = readShardIds(reader);
+  const learning = format === replacementFormat ? readShardIds(reader) : [];
+  reader.end();
+  return { node, shards, learning };
+}
+
+function readShardIds(reader: ByteReader): ShardId[] {
   const count = reader.varint();
   const shards: ShardId[] = [];
   for (let i = 0; i < count; i++) shards.push(ShardId(reader.varint()));
-  reader.end();
-  return { node, shards };
+  return shards;
 }
 
 const removalFormat = 1;

@@ -15,7 +15,7 @@ import type { Logger } from '../env/logger.js';
 import { userKey } from '../mvcc/keyspace.js';
 import type { Effect } from '../mvcc/write-batch-format.js';
 import { encodeWriteBatch } from '../mvcc/write-batch-writer.js';
-import { encodeDescriptor, nodeOf } from '../shard/descriptor.js';
+import { encodeDescriptor, nodeOf, withLearners } from '../shard/descriptor.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { encodeEntry } from '../shard/entry-format.js';
 import type { GroupDescriptor } from '../shard/group-descriptor.js';
@@ -165,14 +165,14 @@ export class PlacementLeader {
    * Has the shard map say who belongs to the shard, as its leader has applied. No effect where the map has that already, or
    * something newer. Rejects with INVALID_ARGUMENT for a shard that there is not, with NOT_LEADER when this node does not lead.
    */
-  async updateShard({ shard, epoch, replicas }: ShardDescriptor): Promise<void> {
+  async updateShard({ shard, epoch, replicas, learners = [] }: ShardDescriptor): Promise<void> {
     await this.#change(({ shardMap }) => {
       const known = shardMap.byId(shard);
       if (known?.epoch.range !== epoch.range) {
         throw new QuorateError('INVALID_ARGUMENT', `there is no shard ${shard} of this range`, { shard });
       }
       if (known.epoch.membership >= epoch.membership) return [];
-      return [{ key: shardKey(shard), value: encodeDescriptor({ ...known, epoch, replicas }) }];
+      return [{ key: shardKey(shard), value: encodeDescriptor(withLearners({ ...known, epoch, replicas }, learners)) }];
     });
   }
 

@@ -100,17 +100,18 @@ export function readAskStanding(reader: WireReader): Body<'askStanding'> {
 
 /** The fields of `ChangeMember`. */
 export function writeChangeMember(writer: WireWriter, wish: Body<'changeMember'>): void {
-  const { shard, node, role, storeId, instead } = wish;
+  const { shard, node, role, storeId, instead, membership } = wish;
   writer.uint(1, shard);
   writer.uint(2, node);
   writer.bool(3, role === 'voter');
   writer.bool(4, role === 'learner');
   writer.text(5, storeId ?? '');
   for (const other of instead) writer.uint(6, other);
+  writer.uint(7, membership);
 }
 
 export function readChangeMember(reader: WireReader): Body<'changeMember'> {
-  let [shard, node] = [0, 0];
+  let [shard, node, membership] = [0, 0, 0];
   const instead: NodeId[] = [];
   let role: Body<'changeMember'>['role'] = 'none';
   let storeId = '';
@@ -134,6 +135,9 @@ export function readChangeMember(reader: WireReader): Body<'changeMember'> {
       case 6:
         instead.push(decodeNodeId(reader.uint()));
         break;
+      case 7:
+        membership = reader.uint();
+        break;
       default:
         reader.skip();
     }
@@ -145,6 +149,7 @@ export function readChangeMember(reader: WireReader): Body<'changeMember'> {
     role,
     storeId: storeId === '' ? undefined : storeId,
     instead,
+    membership,
   };
 }
 

@@ -134,6 +134,8 @@ export interface MemberWish extends WantedMember {
   readonly shard: ShardId;
   /** The data directory that is in use on the node; undefined where none is. A replica that is to go is in another one. */
   readonly storeId: string | undefined;
+  /** Of the shard's epoch, as it was known when this was decided: refused where the group has changed since. */
+  readonly membership: number;
 }
 
 export type PeerResponse =

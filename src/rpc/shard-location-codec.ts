@@ -1,7 +1,7 @@
 /** `ShardLocation` of proto/admin.proto: a shard as the map has it, and where its leader was last seen. */
 import { emptyBytes } from '../base/bytes.js';
-import type { NodeId } from '../base/ids.js';
-import { boundTo, type ReplicaDescriptor } from '../shard/descriptor.js';
+import type { NodeId, ReplicaId } from '../base/ids.js';
+import { boundTo, type ReplicaDescriptor, withLearners } from '../shard/descriptor.js';
 import type { ShardMapView } from './backend.js';
 import { decodeNodeId, decodeReplicaId, decodeShardId } from './decode-ids.js';
 import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
@@ -20,6 +20,7 @@ export function writeShardLocation(writer: WireWriter, { descriptor, leader }: S
     writer.uint(1, replica);
     writer.uint(2, node);
     writer.text(3, storeId);
+    writer.bool(4, descriptor.learners?.includes(replica) === true);
     writer.end(mark);
   }
   if (leader !== undefined) writer.presentUint(6, leader);
@@ -31,6 +32,7 @@ export function readShardLocation(reader: WireReader): ShardLocation {
   let end = emptyBytes;
   let epoch = zeroEpoch;
   const replicas: ReplicaDescriptor[] = [];
+  const learners: ReplicaId[] = [];
   let leader: NodeId | undefined;
   while (reader.next()) {
     switch (reader.field) {
@@ -47,7 +49,7 @@ export function readShardLocation(reader: WireReader): ShardLocation {
         epoch = readEpoch(reader.message());
         break;
       case 5:
-        replicas.push(readReplicaLocation(reader.message()));
+        replicas.push(readReplicaLocation(reader.message(), learners));
         break;
       case 6:
         leader = decodeNodeId(reader.uint());
@@ -56,10 +58,13 @@ export function readShardLocation(reader: WireReader): ShardLocation {
         reader.skip();
     }
   }
-  return { descriptor: { shard: decodeShardId(shard), start, end, epoch, replicas }, leader };
+  const descriptor = { shard: decodeShardId(shard), start, end, epoch, replicas };
+  return { descriptor: withLearners(descriptor, learners), leader };
 }
 
-function readReplicaLocation(reader: WireReader): ReplicaDescriptor {
+/** Adds it to `learners` if it is one. */
+function readReplicaLocation(reader: WireReader, learners: ReplicaId[]): ReplicaDescriptor {
+  let isLearner = false;
   let [replica, node] = [0, 0];
   let storeId = '';
   while (reader.next()) {
@@ -73,9 +78,14 @@ function readReplicaLocation(reader: WireReader): ReplicaDescriptor {
       case 3:
         storeId = reader.text();
         break;
+      case 4:
+        isLearner = reader.bool();
+        break;
       default:
         reader.skip();
     }
   }
-  return boundTo({ replica: decodeReplicaId(replica), node: decodeNodeId(node) }, storeId);
+  const id = decodeReplicaId(replica);
+  if (isLearner) learners.push(id);
+  return boundTo({ replica: id, node: decodeNodeId(node) }, storeId);
 }

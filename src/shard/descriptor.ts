@@ -33,6 +33,8 @@ export interface ShardDescriptor {
   readonly epoch: ShardEpoch;
   /** Sorted by replica id. */
   readonly replicas: readonly ReplicaDescriptor[];
+  /** In the shard map: those of them that do not vote; absent is none. In the shard's own state the configuration says it. */
+  readonly learners?: readonly ReplicaId[];
 }
 
 export function containsKey(descriptor: ShardDescriptor, key: Uint8Array): boolean {
@@ -60,15 +62,24 @@ export function descriptorOf({ replicas }: ShardDescriptor, replica: ReplicaId):
 }
 
 const formatVersion = 4;
+/** With learners, after the replicas. */
+const learnersVersion = 6;
 /** As it was before replicas were bound to data directories: without `storeId`. */
 const unboundVersion = 1;
 
 /** Byte-exact form: docs/formats/descriptor.md. */
 export function encodeDescriptor(descriptor: ShardDescriptor): Uint8Array {
+  const { learners = [] } = descriptor;
   const writer = new ByteWriter();
-  writer.u8(formatVersion).varint(descriptor.shard).bytes(descriptor.start).bytes(descriptor.end);
+  writer
+    .u8(learners.length > 0 ? learnersVersion : formatVersion)
+    .varint(descriptor.shard)
+    .bytes(descriptor.start)
+    .bytes(descriptor.end);
   writer.varint(descriptor.epoch.membership).varint(descriptor.epoch.range).varint(descriptor.replicas.length);
   for (const { replica, node, storeId = '' } of descriptor.replicas) writer.varint(replica).varint(node).text(storeId);
+  if (learners.length > 0) writer.varint(learners.length);
+  for (const replica of learners) writer.varint(replica);
   return writer.finish();
 }
 
@@ -77,10 +88,17 @@ export function boundTo(replica: ReplicaDescriptor, storeId: string): ReplicaDes
   return storeId === '' ? replica : { ...replica, storeId };
 }
 
+/** As the shard map has it, whose learners are these. */
+export function withLearners(descriptor: ShardDescriptor, learners: readonly ReplicaId[]): ShardDescriptor {
+  const { shard, start, end, epoch, replicas } = descriptor;
+  const common = { shard, start, end, epoch, replicas };
+  return learners.length === 0 ? common : { ...common, learners };
+}
+
 export function decodeDescriptor(bytes: Uint8Array): ShardDescriptor {
   const reader = new ByteReader(bytes);
   const version = reader.u8();
-  if (version !== formatVersion && version !== unboundVersion)
+  if (version !== formatVersion && version !== learnersVersion && version !== unboundVersion)
     throw new DecodeError(`shard descriptor of format ${version}`);
   const shard = ShardId(reader.varint());
   const start = copyBytes(reader.bytes());
@@ -92,7 +110,10 @@ export function decodeDescriptor(bytes: Uint8Array): ShardDescriptor {
     const replica = { replica: ReplicaId(reader.varint()), node: NodeId(reader.varint()) };
     replicas.push(version === unboundVersion ? replica : boundTo(replica, reader.text()));
   }
+  const learners: ReplicaId[] = [];
+  const learnerCount = version === learnersVersion ? reader.varint() : 0;
+  for (let i = 0; i < learnerCount; i++) learners.push(ReplicaId(reader.varint()));
   reader.end();
   assert(end.length === 0 || compareBytes(start, end) < 0, `shard ${shard} has an empty range`);
-  return { shard, start, end, epoch, replicas };
+  return withLearners({ shard, start, end, epoch, replicas }, learners);
 }

@@ -42,3 +42,22 @@ test("what a Raft snapshot has left for a replica that goes is in nobody's place
     expect(await open().list(), `after ${end}`).toEqual([]);
   }
 });
+
+test('a name whose sync found no room is taken back: what is made later is durable with its name', async () => {
+  const disk = newDisk();
+  await makeDurableDirectory(disk, 'node/shards');
+  const env = { disk, background: inlineBackground(disk), logger: silentLogger, clock: new ManualClock() };
+  const open = (): ShardFolders =>
+    new ShardFolders({ env, directory: 'node', nodeId: NodeId(1), limits: defaultLimits });
+  const folders = open();
+  const [shard, replica] = [ShardId(4), ReplicaId(2)];
+  const isNamed = (): boolean => disk.paths().some((path) => path.includes('node/shards/4/'));
+  disk.fault = (operation) => (operation === 'syncDirectory' && isNamed() ? 'noSpace' : undefined);
+  await expect(folders.createUnfilled(shard, replica)).rejects.toMatchObject({ code: 'noSpace' });
+  disk.fault = undefined;
+  // A process that starts anew, without a loss of power, sees what was not durable: it must not count on it.
+  expect(await open().list()).toEqual([]);
+  await folders.createUnfilled(shard, replica);
+  disk.crash({ keep: 'none' });
+  expect(await open().list()).toEqual([shard]);
+});

@@ -96,9 +96,11 @@ describe('a node that is removed', () => {
   const placement = seated([1, 2, 3], [4]);
   const move = { type: 'join', node: 4, role: 'voter', instead: [three] };
 
-  test('has its replicas moved as planned, and its seat taken by a learner', () => {
-    expect(steps(draining, { placement })).toEqual([{ ...move, shard: 0 }, { ...move, shard: 1 }, leave2]);
-    expect(steps(draining, { placement: seated([1, 2, 4], [3]), ...left(1) })).toEqual([leave0, leave2]);
+  test('has its replicas moved as planned, and its seat taken by a learner when it leads no shard any more', () => {
+    expect(steps(draining, { placement })).toEqual([{ ...move, shard: 1 }, leave2]);
+    expect(steps(draining, { placement, ...left(1) })).toEqual([leave2]);
+    expect(steps(draining, { placement, ...left(1, 2) })).toEqual([{ ...move, shard: 0 }]);
+    expect(steps(draining, { placement: seated([1, 2, 4], [3]), ...left(1, 2) })).toEqual([leave0]);
   });
 
   test('has those that were to get a replica before have none', () => {
@@ -120,7 +122,7 @@ describe('a node that is removed', () => {
 
   test('gets no replica back', () => {
     const seatless = { ...draining, nodes: new Map(draining.nodes) };
-    expect(steps(seatless, { placement: seated([1, 2, 4]) })[0]).toEqual(leave0);
+    expect(steps(seatless, { placement: seated([1, 2, 4]), ...left(1, 2) })[0]).toEqual(leave0);
     expect(registration(draining, record(3))).toEqual([]);
     expect(NodeId(3)).toBe(three);
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { QuorateError } from '../../src/base/errors.js';
-import { NodeId, ShardId } from '../../src/base/ids.js';
+import { NodeId, ReplicaId, ShardId } from '../../src/base/ids.js';
 import { isGone, nodeStage, routeOf } from '../../src/placement/node-registry.js';
 import { removalBegin, removalEnd } from '../../src/placement/node-removal.js';
 import { decodeRemoval, encodeRemoval } from '../../src/placement/placement-format.js';
@@ -59,18 +59,17 @@ describe('a node that is removed', () => {
   });
 
   test('gives up a target that is down, though it may have begun to learn, for another one, if there is one', () => {
-    const begun = [group(0, 1, 2, 3, 4, 5), group(1, 1, 2, 3, 5), group(2, 2, 3, 4), group(3, 2, 3, 4, 5)];
+    const with5 = { learners: [ReplicaId(15)] };
+    const [first, third] = [group(1, 1, 2, 3, 5), group(3, 2, 3, 4, 5)].map((of) => ({ ...of, ...with5 }));
+    const begun = [group(0, 1, 2, 3, 4, 5), first, group(2, 2, 3, 4), third];
     const isReachable = (node: NodeId): boolean => node !== 5;
     const again = after(draining, removalBegin(draining, three, facts(begun, { isReachable })));
     expect(routes(again, 3)).toEqual([[4, 5], [1], [1, 5]]);
     const onlyFive = [group(0, 1, 2, 3, 4, 5), group(1, 1, 2, 3, 4, 5)];
     expect(routes(after(draining, removalBegin(draining, three, facts(onlyFive, { isReachable }))), 3)[0]).toEqual([5]);
     // Back to the first, when the second is down.
-    const back = removalBegin(
-      again,
-      three,
-      facts([groups[0], group(1, 1, 2, 3, 4)], { isReachable: (node) => node !== 4 }),
-    );
+    const second = { ...group(1, 1, 2, 3, 4), learners: [ReplicaId(14)] };
+    const back = removalBegin(again, three, facts([groups[0], second], { isReachable: (node) => node !== 4 }));
     expect(routes(after(again, back), 3)[0]).toEqual([5, 4]);
   });
 

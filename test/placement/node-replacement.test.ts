@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { QuorateError } from '../../src/base/errors.js';
-import { NodeId, placementShardId, ShardId } from '../../src/base/ids.js';
+import { NodeId, placementShardId, ReplicaId, ShardId } from '../../src/base/ids.js';
+import { membershipSteps } from '../../src/placement/membership-steps.js';
 import { nodeStage, registration } from '../../src/placement/node-registry.js';
 import { removalBegin } from '../../src/placement/node-removal.js';
 import { rejoined, replacementBegin, vacancy } from '../../src/placement/node-replacement.js';
+import { decodeReplacement, encodeReplacement } from '../../src/placement/placement-format.js';
 import {
   after,
   facts,
@@ -13,9 +15,11 @@ import {
   joining,
   leaving,
   record,
+  seated,
   thrown,
   three,
   vacant,
+  withShards,
   without,
 } from './registry-states.js';
 
@@ -44,6 +48,37 @@ describe('a node that is replaced', () => {
   test('that has no replica anywhere is vacant at once, and has nothing to join', () => {
     const begun = after(formed, replacementBegin(formed, three, facts(without)));
     expect(after(begun, vacancy(begun, three, without)).replacements.size).toBe(0);
+  });
+
+  test('learns again where it learned, and counts for no majority there', () => {
+    const learns = { ...group(1, 1, 2, 3), learners: [ReplicaId(13)] };
+    const state = withShards(formed, [1, 2, 3]);
+    const begun = after(state, replacementBegin(state, three, facts([group(0, 1, 2, 3), learns])));
+    expect(begun.replacements.get(three)).toEqual({ node: three, shards: [0, 1], learning: [1] });
+    const empty = after(begun, vacancy(begun, three, [group(0, 1, 2)]));
+    const back = after(empty, registration(empty, record(3, 'store-new')));
+    const seatedAgain = after(back, rejoined(back, three, placementShardId));
+    const common = { placement: seated([1, 2, 3]), seats: 3, left: () => new Set<ShardId>(), isReachable: () => true };
+    const join = { type: 'join', node: three, shard: 1, role: 'learner', instead: [] };
+    expect(membershipSteps({ state: withShards(seatedAgain, [1, 2]), ...common })).toEqual([join]);
+    const done = after(seatedAgain, rejoined(seatedAgain, three, ShardId(1)));
+    expect(done.replacements.size).toBe(0);
+    // Voters 1 and 2 are no majority where one of them is away, whatever learns.
+    const oneUp = { isReachable: (node: NodeId): boolean => node === 1 || node === 4 };
+    const four = { ...group(1, 1, 2, 3, 4), learners: [ReplicaId(13), ReplicaId(14)] };
+    expect(thrown(() => replacementBegin(formed, three, facts([four], oneUp)))).toMatchObject({
+      code: 'SHARD_UNAVAILABLE',
+    });
+    const votersUp = { isReachable: (node: NodeId): boolean => node <= 2 };
+    const five = { ...group(1, 1, 2, 3, 4, 5), learners: [13, 14, 15].map(ReplicaId) };
+    expect(thrown(() => replacementBegin(formed, three, facts([five], votersUp)))).toBeUndefined();
+  });
+
+  test('comes back from its bytes, also from those of before it was known who learned', () => {
+    const replacement = { node: three, shards: [0, 300].map(ShardId), learning: [ShardId(300)] };
+    expect(decodeReplacement(encodeReplacement(replacement))).toEqual(replacement);
+    expect(decodeReplacement(Uint8Array.of(1, 3, 2, 0, 5))).toEqual({ node: three, shards: [0, 5], learning: [] });
+    expect(() => decodeReplacement(Uint8Array.of(3, 3, 0))).toThrow(/format 3/);
   });
 
   test('may be replaced again while it joins, and keeps what it has not got back', () => {

@@ -220,6 +220,7 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
     role: fc.constantFrom('voter' as const, 'learner' as const, 'none' as const),
     storeId: fc.constantFrom(undefined, '0af3'),
     instead: fc.array(nodeId, { maxLength: 3 }),
+    membership: fc.nat(),
   }),
   record({ type: fc.constantFrom('replaceNode' as const, 'removeNode' as const), node: nodeId }),
   record({
@@ -244,6 +245,10 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
         ),
         { minLength: 1, maxLength: 5 },
       ),
+    }).chain((shard) => {
+      const ids = [...new Set(shard.replicas.map(({ replica }) => replica))];
+      const isUnique = ids.length === shard.replicas.length;
+      return fc.constant(isUnique && ids.length > 1 ? { ...shard, learners: ids.slice(1) } : shard);
     }),
   }),
 );

@@ -28,6 +28,12 @@ describe('descriptor', () => {
   test('has the bytes of docs/formats/descriptor.md', () => {
     expect(toHex(encodeDescriptor(descriptor))).toBe(bytes);
     expect(decodeDescriptor(encodeDescriptor(descriptor))).toEqual(descriptor);
+    const learning = { ...descriptor, learners: [descriptor.replicas[0].replica] };
+    expect(encodeDescriptor({ ...descriptor, learners: [] })).toEqual(encodeDescriptor(descriptor));
+    const withLearner = encodeDescriptor(learning);
+    expect([withLearner[0], ...withLearner.subarray(-2)]).toEqual([6, 1, learning.learners[0]]);
+    expect(decodeDescriptor(withLearner)).toEqual(learning);
+    expect(() => decodeDescriptor(withLearner.subarray(0, -1))).toThrow();
   });
 
   test('of the format before, without data directories', () => {

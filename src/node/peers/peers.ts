@@ -34,6 +34,8 @@ export interface PeersOptions {
   readonly random: Prng;
   readonly limits: Limits;
   readonly timing: RaftTiming;
+  /** Where the others are told that this node listens. */
+  readonly peerAddress: string;
   /** Where each other node listens. */
   readonly addressOf: (node: NodeId) => string | undefined;
   /** Why the data directory may not speak for its node; `met` is the one that first came as that node. */
@@ -46,6 +48,9 @@ const strangersMax = 64;
 
 /** Ticks for which a connection for bulk stays that nobody asks for anything. */
 const bulkIdleTicksMax = 200;
+
+/** Whom others answer and nobody dials for so many election timeouts is where nobody looks for it. */
+const unreachedTimeouts = 30;
 
 /** One line for each reason in this time, however often a peer comes back with it. */
 const sameReasonMs = 60_000;
@@ -61,6 +66,8 @@ export class Peers {
   #protocolErrors = 0;
   /** The last one that was logged. */
   #logged: { readonly reason: string; readonly atMs: number } | undefined;
+  /** For which others answered, and none of them has dialled this node. */
+  #unreachedTicks = 0;
   #listener: Listener | undefined;
   #closed = false;
 
@@ -112,6 +119,23 @@ export class Peers {
     for (const link of this.#links.values()) link.tick();
     this.#tickBulkLinks();
     for (const peer of this.#accepted) peer.tick();
+    this.#tickReached();
+  }
+
+  /**
+   * All others dial a node that they know of. One that can dial them, and whom nobody dials, has told them a wrong address, or cannot be
+   * reached there: it would wait for ever, and only their logs would say so. Said once, until it is reached.
+   */
+  #tickReached(): void {
+    const { logger, peerAddress, timing } = this.#options;
+    const isReached = [...this.#accepted].some((peer) => peer.isGreeted);
+    const answering = [...this.#links].flatMap(([node, link]) => (link.isReady ? [node] : []));
+    if (isReached || answering.length === 0) {
+      this.#unreachedTicks = 0;
+      return;
+    }
+    if (++this.#unreachedTicks !== unreachedTimeouts * timing.electionTicksMax) return;
+    logger.warn('other nodes answer, and none reaches this one: is its peerAddress right?', { peerAddress, answering });
   }
 
   /** Bulk comes seldom: a connection for it that has nothing to do goes. */

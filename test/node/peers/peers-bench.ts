@@ -60,6 +60,7 @@ export class Bench {
       random: new Prng(id),
       limits: defaultLimits,
       timing: defaultRaftTiming,
+      peerAddress: address(id),
       addressOf: (node) => address(node),
       storeFault: faultOfStores(new Map()),
       handler: this.handler(),

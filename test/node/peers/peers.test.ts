@@ -285,3 +285,33 @@ describe('a frame that cannot be handled', () => {
     expect(bench.log.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 });
+
+describe('a node that nobody reaches', () => {
+  const said = (bench: Bench): unknown[] =>
+    bench.log.lines.filter(({ message }) => message.includes('is its peerAddress right?')).map(({ fields }) => fields);
+
+  test('though the others answer it says so, once, with the address that it has told them', async () => {
+    const bench = new Bench();
+    await bench.node(1);
+    const second = await bench.node(2, { peerAddress: 'elsewhere:7100' });
+    second.connect(NodeId(1));
+    await bench.run(5000);
+    expect(said(bench)).toEqual([]);
+    await bench.run(60_000);
+    expect(said(bench)).toEqual([{ on: 2, peerAddress: 'elsewhere:7100', answering: [1] }]);
+  });
+
+  test('says nothing while another one dials it, or none answers', async () => {
+    const bench = new Bench();
+    const first = await bench.node(1);
+    const second = await bench.node(2);
+    second.connect(NodeId(1));
+    first.connect(NodeId(2));
+    first.connect(NodeId(3));
+    await bench.run(60_000);
+    const alone = new Bench();
+    (await alone.node(1)).connect(NodeId(2));
+    await alone.run(60_000);
+    expect([...said(bench), ...said(alone)]).toEqual([]);
+  });
+});
