@@ -3,10 +3,14 @@ import { connectivityState, credentials, Client as GrpcClient } from '@grpc/grpc
 /** Longer than a connection takes anywhere; a node that needs more is taken for one that cannot be reached. */
 export const connectTimeoutMs = 1000;
 
-/** A node that hangs is noticed by unanswered pings, although its connection stays. */
+/**
+ * A node that hangs is noticed by unanswered pings, although its connection stays: soon enough for a call with the usual deadline to
+ * be made at another node. A process, this one too, that is only busy or gets no processor answers sooner
+ * (docs/decisions/2026-11-21-overload.md).
+ */
 const channelOptions = {
   'grpc.keepalive_time_ms': 1000,
-  'grpc.keepalive_timeout_ms': 1000,
+  'grpc.keepalive_timeout_ms': 3000,
   'grpc.max_receive_message_length': -1,
   'grpc.max_send_message_length': -1,
   'grpc.enable_retries': 0,

@@ -226,10 +226,14 @@ export class Node implements KvBackend, AdminBackend {
 
   // ---- time
 
+  /** A long turn, or a process that got no processor, makes one late; those that it left out are not made up for. */
   #planTick(): void {
-    this.#timer = this.#env.clock.after(this.options.raft.tickMs, () => {
+    const { clock } = this.#env;
+    const { tickMs } = this.options.raft;
+    const plannedMs = clock.monotonicMs();
+    this.#timer = clock.after(tickMs, () => {
       this.#planTick();
-      this.host.tick();
+      this.host.tick(Math.max(1, Math.round((clock.monotonicMs() - plannedMs) / tickMs)));
       this.#peers.tick();
       this.#snapshots.tick();
       this.#router.tick();

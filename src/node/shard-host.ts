@@ -254,8 +254,9 @@ export class ShardHost implements ReplicaHost {
     }
   }
 
-  tick(): void {
-    for (const replica of this.#awake) replica.tick();
+  /** See {@link Raft.tick}. */
+  tick(ticksElapsed: number): void {
+    for (const replica of this.#awake) replica.tick(ticksElapsed);
     this.#logKeeper.tick();
     this.#log.tick();
     if (++this.#ticks % lookForSpaceTicks === 0) this.#lookForSpace();

@@ -106,7 +106,7 @@ export class Leader {
   }
 
   /** Returns false when it is time to step down: no quorum was heard of for an election timeout (CheckQuorum). */
-  tick(): boolean {
+  tick(ticksElapsed: number): boolean {
     const { configuration } = this.#context.membership;
     const { self, electionTicksMin, heartbeatTicks } = this.#context.options;
     const { followers } = this.replication;
@@ -121,7 +121,8 @@ export class Leader {
       }
       for (const progress of followers.values()) progress.quorumChecked();
     }
-    if (++this.#heartbeatTicks >= heartbeatTicks) {
+    this.#heartbeatTicks += ticksElapsed;
+    if (this.#heartbeatTicks >= heartbeatTicks) {
       this.#heartbeatTicks = 0;
       if (this.#lease.isOn) this.#reads.request();
       if (!this.#reads.due) this.#sendHeartbeats();

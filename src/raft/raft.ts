@@ -150,8 +150,12 @@ export class Raft {
 
   // Time
 
-  tick(): void {
-    this.#roles.tick();
+  /**
+   * A tick that comes late does for `ticksElapsed` only where a leader speaks to its followers, who have counted them all. Whoever
+   * waits for others counts one: what they have sent meanwhile may not have been read yet.
+   */
+  tick(ticksElapsed = 1): void {
+    this.#roles.tick(ticksElapsed);
   }
 
   /** Asks for pre-votes at once, as if the election timeout had passed. No effect on a leader. */

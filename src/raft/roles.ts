@@ -119,11 +119,11 @@ export class Roles {
     this.#electionTimer.priority = priority;
   }
 
-  tick(): void {
+  tick(ticksElapsed: number): void {
     if (this.isQuiet) return;
     this.#promise.tick();
     if (this.#state.type === 'leader') {
-      if (!this.#state.leader.tick()) this.#becomeFollower(this.#term, 0);
+      if (!this.#state.leader.tick(ticksElapsed)) this.#becomeFollower(this.#term, 0);
     } else if (this.#electionTimer.tick()) {
       this.campaign();
     }

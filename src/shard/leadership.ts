@@ -76,10 +76,16 @@ export class Leadership {
     return target !== undefined && this.#options.raft.transferLeadership(target);
   }
 
-  /** This node's log does not sync: others could store what it does not. */
+  /**
+   * This node's log does not sync. Whoever has stored more than it is to lead; where nobody has, disks are slow everywhere, and
+   * another leader would do no better.
+   */
   yieldStalled(): void {
+    if (!this.isLeader) return;
     const isNew = !this.isHandingOver;
-    if (!this.transfer(undefined) || !isNew) return;
+    const { stableIndex, followers } = this.#options.raft.status();
+    const storesMore = followers.filter(({ matchIndex, isAlive }) => isAlive && matchIndex > stableIndex);
+    if (!this.transfer(storesMore.map(({ replica }) => replica)) || !isNew) return;
     this.#options.logger.warn('the log does not sync: hands over', { shard: this.#options.shard });
   }
 

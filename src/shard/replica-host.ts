@@ -26,7 +26,7 @@ export interface ReplicaTiming {
 /** What has something to carry out at the end of the turn. */
 export interface Scheduled {
   handleReady(): void;
-  tick(): void;
+  tick(ticksElapsed: number): void;
   /** Whether `tick` would have no effect until `handleReady` is called next. */
   readonly isQuiet: boolean;
 }

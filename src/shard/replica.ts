@@ -185,9 +185,9 @@ export class Replica {
     this.#applyListeners.push(listener);
   }
 
-  tick(): void {
+  tick(ticksElapsed = 1): void {
     this.messenger.tick();
-    this.#raft.tick();
+    this.#raft.tick(ticksElapsed);
     this.#logWork.tick();
     if (this.#logWork.ticksWithoutSync >= this.#host.timing.electionTicksMax) this.#leadership.yieldStalled();
     this.#group.proceed();

@@ -20,6 +20,22 @@ describe('raft', () => {
     expect(bench.raft.term).toBe(1);
   });
 
+  test('a late tick has a leader speak at once, and neither it nor a follower give anybody up for it', () => {
+    const leader = new Bench();
+    leader.lead();
+    leader.raft.tick();
+    expect(leader.raft.hasReady()).toBe(false);
+    leader.raft.tick(6);
+    expect(leader.take().messages).toMatchObject([{ type: 'heartbeat' }, { type: 'heartbeat' }]);
+    for (let i = 0; i < 7; i++) leader.raft.tick(100);
+    expect(leader.raft.role).toBe('leader');
+
+    const follower = new Bench();
+    follower.append(1, start, []);
+    for (let i = 0; i < 9; i++) follower.raft.tick(100);
+    expect(follower.raft.role).toBe('follower');
+  });
+
   test('a message to another replica is a bug of the host', () => {
     expect(() => {
       new Bench().raft.step({ ...appendRequest(1, start, []), to: peer });

@@ -110,6 +110,25 @@ describe('a write is acknowledged only when a majority has synced it', () => {
   });
 });
 
+describe('a stall that all disks share', () => {
+  test('moves no leader, and is over when it is over', async () => {
+    const scenario = await Scenario.formed({ seed: 39 });
+    const leader = scenario.leaderOf();
+    await scenario.run(1000);
+    const { term, lastIndex } = scenario.replica(leader);
+    const call = scenario.put(leader, 'k', 'v', { timeoutMs: 20_000 });
+    await scenario.until('it is proposed', () => scenario.replica(leader).lastIndex > lastIndex);
+    for (const { disk } of scenario.cluster.machines) disk.stall();
+    await scenario.run(5000);
+    expect(call.result).toBeUndefined();
+    for (const { disk } of scenario.cluster.machines) disk.unstall();
+    await scenario.written(call);
+    await scenario.run(1000);
+    const { isLeader, term: termNow } = scenario.replica(leader);
+    expect({ isLeader, term: termNow }).toEqual({ isLeader: true, term });
+  });
+});
+
 describe('a disk that fails', () => {
   test('in one sync stops its node; after a restart nothing that was acknowledged is missing', async () => {
     const scenario = await Scenario.formed({ seed: 38 });

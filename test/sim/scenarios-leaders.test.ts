@@ -87,6 +87,21 @@ describe('leaders', () => {
     expect(isLedAsPreferred(scenario)).toBe(true);
   });
 
+  test('stay although their process comes to tick only every half of an election timeout', async () => {
+    const raft = { quiesceTicks: 0, electionTicksMin: 10, electionTicksMax: 20 };
+    const scenario = await Scenario.formed({ seed: 76, shards: 3, raft });
+    await scenario.until('every shard is led by its preferred node', () => isLedAsPreferred(scenario), 30_000);
+    await scenario.run(5000);
+    const { process } = scenario.machine(1);
+    for (let i = 0; i < 100; i++) {
+      process?.pause();
+      await scenario.run(270);
+      process?.resume();
+      await scenario.run(20);
+      expect(isLedAsPreferred(scenario)).toBe(true);
+    }
+  });
+
   test('are not given to a node that is cut off', async () => {
     const scenario = await Scenario.formed({ seed: 73, shards: 3 });
     await scenario.until('every shard is led by its preferred node', () => isLedAsPreferred(scenario), 30_000);
