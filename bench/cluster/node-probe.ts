@@ -41,8 +41,11 @@ function probe(socketFolder: string): void {
       session = undefined;
     }
     const loopDelayP99Ms = Math.max(0, loop.percentile(99) / 1e6 - resolutionMs);
+    const loopDelayMsMax = Math.max(0, loop.max / 1e6 - resolutionMs);
     loop.reset();
-    return { syncs: syncs(), gcMs, loopDelayP99Ms };
+    const { heapUsed, heapTotal, arrayBuffers } = process.memoryUsage();
+    const memory = { heapUsedBytes: heapUsed, heapBytes: heapTotal, arrayBytes: arrayBuffers };
+    return { syncs: syncs(), gcMs, loopDelayP99Ms, loopDelayMsMax, ...memory };
   };
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     let received = '';

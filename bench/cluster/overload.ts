@@ -9,6 +9,7 @@ import { compareBytes } from '../../src/base/bytes.js';
 import { WireWriter } from '../../src/rpc/wire-writer.js';
 import { runLoad, type Row, type SuiteOptions } from '../measure.js';
 import { keyOf, valueOf } from './keys.js';
+import type { InnerCounters } from './system.js';
 import { readProcessCounters } from './process-counters.js';
 import { PutStream, type PutTally } from './put-stream.js';
 import { startQuorate, type RunningQuorate } from './quorate-system.js';
@@ -63,7 +64,8 @@ interface Overloaded {
   /** Of the node that had most, second by second. */
   readonly rssMib: readonly number[];
   readonly admittedPerSecond: readonly number[];
-  readonly loopDelayP99Ms: number;
+  /** Of all nodes, once a minute and at the end; timers since the time before. */
+  readonly looks: readonly InnerCounters[];
   /** Of the generator: a rate that it does not keep was not offered. */
   readonly lateMsMax: number;
 }
@@ -76,7 +78,8 @@ async function offer(running: RunningQuorate, of: Offer): Promise<Overloaded> {
     admitted: 0,
     refused: 0,
     refusedWithoutHint: 0,
-    otherwiseFailed: 0,
+    otherwiseFailed: new Map(),
+    broken: new Map(),
     heldBack: 0,
     latencies: histogram(),
     refusalLatencies: histogram(),
@@ -92,7 +95,9 @@ async function offer(running: RunningQuorate, of: Offer): Promise<Overloaded> {
   const all = [...streams.values()].flat();
   const rssMib: number[] = [];
   const admittedPerSecond: number[] = [];
-  await Promise.all(running.processes.map(({ inner }) => inner()));
+  const looks: InnerCounters[] = [];
+  const look = async (): Promise<InnerCounters[]> => Promise.all(running.processes.map(({ inner }) => inner()));
+  await look();
   let offered = 0;
   let lateMsMax = 0;
   let admittedBefore = 0;
@@ -110,19 +115,28 @@ async function offer(running: RunningQuorate, of: Offer): Promise<Overloaded> {
       rssMib.push(largestRssMib(running));
       admittedPerSecond.push(tally.admitted - admittedBefore);
       admittedBefore = tally.admitted;
-      if (rssMib.length % 60 === 0) progress(`${rssMib.length / 60} min, ${rounded(largestRssMib(running))} MiB`);
+      if (rssMib.length % 60 === 0) {
+        const now = await look();
+        looks.push(...now);
+        const [heap, arrays] = [largest(now, 'heapBytes') / mib, largest(now, 'arrayBytes') / mib].map(rounded);
+        const rss = rounded(rssMib[rssMib.length - 1]);
+        progress(`${rssMib.length / 60} min: at most ${rss} MiB, heap ${heap}, array buffers ${arrays}`);
+      }
     }
     await setTimeout(tickMs);
   }
   const elapsedSeconds = (performance.now() - startMs) / 1000;
-  const delays = await Promise.all(running.processes.map(({ inner }) => inner()));
+  looks.push(...(await look()));
   for (let waitedMs = 0; waitedMs < drainMsMax && all.some(({ open }) => open > 0); waitedMs += 100) {
     for (const stream of all) stream.flush();
     await setTimeout(100);
   }
   for (const stream of all) stream[Symbol.dispose]();
-  const loopDelayP99Ms = Math.max(...delays.map(({ loopDelayP99Ms = 0 }) => loopDelayP99Ms));
-  return { tally, elapsedSeconds, offered, rssMib, admittedPerSecond, loopDelayP99Ms, lateMsMax };
+  return { tally, elapsedSeconds, offered, rssMib, admittedPerSecond, looks, lateMsMax };
+}
+
+function largest(looks: readonly InnerCounters[], of: keyof InnerCounters): number {
+  return Math.max(...looks.map((look) => look[of] ?? 0));
 }
 
 /** Of each key, with the node that leads it. Without request ids: the node draws them. */
@@ -151,6 +165,10 @@ function largestRssMib({ processes }: RunningQuorate): number {
   return Math.max(...processes.map(({ pid }) => readProcessCounters(pid).rssBytes)) / mib;
 }
 
+function total(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
+}
+
 function rowsOf(
   of: Overloaded & { readonly capacity: number; readonly after: number; readonly leaderChanges: number },
 ): Row[] {
@@ -169,7 +187,9 @@ function rowsOf(
     rate('refused', tally.refused),
     rate('refused without a hint', tally.refusedWithoutHint),
     rate('held back by flow control', tally.heldBack),
-    rate('failed otherwise', tally.otherwiseFailed),
+    rate('failed otherwise', total(tally.otherwiseFailed)),
+    ...[...tally.otherwiseFailed].map(([reason, count]) => rate(`failed otherwise: ${reason}`, count)),
+    row('streams that broke', 'streams', total(tally.broken)),
     row('p50 of what is done', 'ms', at(tally, 50)),
     row('p99 of what is done', 'ms', at(tally, 99)),
     row('longest of what is done', 'ms', tally.latencies.maxValue / 1000),
@@ -181,8 +201,12 @@ function rowsOf(
       '%',
       (100 * rssMib[rssMib.length - 1]) / rssMib[Math.floor(rssMib.length / 3)],
     ),
+    row("largest heap of a node's JavaScript", 'MiB', largest(of.looks, 'heapBytes') / mib),
+    row('of that used', 'MiB', largest(of.looks, 'heapUsedBytes') / mib),
+    row('largest array buffers of a node', 'MiB', largest(of.looks, 'arrayBytes') / mib),
     row('changes of leader', 'terms', of.leaderChanges),
-    row('p99 of late timers', 'ms', of.loopDelayP99Ms),
+    row('p99 of late timers', 'ms', largest(of.looks, 'loopDelayP99Ms')),
+    row('latest timer', 'ms', largest(of.looks, 'loopDelayMsMax')),
     row('done afterwards, of what can be done', '%', (100 * of.after) / of.capacity),
     row('the generator was late by', 'ms', of.lateMsMax),
   ];

@@ -12,6 +12,11 @@ export interface ProbeAnswer {
   readonly syncs: number;
   readonly gcMs: number;
   readonly loopDelayP99Ms: number;
+  readonly loopDelayMsMax: number;
+  readonly heapUsedBytes: number;
+  readonly heapBytes: number;
+  /** Of typed arrays, memtables and caches among them. */
+  readonly arrayBytes: number;
 }
 
 export function probeSocket(folder: string, pid: number): string {

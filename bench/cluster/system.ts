@@ -22,6 +22,11 @@ export interface InnerCounters {
   readonly gcMs: number;
   /** Since the last look. */
   readonly loopDelayP99Ms?: number | undefined;
+  readonly loopDelayMsMax?: number | undefined;
+  /** Of JavaScript's heap, and of that what is used; and of typed arrays, memtables and caches among them. */
+  readonly heapBytes?: number | undefined;
+  readonly heapUsedBytes?: number | undefined;
+  readonly arrayBytes?: number | undefined;
 }
 
 export interface MeasuredProcess {
