@@ -11,6 +11,11 @@ export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
 
+/** From 0 to 2^53 - 1. Numbers are written all the time: the message is made only where it is needed. */
+export function assertWholeNumber(value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) assert(false, `not a whole number below 2^53: ${value}`);
+}
+
 /** For the `default` of an exhaustive `switch`: the compiler proves that it is not reached. */
 export function unreachable(value: never): never {
   throw new AssertionError(`unreachable: ${JSON.stringify(value)}`);

@@ -2,7 +2,7 @@
  * Little-endian fixed numbers and LEB128 variable ones, over growing and given buffers.
  * Whole numbers go up to 2^53 - 1; a decoder that meets more, or runs off the end, throws {@link DecodeError}.
  */
-import { assert } from './assert.js';
+import { assert, assertWholeNumber } from './assert.js';
 import { fromUtf8, utf8, viewOf } from './bytes.js';
 
 /** The bytes do not have the form that the reader expects; whoever knows the file turns it into a corruption error. */
@@ -26,8 +26,9 @@ export function getU32(source: Uint8Array, offset: number): number {
 
 /** 8 bytes, of which the upper 11 bits are zero. */
 export function putU53(target: Uint8Array, offset: number, value: number): void {
-  putU32(target, offset, (value % two32) >>> 0);
-  putU32(target, offset + 4, Math.floor(value / two32));
+  const high = Math.floor(value / two32);
+  putU32(target, offset, (value - high * two32) >>> 0);
+  putU32(target, offset + 4, high);
 }
 
 export function getU53(source: Uint8Array, offset: number): number {
@@ -101,7 +102,7 @@ export class ByteWriter {
   }
 
   u53(value: number): this {
-    assert(Number.isSafeInteger(value) && value >= 0, `not a whole number below 2^53: ${value}`);
+    assertWholeNumber(value);
     this.#grow(8);
     putU53(this.#buffer, this.#length, value);
     this.#length += 8;
@@ -109,7 +110,7 @@ export class ByteWriter {
   }
 
   varint(value: number): this {
-    assert(Number.isSafeInteger(value) && value >= 0, `not a whole number below 2^53: ${value}`);
+    assertWholeNumber(value);
     this.#grow(8);
     this.#length = putVarint(this.#buffer, this.#length, value);
     return this;

@@ -4,7 +4,7 @@
  *
  * Invariant: as long as there is a bucket of request records, there is an entry by time of its version that names it.
  */
-import { assert } from '../base/assert.js';
+import { assert, assertWholeNumber } from '../base/assert.js';
 import { DecodeError } from '../base/coding.js';
 import { Timestamp } from '../base/ids.js';
 import type { RequestId } from './operations.js';
@@ -144,7 +144,7 @@ export function checkDataKey(raw: Uint8Array): void {
 
 /** Big-endian, so that the order of keys is the order of numbers. */
 function putU53BigEndian(target: Uint8Array, offset: number, value: number): void {
-  assert(Number.isSafeInteger(value) && value >= 0, `not a whole number below 2^53: ${value}`);
+  assertWholeNumber(value);
   putU32BigEndian(target, offset, Math.floor(value / two32));
   putU32BigEndian(target, offset + 4, value % two32);
 }

@@ -92,7 +92,8 @@ interface WriteFields {
 }
 
 export function readPut(reader: WireReader, missingRequestId: MissingRequestId): KeyWrite {
-  return { type: 'put', ...readWriteFields(reader, missingRequestId) };
+  const { key, value, condition, requestId } = readWriteFields(reader, missingRequestId);
+  return { type: 'put', key, value, condition, requestId };
 }
 
 export function readDelete(reader: WireReader, missingRequestId: MissingRequestId): KeyWrite {

@@ -33,8 +33,11 @@ const messageField: Readonly<Record<RaftMessage['type'], number>> = {
   snapshotRequest: 14,
 };
 
-/** A message as its own part of the wire has it, until sender, receiver and term are known. */
-type Unaddressed<Message> = Message extends RaftMessage ? Omit<Message, 'from' | 'to' | 'term'> : never;
+const typeOfField: ReadonlyMap<number, RaftMessage['type']> = new Map(
+  (Object.keys(messageField) as RaftMessage['type'][]).map((type) => [messageField[type], type]),
+);
+
+type Address = Pick<RaftMessage, 'from' | 'to' | 'term'>;
 
 /** The fields of `Raft`. */
 export function writeRaftFrame(writer: WireWriter, frame: RaftFrame): void {
@@ -70,7 +73,8 @@ function readShardMessage(reader: WireReader): ShardMessage {
   let from = 0;
   let to = 0;
   let term = 0;
-  let body: Unaddressed<RaftMessage> | undefined;
+  let type: RaftMessage['type'] | undefined;
+  let body = reader;
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -85,48 +89,45 @@ function readShardMessage(reader: WireReader): ShardMessage {
       case 4:
         term = reader.uint();
         break;
-      case 5:
-        body = readVoteRequest(reader.message(), 'preVoteRequest');
-        break;
-      case 6:
-        body = readVoteRequest(reader.message(), 'voteRequest');
-        break;
-      case 7:
-        body = readVoteResponse(reader.message(), 'preVoteResponse');
-        break;
-      case 8:
-        body = readVoteResponse(reader.message(), 'voteResponse');
-        break;
-      case 9:
-        body = readAppendRequest(reader.message());
-        break;
-      case 10:
-        body = readAppendResponse(reader.message());
-        break;
-      case 11:
-        body = readHeartbeat(reader.message());
-        break;
-      case 12:
-        body = readHeartbeatResponse(reader.message());
-        break;
-      case 13:
-        reader.skip();
-        body = { type: 'timeoutNow' };
-        break;
-      case 14:
-        body = { type: 'snapshotRequest', snapshot: readSnapshot(reader.message()) };
-        break;
-      default:
-        reader.skip();
+      default: {
+        const named = typeOfField.get(reader.field);
+        if (named === undefined) {
+          reader.skip();
+        } else {
+          type = named;
+          body = reader.message();
+        }
+      }
     }
   }
-  const message = {
-    ...required(body, 'a Raft message'),
-    from: decodeReplicaId(from),
-    to: decodeReplicaId(to),
-    term: Term(term),
-  };
-  return { shard: decodeShardId(shard), message };
+  const address = { from: decodeReplicaId(from), to: decodeReplicaId(to), term: Term(term) };
+  return { shard: decodeShardId(shard), message: readMessage(body, required(type, 'a Raft message'), address) };
+}
+
+/** Each message is made at once, with its fields in the order in which the core makes it: then both are alike to V8. */
+function readMessage(reader: WireReader, type: RaftMessage['type'], address: Address): RaftMessage {
+  switch (type) {
+    case 'preVoteRequest':
+    case 'voteRequest':
+      return readVoteRequest(reader, type, address);
+    case 'preVoteResponse':
+    case 'voteResponse':
+      return readVoteResponse(reader, type, address);
+    case 'appendRequest':
+      return readAppendRequest(reader, address);
+    case 'appendResponse':
+      return readAppendResponse(reader, address);
+    case 'heartbeat':
+      return readHeartbeat(reader, address);
+    case 'heartbeatResponse':
+      return readHeartbeatResponse(reader, address);
+    case 'timeoutNow':
+      return { type, ...address };
+    case 'snapshotRequest':
+      return { type, ...address, snapshot: readSnapshot(reader) };
+    default:
+      return unreachable(type);
+  }
 }
 
 function writeBody(writer: WireWriter, message: RaftMessage): void {
@@ -190,17 +191,25 @@ function writeEntries(writer: WireWriter, entries: readonly Entry[], prevLogInde
   }
 }
 
-function readVoteRequest(reader: WireReader, type: VoteRequest['type']): Unaddressed<VoteRequest> {
+function readVoteRequest(reader: WireReader, type: VoteRequest['type'], { from, to, term }: Address): VoteRequest {
   const [lastLogIndex, lastLogTerm, transfer] = reader.uints(3);
-  return { type, lastLogIndex: LogIndex(lastLogIndex), lastLogTerm: Term(lastLogTerm), transfer: transfer !== 0 };
+  return {
+    type,
+    from,
+    to,
+    term,
+    lastLogIndex: LogIndex(lastLogIndex),
+    lastLogTerm: Term(lastLogTerm),
+    transfer: transfer !== 0,
+  };
 }
 
-function readVoteResponse(reader: WireReader, type: VoteResponse['type']): Unaddressed<VoteResponse> {
+function readVoteResponse(reader: WireReader, type: VoteResponse['type'], { from, to, term }: Address): VoteResponse {
   const [granted, commit, commitTerm] = reader.uints(3);
-  return { type, granted: granted !== 0, commit: LogIndex(commit), commitTerm: Term(commitTerm) };
+  return { type, from, to, term, granted: granted !== 0, commit: LogIndex(commit), commitTerm: Term(commitTerm) };
 }
 
-function readAppendRequest(reader: WireReader): Unaddressed<AppendRequest> {
+function readAppendRequest(reader: WireReader, { from, to, term }: Address): AppendRequest {
   let prevLogIndex = 0;
   let prevLogTerm = 0;
   let commit = 0;
@@ -229,6 +238,9 @@ function readAppendRequest(reader: WireReader): Unaddressed<AppendRequest> {
   }
   return {
     type: 'appendRequest',
+    from,
+    to,
+    term,
     prevLogIndex: LogIndex(prevLogIndex),
     prevLogTerm: Term(prevLogTerm),
     entries,
@@ -259,10 +271,13 @@ function readEntry(reader: WireReader): Entry {
   return { term: Term(term), index: LogIndex(index), data };
 }
 
-function readAppendResponse(reader: WireReader): Unaddressed<AppendResponse> {
+function readAppendResponse(reader: WireReader, { from, to, term }: Address): AppendResponse {
   const [logIndex, rejected, hintIndex, hintTerm] = reader.uints(4);
   return {
     type: 'appendResponse',
+    from,
+    to,
+    term,
     logIndex: LogIndex(logIndex),
     rejected: rejected !== 0,
     hintIndex: LogIndex(hintIndex),
@@ -270,19 +285,22 @@ function readAppendResponse(reader: WireReader): Unaddressed<AppendResponse> {
   };
 }
 
-function readHeartbeat(reader: WireReader): Unaddressed<Heartbeat> {
+function readHeartbeat(reader: WireReader, { from, to, term }: Address): Heartbeat {
   const [commit, readRound, leaderCommit, probe, quiesce] = reader.uints(5);
   return {
     type: 'heartbeat',
+    from,
+    to,
+    term,
     commit: LogIndex(commit),
-    readRound,
     leaderCommit: LogIndex(leaderCommit),
     probe,
+    readRound,
     quiesce: quiesce !== 0,
   };
 }
 
-function readHeartbeatResponse(reader: WireReader): Unaddressed<HeartbeatResponse> {
+function readHeartbeatResponse(reader: WireReader, { from, to, term }: Address): HeartbeatResponse {
   const [readRound, probe, quiet] = reader.uints(3);
-  return { type: 'heartbeatResponse', readRound, probe, quiet: quiet !== 0 };
+  return { type: 'heartbeatResponse', from, to, term, readRound, probe, quiet: quiet !== 0 };
 }

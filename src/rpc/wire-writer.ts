@@ -1,4 +1,5 @@
-import { assert } from '../base/assert.js';
+import { assert, assertWholeNumber } from '../base/assert.js';
+import { putVarint } from '../base/coding.js';
 import { WireType } from './wire-format.js';
 
 /**
@@ -24,7 +25,7 @@ export class WireWriter {
 
   /** For `optional` fields and members of a oneof, where zero is something else than nothing. */
   presentUint(field: number, value: number): void {
-    assert(Number.isSafeInteger(value) && value >= 0, `not a whole number below 2^53: ${value}`);
+    assertWholeNumber(value);
     this.#reserve(16);
     this.#tag(field, WireType.varint);
     this.#varint(value);
@@ -98,15 +99,11 @@ export class WireWriter {
 
   /** No message of ours has a field number above 15, so that a tag is one byte. */
   #tag(field: number, wireType: WireType): void {
-    assert(field >= 1 && field <= 15, `field number ${field} takes more than one byte`);
+    assert(field >= 1 && field <= 15, 'a field number that takes more than one byte');
     this.#buffer[this.#length++] = (field << 3) | wireType;
   }
 
   #varint(value: number): void {
-    while (value >= 0x80) {
-      this.#buffer[this.#length++] = (value % 0x80) | 0x80;
-      value = value < 0x8000_0000 ? value >>> 7 : Math.floor(value / 0x80);
-    }
-    this.#buffer[this.#length++] = value;
+    this.#length = putVarint(this.#buffer, this.#length, value);
   }
 }
