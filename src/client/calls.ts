@@ -1,4 +1,5 @@
 import { Metadata, type ClientReadableStream, type Client as GrpcClient } from '@grpc/grpc-js';
+import { onAbort } from '../base/abort.js';
 import { QuorateError } from '../base/errors.js';
 import { kvMethods, type BytesMethod } from '../rpc/services.js';
 import { fromGrpcError } from '../rpc/status.js';
@@ -111,8 +112,8 @@ export class Calls {
 
   async #unary(address: string, method: BytesMethod, request: Buffer, limits: CallLimits): Promise<Buffer> {
     const channel = await this.#connected(address, limits);
-    const { signal } = limits;
     return new Promise((resolve, reject) => {
+      let stopListening = (): void => undefined;
       const call = channel.makeUnaryRequest(
         method.path,
         method.requestSerialize,
@@ -121,14 +122,12 @@ export class Calls {
         new Metadata(),
         { deadline: epochMs(limits.deadlineMs) },
         (error, response) => {
-          signal?.removeEventListener('abort', cancel);
+          stopListening();
           if (error !== null) reject(error);
           else resolve(response ?? Buffer.alloc(0));
         },
       );
-      const cancel = (): void => call.cancel();
-      signal?.addEventListener('abort', cancel);
-      if (signal?.aborted === true) cancel();
+      stopListening = onAbort(limits.signal, () => call.cancel());
     });
   }
 
@@ -140,12 +139,10 @@ export class Calls {
     const channel = this.#channel(address);
     const startMs = performance.now();
     return new Promise((resolve, reject) => {
-      const cancel = (): void => reject(cancelledError(signal?.reason, unanswered));
-      signal?.addEventListener('abort', cancel);
-      if (signal?.aborted === true) cancel();
+      const stopListening = onAbort(signal, () => reject(cancelledError(signal?.reason, unanswered)));
       const timeoutMs = Math.min(connectTimeoutMs, deadlineMs - startMs);
       untilConnected(channel, timeoutMs, (result) => {
-        signal?.removeEventListener('abort', cancel);
+        stopListening();
         if (result === 'connected') {
           this.#reachability.answered(address);
           resolve(channel);
@@ -183,19 +180,17 @@ function epochMs(deadlineMs: number): number {
 /** Sleeps, at most until the deadline; rejects with CANCELLED when the signal comes. */
 export function delay(ms: number, { deadlineMs, signal }: CallLimits): Promise<void> {
   return new Promise((resolve, reject) => {
-    const cancel = (): void => {
-      clearTimeout(timer);
-      reject(cancelledError(signal?.reason, unanswered));
-    };
     const timer = setTimeout(
       () => {
-        signal?.removeEventListener('abort', cancel);
+        stopListening();
         resolve();
       },
       Math.max(0, Math.min(ms, deadlineMs - performance.now())),
     );
-    signal?.addEventListener('abort', cancel);
-    if (signal?.aborted === true) cancel();
+    const stopListening = onAbort(signal, () => {
+      clearTimeout(timer);
+      reject(cancelledError(signal?.reason, unanswered));
+    });
   });
 }
 

@@ -1,3 +1,4 @@
+import { onAbort } from '../base/abort.js';
 import { changeReplicasCall, nodeCall, type ReplicaNodes } from './change-replicas.js';
 import { decodeClusterStatus, decodeShardMap } from '../rpc/admin-codec.js';
 import type { ClusterStatus, ScanPage, ScanRecord, ShardMapView } from '../rpc/backend.js';
@@ -218,13 +219,12 @@ export class Client implements AsyncDisposable {
   }
 
   #cancelOnAbort(pending: PendingOperation, signal: AbortSignal): void {
-    const cancel = (): void => this.#dispatcher.cancel(pending, signal.reason);
+    const stopListening = onAbort(signal, () => this.#dispatcher.cancel(pending, signal.reason));
     const { answer } = pending;
     pending.answer = (result) => {
-      signal.removeEventListener('abort', cancel);
+      stopListening();
       answer(result);
     };
-    signal.addEventListener('abort', cancel);
   }
 
   #limits(options: CallOptions, otherwiseMs: number): OperationLimits {

@@ -1,3 +1,4 @@
+import { onAbort } from '../base/abort.js';
 import { QuorateError } from '../base/errors.js';
 import { emptyBytes } from '../base/bytes.js';
 import { Timestamp } from '../base/ids.js';
@@ -109,7 +110,7 @@ async function* pagesOf(
   const cancel = (): void => call.cancel();
   // What fails after the reader has gone concerns nobody.
   call.on('error', () => undefined);
-  signal?.addEventListener('abort', cancel);
+  const stopListening = onAbort(signal, cancel);
   // The time that the reader takes between two pages does not count. Timers may fire a millisecond early.
   let timer = setTimeout(cancel, limits.askedMs + pageMsMax - performance.now() + 1);
   try {
@@ -120,7 +121,7 @@ async function* pagesOf(
     }
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', cancel);
+    stopListening();
     cancel();
   }
 }

@@ -1,3 +1,4 @@
+import { onAbort } from '../base/abort.js';
 import type { Clock } from './clock.js';
 
 export interface InTimeOptions {
@@ -15,14 +16,12 @@ export interface InTimeOptions {
 export async function inTime<T>(promise: Promise<T>, { clock, ms, signal, late }: InTimeOptions): Promise<T> {
   let end = (): void => undefined;
   const over = new Promise<never>((_resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
     const timer = clock.after(ms, () => reject(late()));
-    signal.addEventListener('abort', onAbort, { once: true });
+    const stopListening = onAbort(signal, () => reject(signal.reason as Error));
     end = () => {
       timer.cancel();
-      signal.removeEventListener('abort', onAbort);
+      stopListening();
     };
-    if (signal.aborted) onAbort();
   });
   try {
     return await Promise.race([promise, over]);

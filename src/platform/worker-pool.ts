@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { onAbort } from '../base/abort.js';
 import { assert } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
 import { deferred } from '../base/promises.js';
@@ -28,8 +29,8 @@ interface PendingJob {
   readonly signal: AbortSignal | undefined;
   readonly resolve: (output: unknown) => void;
   readonly reject: (reason: unknown) => void;
-  /** Called when the caller gives up; undoes itself. */
-  readonly onAbort: () => void;
+  /** From then on the caller cannot give up any more. */
+  stopListening: () => void;
 }
 
 /**
@@ -59,9 +60,9 @@ export class WorkerPool implements Background, AsyncDisposable {
         signal,
         resolve: (output) => resolve(output as Output),
         reject,
-        onAbort: () => this.#giveUp(pending),
+        stopListening: () => undefined,
       };
-      signal?.addEventListener('abort', pending.onAbort, { once: true });
+      pending.stopListening = onAbort(signal, () => this.#giveUp(pending));
       this.#waiting.push(pending);
       this.#assign();
     });
@@ -114,14 +115,14 @@ export class WorkerPool implements Background, AsyncDisposable {
     const at = this.#waiting.indexOf(pending);
     if (at >= 0) {
       this.#waiting.splice(at, 1);
-      pending.reject(pending.signal?.reason);
+      this.#settle(pending, () => pending.reject(pending.signal?.reason));
       return;
     }
     for (const thread of this.#threads) thread.cancel(pending);
   }
 
   #settle(pending: PendingJob, settle: () => void): void {
-    pending.signal?.removeEventListener('abort', pending.onAbort);
+    pending.stopListening();
     settle();
   }
 }

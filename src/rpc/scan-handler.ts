@@ -6,6 +6,7 @@
  * nothing of it any more, which is soon after its deadline at the latest.
  */
 import type { handleServerStreamingCall, ServerWritableStream } from '@grpc/grpc-js';
+import { onAbort } from '../base/abort.js';
 import { QuorateError } from '../base/errors.js';
 import { validateScan } from '../mvcc/validate.js';
 import type { ScanRequest } from './backend.js';
@@ -77,10 +78,9 @@ async function scan(call: ScanCall, context: HandlerContext): Promise<void> {
 function send(call: ScanCall, page: Buffer, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', stop);
+    const stopListening = onAbort(signal, () => reject(signal.reason as Error));
     call.write(page, (error: Error | null | undefined) => {
-      signal.removeEventListener('abort', stop);
+      stopListening();
       if (error instanceof Error) reject(error);
       else resolve();
     });

@@ -7,6 +7,7 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { onAbort } from '../../base/abort.js';
 import { devNodeIds } from './layout.js';
 
 const pollMs = 200;
@@ -81,12 +82,13 @@ export async function requestStart(folder: string, ids: readonly number[]): Prom
 
 function pause(signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(done, pollMs);
-    function done(): void {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
+    const timer = setTimeout(() => {
+      stopListening();
       resolve();
-    }
-    signal?.addEventListener('abort', done);
+    }, pollMs);
+    const stopListening = onAbort(signal, () => {
+      clearTimeout(timer);
+      resolve();
+    });
   });
 }

@@ -7,6 +7,7 @@
  * that the replica has when it is read. A timestamp that is chosen before could be as old as the replica was then, and
  * would be read when the replica can show that it is current again.
  */
+import { onAbort } from '../../base/abort.js';
 import { compareBytes } from '../../base/bytes.js';
 import { QuorateError } from '../../base/errors.js';
 import { placementShardId, timestampMax } from '../../base/ids.js';
@@ -183,20 +184,18 @@ type Done<T> =
 /** How `promise` ends, or `timeOver` if it has not by the deadline. Rejects with CANCELLED when the caller gives up. */
 function within<T>(clock: Clock, { deadlineMs, signal }: TimeLimits, promise: Promise<T>): Promise<Done<T>> {
   return new Promise((resolve, reject) => {
-    const cancel = (): void => {
-      end();
-      reject(new QuorateError('CANCELLED', 'the caller gave up'));
-    };
     const timer = clock.after(Math.max(0, deadlineMs - clock.monotonicMs()), () => {
       end();
       resolve({ type: 'timeOver' });
     });
+    const stopListening = onAbort(signal, () => {
+      timer.cancel();
+      reject(new QuorateError('CANCELLED', 'the caller gave up'));
+    });
     const end = (): void => {
       timer.cancel();
-      signal.removeEventListener('abort', cancel);
+      stopListening();
     };
-    signal.addEventListener('abort', cancel);
-    if (signal.aborted) cancel();
     promise
       .then(
         (value) => resolve({ type: 'succeeded', value }),

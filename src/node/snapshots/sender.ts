@@ -5,6 +5,7 @@
  * or has failed. It is given up when leadership ends, when it takes too long, and when the log that is kept for it has become
  * too long. The core then asks again; what the follower has fetched counts on, as long as the checkpoint is the same one.
  */
+import { onAbort } from '../../base/abort.js';
 import { AssertionError } from '../../base/assert.js';
 import { QuorateError } from '../../base/errors.js';
 import type { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../../base/ids.js';
@@ -194,15 +195,13 @@ function pinnedBytes({ logPrefix, lastIndex, appliedIndex }: Replica, pinnedInde
 
 /** What `promise` gives, or the reason of the signal if that comes first; then nobody waits for the promise any more. */
 async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort = (): void => undefined;
+  let stopListening = (): void => undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort);
-    if (signal.aborted) onAbort();
+    stopListening = onAbort(signal, () => reject(signal.reason as Error));
   });
   try {
     return await Promise.race([promise, aborted]);
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    stopListening();
   }
 }
