@@ -1,22 +1,24 @@
 /** Messages on their way out: those that leave at once, and those that rely on something that must be durable first. */
+import type { Membership } from './membership.js';
 import type { RaftMessage } from './types.js';
 
 export class Outbox {
-  #afterSyncMax: number;
+  readonly #membership: Pick<Membership, 'otherMembers'>;
+  readonly #appendsInFlightMax: number;
   #atOnce: RaftMessage[] = [];
   #afterSync: RaftMessage[] = [];
 
-  /**
-   * @param afterSyncMax how many messages wait for a sync. More come only when the disk stalls; then the oldest are
-   * dropped, which the protocol bears like any loss.
-   */
-  constructor(afterSyncMax: number) {
-    this.#afterSyncMax = afterSyncMax;
+  constructor(membership: Pick<Membership, 'otherMembers'>, appendsInFlightMax: number) {
+    this.#membership = membership;
+    this.#appendsInFlightMax = appendsInFlightMax;
   }
 
-  /** See the constructor. */
-  set afterSyncMax(messages: number) {
-    this.#afterSyncMax = messages;
+  /**
+   * As many messages wait for a sync as others send without waiting for the answers. More come only when the disk stalls; then
+   * the oldest are dropped, which the protocol bears like any loss.
+   */
+  get #afterSyncMax(): number {
+    return this.#appendsInFlightMax * (this.#membership.otherMembers.length + 1);
   }
 
   get hasAtOnce(): boolean {
@@ -33,8 +35,10 @@ export class Outbox {
 
   sendAfterSync(message: RaftMessage): void {
     const last = this.#afterSync.at(-1);
-    if (last !== undefined && isCoveredBy(last, message)) this.#afterSync.pop();
-    else if (this.#afterSync.length >= this.#afterSyncMax) this.#afterSync.shift();
+    if (last !== undefined) {
+      if (isCoveredBy(last, message)) this.#afterSync.pop();
+      else if (this.#afterSync.length >= this.#afterSyncMax) this.#afterSync.shift();
+    }
     this.#afterSync.push(message);
   }
 

@@ -49,7 +49,6 @@ export type ReadResult =
   | { readonly type: 'refused'; readonly reason: 'notLeader' | 'notReady' };
 
 export class Raft {
-  readonly #options: RaftOptions;
   readonly #membership: Membership;
   readonly #log: RaftLog;
   readonly #outbox: Outbox;
@@ -64,10 +63,9 @@ export class Raft {
   constructor(options: RaftOptions) {
     checkOptions(options);
     const { self, configuration, hardState, log, appliedIndex, appendsInFlightMax } = options;
-    this.#options = options;
     this.#membership = new Membership(self, configuration);
     this.#log = new RaftLog(log, hardState.commit, appliedIndex);
-    this.#outbox = new Outbox(this.#answersMax);
+    this.#outbox = new Outbox(this.#membership, appendsInFlightMax);
     this.#reads = new ReadRounds(appendsInFlightMax);
     const parts = {
       membership: this.#membership,
@@ -79,11 +77,6 @@ export class Raft {
     this.#inbox = new Inbox({ ...parts, roles: this.#roles });
     this.#handover = new Handover(this.hardState, this.softState);
     this.#applicableTaken = appliedIndex;
-  }
-
-  /** Answers that wait for a sync: as many as others send without waiting for them. */
-  get #answersMax(): number {
-    return this.#options.appendsInFlightMax * (this.#membership.otherMembers.length + 1);
   }
 
   get role(): Role {
@@ -280,7 +273,6 @@ export class Raft {
   applyConfiguration(index: LogIndex, configuration: Configuration): void {
     this.#log.appliedTo(index);
     this.#membership.change(configuration);
-    this.#outbox.afterSyncMax = this.#answersMax;
     this.#roles.reconfigure();
     this.#roles.onApplied();
   }
@@ -315,7 +307,6 @@ export class Raft {
   snapshotInstalled(): void {
     this.#inbox.snapshotInstalled();
     this.#applicableTaken = this.#log.appliedIndex;
-    this.#outbox.afterSyncMax = this.#answersMax;
   }
 
   /** `Ready.snapshot` could not be put in place: the replica goes on with what it has. */

@@ -63,18 +63,24 @@ export class Bench {
     this.take();
   }
 
-  acknowledge(index: number): void {
+  /** `from` has the log up to `index`. */
+  acknowledge(index: number, from = peer): void {
     const { term } = this.raft;
     const hint = { hintIndex: LogIndex(0), hintTerm: Term(0) };
     this.raft.step({
       type: 'appendResponse',
-      from: peer,
+      from,
       to: self,
       term,
       logIndex: LogIndex(index),
       rejected: false,
       ...hint,
     });
+  }
+
+  answerHeartbeat(from: ReplicaId): void {
+    const { term } = this.raft;
+    this.raft.step({ type: 'heartbeatResponse', from, to: self, term, readRound: 0, probe: 0, quiet: false });
   }
 
   append(term: number, prev: { index: number; term: number }, entryTerms: number[], commit = 0): void {
