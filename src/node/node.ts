@@ -173,6 +173,7 @@ export class Node implements KvBackend, AdminBackend {
       nodeWishes: () => this.#admin.nodeWishes,
       status: () => this.#admin.localStatus(),
       leaderOf,
+      addressOf: (node) => this.#addressOf(node),
       snapshots: this.#snapshots,
       onFailure,
     });
@@ -184,6 +185,7 @@ export class Node implements KvBackend, AdminBackend {
       assigned: this.#assigned,
       placement: this.#placement,
       request,
+      onAddress: (node, address) => this.#peers.told(node, address),
       logger,
       silentTicksMax: silentTimeouts * options.raft.electionTicksMax,
       onRefused: (error) => this.fail(error),

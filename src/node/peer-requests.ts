@@ -15,6 +15,7 @@ import type { KvExecutor } from '../shard/kv-executor.js';
 import { FittingResults } from './fitting-results.js';
 import type { HostedShard } from './hosted-shard.js';
 import { standingOf } from './membership-check.js';
+import { addressRule, isAddress } from './config/address.js';
 import type { NodeWishes } from './node-wishes.js';
 import type { PlacementGroup } from './placement-group.js';
 import { changeMembers } from './replica-changes.js';
@@ -35,6 +36,8 @@ export interface PeerRequestsOptions {
   readonly snapshots: Pick<Snapshots, 'answer'>;
   /** What this node believes of a shard's leader, for the asker. */
   readonly leaderOf: (shard: ShardDescriptor) => NodeId | undefined;
+  /** Where a node listens, for an asker that joins. */
+  readonly addressOf: (node: NodeId) => string | undefined;
   /** This node must stop. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -58,7 +61,9 @@ export class PeerRequests {
     this.#answer(from, body).then(respond, (error: unknown) => {
       if (!(error instanceof QuorateError)) this.#options.onFailure(error);
       const failure = QuorateError.from(error);
-      respond(failed(failure, failure.code === 'NOT_LEADER' ? this.#leaderFor(body) : undefined));
+      const leader = failure.code === 'NOT_LEADER' ? this.#leaderFor(body) : undefined;
+      const joins = body.type === 'registerNode' && leader !== undefined;
+      respond(failed(failure, leader, joins ? this.#options.addressOf(leader) : undefined));
     });
   }
 
@@ -82,6 +87,10 @@ export class PeerRequests {
       case 'registerNode': {
         const { node, storeId, clientAddress, peerAddress } = body;
         if (node !== from) throw new QuorateError('INVALID_ARGUMENT', `node ${from} cannot register node ${node}`);
+        const wrong = [clientAddress, peerAddress].find((address) => !isAddress(address));
+        if (wrong !== undefined) {
+          throw new QuorateError('INVALID_ARGUMENT', `${JSON.stringify(wrong)} is no address: ${addressRule}`);
+        }
         await this.#options.placementLeader.register({ id: node, storeId, clientAddress, peerAddress });
         return { type: 'registered' };
       }
@@ -149,8 +158,8 @@ export class PeerRequests {
   }
 }
 
-function failed(error: QuorateError, leader?: NodeId): PeerResponse {
-  return { type: 'failed', error, leader };
+function failed(error: QuorateError, leader?: NodeId, leaderAddress?: string): PeerResponse {
+  return { type: 'failed', error, leader, leaderAddress };
 }
 
 function noReplica(shard: ShardId): QuorateError {

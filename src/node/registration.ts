@@ -21,6 +21,8 @@ export interface RegistrationOptions {
   /** With one, and without a leader for so long, the others are asked. */
   readonly silentTicksMax: number;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+  /** A node that was asked says where the leader listens. */
+  readonly onAddress: (leader: NodeId, address: string) => void;
   readonly logger: Logger;
   /** It said no: this node must not run. */
   readonly onRefused: (error: QuorateError) => void;
@@ -80,7 +82,7 @@ export class Registration {
   }
 
   async #registerAt(leader: NodeId): Promise<void> {
-    const { self, local, request } = this.#options;
+    const { self, local, request, onAddress } = this.#options;
     if (leader === self.id) {
       await local.register(self);
       return;
@@ -89,7 +91,9 @@ export class Registration {
     const body = { type: 'registerNode', node, storeId, clientAddress, peerAddress } as const;
     const response = await request(leader, body, tryMsMax);
     if (response.type !== 'failed') return;
-    this.#hint = response.leader;
+    const { leader: hint, leaderAddress } = response;
+    if (hint !== undefined && leaderAddress !== undefined) onAddress(hint, leaderAddress);
+    this.#hint = hint;
     throw response.error;
   }
 }

@@ -26,6 +26,8 @@ export interface UpkeepOptions {
   readonly assigned: AssignedShards;
   readonly placement: PlacementGroup;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+  /** Another node says where this one listens. */
+  readonly onAddress: (node: NodeId, address: string) => void;
   readonly logger: Logger;
   /** Who hears no leader for so long asks others. */
   readonly silentTicksMax: number;

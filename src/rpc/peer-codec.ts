@@ -80,6 +80,7 @@ function writeHello(writer: WireWriter, hello: Hello): void {
   writer.text(3, hello.storeId);
   writer.uint(4, hello.protocolMin);
   writer.uint(5, hello.protocolMax);
+  writer.text(6, hello.peerAddress);
 }
 
 function readHello(reader: WireReader): Hello {
@@ -88,6 +89,7 @@ function readHello(reader: WireReader): Hello {
   let storeId = '';
   let protocolMin = 0;
   let protocolMax = 0;
+  let peerAddress = '';
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -105,10 +107,13 @@ function readHello(reader: WireReader): Hello {
       case 5:
         protocolMax = reader.uint32();
         break;
+      case 6:
+        peerAddress = reader.text();
+        break;
       default:
         reader.skip();
     }
   }
   if (protocolMin > protocolMax) throw new DecodeError(`protocol versions ${protocolMin} to ${protocolMax}`);
-  return { type: 'hello', clusterId, nodeId: decodeNodeId(nodeId), storeId, protocolMin, protocolMax };
+  return { type: 'hello', clusterId, nodeId: decodeNodeId(nodeId), storeId, peerAddress, protocolMin, protocolMax };
 }

@@ -17,6 +17,8 @@ export interface Hello {
   readonly nodeId: NodeId;
   /** Random identity of the sender's data directory: a node that lost its disk is not the node that it was. */
   readonly storeId: string;
+  /** Where the sender is to be dialled; empty where an earlier release does not say it. */
+  readonly peerAddress: string;
   readonly protocolMin: number;
   readonly protocolMax: number;
 }
@@ -165,7 +167,13 @@ export type PeerResponse =
   | { readonly type: 'removalBegun' }
   | { readonly type: 'shardTaken' }
   /** The whole request failed. `leader` is where the sender might try instead. */
-  | { readonly type: 'failed'; readonly error: QuorateError; readonly leader: NodeId | undefined };
+  | {
+      readonly type: 'failed';
+      readonly error: QuorateError;
+      readonly leader: NodeId | undefined;
+      /** Peer address of `leader`, for a node that joins and cannot know it. */
+      readonly leaderAddress?: string | undefined;
+    };
 
 /** A node's own part of the cluster's status. */
 export interface LocalStatus {

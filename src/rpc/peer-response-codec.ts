@@ -142,6 +142,7 @@ function writeBody(writer: WireWriter, body: PeerResponse): void {
       writeError(writer, body.error);
       writer.end(mark);
       if (body.leader !== undefined) writer.presentUint(2, body.leader);
+      if (body.leaderAddress !== undefined) writer.text(3, body.leaderAddress);
       return;
     }
     default:
@@ -297,6 +298,7 @@ function readReplica(reader: WireReader): LocalReplicaStatus {
 function readFailed(reader: WireReader): Body<'failed'> {
   let error: QuorateError | undefined;
   let leader: NodeId | undefined;
+  let leaderAddress: string | undefined;
   while (reader.next()) {
     switch (reader.field) {
       case 1:
@@ -305,9 +307,12 @@ function readFailed(reader: WireReader): Body<'failed'> {
       case 2:
         leader = decodeNodeId(reader.uint());
         break;
+      case 3:
+        leaderAddress = reader.text();
+        break;
       default:
         reader.skip();
     }
   }
-  return { type: 'failed', error: required(error, 'the error of a failed request'), leader };
+  return { type: 'failed', error: required(error, 'the error of a failed request'), leader, leaderAddress };
 }

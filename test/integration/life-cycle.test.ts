@@ -131,6 +131,7 @@ describe('strangers', () => {
     type: 'hello',
     nodeId: NodeId(1),
     storeId: '00',
+    peerAddress: '',
     protocolMin: 1,
     protocolMax: 1,
   } as const;

@@ -33,6 +33,7 @@ async function ask(body: PeerRequest, placementLeader: Partial<PlacementLeader> 
     placementLeader,
     status: () => ({ node: NodeId(1), pid: 1, softwareVersion: '1', replicas: [] }),
     leaderOf: () => NodeId(3),
+    addressOf: (node: NodeId) => `p:${node}`,
     onFailure: (error: unknown) => failures.push(error),
   } as unknown as PeerRequestsOptions;
   const response = await new Promise<PeerResponse>((respond) => {
@@ -72,6 +73,27 @@ describe('of another node', () => {
     expect(refused.response).toMatchObject({ type: 'failed', error: { code: 'INVALID_ARGUMENT' } });
     expect((await ask({ ...body, node: NodeId(2) }, leader)).response).toEqual({ type: 'registered' });
     expect(registered).toEqual([2]);
+  });
+
+  test('a registration that is for another node is answered with where that one listens', async () => {
+    const body = {
+      type: 'registerNode',
+      node: NodeId(2),
+      storeId: 's',
+      clientAddress: 'a:1',
+      peerAddress: 'a:2',
+    } as const;
+    const register = (): Promise<void> => Promise.reject(new QuorateError('NOT_LEADER', 'not me'));
+    const leader = { register, leaderNode: NodeId(4) } as Partial<PlacementLeader>;
+    const { response } = await ask(body, leader);
+    expect(response).toMatchObject({ type: 'failed', leader: 4, leaderAddress: 'p:4' });
+  });
+
+  test('a registration with what is no address is refused, since nobody could dial it', async () => {
+    const body = { type: 'registerNode', node: NodeId(2), storeId: 's', clientAddress: 'a:1' } as const;
+    const { response } = await ask({ ...body, peerAddress: 'a:70000' }, { register: () => Promise.resolve() });
+    const message = '"a:70000" is no address: expected host:port (an IPv6 host in brackets, a port from 1 to 65535)';
+    expect(response).toMatchObject({ type: 'failed', error: { code: 'INVALID_ARGUMENT', message } });
   });
 
   test('a request that fails as foreseen is answered with the error', async () => {

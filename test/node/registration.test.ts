@@ -15,6 +15,7 @@ class Bench {
   answer: () => PeerResponse = () => ({ type: 'registered' });
   local: () => Promise<void> = () => Promise.resolve();
   readonly asked: number[] = [];
+  readonly addresses: [leader: number, address: string][] = [];
   readonly refused: unknown[] = [];
   readonly failures: unknown[] = [];
   readonly #registration = new Registration({
@@ -25,6 +26,7 @@ class Bench {
     others: () => [NodeId(1), NodeId(2)],
     hasSeat: () => this.hasSeat,
     silentTicksMax,
+    onAddress: (leader, address) => this.addresses.push([leader, address]),
     request: (node) => {
       this.asked.push(node);
       return new Promise((resolve) => resolve(this.answer()));
@@ -46,10 +48,18 @@ class Bench {
   }
 }
 
-function notLeader(leader: number | undefined): PeerResponse {
+function notLeader(leader: number | undefined, leaderAddress?: string): PeerResponse {
   const error = new QuorateError('NOT_LEADER', 'no');
-  return { type: 'failed', error, leader: leader === undefined ? undefined : NodeId(leader) };
+  return { type: 'failed', error, leader: leader === undefined ? undefined : NodeId(leader), leaderAddress };
 }
+
+test('a node that is told who leads tells where that one listens, before it asks it', async () => {
+  const bench = new Bench();
+  bench.hasSeat = false;
+  bench.answer = () => (bench.asked.length === 1 ? notLeader(4, 'p:4') : { type: 'registered' });
+  await bench.ticks(12);
+  expect([bench.asked, bench.addresses]).toEqual([[1, 4], [[4, 'p:4']]]);
+});
 
 test('a node without a replica of the placement group has nobody to hear of, and asks at once', async () => {
   const bench = new Bench();

@@ -305,7 +305,12 @@ const responseBody: fc.Arbitrary<PeerResponse> = fc.oneof(
       replicas: fc.array(localReplica, { maxLength: 3 }),
     }),
   }),
-  record({ type: fc.constant('failed' as const), error: errorArbitrary, leader: maybe(nodeId) }),
+  record({
+    type: fc.constant('failed' as const),
+    error: errorArbitrary,
+    leader: maybe(nodeId),
+    leaderAddress: maybe(text.filter((address) => address !== '')),
+  }),
 );
 
 export const peerFrameArbitrary: fc.Arbitrary<PeerFrame> = fc.oneof(
@@ -314,6 +319,7 @@ export const peerFrameArbitrary: fc.Arbitrary<PeerFrame> = fc.oneof(
     clusterId: text,
     nodeId,
     storeId: text,
+    peerAddress: text,
     protocolMin: u32,
     more: fc.nat({ max: 100 }),
   }).map(({ more, protocolMin, ...hello }) => ({

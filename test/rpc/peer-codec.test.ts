@@ -20,6 +20,7 @@ const goldens: readonly PeerFrame[] = [
     clusterId: 'c-1',
     nodeId: NodeId(3),
     storeId: 's-ü',
+    peerAddress: 'db3:7101',
     protocolMin: 1,
     protocolMax: 2,
   },
@@ -96,6 +97,7 @@ const goldens: readonly PeerFrame[] = [
         retryAfterMs: 0,
       }),
       leader: NodeId(2),
+      leaderAddress: 'db2:7101',
     },
   },
 ];

@@ -28,7 +28,7 @@ async function forge(
   const ends: unknown[] = [];
   connection.start({ onFrame: () => undefined, onClose: (error) => ends.push(error) });
   const { identity } = defined(scenario.machine(follower).node, 'node');
-  connection.send(encodePeerFrame({ type: 'hello', ...identity, protocolMin: 1, protocolMax: 1 }));
+  connection.send(encodePeerFrame({ type: 'hello', ...identity, peerAddress: '', protocolMin: 1, protocolMax: 1 }));
   connection.send(encodePeerFrame({ type: 'raft', messages: [{ shard: ShardId(1), message }] }));
   await scenario.run(1000);
 

@@ -1,8 +1,10 @@
 /** Clusters of more nodes than the placement group has voters, nodes that join later, and nodes that go. */
 import { describe, expect, test } from 'vitest';
 import { NodeId, placementShardId, ShardId } from '../../src/base/ids.js';
+import { Prng } from '../../src/base/prng.js';
 import type { ReplicaDescriptor } from '../../src/shard/descriptor.js';
 import { roleOf } from '../../src/shard/member-changes.js';
+import { SimDisk } from '../../src/sim/disk.js';
 import { Scenario } from './scenario.js';
 
 /** How the wish ended, through node `by`: `done`, or what was wrong. */
@@ -101,6 +103,98 @@ describe('a node that joins a cluster', () => {
     await scenario.written(scenario.put(4, 'k', 'with the new one', { timeoutMs: 30_000 }));
     scenario.machine(1).start();
     await scenario.ready();
+    await agrees(scenario);
+  });
+});
+
+/** A member of the placement group, as it sees itself, and ready. */
+function isIn(scenario: Scenario, id: number): boolean {
+  const { node } = scenario.machine(id);
+  const hasReplica = node?.host.shard(placementShardId)?.replica.standing === 'member';
+  return hasReplica && node?.isReady === true && node.shardMap().nodes.some((known) => known.id === id);
+}
+
+/** The founder `out` goes, so that the added node, which the others' configurations do not name, votes in its place; and leads. */
+async function ledByAdded(scenario: Scenario, added: number, out: number): Promise<void> {
+  expect(await removed(scenario, out, 1)).toBe('done');
+  await scenario.until('the removed node has stopped', () => !scenario.machine(out).isUp, 10_000);
+  await scenario.until(`node ${added} votes`, () => members(scenario, placementShardId).includes(`${added}v`), 30_000);
+  await scenario.leadBy(added, placementShardId);
+}
+
+/** The node loses its disk, is replaced, and comes again with an empty one. */
+async function comesBackEmpty(scenario: Scenario, id: number, by: number): Promise<void> {
+  scenario.machine(id).crash('all');
+  await scenario.run(3000);
+  const replacing = Promise.resolve(scenario.machine(by).node?.replaceNode(NodeId(id), 30_000));
+  await scenario.cluster.scheduler.complete(replacing, scenario.nowMs + 40_000);
+  scenario.machine(id).disk = new SimDisk({ random: new Prng(id) });
+  scenario.machine(id).start();
+}
+
+describe('while a node leads the placement group that did not form the cluster', () => {
+  test('another one joins, which never got in: it was told who leads, and not where', async () => {
+    const scenario = await Scenario.formed({ seed: 308, nodes: 4, forming: 3 });
+    await ledByAdded(scenario, 4, 3);
+    scenario.cluster.addMachine().start();
+    await scenario.until('node 5 is in', () => isIn(scenario, 5), 30_000);
+    expect(scenario.placementLeader).toBe(4);
+    await scenario.written(scenario.put(5, 'k', 'through the new one'));
+    await agrees(scenario);
+  });
+
+  test('another one joins that is restarted before it has the registry', async () => {
+    const scenario = await Scenario.formed({ seed: 309, nodes: 4, forming: 3 });
+    await ledByAdded(scenario, 4, 3);
+    scenario.cluster.addMachine().start();
+    const isRegistered = (): boolean =>
+      scenario
+        .machine(4)
+        .node?.shardMap()
+        .nodes.some(({ id }) => id === NodeId(5)) === true;
+    await scenario.until('node 5 is registered', isRegistered, 30_000);
+    expect(isIn(scenario, 5)).toBe(false);
+    scenario.machine(5).crash('none');
+    scenario.machine(5).start();
+    await scenario.until('node 5 is in', () => isIn(scenario, 5), 30_000);
+    expect(scenario.placementLeader).toBe(4);
+    await agrees(scenario);
+  });
+
+  test('a founder that has lost its disk comes back', async () => {
+    const scenario = await Scenario.formed({ seed: 310, nodes: 6, forming: 5 });
+    await ledByAdded(scenario, 6, 5);
+    await comesBackEmpty(scenario, 2, 1);
+    await scenario.until('node 2 is in', () => isIn(scenario, 2), 60_000);
+    expect(scenario.placementLeader).toBe(6);
+    await agrees(scenario);
+  });
+
+  test('an added node that has lost its disk comes back', async () => {
+    const scenario = await Scenario.formed({ seed: 311, nodes: 5, forming: 3 });
+    await ledByAdded(scenario, 4, 3);
+    await comesBackEmpty(scenario, 5, 1);
+    await scenario.until('node 5 is in', () => isIn(scenario, 5), 60_000);
+    expect(scenario.placementLeader).toBe(4);
+    await agrees(scenario);
+  });
+
+  test('a node that was away while that one was added comes back', async () => {
+    const scenario = await Scenario.formed({ seed: 312, nodes: 5, replicas: 5 });
+    scenario.machine(2).crash('all');
+    scenario.cluster.addMachine().start();
+    await scenario.until('node 6 is in', () => isIn(scenario, 6), 30_000);
+    await ledByAdded(scenario, 6, 5);
+    scenario.machine(2).start();
+    const known = (): string =>
+      String(
+        scenario
+          .machine(2)
+          .node?.shardMap()
+          .nodes.map(({ id }) => id),
+      );
+    await scenario.until('node 2 knows who is there', () => known() === '1,2,3,4,6', 30_000);
+    expect(scenario.placementLeader).toBe(6);
     await agrees(scenario);
   });
 });

@@ -25,6 +25,8 @@ export interface AcceptedPeerOptions {
   readonly hello: Hello;
   /** Why the node that says this hello is not talked to. */
   readonly refusal: (hello: Hello) => QuorateError | undefined;
+  /** A node that is welcome has said this hello. */
+  readonly onGreeted: (hello: Hello) => void;
   readonly handler: PeerHandler;
   /** The other side broke the protocol; `from` is not known before its hello. */
   readonly onProtocolError: (error: ProtocolError, remote: string, from: NodeId | undefined) => void;
@@ -127,10 +129,11 @@ export class AcceptedPeer {
   }
 
   #greet(frame: PeerFrame): void {
-    const { hello, refusal, logger } = this.#options;
+    const { hello, refusal, onGreeted, logger } = this.#options;
     const refused = frame.type === 'hello' ? refusal(frame) : undefined;
     if (refused === undefined && frame.type === 'hello') {
       this.#greeting = frame;
+      onGreeted(frame);
       this.#send(hello);
       return;
     }

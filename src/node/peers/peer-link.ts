@@ -35,6 +35,8 @@ export interface PeerLinkOptions {
   readonly refusal: (hello: Hello) => QuorateError | undefined;
   readonly onUnreachable: () => void;
   readonly onReachable: () => void;
+  /** The node that was dialled has said this hello. */
+  readonly onGreeted: (hello: Hello) => void;
   /** See {@link PeerHandler.onRefused}. */
   readonly onRefused: (error: QuorateError) => void;
   readonly onProtocolError: (error: ProtocolError, remote: string) => void;
@@ -236,8 +238,9 @@ export class PeerLink {
     this.#state = { type: 'ready', connection, greeting: frame, liveness };
     this.#failures = 0;
     this.#lastReason = undefined;
-    const { logger, node, onReachable } = this.#options;
+    const { logger, node, onGreeted, onReachable } = this.#options;
     logger.info('connected to a peer', { peer: node, remote: connection.remote });
+    onGreeted(frame);
     onReachable();
   }
 

@@ -21,6 +21,7 @@ import type { PeerHandler } from './peer-handler.js';
 import { PeerLink } from './peer-link.js';
 import type { PeerLinkOptions } from './peer-link.js';
 import type { ProtocolError } from './protocol-error.js';
+import { ToldAddresses } from './told-addresses.js';
 
 const protocolVersion = { min: 1, max: 1 } as const;
 
@@ -36,7 +37,7 @@ export interface PeersOptions {
   readonly timing: RaftTiming;
   /** Where the others are told that this node listens. */
   readonly peerAddress: string;
-  /** Where each other node listens. */
+  /** Where each other node listens, by the registry or the configuration. Of others, what they say of themselves is believed. */
   readonly addressOf: (node: NodeId) => string | undefined;
   /** Why the data directory may not speak for its node; `met` is the one that first came as that node. */
   readonly storeFault: (hello: Pick<Hello, 'nodeId' | 'storeId'>, met: string | undefined) => QuorateError | undefined;
@@ -63,6 +64,7 @@ export class Peers {
   readonly #accepted = new Set<AcceptedPeer>();
   /** Identities of the data directories that nodes of the cluster first came with. */
   readonly #met = new Map<NodeId, string>();
+  readonly #told = new ToldAddresses();
   #protocolErrors = 0;
   /** The last one that was logged. */
   #logged: { readonly reason: string; readonly atMs: number } | undefined;
@@ -84,6 +86,30 @@ export class Peers {
   /** Connects to `node` before there is anything to say, so that the first request to it does not fail. */
   connect(node: NodeId): void {
     this.#link(node);
+  }
+
+  /** Another node says that `node` listens there. Without effect where it is known. */
+  told(node: NodeId, address: string): void {
+    if (!this.#isKnown(node)) this.#told.learn(node, { address, storeId: undefined });
+  }
+
+  #isKnown(node: NodeId): boolean {
+    return this.#options.addressOf(node) !== undefined;
+  }
+
+  #welcomed({ nodeId, storeId, peerAddress: address }: Hello): void {
+    if (!this.#isKnown(nodeId)) this.#told.learn(nodeId, { address, storeId });
+  }
+
+  #addressOf(node: NodeId): string | undefined {
+    const { addressOf, storeFault } = this.#options;
+    const known = addressOf(node);
+    const told = known === undefined ? this.#told.of(node) : undefined;
+    if (told === undefined) return known;
+    const { address, storeId } = told;
+    // A node that was removed is not looked for; with another directory it may come again.
+    const isOut = storeId !== undefined && storeFault({ nodeId: node, storeId }, undefined) !== undefined;
+    return isOut ? undefined : address;
   }
 
   /** One frame with all messages of a turn. */
@@ -162,7 +188,7 @@ export class Peers {
   }
 
   #newLink(node: NodeId, name: string, on: Pick<PeerLinkOptions, 'onUnreachable' | 'onReachable'>): PeerLink {
-    const { network, clock, logger, random, limits, timing, addressOf, handler } = this.#options;
+    const { network, clock, logger, random, limits, timing, handler } = this.#options;
     return new PeerLink({
       node,
       network,
@@ -172,9 +198,10 @@ export class Peers {
       limits,
       timing,
       hello: this.#hello(),
-      addressOf: () => addressOf(node),
+      addressOf: () => this.#addressOf(node),
       refusal: (hello) => this.#refusal(hello, node),
       ...on,
+      onGreeted: (hello) => this.#welcomed(hello),
       onRefused: (error) => handler.onRefused(error),
       onProtocolError: (error, remote) => this.#onProtocolError(error, remote, node),
       onFailure: (error) => handler.onFailure(error),
@@ -182,12 +209,13 @@ export class Peers {
   }
 
   #hello(): Hello {
-    const { clusterId, nodeId, storeId } = this.#options;
+    const { clusterId, nodeId, storeId, peerAddress } = this.#options;
     return {
       type: 'hello',
       clusterId,
       nodeId,
       storeId,
+      peerAddress,
       protocolMin: protocolVersion.min,
       protocolMax: protocolVersion.max,
     };
@@ -197,11 +225,11 @@ export class Peers {
   #refusal(hello: Hello, expected: NodeId | undefined): QuorateError | undefined {
     const reason = this.#mismatch(hello, expected);
     if (reason !== undefined) return new QuorateError('INVALID_ARGUMENT', reason, { retryable: true });
-    const { storeFault, addressOf } = this.#options;
+    const { storeFault } = this.#options;
     const { nodeId, storeId } = hello;
     const met = this.#met.get(nodeId);
     const fault = storeFault(hello, met);
-    if (fault === undefined && met === undefined && addressOf(nodeId) !== undefined) this.#met.set(nodeId, storeId);
+    if (fault === undefined && met === undefined && this.#isKnown(nodeId)) this.#met.set(nodeId, storeId);
     return fault;
   }
 
@@ -230,6 +258,7 @@ export class Peers {
         handler,
         hello: this.#hello(),
         refusal: (hello) => this.#refusal(hello, undefined),
+        onGreeted: (hello) => this.#welcomed(hello),
         onProtocolError: (error, remote, from) => this.#onProtocolError(error, remote, from),
         onClosed: (peer) => this.#accepted.delete(peer),
       }),

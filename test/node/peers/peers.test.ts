@@ -146,6 +146,7 @@ describe('a peer is refused', () => {
     clusterId: 'c-1',
     nodeId: NodeId(9),
     storeId: 's',
+    peerAddress: '',
     protocolMin: 1,
     protocolMax: 1,
   };
