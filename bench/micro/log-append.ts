@@ -135,6 +135,7 @@ async function sharedLog(directory: string, bytesMax: number): Promise<Appender>
     directory,
     segmentBytesMax: fileBytes,
     rewriteBytesMin: Infinity,
+    spareSegmentsMax: 0,
     cacheBytesMax: 16 * bytesMax,
     logger: silentLogger,
   });

@@ -49,6 +49,8 @@ export interface Limits {
   readonly peerRequestsInFlightMax: number;
   /** Size of a log segment. */
   readonly segmentBytesMax: number;
+  /** Files of log segments that are no longer needed which are kept to be overwritten by new ones; 0 for none. */
+  readonly spareSegmentsMax: number;
   /** A log of more than this has the trees flushed that keep it from dropping segments. */
   readonly logBytesFlush: number;
   /** A log of more than this, of which less than a third is needed, has its oldest needed entries written again. */
@@ -115,6 +117,7 @@ export const defaultLimits: Limits = {
   peerQueueBytesMax: 64 * mib,
   peerRequestsInFlightMax: 4096,
   segmentBytesMax: 64 * mib,
+  spareSegmentsMax: 2,
   logBytesFlush: 512 * mib,
   logBytesRewrite: 1024 * mib,
   shardLogBytesMax: 64 * mib,

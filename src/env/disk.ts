@@ -1,8 +1,8 @@
 /**
- * `read`, `readWrite`: the file must exist. `create`, `createDurable`: it must not; of the latter each write is durable when it
- * resolves, as with a sync of its own, and one that fails leaves as little to rely on as a failed sync.
+ * `read`, `readWrite`: the file must exist. `create`: it must not. With `Durable` each write is durable when it resolves, as with
+ * a sync of its own, and one that fails leaves as little to rely on as a failed sync.
  */
-export type OpenMode = 'read' | 'readWrite' | 'create' | 'createDurable';
+export type OpenMode = 'read' | 'readWrite' | 'readWriteDurable' | 'create' | 'createDurable';
 
 /**
  * Files, as the log and the engine see them. An implementation must keep the promises of a POSIX file system with a

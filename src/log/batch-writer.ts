@@ -6,6 +6,7 @@ import { Batch } from './batch.js';
 import { SegmentFile } from './segment-file.js';
 import { batchHeaderBytes, proofOffset, segmentHeaderBytes } from './segment-format.js';
 import type { SegmentSet } from './segment-set.js';
+import type { SpareSegments } from './spare-segments.js';
 import { BatchEncoder, encodeProof } from './segment-writer.js';
 
 /**
@@ -25,6 +26,7 @@ export interface BatchWriterOptions {
   readonly directory: string;
   readonly segmentBytesMax: number;
   readonly segments: SegmentSet;
+  readonly spares: SpareSegments;
   /** Sequence number of the first batch that will be written. */
   readonly nextBatch: number;
   readonly logger: Logger;
@@ -54,6 +56,7 @@ export class BatchWriter {
   #syncs = 0;
   #writtenBytes = 0;
   #largestBatchBytes = 0;
+  #recycledSegments = 0;
   readonly #onDurable: () => void;
   readonly #onFailure: (error: Error) => void;
 
@@ -92,6 +95,11 @@ export class BatchWriter {
 
   get largestBatchBytes(): number {
     return this.#largestBatchBytes;
+  }
+
+  /** Segments that were begun in a spare file. */
+  get recycledSegments(): number {
+    return this.#recycledSegments;
   }
 
   /** The batch that takes what is asked for now. It is written when it is wanted, or a later one is. */
@@ -188,9 +196,9 @@ export class BatchWriter {
     const place = { segment: file.segment, offset: file.end, sequence: this.#nextBatch };
     const bytes = batch.encode(this.#encoder, place);
     const end = file.end + bytes.length;
-    await file.write(bytes, file.end);
+    await this.#writeBatch(file, bytes);
     this.#syncs++;
-    const hasReserve = await file.growAhead(end, this.#reserveBytes, segmentBytesMax);
+    const hasReserve = await this.#growAhead(end);
     const isDeviceFull = isStuck || !hasReserve;
     if (this.#isDeviceFull !== isDeviceFull) this.#deviceChanged(isDeviceFull);
     this.#writtenBytes += bytes.length;
@@ -201,21 +209,48 @@ export class BatchWriter {
     this.#onDurable();
   }
 
+  /**
+   * One that is larger than the room ahead may find none while spares hold it. They go, and all of it is written again to its
+   * place, so that nothing rests on the write that failed.
+   */
+  async #writeBatch(file: SegmentFile, bytes: Uint8Array): Promise<void> {
+    try {
+      await file.write(bytes, file.end);
+    } catch (error) {
+      const isFull = error instanceof DiskError && error.code === 'noSpace';
+      if (!isFull || !(await this.#options.spares.giveUp())) throw error;
+      await file.write(bytes, file.end);
+    }
+  }
+
+  /** Makes room behind `end` of the newest segment; spares are given up for it. */
+  async #growAhead(end: number): Promise<boolean> {
+    const { segments, segmentBytesMax, spares } = this.#options;
+    const grow = (): Promise<boolean> => segments.newest.growAhead(end, this.#reserveBytes, segmentBytesMax);
+    return (await grow()) || ((await spares.giveUp()) && (await grow()));
+  }
+
   async #tryToGrow(): Promise<void> {
     const { newest } = this.#options.segments;
     const { segmentBytesMax } = this.#options;
     const isSegmentDue = newest.end > segmentHeaderBytes && newest.end + this.#batchBytesMax > segmentBytesMax;
-    const hasRoom = isSegmentDue
-      ? await this.#startSegment()
-      : await newest.growAhead(newest.end, this.#reserveBytes, segmentBytesMax);
+    const hasRoom = isSegmentDue ? await this.#startSegment() : await this.#growAhead(newest.end);
     if (hasRoom) this.#deviceChanged(false);
   }
 
   /** False when the device has no room for another segment: the newest one goes on, on its reserve. */
   async #startSegment(): Promise<boolean> {
-    const { disk, directory, segments, segmentBytesMax } = this.#options;
+    const { disk, directory, segments, segmentBytesMax, spares, logger } = this.#options;
     const header = { segment: segments.newest.segment + 1, firstBatch: this.#nextBatch };
-    const file = await SegmentFile.createIfRoom(disk, directory, header, segmentBytesMax);
+    const spare = spares.take();
+    let file = await SegmentFile.createIfRoom(disk, directory, header, segmentBytesMax, spare);
+    if (file !== undefined && spare !== undefined) {
+      this.#recycledSegments++;
+      logger.debug('a log segment is written over an old one', { segment: header.segment });
+    }
+    if (file === undefined && (await spares.giveUp())) {
+      file = await SegmentFile.createIfRoom(disk, directory, header, segmentBytesMax);
+    }
     if (file === undefined) return false;
     segments.add(file);
     this.#provenBefore = this.#nextBatch;

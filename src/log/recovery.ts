@@ -13,6 +13,8 @@ import { Replay } from './replay.js';
 import { SegmentFile } from './segment-file.js';
 import {
   decodeSegmentHeader,
+  hasRemains,
+  isSpareName,
   newestBatchHeader,
   segmentHeaderBytes,
   segmentName,
@@ -53,7 +55,8 @@ interface SegmentEnd {
 /** Throws {@link CorruptionError} on damage, and what the disk throws. */
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
   const { disk, directory } = options;
-  const numbers = (await disk.list(directory)).map(segmentOfName).filter((segment) => segment !== undefined);
+  const names = await disk.list(directory);
+  const numbers = names.map(segmentOfName).filter((segment) => segment !== undefined);
   numbers.sort((a, b) => a - b);
   const newest = numbers.at(-1) ?? 0;
   const consecutive = numbers.filter((segment, i) => newest - segment === numbers.length - 1 - i);
@@ -70,6 +73,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
     for (const file of opened) if (!recovered.segments.all.includes(file)) await removeSegment(disk, file);
     const apart = numbers.slice(0, numbers.length - consecutive.length);
     for (const segment of apart) await disk.remove(`${directory}/${segmentName(segment)}`);
+    for (const name of names.filter(isSpareName)) await disk.remove(`${directory}/${name}`);
     return recovered;
   } catch (error) {
     for (const file of opened) await file.close().catch(() => undefined);
@@ -159,7 +163,7 @@ async function replayLast(replay: Replay, { file, header }: OpenSegment, logger:
       throw new CorruptionError(file.path, found.offset, `${found.reason}, though batch ${nextBatch} was durable`);
     }
     if (proof === nextBatch) return end;
-    if (bytes.subarray(offset).some((byte) => byte !== 0)) {
+    if (hasRemains(bytes, offset, file.segment)) {
       logger.warn('cut a torn batch off the log', { file: file.path, offset });
     }
     if (lastBatchOffset !== undefined) {

@@ -6,9 +6,15 @@ import { encodeSegmentHeader, segmentHeaderBytes, segmentName, type SegmentHeade
 const growthBytes = 1024 * 1024;
 const zeros = new Uint8Array(growthBytes);
 
+/** A file that is to be overwritten by a new segment. */
+export interface SpareFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
 /**
  * An open segment file. The newest one is written at `end`; the others are only read. Bytes from `end` up to
- * `allocatedBytes` are zeros, or a proof (see BatchWriter).
+ * `allocatedBytes` are zeros, a proof (see BatchWriter), or what the file held as another segment.
  */
 export class SegmentFile {
   readonly segment: number;
@@ -30,12 +36,23 @@ export class SegmentFile {
     this.#allocatedBytes = place.allocatedBytes;
   }
 
-  /** A new file, durable with its name, with room for `bytesMax` or a first part of it. */
-  static async create(disk: Disk, directory: string, header: SegmentHeader, bytesMax: number): Promise<SegmentFile> {
-    const file = await disk.open(`${directory}/${segmentName(header.segment)}`, 'createDurable');
+  /**
+   * A new segment, durable with its name: over the spare file, whose room it has, or in a file of its own with room for `bytesMax`
+   * or a first part of it.
+   */
+  static async create(
+    disk: Disk,
+    directory: string,
+    header: SegmentHeader,
+    bytesMax: number,
+    spare?: SpareFile,
+  ): Promise<SegmentFile> {
+    const path = `${directory}/${segmentName(header.segment)}`;
+    if (spare !== undefined) await disk.rename(spare.path, path);
+    const file = await disk.open(path, spare === undefined ? 'createDurable' : 'readWriteDurable');
     try {
-      const allocatedBytes = Math.max(segmentHeaderBytes, Math.min(growthBytes, bytesMax));
-      const bytes = new Uint8Array(allocatedBytes);
+      const allocatedBytes = spare?.bytes ?? Math.max(segmentHeaderBytes, Math.min(growthBytes, bytesMax));
+      const bytes = new Uint8Array(spare === undefined ? allocatedBytes : segmentHeaderBytes);
       bytes.set(encodeSegmentHeader(header));
       await file.write(bytes, 0);
       await disk.syncDirectory(directory);
@@ -48,21 +65,24 @@ export class SegmentFile {
 
   /**
    * As {@link create}; undefined when the device has no room. Of the file nothing may come back then, since its header would
-   * say that the segment before it has ended.
+   * say that the segment before it has ended. A spare is gone, too.
    */
   static async createIfRoom(
     disk: Disk,
     directory: string,
     header: SegmentHeader,
     bytesMax: number,
+    spare?: SpareFile,
   ): Promise<SegmentFile | undefined> {
     try {
-      return await SegmentFile.create(disk, directory, header, bytesMax);
+      return await SegmentFile.create(disk, directory, header, bytesMax, spare);
     } catch (error) {
       if (!(error instanceof DiskError && error.code === 'noSpace')) throw error;
     }
     const path = `${directory}/${segmentName(header.segment)}`;
-    if (await disk.exists(path)) await disk.remove(path);
+    for (const left of spare === undefined ? [path] : [path, spare.path]) {
+      if (await disk.exists(left)) await disk.remove(left);
+    }
     await disk.syncDirectory(directory);
     return undefined;
   }

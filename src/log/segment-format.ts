@@ -2,7 +2,7 @@
  * The bytes of a log segment: sizes, magic numbers, names and the two headers. docs/formats/log.md has the same as
  * tables, and says how damage is told from a torn tail.
  *
- * segment = segment header, batch*, unused space (zeros, a proof, or the rest of a torn batch)
+ * segment = segment header, batch*, unused space (zeros, a proof, the rest of a torn batch, or what an earlier segment left)
  * proof   = batch header without a body
  * batch   = batch header, record*
  *
@@ -65,6 +65,17 @@ export function segmentOfName(name: string): number | undefined {
   return Number.isSafeInteger(segment) && segment >= 1 && segmentName(segment) === name ? segment : undefined;
 }
 
+const sparePattern = /^\d{10,16}\.spare$/;
+
+/** Of the file of a segment that is no longer needed, kept to be overwritten. */
+export function spareName(segment: number): string {
+  return `${segment.toString().padStart(10, '0')}.spare`;
+}
+
+export function isSpareName(name: string): boolean {
+  return sparePattern.test(name);
+}
+
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   const bytes = new Uint8Array(segmentHeaderBytes);
   putU32(bytes, 4, segmentMagic);
@@ -118,6 +129,20 @@ export function newestBatchHeader(bytes: Uint8Array, from: number, segment: numb
     if (at < 0) return newest;
     const header = batchHeaderAt(bytes, at - batchMagicOffset, segment);
     if (header !== undefined && header.sequence > (newest?.sequence ?? 0)) newest = header;
+  }
+}
+
+/**
+ * Whether something of this segment's own life, whole or not, lies at or after `from`: the header of a batch or of a record, which
+ * both name segment and offset in the same place.
+ */
+export function hasRemains(bytes: Uint8Array, from: number, segment: number): boolean {
+  const [segmentAt, offsetAt] = [8, 16];
+  for (let at = from + segmentAt; ; at++) {
+    at = bytes.indexOf(segment % 256, at);
+    const start = at - segmentAt;
+    if (at < 0 || start + recordHeaderBytes > bytes.length) return false;
+    if (getU32(bytes, at) === segment % 2 ** 32 && getU32(bytes, start + offsetAt) === start) return true;
   }
 }
 

@@ -14,6 +14,7 @@ import { SegmentFile } from './segment-file.js';
 import { segmentHeaderBytes, segmentName, type SegmentHeader } from './segment-format.js';
 import { Rewriter } from './rewriter.js';
 import type { SegmentSet } from './segment-set.js';
+import { SpareSegments } from './spare-segments.js';
 
 export interface SharedLogOptions {
   readonly disk: Disk;
@@ -29,6 +30,8 @@ export interface SharedLogOptions {
    * end. So it takes no more than this or three times what is needed, but for a few segments.
    */
   readonly rewriteBytesMin: number;
+  /** Files of segments that are no longer needed which are kept to be overwritten by new ones; 0 for none. */
+  readonly spareSegmentsMax: number;
   /** Entries of all groups that are kept in memory though they are on disk. */
   readonly cacheBytesMax: number;
   readonly logger: Logger;
@@ -46,6 +49,8 @@ export interface SharedLogStats {
   readonly segments: number;
   /** Of all segment files, with room that was made ahead. */
   readonly bytes: number;
+  /** Of files that are kept to be overwritten. */
+  readonly spareBytes: number;
   readonly cachedBytes: number;
   /** Since the log was opened, as the following. */
   readonly syncs: number;
@@ -54,6 +59,8 @@ export interface SharedLogStats {
   readonly batchBytesMax: number;
   /** Entries that were written again so that old segments could go. */
   readonly rewrittenBytes: number;
+  /** Segments that were written over old ones. */
+  readonly recycledSegments: number;
   /** The disk had no room for the log to grow ahead: hard states can be written, entries hardly. */
   readonly isDiskFull: boolean;
 }
@@ -69,6 +76,7 @@ export class SharedLog {
   readonly #states: Map<ShardId, GroupState>;
   readonly #logs = new Map<ShardId, GroupLog>();
   readonly #segments: SegmentSet;
+  readonly #spares: SpareSegments;
   readonly #meter: CacheMeter;
   /** Groups with entries in memory, the one that appended least recently first. */
   readonly #cachedGroups = new Set<GroupState>();
@@ -106,9 +114,10 @@ export class SharedLog {
     this.#options = options;
     this.#states = recovered.groups;
     this.#segments = recovered.segments;
+    this.#spares = new SpareSegments(options);
     this.#meter = meter;
     this.#writer = new BatchWriter(
-      { ...options, segments: recovered.segments, nextBatch: recovered.next.firstBatch },
+      { ...options, segments: recovered.segments, spares: this.#spares, nextBatch: recovered.next.firstBatch },
       { onDurable: () => this.#batchDurable(), onFailure: (error) => this.#writerFailed(error) },
     );
     this.#rewriter = new Rewriter({ ...options, segments: this.#segments, groups: this.#states, writer: this.#writer });
@@ -197,6 +206,11 @@ export class SharedLog {
     if (!this.#isClosed) this.#writer.lookForSpace();
   }
 
+  /** There is no room on the disk, for whatever it may be: what is kept to be overwritten goes first. */
+  giveUpSpares(): void {
+    if (!this.#isClosed) this.#spares.giveUp().catch((error: unknown) => this.#writer.fail(error));
+  }
+
   /** To be called at regular times. A batch that none follows from one to the next gets its proof on disk. */
   tick(): void {
     if (!this.#isClosed) this.#writer.tick();
@@ -206,11 +220,13 @@ export class SharedLog {
     return {
       segments: this.#segments.count,
       bytes: this.#segments.bytes,
+      spareBytes: this.#spares.bytes,
       cachedBytes: this.#meter.bytes,
       syncs: this.#writer.syncs,
       appends: this.#appends,
       batchBytesMax: this.#writer.largestBatchBytes,
       rewrittenBytes: this.#rewriter.rewrittenBytes,
+      recycledSegments: this.#writer.recycledSegments,
       isDiskFull: this.isDiskFull,
     };
   }
@@ -286,26 +302,12 @@ export class SharedLog {
     batch.addFirstSegment(first);
     this.#dropping = this.#writer
       .want(batch)
-      .then(() => this.#removeSegments(first))
+      .then(() => this.#spares.retire(this.#segments.takeBefore(first), { keep: !this.isDiskFull }))
       .catch((error: unknown) => this.#writer.fail(error))
       .finally(() => {
         this.#dropping = undefined;
         this.#dropSegments();
       });
-  }
-
-  async #removeSegments(first: number): Promise<void> {
-    const { disk, directory, logger } = this.#options;
-    const files = this.#segments.takeBefore(first);
-    try {
-      for (const file of files) await file.close();
-      for (const file of files) await disk.remove(file.path);
-      await disk.syncDirectory(directory);
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error;
-      // It costs space until the next open, and no more.
-      logger.warn('superfluous log segments could not be removed', { error: error.message });
-    }
   }
 
   #writerFailed(error: Error): void {

@@ -124,11 +124,12 @@ export class Admin implements AdminBackend {
     const { identity, facts, host, snapshots } = this.#options;
     const replicas = host.shards.map(localReplicaStatus);
     const { sentBytes, received } = snapshots.stats;
+    const { bytes, spareBytes } = host.logStats;
     return {
       node: identity.nodeId,
       ...facts,
       replicas,
-      logBytes: host.logStats.bytes,
+      logBytes: bytes + spareBytes,
       snapshots: { sentBytes, receivedBytes: received.bytes, installed: received.installed },
     };
   }

@@ -49,6 +49,7 @@ export class ReplicaStore {
       directory: `${directory}/log`,
       segmentBytesMax: limits.segmentBytesMax,
       rewriteBytesMin: limits.logBytesRewrite,
+      spareSegmentsMax: limits.spareSegmentsMax,
       cacheBytesMax: limits.logCacheBytesMax,
       logger: env.logger,
     });

@@ -348,6 +348,7 @@ export class ShardHost implements ReplicaHost {
     this.#log.lookForSpace();
     this.#areTablesOutOfSpace = false;
     for (const { tree } of this.#shards.values()) this.#areTablesOutOfSpace ||= tree.outOfSpace;
+    if (this.#areTablesOutOfSpace) this.#log.giveUpSpares();
   }
 
   /** The node is about to stop: every leadership is handed over, once, to whoever takes it; none is taken any more. */

@@ -21,6 +21,7 @@ const { O_RDWR, O_CREAT, O_EXCL, O_DSYNC } = fs.constants;
 const flags = {
   read: 'r',
   readWrite: 'r+',
+  readWriteDurable: O_RDWR | O_DSYNC,
   create: 'wx+',
   createDurable: O_RDWR | O_CREAT | O_EXCL | O_DSYNC,
 } as const;
@@ -74,8 +75,8 @@ export class NodeDisk implements Disk {
   }
 
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
-    const syncsWrites = mode === 'createDurable' && !this.#hasDurableWrites;
-    const openFlags = flags[syncsWrites ? 'create' : mode];
+    const syncsWrites = (mode === 'createDurable' || mode === 'readWriteDurable') && !this.#hasDurableWrites;
+    const openFlags = syncsWrites ? flags[mode] & ~O_DSYNC : flags[mode];
     const fd = await call<number>(path, 'open', (done) => fs.open(path, openFlags, done));
     return new NodeDiskFile({ path, fd, isWritable: mode !== 'read', syncsWrites, promptReads: this.#promptReads });
   }

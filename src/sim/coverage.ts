@@ -12,6 +12,7 @@ import type { WatchedReplica } from './watched-replica.js';
 /** By the mark: what a node logs there. */
 const lines = {
   tornTailCut: 'cut a torn batch off the log',
+  segmentRecycled: 'a log segment is written over an old one',
   logOnReserve: 'the disk is full; the log lives on its reserve',
   logOffReserve: 'the log can grow again',
   logFailed: 'the log failed; nothing more is written',

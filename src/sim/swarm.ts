@@ -87,6 +87,9 @@ const tinyLimits = {
   retention: { requestIdRetentionMs: 60_000, versionRetentionMs: 1000, staleReadMsMax: 1000 },
 } as const satisfies Record<string, Partial<Limits>>;
 
+/** Log segments that are kept to be overwritten: as by default, or another number. */
+const spares = [{}, { spareSegmentsMax: 0 }, { spareSegmentsMax: 1 }, { spareSegmentsMax: 8 }] as const;
+
 const restlessThinkMsMax = 500;
 
 /** Few runs have faults of minutes, since each of them costs as much as many others. */
@@ -133,7 +136,7 @@ function drawShortPlan(seed: number): SimPlan {
     nodes,
     replicas: random.chance(0.1) ? 1 : random.pick(nodes === 5 ? [3, 5] : [3]),
     shards: random.pick([1, 2, 3, 4, 7, 16]),
-    limits: drawLimits(random),
+    limits: { ...drawLimits(random), ...new Prng(seed).split('spares').pick(spares) },
     workload: withRhythm(
       drawWorkload(random, new Prng(seed).split('atomic')),
       drawBursts(new Prng(seed).split('bursts')),

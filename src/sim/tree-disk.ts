@@ -148,7 +148,8 @@ class TreeFile implements DiskFile {
       },
     });
     // Two operations, so that everything that can go wrong with either, and between them, does.
-    return this.#mode === 'createDurable' ? written.then(() => this.sync()) : written;
+    const isDurable = this.#mode === 'createDurable' || this.#mode === 'readWriteDurable';
+    return isDurable ? written.then(() => this.sync()) : written;
   }
 
   sync(): Promise<void> {

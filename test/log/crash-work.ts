@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import { Prng } from '../../src/base/prng.js';
 import type { MaybePromise } from '../../src/base/promises.js';
 import { DiskError } from '../../src/env/disk.js';
-import type { SharedLogOptions } from '../../src/log/shared-log.js';
+import type { SharedLogOptions, SharedLogStats } from '../../src/log/shared-log.js';
 import type { CrashKeeps, SimDisk } from '../../src/sim/disk.js';
 import { NaiveLog } from './naive-log.js';
 import { contentOf, newDisk, openLog, perform, settle, toText, type GroupContent, type Operation } from './support.js';
@@ -31,8 +31,8 @@ function replayed(history: History, count: number): NaiveLog {
   return naive;
 }
 
-/** Goes on with the log on the disk until it crashes, or the steps are over. Returns how much was written again. */
-async function work(disk: SimDisk, history: History, random: Prng, plan: CrashPlan): Promise<number> {
+/** Goes on with the log on the disk until it crashes, or the steps are over. */
+async function work(disk: SimDisk, history: History, random: Prng, plan: CrashPlan): Promise<SharedLogStats> {
   const naive = replayed(history, history.operations.length);
   const log = await openLog(disk, plan.options);
   const pending: Promise<void>[] = [];
@@ -58,7 +58,7 @@ async function work(disk: SimDisk, history: History, random: Prng, plan: CrashPl
   await Promise.all(pending);
   await log.close();
   history.acknowledged = history.operations.length;
-  return log.stats().rewrittenBytes;
+  return log.stats();
 }
 
 async function textOf(content: (id: number) => MaybePromise<GroupContent>): Promise<string> {
@@ -99,17 +99,17 @@ async function ignoringCrash<T>(work: Promise<T>): Promise<T | undefined> {
 
 /**
  * The same work is interrupted at every operation of the disk in turn. Afterwards the log holds what a prefix of the
- * operations says, of all groups together, that reaches at least as far as what was acknowledged. Returns how much was
- * written again by the work when it was not interrupted.
+ * operations says, of all groups together, that reaches at least as far as what was acknowledged. Returns what the log had done
+ * when it was not interrupted.
  */
-export async function expectSafeCrashes(plan: CrashPlan): Promise<number> {
+export async function expectSafeCrashes(plan: CrashPlan): Promise<SharedLogStats> {
   const { seed, keep, options } = plan;
   for (let n = 1; ; n++) {
     const random = new Prng(seed);
     const disk = newDisk(seed * 1000 + n);
     const history: History = { operations: [], acknowledged: 0 };
     disk.crashAtOperation = n;
-    const rewrittenBytes = await ignoringCrash(work(disk, history, random, plan));
+    const stats = await ignoringCrash(work(disk, history, random, plan));
     await settle();
     disk.crash({ keep });
     // Recovery is interrupted too, and goes on with what it left behind.
@@ -121,7 +121,7 @@ export async function expectSafeCrashes(plan: CrashPlan): Promise<number> {
     await ignoringCrash(work(disk, history, random, { ...plan, steps: 5 }));
     disk.crash({ keep: 'random' });
     await expectPrefix(disk, history, plan);
-    if (rewrittenBytes !== undefined) return rewrittenBytes;
+    if (stats !== undefined) return stats;
     expect(n).toBeLessThan(1000);
   }
 }

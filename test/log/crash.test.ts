@@ -40,7 +40,19 @@ describe.each<{ keep: CrashKeeps; seed: number }>([
 
   test('nor while what is needed of old segments is written again', async () => {
     const rewriting = { ...options, segmentBytesMax: 200, rewriteBytesMin: 0 };
-    const rewritten = await expectSafeCrashes({ seed, keep, options: rewriting, steps: 30, next: mostlyOne });
-    expect(rewritten).toBeGreaterThan(50);
+    const { rewrittenBytes } = await expectSafeCrashes({ seed, keep, options: rewriting, steps: 30, next: mostlyOne });
+    expect(rewrittenBytes).toBeGreaterThan(50);
+  });
+
+  test.each([1, 3])('nor while segments are written over old ones, with %i spare', async (spareSegmentsMax) => {
+    const recycling = { ...options, segmentBytesMax: 200, rewriteBytesMin: 0, spareSegmentsMax };
+    const { recycledSegments } = await expectSafeCrashes({
+      seed,
+      keep,
+      options: recycling,
+      steps: 40,
+      next: mostlyOne,
+    });
+    expect(recycledSegments).toBeGreaterThan(3);
   });
 });

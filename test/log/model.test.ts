@@ -36,6 +36,7 @@ describe.each([1, 2, 3, 4, 5, 6])('seed %i', (seed) => {
       segmentBytesMax: random.pick([600, 2000, 8000]),
       cacheBytesMax: random.pick([0, 500, 5000]),
       rewriteBytesMin: random.pick([0, 0, Infinity]),
+      spareSegmentsMax: random.pick([0, 1, 4]),
     };
     let log = await openLog(disk, options);
     for (let step = 0; step < 200; step++) {

@@ -19,6 +19,7 @@ export async function openLog(disk: SimDisk, options: Partial<SharedLogOptions> 
     directory,
     segmentBytesMax: 4096,
     rewriteBytesMin: Infinity,
+    spareSegmentsMax: 0,
     cacheBytesMax: 1024,
     logger: silentLogger,
     ...options,

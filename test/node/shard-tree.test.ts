@@ -22,7 +22,7 @@ import {
 } from './snapshots/support.js';
 
 async function openTree(disk: SimDisk): Promise<{ tree: ShardTree; shared: SharedLog }> {
-  const sizes = { segmentBytesMax: 64 * 1024, cacheBytesMax: 1024, rewriteBytesMin: 1024 * 1024 };
+  const sizes = { segmentBytesMax: 64 * 1024, cacheBytesMax: 1024, rewriteBytesMin: 1024 * 1024, spareSegmentsMax: 2 };
   const shared = await SharedLog.open({ disk, directory: 'node/log', ...sizes, logger: silentLogger });
   const sync = (): Promise<void> => Promise.resolve();
   const { tree } = await shardFolders(disk).open(shard, { log: shared.group(shard), sync });

@@ -1,4 +1,4 @@
-import fs, { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import fs, { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -94,9 +94,13 @@ describe('a file of durable writes', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  test.skipIf(!existsSync('/proc/self/fdinfo'))('has the system write through to the device', async () => {
+  const modes = ['createDurable', 'readWriteDurable'] as const;
+  const canSeeFlags = existsSync('/proc/self/fdinfo');
+
+  test.skipIf(!canSeeFlags).each(modes)('has the system write through to the device: %s', async (mode) => {
     const path = join(folder, 'a');
-    const file = await new NodeDisk().open(path, 'createDurable');
+    if (mode === 'readWriteDurable') writeFileSync(path, 'a');
+    const file = await new NodeDisk().open(path, mode);
     const fd = readdirSync('/proc/self/fd').find((name) => {
       const link = `/proc/self/fd/${name}`;
       return existsSync(link) && readlinkSync(link) === path;
@@ -106,7 +110,8 @@ describe('a file of durable writes', () => {
     await file.close();
   });
 
-  test('is synced after each write where the system cannot do that', async () => {
+  test.each(modes)('is synced after each write where the system cannot do that: %s', async (mode) => {
+    if (mode === 'readWriteDurable') writeFileSync(join(folder, 'a'), 'a');
     const { fdatasync, write } = fs;
     const calls: string[] = [];
     Object.assign(fs, {
@@ -115,7 +120,7 @@ describe('a file of durable writes', () => {
     });
     syncBuiltinESMExports();
     try {
-      const file = await new NodeDisk({ hasDurableWrites: false }).open(join(folder, 'a'), 'createDurable');
+      const file = await new NodeDisk({ hasDurableWrites: false }).open(join(folder, 'a'), mode);
       for (let i = 0; i < 2; i++) await file.write(new Uint8Array(10), 0);
       await file.close();
     } finally {

@@ -136,6 +136,11 @@ describe('faults', () => {
       outcomes.add([sectorBytes, 2 * sectorBytes].map((at) => content[at] ?? 0).join());
     }
     expect(outcomes).toEqual(new Set(['0,0', '0,1', '1,0', '1,1']));
+    const found = newDisk();
+    await (await durable(found)).close();
+    await (await found.open('/a', 'readWriteDurable')).write(utf8('S'), 0);
+    found.crash({ keep: 'none' });
+    expect(await text(found, '/a')).toBe('Safe');
     const failing = newDisk();
     const file = await durable(failing);
     failing.fault = (operation) => (operation === 'sync' ? 'io' : undefined);

@@ -155,7 +155,11 @@ describe.each(Object.keys(places))('%s', (name) => {
     expect(fromUtf8(target.subarray(0, await file.read(target, 0)))).toBe('hello World');
     await file.close();
     await fails(disk.open(`${root}/a`, 'createDurable'), 'exists');
-    expect(await text(disk, `${root}/a`)).toBe('hello World');
+    await fails(disk.open(`${root}/b`, 'readWriteDurable'), 'notFound');
+    const again = await disk.open(`${root}/a`, 'readWriteDurable');
+    await again.write(utf8('H'), 0);
+    await again.close();
+    expect(await text(disk, `${root}/a`)).toBe('Hello World');
   });
 
   check('refuses what is done with a closed file', async (disk, root) => {

@@ -28,6 +28,7 @@ describe('what seeds draw', () => {
     expect(drawn(({ replicas }) => replicas)).toEqual(new Set([1, 3, 5]));
     expect([...drawn(({ shards }) => shards)]).toEqual(expect.arrayContaining([1, 16]));
     expect([...drawn(({ limits }) => limits.segmentBytesMax)]).toHaveLength(2);
+    expect(drawn(({ limits }) => limits.spareSegmentsMax)).toEqual(new Set([undefined, 0, 1, 8]));
     expect(new Set(plans.flatMap(({ faults }) => faults.types))).toEqual(new Set(faultTypes));
     expect(plans.some(({ faults }) => faults.types.length === 1)).toBe(true);
     expect(plans.some(({ limits }) => Object.keys(limits).length === 0)).toBe(true);

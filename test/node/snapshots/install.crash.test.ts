@@ -26,7 +26,7 @@ import {
 const directory = 'node/log';
 
 function openLog(disk: Disk): Promise<SharedLog> {
-  const sizes = { segmentBytesMax: 64 * 1024, cacheBytesMax: 1024, rewriteBytesMin: 1024 * 1024 };
+  const sizes = { segmentBytesMax: 64 * 1024, cacheBytesMax: 1024, rewriteBytesMin: 1024 * 1024, spareSegmentsMax: 2 };
   return SharedLog.open({ disk, directory, ...sizes, logger: silentLogger });
 }
 
