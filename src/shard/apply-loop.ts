@@ -54,7 +54,7 @@ export class ApplyLoop {
     this.#isPlanned = true;
     clock.endOfTurn(() => {
       this.#isPlanned = false;
-      if (!this.#isOver) this.#begin();
+      this.#begin();
     });
   }
 

@@ -28,7 +28,7 @@ export interface SnapshotData {
 export interface ReplicaSnapshotsOptions {
   readonly raft: Raft;
   readonly log: Pick<ReplicaLog, 'hardState' | 'term' | 'truncatePrefix'>;
-  readonly machine: StateMachine;
+  readonly machine: Pick<StateMachine, 'replaceState'>;
   readonly tree: Pick<ReplicaTree, 'replaceBy'>;
   readonly applyLoop: Pick<ApplyLoop, 'halt' | 'resume'>;
   readonly append: (records: LogRecords) => Promise<void>;

@@ -100,6 +100,18 @@ describe('the read gate', () => {
     expect(bench.proven).toEqual([10, 20]);
   });
 
+  test('a round proves no later one', () => {
+    const bench = new Bench();
+    const reads = [1, 2].map(() => {
+      const read = bench.read();
+      bench.gate.startRound(true);
+      return read;
+    });
+    bench.gate.confirmed({ round: 1, index: LogIndex(5) });
+    bench.gate.applied(LogIndex(5));
+    expect(reads.map(({ answers }) => answers)).toEqual([ok, []]);
+  });
+
   test.each([
     ['the leader has not applied an entry of its term', false, undefined] as const,
     ['the core is not ready', true, 'notReady'] as const,
