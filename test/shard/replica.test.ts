@@ -1,151 +1,13 @@
-import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { utf8 } from '../../src/base/bytes.js';
+import { emptyBytes } from '../../src/base/bytes.js';
 import { LogIndex, NodeId, ReplicaId, Term } from '../../src/base/ids.js';
-import { defaultLimits } from '../../src/base/limits.js';
-import { Prng } from '../../src/base/prng.js';
-import { silentLogger } from '../../src/env/logger.js';
-import { StateMachine, initialIndex } from '../../src/mvcc/state-machine.js';
-import type { RaftMessage } from '../../src/raft/types.js';
-import { newGroup } from '../../src/shard/group-descriptor.js';
-import { Replica } from '../../src/shard/replica.js';
-import type { ReplicaHost, ReplicaLog, Scheduled } from '../../src/shard/replica-host.js';
-import { NaiveEngine } from '../mvcc/naive-engine.js';
-import { TestLog, newHardState } from '../raft/replica.js';
-import { descriptor as executorDescriptor } from './scripted-executor.js';
-
-const descriptor = {
-  ...executorDescriptor,
-  replicas: [1, 2, 3].map((id) => ({ replica: ReplicaId(id), node: NodeId(id) })),
-};
-const [self, two, three] = descriptor.replicas.map(({ replica }) => replica);
-
-/** Replica 1 of three. Its log syncs at once; the test speaks for the others. */
-class Bench {
-  readonly replica: Replica;
-  readonly sent: RaftMessage[] = [];
-  readonly roles: boolean[] = [];
-  #scheduled: Scheduled | undefined;
-  #ends: (() => void)[] = [];
-
-  static async make(): Promise<Bench> {
-    return new Bench(await StateMachine.create(new NaiveEngine(), utf8('shard'), { versionRetentionMs: 60_000 }));
-  }
-
-  private constructor(machine: StateMachine) {
-    const log = new TestLog();
-    log.firstIndex = LogIndex(initialIndex + 1);
-    const replicaLog: ReplicaLog = {
-      hardState: newHardState,
-      keepsLogLong: false,
-      bytes: 0,
-      get firstIndex() {
-        return log.firstIndex;
-      },
-      get lastIndex() {
-        return log.lastIndex;
-      },
-      term: (index) => log.term(index),
-      entries: (from, to, bytesMax) => log.entries(from, to, bytesMax),
-      read: (from, to, bytesMax) => Promise.resolve(log.read(from, to, bytesMax)),
-      truncatePrefix: (upTo) => log.dropTo(upTo),
-    };
-    const host: ReplicaHost = {
-      nodeId: NodeId(1),
-      clock: {
-        monotonicMs: () => 0,
-        wallMicros: () => 0,
-        after: () => ({ cancel: () => undefined }),
-        endOfTurn: (callback) => this.#ends.push(callback),
-      },
-      logger: silentLogger,
-      random: new Prng(1),
-      limits: defaultLimits,
-      timing: {
-        heartbeatTicks: 2,
-        electionTicksMin: 10,
-        electionTicksMax: 20,
-        quiesceTicks: 0,
-        tickMs: 50,
-        leaderLease: false,
-      },
-      storeOf: () => undefined,
-      append: (_shard, { entries }) => {
-        log.write(entries);
-        return Promise.resolve();
-      },
-      snapshotWanted: () => undefined,
-      removed: () => undefined,
-      send: (_node, _shard, message) => this.sent.push(message),
-      schedule: (replica) => {
-        this.#scheduled = replica;
-      },
-      fail: (error) => {
-        throw error;
-      },
-    };
-    this.replica = new Replica({
-      host,
-      descriptor: newGroup(descriptor),
-      replicaId: self,
-      log: replicaLog,
-      machine,
-      tree: {
-        durableAppliedIndex: LogIndex(0),
-        onDurable: () => undefined,
-        writeStall: () => undefined,
-        replaceBy: () => Promise.reject(new Error()),
-      },
-    });
-    this.replica.onLeadership((leading) => this.roles.push(leading));
-  }
-
-  async turn(): Promise<void> {
-    while (this.#scheduled !== undefined || this.#ends.length > 0) {
-      const ends = this.#ends;
-      const replica = this.#scheduled;
-      this.#ends = [];
-      this.#scheduled = undefined;
-      for (const end of ends) end();
-      replica?.handleReady();
-      await setImmediate();
-    }
-  }
-
-  async step(message: RaftMessage): Promise<void> {
-    this.replica.step(NodeId(message.from), message);
-    await this.turn();
-  }
-
-  /** Wins an election with the vote of replica 2. Nobody has acknowledged an entry yet. */
-  async win(): Promise<void> {
-    this.replica.campaign();
-    await this.turn();
-    const term = Term(this.replica.term + 1);
-    for (const type of ['preVoteResponse', 'voteResponse'] as const) {
-      await this.step({ type, from: two, to: self, term, granted: true, commit: LogIndex(0), commitTerm: Term(0) });
-    }
-    expect(this.replica.isLeader).toBe(true);
-  }
-
-  acknowledge(from: ReplicaId): Promise<void> {
-    const { term, lastIndex: logIndex } = this.replica;
-    const hint = { hintIndex: LogIndex(0), hintTerm: Term(0) };
-    return this.step({ type: 'appendResponse', from, to: self, term, logIndex, rejected: false, ...hint });
-  }
-
-  /** Replica 3 leads in a later term. */
-  depose(): Promise<void> {
-    const none = LogIndex(0);
-    const term = Term(this.replica.term + 1);
-    const body = { commit: none, leaderCommit: none, probe: 0, readRound: 0, quiesce: false };
-    return this.step({ type: 'heartbeat', from: three, to: self, term, ...body });
-  }
-
-  sentOf(type: RaftMessage['type']): RaftMessage[] {
-    return this.sent.filter((message) => message.type === type);
-  }
-}
+import { TreeBatch } from '../../src/lsm/tree-batch.js';
+import { initialIndex } from '../../src/mvcc/state-machine.js';
+import { createConfiguration } from '../../src/raft/config.js';
+import type { AppendRequest, SnapshotRequest } from '../../src/raft/types.js';
+import { encodeEntry } from '../../src/shard/entry-format.js';
+import { withConfiguration } from '../../src/shard/group-descriptor.js';
+import { Bench, group, self, three, two } from './replica-bench.js';
 
 describe('listeners of leadership', () => {
   test('hear of its beginning when an entry of its term is applied, and of its end', async () => {
@@ -208,5 +70,130 @@ describe('a replica that retires', () => {
     for (let i = 0; i < 50; i++) bench.replica.tick();
     await bench.turn();
     expect([...bench.sentOf('preVoteRequest'), ...bench.sentOf('voteRequest')]).toEqual([]);
+  });
+});
+
+/** By replica 3, as leader of this term: entries after `prev`, the first of them of `term`. */
+function append(term: number, prev: { index: number; term: number }, data: readonly Uint8Array[]): AppendRequest {
+  const at = { prevLogIndex: LogIndex(prev.index), prevLogTerm: Term(prev.term) };
+  const entries = data.map((bytes, i) => ({ index: LogIndex(prev.index + 1 + i), term: Term(term), data: bytes }));
+  const commit = LogIndex(prev.index + data.length);
+  return { type: 'appendRequest', from: three, to: self, term: Term(term), ...at, entries, commit };
+}
+
+const start = { index: initialIndex, term: 0 };
+const write = encodeEntry({ type: 'effects', epoch: group.epoch, batch: emptyBytes });
+
+describe('what a replica says', () => {
+  test('of its log leaves when that is durable, an append at once; nothing is applied before', async () => {
+    const bench = await Bench.make();
+    bench.syncsHeld = true;
+    await bench.step(append(1, start, [write]));
+    expect(bench.sentOf('appendResponse')).toEqual([]);
+    expect(bench.replica.appliedIndex).toBe(initialIndex);
+    await bench.sync();
+    expect(bench.sentOf('appendResponse')).toMatchObject([{ to: three, logIndex: 2 }]);
+    expect(bench.replica.appliedIndex).toBe(2);
+  });
+
+  test('ends with it', async () => {
+    const bench = await Bench.make();
+    bench.replica.campaign();
+    bench.replica.close();
+    await bench.turn();
+    expect(bench.sent).toEqual([]);
+  });
+});
+
+describe('what a replica proposes', () => {
+  /** A leader that has proposed three entries, which nobody has acknowledged. */
+  async function proposed({ syncsHeld = false } = {}): Promise<{ bench: Bench; ends: string[] }> {
+    const bench = await Bench.make();
+    await bench.win();
+    await bench.acknowledge(two);
+    bench.syncsHeld = syncsHeld;
+    const ends: string[] = [];
+    for (let i = 0; i < 3; i++) {
+      const answer = bench.replica.propose(write, (end) => {
+        const applied = `applied by ${bench.replica.appliedIndex}`;
+        ends.push(end.type === 'applied' ? applied : `${end.error.code} ${end.error.outcome}`);
+      });
+      expect(answer).toBe('accepted');
+    }
+    await bench.turn();
+    return { bench, ends };
+  }
+
+  test('is refused before it has applied an entry of its term', async () => {
+    const bench = await Bench.make();
+    await bench.win();
+    expect(bench.replica.propose(write, () => undefined)).toBe('notLeader');
+  });
+
+  test('is answered when it is applied, which is not before it is durable here', async () => {
+    const { bench, ends } = await proposed({ syncsHeld: true });
+    await bench.acknowledge(two);
+    await bench.acknowledge(three);
+    expect(bench.replica.commitIndex).toBe(5);
+    expect(ends).toEqual([]);
+    await bench.sync();
+    expect(ends).toEqual(['applied by 3', 'applied by 4', 'applied by 5']);
+  });
+
+  test('and nobody has put anything in its place ends when it leads again: it will never be applied', async () => {
+    const { bench, ends } = await proposed();
+    const { term } = bench.replica;
+    // The next leader has none of the three, and one entry only.
+    await bench.step(append(term + 1, { index: 2, term }, [emptyBytes]));
+    expect(ends).toEqual(['NOT_LEADER notApplied']);
+    for (let i = 0; i < 40; i++) bench.replica.tick();
+    await bench.win();
+    await bench.acknowledge(two);
+    expect(bench.replica.isReadyLeader).toBe(true);
+    expect(ends).toEqual(['NOT_LEADER notApplied', 'NOT_LEADER notApplied', 'NOT_LEADER notApplied']);
+  });
+
+  test('is of unknown outcome when a Raft snapshot takes the place of its entry', async () => {
+    const { bench, ends } = await proposed();
+    const term = Term(bench.replica.term + 1);
+    const snapshot = { index: LogIndex(4), term, configuration: group.configuration };
+    const request: SnapshotRequest = { type: 'snapshotRequest', from: three, to: self, term, snapshot };
+    const commit = (): Promise<string> => {
+      bench.engine.write(new TreeBatch(), LogIndex(4));
+      return Promise.resolve('folder');
+    };
+    const installed = bench.replica.snapshots.install(request, { commit, finish: () => Promise.resolve() });
+    await bench.turn();
+    expect(await installed).toBe('installed');
+    // Of entries 3 and 4; of the third nobody has decided.
+    expect(ends).toEqual(['NOT_LEADER unknown', 'NOT_LEADER unknown']);
+    expect(bench.replica.appliedIndex).toBe(4);
+  });
+});
+
+describe('a change of the members', () => {
+  test('that leaves a replica out is the last entry that it applies', async () => {
+    const bench = await Bench.make();
+    const next = withConfiguration(group, createConfiguration({ voters: [two, three] }));
+    await bench.step(append(1, start, [encodeEntry({ type: 'changeGroup', descriptor: next }), write]));
+    expect([bench.replica.appliedIndex, bench.removals, bench.replica.standing]).toEqual([2, 1, 'removed']);
+  });
+
+  test('tells the core which of the new ones cannot be reached', async () => {
+    const bench = await Bench.make();
+    await bench.win();
+    await bench.acknowledge(two);
+    bench.replica.peerUnreachable(NodeId(5));
+    const nodes = (ids: readonly number[]): NodeId[] => ids.map((id) => NodeId(id));
+    bench.replica.changeMembers({ voters: nodes([1, 2, 3]), learners: nodes([4, 5]) }, () => undefined);
+    await bench.turn();
+    await bench.acknowledge(two);
+    const { followers } = bench.replica.status();
+    expect(followers.map(({ replica, isAlive }) => [replica, isAlive])).toEqual([
+      [two, true],
+      [three, true],
+      [ReplicaId(4), true],
+      [ReplicaId(5), false],
+    ]);
   });
 });
