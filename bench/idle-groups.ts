@@ -82,6 +82,7 @@ async function measure({ groups, quiesceTicks, settleMs, measureMs }: Measured):
       requestTimeoutMsMax: 60_000,
       drainMsMax: 5000,
       backgroundThreads: 1,
+      repair: 'manual',
       limits: defaultLimits,
     };
     const order: IdleOrder = { options, readyMsMax: 300_000, settleMs, measureMs };

@@ -2,6 +2,7 @@
  * Who a data directory belongs to: the file IDENTITY, written before anything else, checked and written anew at every start.
  * A node that finds another cluster's or node's data stops instead of mixing them.
  */
+import { assert } from '../base/assert.js';
 import { crc32 } from '../base/checksum.js';
 import { fromUtf8, toHex, utf8 } from '../base/bytes.js';
 import { CorruptionError, QuorateError } from '../base/errors.js';
@@ -16,11 +17,21 @@ export interface Identity {
   readonly nodeId: NodeId;
   /** Random, made with the directory: tells a disk that was lost and made anew from the one that joined. */
   readonly storeId: string;
+  /** The damaged directory that this one came in place of (put-aside.ts), which the cluster had retired. Undefined of others. */
+  readonly replaces?: string | undefined;
+}
+
+/** What the file says. */
+interface StoredIdentity extends Identity {
+  /** While what was in the directory is put aside: the suffix that it gets. */
+  readonly aside?: string | undefined;
 }
 
 export const identityFileName = 'IDENTITY';
 /** Of the directory: what its trees and logs hold. */
 const format = 2;
+/** Of one with an `aside`, which a release that knows nothing of that must not take for its own. */
+const asideFormat = 3;
 
 /**
  * The same for all nodes that are configured alike: it follows from the name and from the ids of the first nodes, in
@@ -50,7 +61,7 @@ export async function openIdentity(
     }
     const { clusterId, nodeId } = expected;
     const identity: Identity = { clusterId, nodeId, storeId: toHex(expected.random.bytes(16)) };
-    await replaceFile(disk, directory, identityFileName, encode(identity));
+    await replaceFile(disk, directory, identityFileName, encodeIdentity(identity));
     return identity;
   }
   const identity = decode(path, await readWholeFile(disk, path));
@@ -61,8 +72,15 @@ export async function openIdentity(
         `this is node ${expected.nodeId} of cluster ${expected.clusterId}`,
     );
   }
-  await writeAnew(disk, directory, encode(identity));
+  assert(identity.aside === undefined, 'what is put aside is so before anybody opens the directory');
+  await writeAnew(disk, directory, encodeIdentity(identity));
   return identity;
+}
+
+/** Undefined where there is none. */
+export async function readIdentity(disk: Disk, directory: string): Promise<StoredIdentity | undefined> {
+  const path = `${directory}/${identityFileName}`;
+  return (await disk.exists(path)) ? decode(path, await readWholeFile(disk, path)) : undefined;
 }
 
 /**
@@ -85,20 +103,23 @@ async function writeAnew(disk: Disk, directory: string, content: Uint8Array): Pr
   }
 }
 
-function encode(identity: Identity): Uint8Array {
-  const content = JSON.stringify({ format, ...identity });
+export function encodeIdentity(identity: StoredIdentity): Uint8Array {
+  const { clusterId, nodeId, storeId, replaces, aside } = identity;
+  const fields = { format: aside === undefined ? format : asideFormat, clusterId, nodeId, storeId, replaces, aside };
+  const content = JSON.stringify(fields);
   return utf8(`${content}\n${crc32(utf8(content)).toString(16).padStart(8, '0')}\n`);
 }
 
-function decode(path: string, bytes: Uint8Array): Identity {
+function decode(path: string, bytes: Uint8Array): StoredIdentity {
   const [content, checksum] = fromUtf8(bytes).split('\n');
   if (checksum !== crc32(utf8(content)).toString(16).padStart(8, '0')) {
     throw new CorruptionError(path, 0, 'its checksum does not match');
   }
-  const parsed = JSON.parse(content) as { format: number } & Identity;
-  if (parsed.format !== format) {
+  const parsed = JSON.parse(content) as { format: number } & StoredIdentity;
+  if (parsed.format !== (parsed.aside === undefined ? format : asideFormat)) {
     const message = `${path} is of another release: it says format ${parsed.format}, and this release has format ${format}`;
     throw new QuorateError('INVALID_ARGUMENT', message);
   }
-  return { clusterId: parsed.clusterId, nodeId: NodeId(parsed.nodeId), storeId: parsed.storeId };
+  const { clusterId, nodeId, storeId, replaces, aside } = parsed;
+  return { clusterId, nodeId: NodeId(nodeId), storeId, replaces, aside };
 }

@@ -1,5 +1,6 @@
 /**
- * An operator's wish to replace a node that has lost its disk, or to remove one. Any node takes it, the placement leader begins it,
+ * An operator's wish to replace a node that has lost its disk, or to remove one; or a node's own wish, that has found its directory
+ * damaged (retirement.ts). Any node takes it, the placement leader begins it,
  * and it is part of the placement group's state from then on: whoever leads that group carries it out (membership-work.ts), to its
  * end, also when nobody waits.
  */
@@ -47,7 +48,7 @@ export class NodeWishes {
   /** See `AdminBackend.replaceNode`. */
   async replace(node: NodeId, timeoutMs: number): Promise<void> {
     const wait = this.#waiting(`node ${node} is not replaced`, timeoutMs);
-    const begun = await this.#begin({ type: 'replaceNode', node }, wait);
+    const begun = await this.#begin({ type: 'replaceNode', node, storeId: undefined }, wait);
     const retired = begun.type === 'replacementBegun' ? begun.storeId : undefined;
     const isOver = ({ nodes, retiredStores }: PlacementState): boolean =>
       retired === undefined || (retiredStores.has(retired) && nodes.get(node)?.storeId !== retired);
@@ -104,13 +105,14 @@ export class NodeWishes {
   async begin(wish: NodeWish): Promise<PeerResponse> {
     const { nodeId, group, founders, logger } = this.#options;
     const { type, node } = wish;
-    logger.info(`is asked to ${type === 'replaceNode' ? 'replace' : 'remove'} a node`, { node });
+    const damaged = type === 'replaceNode' ? wish.storeId : undefined;
+    logger.info(`is asked to ${type === 'replaceNode' ? 'replace' : 'remove'} a node`, { node, damaged });
     const isReachable = (other: NodeId): boolean => other === nodeId || this.#options.isReachable(other);
     let storeId: string | undefined;
     await group.decide((state, placement) => {
       storeId = state.nodes.get(node)?.storeId;
       const facts = { groups: groupsOf(state, placement), founders, isReachable };
-      return type === 'replaceNode' ? replacementBegin(state, node, facts) : removalBegin(state, node, facts);
+      return type === 'replaceNode' ? replacementBegin(state, node, facts, damaged) : removalBegin(state, node, facts);
     });
     return type === 'replaceNode' ? { type: 'replacementBegun', storeId } : { type: 'removalBegun' };
   }

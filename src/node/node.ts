@@ -26,15 +26,17 @@ import { KvExecutor } from '../shard/kv-executor.js';
 import { PageReads } from '../shard/page-reads.js';
 import { Admin, type ProcessFacts } from './admin.js';
 import { AssignedShards } from './assigned-shards.js';
-import { clusterIdOf, openIdentity, type Identity } from './identity.js';
+import { noteDamage } from './damage-note.js';
+import type { Identity } from './identity.js';
 import type { ReplicaObserver } from '../shard/replica-host.js';
+import { openDirectory } from './open-directory.js';
 import type { NodeOptions } from './options.js';
 import { PeerRequests } from './peer-requests.js';
 import { Peers } from './peers/peers.js';
 import { PlacementGroup } from './placement-group.js';
 import { Router } from './routing/router.js';
 import { Scanner } from './routing/scanner.js';
-import { ShardHost } from './shard-host.js';
+import type { ShardHost } from './shard-host.js';
 import { Snapshots, type SnapshotStats } from './snapshots/snapshots.js';
 import { ShardNodes } from './routing/shard-nodes.js';
 import { TimestampClient } from './routing/timestamp-client.js';
@@ -195,19 +197,17 @@ export class Node implements KvBackend, AdminBackend {
 
   /** Opens the data directory and joins the others. Throws what is wrong with directory, address or configuration. */
   static async start(env: Env, options: NodeOptions, facts: ProcessFacts, observer?: ReplicaObserver): Promise<Node> {
-    const { nodeId, cluster, dataDirectory, limits, raft } = options;
-    const expected = { clusterId: clusterIdOf(cluster), nodeId, random: env.random.split('identity') };
-    const identity = await openIdentity(env.disk, dataDirectory, expected);
-    const host = await ShardHost.open({ env, directory: dataDirectory, nodeId, limits, timing: raft, observer });
+    const { identity, host } = await openDirectory(env, options, observer);
     let node: Node | undefined;
     try {
-      await host.create(placementDescriptor(cluster.nodes.map(({ id }) => id)));
+      await host.create(placementDescriptor(options.cluster.nodes.map(({ id }) => id)));
       node = new Node(env, options, { facts, identity, host });
       await node.#begin();
       return node;
     } catch (error) {
-      await (node?.close() ?? host.close());
       // A node that fails while it starts closes what its start still uses: what failed first is the reason.
+      if (node !== undefined) node.#failure ??= errorOf(error);
+      await (node?.close() ?? host.close());
       throw (await node?.stopped) ?? error;
     }
   }
@@ -247,13 +247,14 @@ export class Node implements KvBackend, AdminBackend {
   // ---- the other nodes
 
   /**
-   * A node that has joined with this very directory has met a stranger: no reason to stop. Unless it is told that the directory is
+   * A node that has joined with this very directory has met a stranger: no reason to stop. Nor has one that came in place of another, which
+   * the cluster has retired, and meets who has not heard of that yet. Unless it is told that the directory is
    * out of use: nobody knows its id who has not been told by the cluster.
    */
   #onRefused(error: QuorateError): void {
-    const { nodeId, storeId } = this.identity;
-    const hasJoined = this.#placement.state.nodes.get(nodeId)?.storeId === storeId;
-    if (error.code === 'NODE_RETIRED' || !hasJoined) this.fail(error);
+    const { nodeId, storeId, replaces } = this.identity;
+    const isAwaited = replaces !== undefined || this.#placement.state.nodes.get(nodeId)?.storeId === storeId;
+    if (error.code === 'NODE_RETIRED' || error.code === 'NODE_REMOVED' || !isAwaited) this.fail(error);
   }
 
   #placementChanged({ nodes, shardMap }: PlacementState): void {
@@ -388,6 +389,7 @@ export class Node implements KvBackend, AdminBackend {
       this.#env.logger.error('the node did not end in good order', { error: error.message });
       this.#failure ??= error;
     }
+    await noteDamage(this.#env, this.options, this.#failure);
     this.#stopped.resolve(this.#failure);
   }
 }

@@ -24,8 +24,16 @@ export interface NodeOptions {
   readonly drainMsMax: number;
   /** Threads for compaction, besides one for flushes. Default 1. */
   readonly backgroundThreads: number;
+  /** What is done about a data directory that is damaged. Default `manual`. */
+  readonly repair: RepairMode;
   readonly limits: Limits;
 }
+
+/**
+ * `manual`: nothing; the node stops, and an operator has it replaced. `fromPeers`: it asks the cluster to retire the directory, puts that
+ * aside, and comes back with an empty one.
+ */
+export type RepairMode = 'manual' | 'fromPeers';
 
 export interface ClusterOptions {
   /** Clusters of different names refuse each other. The cluster id is derived from it and from the ids of the initial nodes. */

@@ -70,7 +70,7 @@ export class PeerRequests {
   /** Who might take the request instead. */
   #leaderFor(body: Exclude<PeerRequest, Execute>): NodeId | undefined {
     const { shardMap, leaderOf, placementLeader } = this.#options;
-    if (body.type === 'registerNode') return placementLeader.leaderNode;
+    if (body.type === 'registerNode' || body.type === 'replaceNode') return placementLeader.leaderNode;
     if (body.type !== 'scanPage' && body.type !== 'changeMembers' && body.type !== 'changeMember') return undefined;
     const shard = shardMap().byId(body.shard);
     return shard === undefined ? undefined : leaderOf(shard);
@@ -104,6 +104,14 @@ export class PeerRequests {
         await this.#options.placementLeader.updateShard(body.descriptor);
         return { type: 'shardTaken' };
       case 'replaceNode':
+        // Whoever names a directory says that it is its own.
+        if (body.storeId !== undefined && body.node !== from) {
+          throw new QuorateError(
+            'INVALID_ARGUMENT',
+            `node ${from} cannot say that the directory of node ${body.node} is damaged`,
+          );
+        }
+        return this.#options.nodeWishes().begin(body);
       case 'removeNode':
         return this.#options.nodeWishes().begin(body);
       case 'nodeStatus':

@@ -56,9 +56,19 @@ export class ReplicaStore {
     return new ReplicaStore(options, log);
   }
 
-  /** Opens every replica that is there, after which no other part of the log is left. Throws CorruptionError. */
+  /** Opens every replica that is there, after which no other part of the log is left. Throws CorruptionError, and then has none open. */
   async openAll(): Promise<OpenedReplica[]> {
     const opened: OpenedReplica[] = [];
+    try {
+      await this.#openAll(opened);
+      return opened;
+    } catch (error) {
+      await Promise.allSettled(opened.map(({ tree }) => tree.close()));
+      throw error;
+    }
+  }
+
+  async #openAll(opened: OpenedReplica[]): Promise<void> {
     const shards = await this.#folders.list();
     for (const shard of this.log.groups) {
       if (shards.includes(shard)) continue;
@@ -70,7 +80,6 @@ export class ReplicaStore {
       const replica = await this.#open(shard);
       if (replica !== undefined) opened.push(replica);
     }
-    return opened;
   }
 
   /** Where the folders of the shards are. */
@@ -115,6 +124,7 @@ export class ReplicaStore {
     if (appliedIndex >= initialIndex && log.lastIndex < initialIndex) log.truncatePrefix(initialIndex, Term(0));
     const fault = logFault(log, appliedIndex);
     if (fault !== undefined) {
+      await opened.tree.close();
       throw new CorruptionError(`${this.#options.directory}/log`, 0, `shard ${shard}: ${fault}`);
     }
     if (replicaId !== undefined) return { replicaId, log, ...opened };

@@ -189,10 +189,15 @@ export class ShardFolders {
       await switchFolders(disk, this.#folder, path);
       return openTree();
     });
-    const machine = await StateMachine.open(tree, this.#machineOptions());
-    if (machine === undefined) return this.#openUnfilled(path, shard, tree);
-    const descriptor = decodeGroupDescriptor(machine.descriptor);
-    return { descriptor, replicaId: replicaOn(descriptor, this.#nodeId), machine, tree };
+    try {
+      const machine = await StateMachine.open(tree, this.#machineOptions());
+      if (machine === undefined) return await this.#openUnfilled(path, shard, tree);
+      const descriptor = decodeGroupDescriptor(machine.descriptor);
+      return { descriptor, replicaId: replicaOn(descriptor, this.#nodeId), machine, tree };
+    } catch (error) {
+      await tree.close().catch(() => undefined);
+      throw error;
+    }
   }
 
   async #openUnfilled(path: string, shard: ShardId, tree: ShardTree): Promise<OpenedShard> {

@@ -114,9 +114,15 @@ export class ShardHost implements ReplicaHost {
   /** Opens the log and every replica of the directory. Throws CorruptionError where something is damaged. */
   static async open(options: ShardHostOptions): Promise<ShardHost> {
     const store = await ReplicaStore.open(options);
-    const host = new ShardHost(options, store);
-    for (const opened of await store.openAll()) host.#host(opened);
-    return host;
+    try {
+      const opened = await store.openAll();
+      const host = new ShardHost(options, store);
+      for (const replica of opened) host.#host(replica);
+      return host;
+    } catch (error) {
+      await store.log.close().catch(() => undefined);
+      throw error;
+    }
   }
 
   shard(id: ShardId): HostedShard | undefined {

@@ -91,6 +91,7 @@ export async function startCluster(options: TestClusterOptions = {}): Promise<Te
       requestTimeoutMsMax: 60_000,
       drainMsMax: 5000,
       backgroundThreads: 1,
+      repair: 'manual',
       limits: { ...defaultLimits, ...options.limits },
     };
     return new InProcessNode(nodeOptions, options.logger ?? silentLogger);

@@ -106,11 +106,12 @@ export function storeFault(
   met: string | undefined,
 ): QuorateError | undefined {
   if (state.retiredStores.has(storeId)) {
-    const [what, wayOut] = isGone(state, node)
+    const isRemoved = isGone(state, node);
+    const [what, wayOut] = isRemoved
       ? ['was removed from the cluster', 'with an empty one it joins anew']
       : ['was replaced', 'start it with an empty one'];
     const message = `node ${node} ${what}: the data directory ${storeId} is out of use; ${wayOut}`;
-    return new QuorateError('NODE_RETIRED', message);
+    return new QuorateError(isRemoved ? 'NODE_REMOVED' : 'NODE_RETIRED', message);
   }
   const stage = nodeStage(state, node);
   const record = state.nodes.get(node);

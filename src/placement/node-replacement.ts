@@ -13,19 +13,31 @@ import type { PlacementState } from './placement-state.js';
 /**
  * The node is to be replaced: its directory is retired. No effect where that is under way and no new one has come.
  * Throws INVALID_ARGUMENT where it is reachable, being removed or has not joined, SHARD_UNAVAILABLE where a group would stand without it.
+ *
+ * @param damaged the directory, where it is the node that asks: no effect where that one is retired, INVALID_ARGUMENT where another is in use
  */
 export function replacementBegin(
   state: PlacementState,
   node: NodeId,
   facts: DepartureFacts,
+  damaged?: string,
 ): readonly PlacementChange[] {
+  if (damaged !== undefined && state.retiredStores.has(damaged)) return [];
   const stage = nodeStage(state, node);
-  if (stage === 'leaving' || stage === 'vacant') return [];
+  if (stage === 'leaving' || stage === 'vacant') {
+    if (damaged !== undefined) throw otherStore(node, undefined, damaged);
+    return [];
+  }
   if (stage === 'draining') throw new QuorateError('INVALID_ARGUMENT', `node ${node} is being removed`);
   const record = state.nodes.get(node);
   if (record === undefined) throw noSuchNode(node);
+  if (damaged !== undefined && damaged !== record.storeId) throw otherStore(node, record.storeId, damaged);
   if (facts.isReachable(node)) {
-    throw new QuorateError('INVALID_ARGUMENT', `node ${node} is up: stop it first, if it is to be replaced`);
+    // Of one that asks itself the connections are of the process before, and will break.
+    const retryable = damaged !== undefined;
+    throw new QuorateError('INVALID_ARGUMENT', `node ${node} is up: stop it first, if it is to be replaced`, {
+      retryable,
+    });
   }
   requireMajorities(node, facts);
   requireFewEmptyFounders(state, node, facts.founders);
@@ -33,6 +45,14 @@ export function replacementBegin(
     { key: retiredKey(record.storeId), value: encodeNodeRecord(record) },
     { key: replacementKey(node), value: encodeReplacement(comesBack(state, node, facts.groups)) },
   ];
+}
+
+function otherStore(node: NodeId, joined: string | undefined, damaged: string): QuorateError {
+  const inUse = joined === undefined ? 'none is in use' : `it joined with ${joined}`;
+  return new QuorateError(
+    'INVALID_ARGUMENT',
+    `node ${node} has not joined with the data directory ${damaged}: ${inUse}`,
+  );
 }
 
 /** The node, which leaves, gets a replica back of each group that it has one of, also where that was not known at the beginning. */

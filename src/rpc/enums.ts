@@ -27,6 +27,7 @@ const errorCodeNumbers: Readonly<Record<ErrorCode, number>> = {
   INTERNAL: 14,
   KEYS_IN_DIFFERENT_SHARDS: 15,
   NODE_RETIRED: 16,
+  NODE_REMOVED: 17,
 };
 
 const nodeStageNumbers: Readonly<Record<NodeStage, number>> = { leaving: 1, vacant: 2, joining: 3, draining: 4 };

@@ -124,8 +124,8 @@ export type PeerRequest =
   | { readonly type: 'changeMembers'; readonly shard: ShardId; readonly members: WantedMembers }
   /** For the shard's leader. Answered when the node is what it is to be; the others stay what they are. */
   | ({ readonly type: 'changeMember' } & MemberWish)
-  /** For the placement leader: the node is to get another data directory. */
-  | { readonly type: 'replaceNode'; readonly node: NodeId }
+  /** For the placement leader: the node is to get another data directory. `storeId`: by itself, as that one is damaged. */
+  | { readonly type: 'replaceNode'; readonly node: NodeId; readonly storeId: string | undefined }
   /** For the placement leader: this node is to go, its replicas to others. */
   | { readonly type: 'removeNode'; readonly node: NodeId }
   /** By the shard's leader, for the placement leader: who belongs to it. */

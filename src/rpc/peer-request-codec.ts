@@ -99,10 +99,11 @@ export function readRequestFrame(reader: WireReader): RequestFrame {
         body = readChangeMember(reader.message());
         break;
       case 12:
+        body = readReplaceNode(reader.message());
+        break;
       case 13: {
-        const type = reader.field === 12 ? 'replaceNode' : 'removeNode';
         const [node] = reader.message().uints(1);
-        body = { type, node: decodeNodeId(node) };
+        body = { type: 'removeNode', node: decodeNodeId(node) };
         break;
       }
       default:
@@ -169,6 +170,9 @@ function writeBody(writer: WireWriter, body: PeerRequest): void {
       writeChangeMember(writer, body);
       return;
     case 'replaceNode':
+      writer.uint(1, body.node);
+      writer.text(2, body.storeId ?? '');
+      return;
     case 'removeNode':
       writer.uint(1, body.node);
       return;
@@ -269,6 +273,23 @@ function readTimestamps(reader: WireReader): Body<'timestamps'> {
   }
   const voucher = replica === 0 ? undefined : { replica: decodeReplicaId(replica), term: Term(term) };
   return { type: 'timestamps', count, voucher };
+}
+
+function readReplaceNode(reader: WireReader): Body<'replaceNode'> {
+  let [node, storeId] = [0, ''];
+  while (reader.next()) {
+    switch (reader.field) {
+      case 1:
+        node = reader.uint();
+        break;
+      case 2:
+        storeId = reader.text();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return { type: 'replaceNode', node: decodeNodeId(node), storeId: storeId === '' ? undefined : storeId };
 }
 
 function readRegisterNode(reader: WireReader): Body<'registerNode'> {

@@ -30,6 +30,7 @@ const statusOfCode: Readonly<Record<ErrorCode, GrpcStatus>> = {
   CORRUPTION: GrpcStatus.DATA_LOSS,
   NODE_STOPPING: GrpcStatus.UNAVAILABLE,
   NODE_RETIRED: GrpcStatus.FAILED_PRECONDITION,
+  NODE_REMOVED: GrpcStatus.FAILED_PRECONDITION,
   UNAVAILABLE: GrpcStatus.UNAVAILABLE,
   INTERNAL: GrpcStatus.INTERNAL,
 };

@@ -14,7 +14,7 @@ import type { Operation, OperationResult } from '../mvcc/operations.js';
 import { lsmJobs } from '../lsm/jobs.js';
 import { Node } from '../node/node.js';
 import { defaultRaftTiming } from '../node/options.js';
-import type { InitialNode, NodeOptions, RaftTiming } from '../node/options.js';
+import type { InitialNode, NodeOptions, RaftTiming, RepairMode } from '../node/options.js';
 import type { ScanPage, ScanRequest } from '../rpc/backend.js';
 import { MachineClock } from './clock.js';
 import { Coverage } from './coverage.js';
@@ -44,6 +44,8 @@ export interface SimClusterOptions {
   readonly limits?: Partial<Limits>;
   /** Over the default timing. */
   readonly raft?: Partial<RaftTiming>;
+  /** Default `manual`. */
+  readonly repair?: RepairMode;
 }
 
 /** Where the pages of a scan go. */
@@ -271,6 +273,7 @@ export class SimCluster {
   /** Those that formed the cluster. */
   readonly founders: readonly InitialNode[];
   readonly #shards: number;
+  readonly #repair: RepairMode;
   readonly #machines: SimMachine[] = [];
 
   constructor(options: SimClusterOptions) {
@@ -286,11 +289,11 @@ export class SimCluster {
     this.network = new SimNetwork(this.scheduler, { random: this.random.split('network') });
     this.log = new SimLog(this.scheduler, { onLine: ({ message }) => this.coverage.logged(message) });
     this.#shards = shards;
+    this.#repair = options.repair ?? 'manual';
     this.founders = Array.from({ length: forming }, (_, i) => member(i + 1));
     for (let i = 0; i < count; i++) this.addMachine();
   }
 
-  /** By id. */
   get machines(): readonly SimMachine[] {
     return this.#machines;
   }
@@ -312,6 +315,7 @@ export class SimCluster {
       requestTimeoutMsMax: 60_000,
       drainMsMax: 5000,
       backgroundThreads: 1,
+      repair: this.#repair,
       limits: this.limits,
     };
     const machine = new SimMachine(this, nodeOptions, this.random.split(`machine-${id}`));
@@ -338,11 +342,10 @@ export class SimCluster {
     return this.scheduler.runUntil(
       () => this.inService.every(({ node }) => node?.isReady ?? false),
       this.scheduler.nowMs + msMax,
-      readyEveryMs,
+      5, // Asking whether all are ready is asking all of them for the leaders of all shards.
     );
   }
 
-  /** See {@link SimMachine.submit}. */
   submit(id: number, operation: Operation, timeoutMs: number, done: (result: OperationResult) => void): boolean {
     return this.machine(id).submit(operation, timeoutMs, done);
   }
@@ -376,9 +379,6 @@ export class SimCluster {
 function member(id: number): InitialNode {
   return { id: NodeId(id), clientAddress: `node-${id}:7000`, peerAddress: `node-${id}:7100` };
 }
-
-/** Asking whether all are ready is asking all of them for the leaders of all shards. */
-const readyEveryMs = 5;
 
 const kib = 1024;
 

@@ -269,5 +269,5 @@ export class NodeOperator {
 /** Whether a node may stop so: it was removed, or comes again while others have not heard that it may. */
 export function isExplainedByRemoval({ isOut, error }: SimFailure): boolean {
   if (!isOut || !(error instanceof QuorateError)) return false;
-  return error.code === 'NODE_RETIRED' || /lost its disk/.test(error.message);
+  return error.code === 'NODE_REMOVED' || error.code === 'NODE_RETIRED' || /lost its disk/.test(error.message);
 }

@@ -1,7 +1,10 @@
-/** The ways out for a node whose disk is gone or whose log is damaged, as they are printed, with real processes. */
+/**
+ * The ways out for a node whose disk is gone or whose log is damaged, as they are printed, with real processes; and the one that needs
+ * nobody (`repair: fromPeers`).
+ */
 import { closeSync, openSync, readdirSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { batchHeaderBytes, recordHeaderBytes, segmentHeaderBytes } from '../../src/log/segment-format.js';
 import type { ClusterProcess } from '../../jepsen-lite/cluster/process-cluster.js';
 import { quorate, startProcesses, untilLogged, untilStatus, type Status } from './support.js';
@@ -88,3 +91,75 @@ test.each([
   },
   180_000,
 );
+
+describe('a node that is to repair itself', () => {
+  const settings = { repair: 'fromPeers' };
+
+  test('comes back with all data, and votes, after its log was damaged; what was damaged lies aside', async () => {
+    await using cluster = await startProcesses({ shards: 2, settings });
+    const { processes, client } = cluster;
+    const node = processes.node(3);
+    for (const key of keys) await client.put(key, `before ${key}`);
+    await untilLogged(node, 'its registration', ({ msg }) => msg === 'the node is registered');
+    await node.signal('SIGKILL');
+    damageLog(node);
+    const segments = readdirSync(join(node.dataDirectory, 'log'));
+    await client.put('0/between', 'written by two');
+    node.start();
+    await untilLogged(node, 'its repair', ({ msg }) => msg.startsWith('the damaged data directory was put aside'));
+    await untilStatus(client, 'node 3 to count again', countsAgain, 60_000);
+    const aside = readdirSync(node.dataDirectory).filter((name) => name.includes('.damaged-'));
+    expect(aside.map((name) => name.replace(/\.damaged-.*/, ''))).toEqual(['IDENTITY', 'log', 'shards']);
+    expect(readdirSync(join(node.dataDirectory, aside[1]))).toEqual(segments);
+
+    await processes.node(1).signal('SIGKILL');
+    expect(await client.get('0/between', { deadlineMs: 20_000 })).toMatchObject({ type: 'found' });
+    for (const key of keys) {
+      expect(await client.get(key, { deadlineMs: 20_000 })).toMatchObject({ type: 'found' });
+      await client.put(key, `after ${key}`, { deadlineMs: 20_000 });
+    }
+
+    // A medium that damages its data twice is for a person to look at.
+    await node.signal('SIGKILL');
+    damageLog(node);
+    const { status, stderr } = await quorate('serve', '--config', node.configFile);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(
+      /damaged at offset .* not repaired from the other nodes: .* is from an earlier repair: .*operations\.md\)\n$/,
+    );
+  }, 180_000);
+
+  test('changes nothing while two of three are damaged, and nobody can decide', async () => {
+    await using cluster = await startProcesses({ shards: 2, settings });
+    const { processes, client } = cluster;
+    await client.put('0/first', 'v');
+    const damaged = [processes.node(2), processes.node(3)];
+    for (const node of damaged) {
+      await untilLogged(node, 'its registration', ({ msg }) => msg === 'the node is registered');
+      await node.signal('SIGKILL');
+      damageLog(node);
+    }
+    const before = damaged.map(({ dataDirectory }) => filesIn(dataDirectory));
+    for (const node of damaged) node.start();
+    for (const node of damaged) {
+      await untilLogged(node, 'why it waits', ({ msg, asked }) => msg === 'waits to be replaced' && asked === 1);
+    }
+    expect(damaged.map(({ dataDirectory }) => filesIn(dataDirectory))).toEqual(before);
+    // With a whole copy of the file one of them is what it was, and the other is repaired then.
+    const [whole, other] = damaged;
+    await whole.signal('SIGKILL');
+    damageLog(whole);
+    whole.start();
+    await untilLogged(other, 'its repair', ({ msg }) => msg.startsWith('the damaged data directory was put aside'));
+    await untilStatus(client, 'node 3 to count again', countsAgain, 60_000);
+    expect(readdirSync(whole.dataDirectory).join(' ')).not.toContain('damaged');
+  }, 180_000);
+});
+
+/** Names, sockets of locks aside. */
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((name) => !name.endsWith('.sock'))
+    .sort();
+}

@@ -31,6 +31,7 @@ async function ask(body: PeerRequest, placementLeader: Partial<PlacementLeader> 
         done(found),
     },
     placementLeader,
+    nodeWishes: () => ({ begin: () => Promise.resolve({ type: 'replacementBegun', storeId: undefined }) }),
     status: () => ({ node: NodeId(1), pid: 1, softwareVersion: '1', replicas: [] }),
     leaderOf: () => NodeId(3),
     addressOf: (node: NodeId) => `p:${node}`,
@@ -43,6 +44,16 @@ async function ask(body: PeerRequest, placementLeader: Partial<PlacementLeader> 
 }
 
 describe('of another node', () => {
+  test('only the node itself says that its directory is damaged; others pass on what operators want', async () => {
+    const replace = { type: 'replaceNode', storeId: 'store-3' } as const;
+    const { response } = await ask({ ...replace, node: NodeId(3) });
+    expect(response).toMatchObject({ type: 'failed', error: { code: 'INVALID_ARGUMENT', retryable: false } });
+    expect((await ask({ ...replace, node: NodeId(2) })).response).toMatchObject({ type: 'replacementBegun' });
+    expect((await ask({ ...replace, node: NodeId(3), storeId: undefined })).response).toMatchObject({
+      type: 'replacementBegun',
+    });
+  });
+
   test('operations are validated one by one', async () => {
     const longKey: Operation = { ...get, key: new Uint8Array(11) };
     const { response } = await ask({ type: 'execute', shard: ShardId(1), epoch, operations: [get, longKey] });

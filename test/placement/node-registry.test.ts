@@ -57,7 +57,7 @@ describe('a data directory', () => {
   test('of a node that is removed speaks for it until the node is gone; then another may join anew', () => {
     expect(fault(draining, 'store-3')).toBeUndefined();
     expect(fault(draining, 'store-new')).toMatchObject({ retryable: false });
-    expect(fault(gone, 'store-3')).toMatchObject({ code: 'NODE_RETIRED' });
+    expect(fault(gone, 'store-3')).toMatchObject({ code: 'NODE_REMOVED' });
     expect(fault(gone, 'store-3')?.message).toMatch(/was removed from the cluster/);
     expect(fault(gone, 'store-new')).toBeUndefined();
     const again = after(gone, registration(gone, record(3, 'store-new')));

@@ -144,3 +144,31 @@ describe('a replacement is refused', () => {
     expect(replacementBegin(state, NodeId(4), facts(without, { isReachable: (node) => node < 4 }))).toHaveLength(2);
   });
 });
+
+describe('a node that asks itself, as its directory is damaged,', () => {
+  test('has it retired as an operator would, and hears yes again when it asks again', () => {
+    expect(replacementBegin(formed, three, facts(groups), 'store-3')).toEqual(
+      replacementBegin(formed, three, facts(groups)),
+    );
+    for (const state of [leaving, vacant, joining]) {
+      expect(replacementBegin(state, three, facts(groups), 'store-3')).toEqual([]);
+    }
+  });
+
+  test.each([
+    ['in use', formed, 'store-old', /has not joined with the data directory store-old: it joined with store-3/],
+    ['in use again', joining, 'store-old', /: it joined with store-new/],
+    ['leaving', leaving, 'store-old', /: none is in use/],
+    ['gone', vacant, 'store-old', /: none is in use/],
+  ])('cannot have another one retired, which is %s', (_, state, storeId, message) => {
+    const refused = thrown(() => replacementBegin(state, three, facts(groups), storeId));
+    expect(refused).toMatchObject({ code: 'INVALID_ARGUMENT', retryable: false });
+    expect((refused as QuorateError).message).toMatch(message);
+  });
+
+  test('waits until the connections to its process of before have broken', () => {
+    const up = facts(groups, { isReachable: () => true });
+    expect(thrown(() => replacementBegin(formed, three, up, 'store-3'))).toMatchObject({ retryable: true });
+    expect(thrown(() => replacementBegin(formed, three, up))).toMatchObject({ retryable: false });
+  });
+});

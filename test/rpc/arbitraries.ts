@@ -222,7 +222,8 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
     instead: fc.array(nodeId, { maxLength: 3 }),
     membership: fc.nat(),
   }),
-  record({ type: fc.constantFrom('replaceNode' as const, 'removeNode' as const), node: nodeId }),
+  record({ type: fc.constant('replaceNode' as const), node: nodeId, storeId: fc.constantFrom(undefined, '0af3') }),
+  record({ type: fc.constant('removeNode' as const), node: nodeId }),
   record({
     type: fc.constant('changeMembers' as const),
     shard: shardId,

@@ -4,6 +4,7 @@ import { NodeId, placementShardId } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
 import { SimDisk } from '../../src/sim/disk.js';
 import { replaceDisk, replacedSeed } from './lost-disk.js';
+import { rejoined, votesOn } from './rejoined.js';
 import { Scenario } from './scenario.js';
 
 /** How the wish ended, through node `by`: `done`, or what was wrong. */
@@ -22,26 +23,6 @@ function loseDisk(scenario: Scenario, node: number): SimDisk {
   const { disk } = machine;
   machine.disk = new SimDisk({ random: new Prng(node) });
   return disk;
-}
-
-/** The groups that the node has a replica of which votes, as node `from` sees it, by shard: its replica's id. */
-function votesOn(scenario: Scenario, node: number, from: number): Map<number, number> {
-  const votes = new Map<number, number>();
-  for (const { replica } of scenario.machine(from).node?.host.shards ?? []) {
-    const { replicas, configuration } = replica.descriptor;
-    const id = replicas.find((member) => member.node === node)?.replica;
-    if (id !== undefined && configuration.voters.includes(id)) votes.set(replica.shard, id);
-  }
-  return votes;
-}
-
-async function rejoined(scenario: Scenario, node: number, from: number, groups: number): Promise<void> {
-  const hasAll = (): boolean => {
-    const replicas = scenario.machine(node).node?.host.shards.map(({ replica }) => replica) ?? [];
-    const isWhole = replicas.length === groups && replicas.every(({ standing }) => standing === 'member');
-    return isWhole && votesOn(scenario, node, from).size === groups;
-  };
-  await scenario.until(`node ${node} votes in ${groups} groups`, hasAll, 60_000);
 }
 
 describe('a node that has lost its disk', () => {

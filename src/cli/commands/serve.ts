@@ -1,10 +1,13 @@
 /** `quorate serve`: one node, until it is told to stop. */
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 
 import { CorruptionError, QuorateError } from '../../base/errors.js';
 import type { Logger } from '../../env/logger.js';
 import { loadConfig, printConfig, type ConfigSources } from '../../node/config/config.js';
 import { configuredLogger } from '../../node/config/logger.js';
+import { damageIn } from '../../node/damage-note.js';
+import { identityFileName } from '../../node/identity.js';
 import type { NodeOptions } from '../../node/options.js';
 import { serveNode, type RunningNode } from '../../node/serve.js';
 import { CommandFailure, damageHint } from '../failure.js';
@@ -32,7 +35,6 @@ export async function serve(options: ServeOptions): Promise<number> {
     return 0;
   }
   const logger = configuredLogger(config.logging);
-  const { nodeId } = config.options;
   const node = await startNode(config.options, logger);
   onStopSignal({
     stop: () => {
@@ -50,7 +52,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     logger.info('stopped');
     return 0;
   }
-  throw new CommandFailure(`the node stopped: ${reasonOf(error, nodeId)}`, { cause: error });
+  throw new CommandFailure(`the node stopped: ${reasonOf(error, config.options)}`, { cause: error });
 }
 
 /** Nobody called an operation yet: outcome and hints for callers would only confuse. */
@@ -59,13 +61,20 @@ async function startNode(options: NodeOptions, logger: Logger): Promise<RunningN
     return await serveNode(options, { logger });
   } catch (error) {
     const isExpected = error instanceof CorruptionError || (error instanceof QuorateError && error.code !== 'INTERNAL');
-    throw isExpected ? new CommandFailure(reasonOf(error, options.nodeId), { cause: error }) : error;
+    throw isExpected ? new CommandFailure(reasonOf(error, options), { cause: error }) : error;
   }
 }
 
-function reasonOf(error: Error, nodeId: number): string {
-  if (!(error instanceof CorruptionError)) return error.message;
-  return `${error.message} (${damageHint}; where there is no whole copy: \`quorate node replace ${nodeId}\`)`;
+/** A damaged identity is none by which a node could ask to be repaired. */
+function reasonOf(error: Error, { nodeId, repair }: NodeOptions): string {
+  const damage = damageIn(error);
+  if (damage === undefined) return error.message;
+  if (damage !== error) return `${error.message} (${damageHint})`;
+  const isRepaired = repair === 'fromPeers' && basename(damage.file) !== identityFileName;
+  const wayOut = isRepaired
+    ? 'the node is repaired from the others when it is started again'
+    : `where there is no whole copy: \`quorate node replace ${nodeId}\``;
+  return `${error.message} (${damageHint}; ${wayOut})`;
 }
 
 function configSources(options: ServeOptions): ConfigSources {

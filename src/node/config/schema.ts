@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 import { defaultLimits, type Limits } from '../../base/limits.js';
 import { addressRule, isAddress } from './address.js';
-import { defaultRaftTiming } from '../options.js';
+import { defaultRaftTiming, type RepairMode } from '../options.js';
 
 const kib = 1024;
 const byteUnits: Readonly<Record<string, number>> = { B: 1, KiB: kib, MiB: kib ** 2, GiB: kib ** 3 };
@@ -70,6 +70,8 @@ const logging = z
   })
   .prefault({});
 
+const repairModes = ['manual', 'fromPeers'] as const satisfies readonly RepairMode[];
+
 export const configSchema = z.strictObject({
   cluster: z.strictObject({
     name: text.default('quorate'),
@@ -87,6 +89,7 @@ export const configSchema = z.strictObject({
   requestTimeoutMsMax: milliseconds.default(60_000),
   drainMsMax: milliseconds.default(5000),
   backgroundThreads: wholeNumber(1, 64).default(1),
+  repair: z.enum(repairModes, `expected one of ${repairModes.join(', ')}`).default('manual'),
   raft,
   limits,
   logging,

@@ -153,6 +153,7 @@ export class Peers {
    * reached there: it would wait for ever, and only their logs would say so. Said once, until it is reached.
    */
   #tickReached(): void {
+    if (this.#listener === undefined) return;
     const { logger, peerAddress, timing } = this.#options;
     const isReached = [...this.#accepted].some((peer) => peer.isGreeted);
     const answering = [...this.#links].flatMap(([node, link]) => (link.isReady ? [node] : []));

@@ -57,6 +57,7 @@ describe('a valid configuration', () => {
       requestTimeoutMsMax: 60_000,
       drainMsMax: 5000,
       backgroundThreads: 1,
+      repair: 'manual',
       limits: defaultLimits,
     });
     expect(logging).toEqual({ level: 'info', format: 'json' });
