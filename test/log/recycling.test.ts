@@ -243,6 +243,29 @@ describe('what a file held before', () => {
     expect(end - from).toBeLessThan(sectorBytes);
   });
 
+  test('is no part of a torn batch though it is whole records at their very place', async () => {
+    const disk = newDisk();
+    const log = await openLog(disk, { ...options, spareSegmentsMax: 1 });
+    for (let index = 1; log.stats().segments < 2; index++) await append(log, index);
+    const before = disk.content(`${directory}/${segmentName(1)}`);
+    log.group(busy).truncatePrefix(LogIndex(log.group(busy).lastIndex), Term(1));
+    await settle();
+    const dropped = log.group(busy).lastIndex;
+    for (let index = dropped + 1; log.stats().recycledSegments === 0; index++) await append(log, index);
+    const { lastIndex } = log.group(busy);
+    disk.crash({ keep: 'none' });
+    const { path, segment, batches } = newest(disk);
+    const [from, end] = batches;
+    expect(segment).toBe(3);
+    // Of the first batch in the first life of the file and of this one everything but the records is alike.
+    expect(batchHeaderAt(before, from, 1)?.bodyBytes).toBe(end - from - batchHeaderBytes);
+    expect(await read(disk.clone(new Prng(1)))).toContain(`\n${lastIndex} in term 1`);
+    disk.overwrite(path, from + batchHeaderBytes, before.subarray(from + batchHeaderBytes, end));
+    const found = await read(disk);
+    expect(found).toContain(`\n${lastIndex - 1} in term 1`);
+    expect(found).not.toContain(`\n${lastIndex} in term 1`);
+  });
+
   test('hides no damage: a flipped bit anywhere is refused, or hurts nothing', async () => {
     const { disk, log } = await recycledTwice();
     await log.close();
