@@ -1,4 +1,4 @@
-/** Replays that begin in the middle of a group's history, because the oldest segments are gone. */
+/** What a group has in memory; and replays that begin in the middle of its history, because the oldest segments are gone. */
 import { expect, test } from 'vitest';
 import { LogIndex, ShardId, Term } from '../../src/base/ids.js';
 import { CacheMeter } from '../../src/log/entry-cache.js';
@@ -103,4 +103,14 @@ test('entries that were written again and contradict the log are refused', () =>
   expect(again(8, 1, 2)).toBe(false);
   expect(again(8, 1, 3)).toBe(true);
   expect(again(11, 1, 2)).toBe(false);
+});
+
+test('an entry that is not durable stays in memory, whatever the budget: it is nowhere else', () => {
+  const { group } = replay();
+  const first = group.append(entries(1, 2, 1));
+  group.append(entries(3, 2, 1));
+  group.entriesDurable(first, [{ segment: 1, offset: 100, bytes: 100, count: 2 }]);
+  group.evict(0);
+  expect(group.entries(LogIndex(2), LogIndex(4), 1000)).toBeUndefined();
+  expect(group.entries(LogIndex(3), LogIndex(4), 1000)).toEqual(entries(3, 2, 1));
 });

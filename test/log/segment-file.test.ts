@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Prng } from '../../src/base/prng.js';
 import { DiskError } from '../../src/env/disk.js';
@@ -34,4 +35,20 @@ test('where not even that can be made durable the log must end: nobody knows wha
   disk.fault = (operation) => (operation === 'syncDirectory' ? 'noSpace' : undefined);
   const created = SegmentFile.createIfRoom(disk, directory, header, segmentHeaderBytes);
   await expect(created).rejects.toBeInstanceOf(DiskError);
+});
+
+test('a segment is closed when what is being read of it has been', async () => {
+  const disk = newDisk();
+  await disk.makeDirectory(directory);
+  const file = await SegmentFile.create(disk, directory, header, segmentHeaderBytes);
+  const releases = [file.retainForRead(), file.retainForRead()];
+  let isClosed = false;
+  const closed = file.close().then(() => (isClosed = true));
+  for (const release of releases) {
+    await setImmediate();
+    expect(isClosed).toBe(false);
+    expect(await file.read(0, 4)).toHaveLength(4);
+    release();
+  }
+  await closed;
 });

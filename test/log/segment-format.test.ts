@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { toHex } from '../../src/base/bytes.js';
+import { maskedCrc32 } from '../../src/base/checksum.js';
 import { LogIndex, ShardId, Term } from '../../src/base/ids.js';
 import {
   batchHeaderAt,
@@ -64,6 +65,15 @@ describe('bytes, as docs/formats/log.md has them', () => {
       ]
     `);
     expect(decodeSegmentHeader(header)).toEqual({ segment: 2, firstBatch: 9 });
+  });
+
+  test('segment header of another format, whole as it is', () => {
+    const header = encodeSegmentHeader({ segment: 2, firstBatch: 9 });
+    const view = new DataView(header.buffer, header.byteOffset);
+    const version = view.getUint32(8, true) + 1;
+    view.setUint32(8, version, true);
+    view.setUint32(0, maskedCrc32(header.subarray(4)), true);
+    expect(() => decodeSegmentHeader(header)).toThrow(`log format ${version} is unknown`);
   });
 
   test('proof', () => {
