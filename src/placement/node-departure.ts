@@ -1,6 +1,6 @@
 /** When a node may lose its replicas for good, because it is replaced or removed. Pure; all of it throws QuorateErrors. */
 import { QuorateError } from '../base/errors.js';
-import { placementShardId, type NodeId } from '../base/ids.js';
+import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import { hasReplicaOn, isGone, nodeStage, votersOf, type GroupMembers } from './node-registry.js';
 import type { PlacementState } from './placement-state.js';
 
@@ -17,13 +17,23 @@ export interface DepartureFacts {
   readonly isReachable: (node: NodeId) => boolean;
 }
 
-/** Throws SHARD_UNAVAILABLE where one of its groups would stand without a majority. */
-export function requireMajorities(node: NodeId, { groups, isReachable }: DepartureFacts): void {
+/**
+ * Throws SHARD_UNAVAILABLE where one of its groups would stand without a majority.
+ *
+ * @param hands shards whose replica on the node goes when another is there instead: where all voters are up, also the node, it can be the
+ *   only one, or one of two
+ */
+export function requireMajorities(
+  node: NodeId,
+  { groups, isReachable }: DepartureFacts,
+  hands: (shard: ShardId) => boolean = () => false,
+): void {
   for (const group of groups.filter((members) => hasReplicaOn(members, node))) {
     const { shard } = group;
     const voters = votersOf(group);
     const live = voters.filter((replica) => replica.node !== node && isReachable(replica.node));
     if (2 * live.length > voters.length) continue;
+    if (hands(shard) && voters.every((replica) => isReachable(replica.node))) continue;
     const nodes = voters.map((replica) => replica.node).join(', ');
     const message = `shard ${shard} has no majority without node ${node}: ${live.length} of its replicas, on nodes ${nodes}, can be reached`;
     throw new QuorateError('SHARD_UNAVAILABLE', message, { shard, retryable: false });

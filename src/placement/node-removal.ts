@@ -26,7 +26,8 @@ import type { PlacementState } from './placement-state.js';
 export function removalBegin(state: PlacementState, node: NodeId, facts: DepartureFacts): readonly PlacementChange[] {
   if (isGone(state, node)) return [];
   if (!state.nodes.has(node) && nodeStage(state, node) === undefined) throw noSuchNode(node);
-  requireMajorities(node, facts);
+  // A shard gets another replica before this one goes; the placement group gets none where it has no learner.
+  requireMajorities(node, facts, (shard) => shard !== placementShardId);
   requireFewEmptyFounders(state, node, facts.founders);
   const others = [...state.removals.values()].filter((removal) => removal.node !== node);
   const itself = state.removals.get(node) ?? { node, moves: [] };

@@ -69,7 +69,7 @@ export interface AdminBackend {
   /**
    * Resolves when the node is gone: its replicas are on other nodes, and it has no part in anything any more. Rejects with
    * INVALID_ARGUMENT for a node that there is not and where no other node could take a replica of its, with SHARD_UNAVAILABLE where a
-   * shard has no majority without it, and with DEADLINE_EXCEEDED after `timeoutMs`: what was begun goes on.
+   * shard has no majority without it and not all its voters are up, and with DEADLINE_EXCEEDED after `timeoutMs`: what was begun goes on.
    */
   removeNode(node: NodeId, timeoutMs: number): Promise<void>;
 }

@@ -41,7 +41,7 @@ export class Faults {
     this.#random = cluster.random.split('faults');
     this.#operators = cluster.random.split('operators');
     if (plan.types.some(isLossOfDisk)) this.#victim = cluster.random.split('victim').pick(cluster.machines);
-    this.nodeOperator = new NodeOperator(cluster, cluster.random.split('nodes'));
+    this.nodeOperator = new NodeOperator(cluster, cluster.random.split('nodes'), this.#victim);
     this.counts = Object.fromEntries(faultTypes.map((type) => [type, 0])) as Record<FaultType, number>;
   }
 

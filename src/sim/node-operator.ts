@@ -40,6 +40,8 @@ type State =
 export class NodeOperator {
   readonly #cluster: SimCluster;
   readonly #random: Prng;
+  /** Whose disk may be lost, if there is one: it counts as empty, and stays a node. */
+  readonly #victim: SimMachine | undefined;
   readonly #inServiceMax: number;
   readonly #out = new Set<SimMachine>();
   #state: State = { type: 'idle' };
@@ -47,9 +49,10 @@ export class NodeOperator {
   #isOver = false;
   #askedUntilMs = 0;
 
-  constructor(cluster: SimCluster, random: Prng) {
+  constructor(cluster: SimCluster, random: Prng, victim?: SimMachine) {
     this.#cluster = cluster;
     this.#random = random;
+    this.#victim = victim;
     this.#inServiceMax = cluster.machines.length + spareMax;
   }
 
@@ -70,8 +73,7 @@ export class NodeOperator {
   /** A fresh machine joins; then a shard moves to it, perhaps. Undefined while it makes no sense. */
   add(): Fault | undefined {
     const { machines, inService } = this.#cluster;
-    if (!this.isIdle || !this.#mayCome || inService.length >= this.#inServiceMax || machines.length >= machinesMax)
-      return undefined;
+    if (!this.isIdle || inService.length >= this.#inServiceMax || machines.length >= machinesMax) return undefined;
     return this.#begin({ type: 'joining', machine: this.#cluster.addMachine() });
   }
 
@@ -80,28 +82,21 @@ export class NodeOperator {
     const { inService, replicationFactor } = this.#cluster;
     const candidates = inService.filter((machine) => this.#mayGo(machine));
     const hasRoom = inService.length > replicationFactor;
-    // Who has the only replica of a shard is not removed.
-    if (!this.isIdle || !hasRoom || replicationFactor === 1 || candidates.length === 0) return undefined;
+    if (!this.isIdle || !hasRoom || candidates.length === 0) return undefined;
     const machine = this.#random.pick(candidates);
     machine.takeOut();
     return this.#begin({ type: 'removing', machine, askedLeader: this.#leader() });
   }
 
-  /**
-   * Who joins knows the addresses of those alone that formed the cluster, so one of them has to lead the placement group; and others have
-   * no seats in it as long as all of these are there.
-   */
-  get #mayCome(): boolean {
-    return this.#foundersGone === 0;
-  }
-
-  /** Fewer than half of those that formed the cluster may have gone: see `requireFewEmptyFounders`. */
+  /** Fewer than half of those that formed the cluster may have gone, or be empty: see `requireFewEmptyFounders`. */
   #mayGo(machine: SimMachine): boolean {
-    return !this.#isFounder(machine) || 2 * (this.#foundersGone + 1) < this.#cluster.founders.length;
+    if (machine === this.#victim) return false;
+    return !this.#isFounder(machine) || 2 * (this.#foundersEmpty + 1) < this.#cluster.founders.length;
   }
 
-  get #foundersGone(): number {
-    return [...this.#out].filter((machine) => this.#isFounder(machine)).length;
+  get #foundersEmpty(): number {
+    const empty = [...this.#out, ...(this.#victim === undefined ? [] : [this.#victim])];
+    return empty.filter((machine) => this.#isFounder(machine)).length;
   }
 
   #isFounder({ id }: SimMachine): boolean {
@@ -223,7 +218,7 @@ export class NodeOperator {
     if (!isTold && scheduler.nowMs < untilMs) return;
     if (isTold) coverage.operated('removedNodeWasTold');
     machine.withdraw();
-    if (this.#isOver || !this.#mayCome || !this.#random.chance(returnChance)) {
+    if (this.#isOver || !this.#random.chance(returnChance)) {
       this.#enter({ type: 'idle' });
       return;
     }

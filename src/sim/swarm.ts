@@ -7,7 +7,7 @@ import { defaultLimits, type Limits } from '../base/limits.js';
 import { Prng } from '../base/prng.js';
 import type { RaftTiming } from '../node/options.js';
 import type { BurstPlan } from './bursts.js';
-import { faultOfMinutesMs, faultsOfMinutes, faultTypes, isLossOfDisk, nodeFaults } from './fault-types.js';
+import { faultOfMinutesMs, faultsOfMinutes, faultTypes, nodeFaults } from './fault-types.js';
 import type { FaultType } from './fault-types.js';
 
 /** Plain data, so that a failing run can show all of it. */
@@ -106,10 +106,10 @@ export function drawPlan(seed: number): SimPlan {
   return new Prng(seed).split('minutes').chance(minutesChance) ? lengthened(drawn) : drawn;
 }
 
-/** Their operator says where replicas are: nobody else moves any, and no node is replaced. */
+/** Their operator says where replicas are: nobody else moves any. A node that has lost its disk gets back what it had. */
 function withNodes(plan: SimPlan): SimPlan {
   const { faults } = plan;
-  const others = faults.types.filter((type) => type !== 'changeMembers' && !isLossOfDisk(type));
+  const others = faults.types.filter((type) => type !== 'changeMembers');
   return { ...plan, faults: { ...faults, types: [...others, ...nodeFaults] } };
 }
 

@@ -109,6 +109,37 @@ test('learners of the placement group count for no majority', () => {
   expect(thrown(() => begin(3, (node) => node > 1))).toMatchObject({ code: 'SHARD_UNAVAILABLE' });
 });
 
+describe('a node with the only replica of a shard, or one of two,', () => {
+  const few = [group(0, 1, 2, 4, 5), group(1, 3), group(2, 2, 3)];
+
+  test('is removed while it is up, and hands them over', () => {
+    const planned = after(five, removalBegin(five, three, facts(few, all)));
+    expect(
+      targets(planned)
+        .slice(0, 2)
+        .every((to) => to !== undefined),
+    ).toBe(true);
+  });
+
+  test.each([
+    [
+      'while it is down, since nobody else has what is in it',
+      3,
+      /shard 1 has no majority without node 3: 0 of its replicas, on nodes 3,/,
+    ],
+    [
+      'while the other one is down, since both have to agree',
+      2,
+      /shard 2 has no majority without node 3: 0 of its replicas, on nodes 2, 3,/,
+    ],
+  ])('is not removed %s', (_, down, message) => {
+    const isReachable = (node: NodeId): boolean => node !== down;
+    const error = thrown(() => removalBegin(five, three, facts(few, { isReachable })));
+    expect(error).toMatchObject({ code: 'SHARD_UNAVAILABLE', retryable: false });
+    expect(String(error)).toMatch(message);
+  });
+});
+
 describe('a removal is refused', () => {
   test.each<[string, () => unknown, string, RegExp]>([
     [

@@ -219,6 +219,17 @@ describe('a node that is removed', () => {
     await agrees(scenario);
   });
 
+  test('hands over the only replica that there is of a shard', async () => {
+    const scenario = await Scenario.formed({ seed: 313, nodes: 4, forming: 3, shards: 3, replicas: 1 });
+    for (let i = 0; i < 20; i++) await scenario.written(scenario.put(1 + (i % 4), `key-${i}`, `value-${i}`));
+    expect(replicasOn(scenario, 3)).toBeGreaterThan(0);
+    expect(await removed(scenario, 3, 1)).toBe('done');
+    await scenario.until('it has stopped', () => !scenario.machine(3).isUp, 10_000);
+    for (const shard of [1, 2, 3]) expect(members(scenario, shard)).toMatch(/^[124]v$/);
+    for (let i = 0; i < 20; i++) expect(await scenario.value(scenario.get(4, `key-${i}`))).toBe(`value-${i}`);
+    await agrees(scenario);
+  });
+
   test('is down, leads the placement group, and is gone though the next leaders crash on the way', async () => {
     const scenario = await Scenario.formed({ seed: 305, nodes: 5, forming: 5, shards: 4 });
     await scenario.run(3000);
