@@ -76,6 +76,27 @@ test.each([
   await reopened.close();
 });
 
+test('the proof of the last batch may be refused: nothing was promised with it', async () => {
+  const disk = newDisk();
+  const log = await openLog(disk);
+  await append(log, 1, 20);
+  let refused = 0;
+  disk.fault = (operation) => {
+    if (operation !== 'write') return undefined;
+    refused++;
+    return 'noSpace';
+  };
+  for (let i = 0; i < 3; i++) {
+    log.tick();
+    await settle();
+  }
+  disk.fault = undefined;
+  expect(refused).toBe(1);
+  await append(log, 2, 20);
+  expect(log.failed).toBeUndefined();
+  await log.close();
+});
+
 describe('a log that is opened on a full disk', () => {
   const segmentBytesMax = 4 * mib;
 
