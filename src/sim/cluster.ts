@@ -21,6 +21,7 @@ import { Coverage } from './coverage.js';
 import { SimDisk } from './disk.js';
 import type { CrashKeeps } from './disk.js';
 import { simEnv } from './env.js';
+import { simLimits } from './limits.js';
 import { SimLog } from './logger.js';
 import { SimNetwork } from './network.js';
 import { SimProcess } from './process.js';
@@ -70,7 +71,10 @@ export class SimMachine {
   /** Why the last process ended by itself. */
   #failure: Error | undefined;
   #callsUnderWay = 0;
-  #isSuspect = false;
+  /** Which incarnation was the last then. */
+  #suspectSince: number | undefined;
+  #storeId: string | undefined;
+  #repairs = 0;
   #isOut = false;
   #isWithdrawn = false;
 
@@ -104,12 +108,17 @@ export class SimMachine {
 
   /** Something on its disk is not what was written: its process may stop because of that. */
   get isSuspect(): boolean {
-    return this.#isSuspect;
+    return this.#suspectSince !== undefined;
   }
 
   /** The disk is damaged, or was lost. */
   suspect(): void {
-    this.#isSuspect = true;
+    this.#suspectSince = this.#incarnation;
+  }
+
+  /** How often its node has put a damaged directory aside. */
+  get repairs(): number {
+    return this.#repairs;
   }
 
   get isWithdrawn(): boolean {
@@ -118,7 +127,7 @@ export class SimMachine {
 
   /** Nothing is wrong with the disk any more. */
   trust(): void {
-    this.#isSuspect = false;
+    this.#suspectSince = undefined;
   }
 
   /** Its node is removed, or was and comes again: others may refuse its process, which stops then. */
@@ -218,17 +227,27 @@ export class SimMachine {
       (node) => {
         if (this.#process !== process) return;
         this.#node = node;
+        this.#started(node);
         void node.stopped.then((error) => this.#ended(process, error));
       },
       (error: unknown) => this.#ended(process, errorOf(error)),
     );
   }
 
+  /** Where it has repaired itself, whatever was damaged before it started lies aside. */
+  #started({ identity: { storeId, replaces } }: Node): void {
+    const isRepaired = replaces !== undefined && storeId !== this.#storeId;
+    this.#storeId = storeId;
+    if (!isRepaired) return;
+    this.#repairs++;
+    if (this.#suspectSince !== undefined && this.#suspectSince < this.#incarnation) this.trust();
+  }
+
   #ended(process: SimProcess, error: Error | undefined): void {
     if (this.#process !== process) return;
     this.#failure = error;
     if (error !== undefined) {
-      this.#cluster.failures.push({ machine: this, error, onSuspectDisk: this.#isSuspect, isOut: this.#isOut });
+      this.#cluster.failures.push({ machine: this, error, onSuspectDisk: this.isSuspect, isOut: this.#isOut });
     }
     this.#cluster.scheduler.note(`${this.name} ended: ${error?.message ?? 'asked to'}`);
     this.crash('all');
@@ -379,22 +398,3 @@ export class SimCluster {
 function member(id: number): InitialNode {
   return { id: NodeId(id), clientAddress: `node-${id}:7000`, peerAddress: `node-${id}:7100` };
 }
-
-const kib = 1024;
-
-/** Small, so that flushes, compactions and segment changes happen in a short run. */
-const simLimits: Partial<Limits> = {
-  keyBytesMax: 256,
-  valueBytesMax: 4 * kib,
-  entryBytesMax: 16 * kib,
-  appendBytesMax: 16 * kib,
-  segmentBytesMax: 64 * kib,
-  logBytesFlush: 256 * kib,
-  logBytesRewrite: 384 * kib,
-  logCacheBytesMax: 32 * kib,
-  shardLogBytesMax: 8 * kib,
-  snapshotChunkBytesMax: 4 * kib,
-  nodeMemtableBytesMax: 9 * 1024 * kib,
-  memtableBytesMax: 64 * kib,
-  blockCacheBytesMax: 256 * kib,
-};

@@ -37,6 +37,7 @@ const lines = {
   nodeRetired: 'is asked to replace a node',
   nodeVacant: 'a node that is replaced has no replicas any more',
   nodeReplaced: 'a node has a replica that it was to have',
+  nodeRepaired: 'the damaged data directory was put aside: the node comes back with an empty one',
   nodeRemovalAsked: 'is asked to remove a node',
   nodeRemoved: 'a node is removed',
   learnerPromoted: 'a learner votes from now on',

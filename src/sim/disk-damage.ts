@@ -2,7 +2,7 @@
  * Damage to the disk of one machine: what is there is not what was written, or cannot be read. Its node has to find that
  * out, serve nothing of it, and stop; the others go on, and it comes back with an empty disk (disk-operator.ts).
  */
-import { CorruptionError } from '../base/errors.js';
+import { CorruptionError, QuorateError } from '../base/errors.js';
 import type { Prng } from '../base/prng.js';
 import { DiskError } from '../env/disk.js';
 import type { SimFailure } from './cluster.js';
@@ -79,5 +79,6 @@ export function isExplainedByDamage({ onSuspectDisk, error }: SimFailure): boole
 function isOfDamage(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error instanceof CorruptionError || (error instanceof DiskError && error.code === 'io')) return true;
+  if (error instanceof QuorateError && error.code === 'CORRUPTION') return true;
   return /lost its disk/.test(error.message) || isOfDamage(error.cause);
 }

@@ -43,7 +43,7 @@ export const faultTypes = [
   'diskError',
   /** Little space is left: the node refuses writes, or stops and is started again. */
   'fullDisk',
-  /** The rest of a disk fault is in disk-damage.ts. Counted when the node has stopped because of it. */
+  /** The rest of a disk fault is in disk-damage.ts. Counted when the node has stopped because of it, or has repaired itself. */
   ...damageTypes,
   /** The disk is another one, empty. Counted when the node was refused for that. */
   'lostDisk',
@@ -261,6 +261,7 @@ function failDisk(machine: SimMachine, random: Prng): Fault {
 function damageDisk(cluster: SimCluster, machine: SimMachine, type: DamageType, random: Prng): Fault | undefined {
   if (cluster.replicationFactor === 1) return undefined;
   const failures = cluster.failures.length;
+  const { repairs } = machine;
   if (random.chance(0.5)) machine.crash(random.pick(['all', 'none']));
   const place = damage(machine.disk, type, random);
   if (place === undefined) {
@@ -270,7 +271,8 @@ function damageDisk(cluster: SimCluster, machine: SimMachine, type: DamageType, 
   cluster.scheduler.note(`${type} in ${place.path} at ${place.offset}`);
   machine.suspect();
   machine.start();
-  return { end: () => undefined, hadEffect: () => hasStopped(cluster, machine, failures) };
+  const hadEffect = (): boolean => machine.repairs > repairs || hasStopped(cluster, machine, failures);
+  return { end: () => undefined, hadEffect };
 }
 
 function loseDisk(cluster: SimCluster, machine: SimMachine, random: Prng): Fault | undefined {

@@ -154,8 +154,11 @@ function isOfDisk(error: unknown): boolean {
   return error instanceof Error && isOfDisk(error.cause);
 }
 
-/** A node that has lost its disk is a member again, as any other. */
-async function requireReplacement({ scheduler }: SimCluster, { operator }: Faults): Promise<string | undefined> {
+/** A node that has lost its disk, or has repaired itself, is a member again, as any other. */
+async function requireReplacement(cluster: SimCluster, { operator }: Faults): Promise<string | undefined> {
+  const { scheduler, machines } = cluster;
+  if (machines.some(({ repairs }) => repairs > 0) && !(await cluster.runUntilReady(replaceMsMax)))
+    return `a node that has repaired itself is not back ${replaceMsMax} ms after healing`;
   if (operator === undefined || (await scheduler.runUntil(() => operator.isOver, scheduler.nowMs + replaceMsMax)))
     return undefined;
   return `${operator.state} ${replaceMsMax} ms after healing`;

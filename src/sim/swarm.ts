@@ -5,7 +5,7 @@
  */
 import { defaultLimits, type Limits } from '../base/limits.js';
 import { Prng } from '../base/prng.js';
-import type { RaftTiming } from '../node/options.js';
+import type { RaftTiming, RepairMode } from '../node/options.js';
 import type { BurstPlan } from './bursts.js';
 import { faultOfMinutesMs, faultsOfMinutes, faultTypes, nodeFaults } from './fault-types.js';
 import type { FaultType } from './fault-types.js';
@@ -22,6 +22,7 @@ export interface SimPlan {
   readonly raft: Partial<RaftTiming>;
   readonly workload: WorkloadPlan;
   readonly faults: FaultPlan;
+  readonly repair: RepairMode;
 }
 
 export interface WorkloadPlan {
@@ -142,6 +143,7 @@ function drawShortPlan(seed: number): SimPlan {
       drawBursts(new Prng(seed).split('bursts')),
     ),
     raft: drawTiming(new Prng(seed).split('timing')),
+    repair: new Prng(seed).split('repair').pick(['manual', 'fromPeers']),
     faults: {
       types: random.shuffle(faultTypes.filter((type) => !drawnApart.includes(type))).slice(0, random.int(1, 6)),
       gapMsMax: random.pick([800, 1500, 2500, 5000]),

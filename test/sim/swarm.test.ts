@@ -25,6 +25,7 @@ describe('what seeds draw', () => {
   test('comes in all shapes', () => {
     const drawn = (of: (plan: (typeof plans)[number]) => unknown): Set<unknown> => new Set(plans.map(of));
     expect(drawn(({ nodes }) => nodes)).toEqual(new Set([3, 5]));
+    expect(drawn(({ repair }) => repair)).toEqual(new Set(['manual', 'fromPeers']));
     expect(drawn(({ replicas }) => replicas)).toEqual(new Set([1, 3, 5]));
     expect([...drawn(({ shards }) => shards)]).toEqual(expect.arrayContaining([1, 16]));
     expect([...drawn(({ limits }) => limits.segmentBytesMax)]).toHaveLength(2);

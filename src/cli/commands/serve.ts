@@ -67,9 +67,9 @@ async function startNode(options: NodeOptions, logger: Logger): Promise<RunningN
 
 /** A damaged identity is none by which a node could ask to be repaired. */
 function reasonOf(error: Error, { nodeId, repair }: NodeOptions): string {
+  if (error instanceof QuorateError && error.code === 'CORRUPTION') return `${error.message} (${damageHint})`;
   const damage = damageIn(error);
   if (damage === undefined) return error.message;
-  if (damage !== error) return `${error.message} (${damageHint})`;
   const isRepaired = repair === 'fromPeers' && basename(damage.file) !== identityFileName;
   const wayOut = isRepaired
     ? 'the node is repaired from the others when it is started again'
