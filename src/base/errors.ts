@@ -18,8 +18,8 @@ export type ErrorCode =
   | 'DISK_FULL' // writes are refused until space returns; reads go on
   | 'CORRUPTION' // damage was found on disk; the node does not serve it
   | 'NODE_STOPPING' // the node is shutting down
-  | 'NODE_RETIRED' // the node was replaced: its data directory is out of use for good
-  | 'NODE_REMOVED' // the node was removed, and its data directory is out of use for good
+  | 'NODE_RETIRED' // the node was replaced: its data directory is out of use for good, and an empty one may take its place
+  | 'NODE_REMOVED' // the node was removed, or has another data directory by now: this one is out of use for good
   | 'UNAVAILABLE' // no node could be reached, or a connection broke
   | 'INTERNAL'; // a bug
 

@@ -14,6 +14,9 @@ import { findAside, finishPuttingAside, putAside } from './put-aside.js';
 import { retire } from './retirement.js';
 import { ShardHost } from './shard-host.js';
 
+/** For damage that a start need not meet: longer than the others need for an election. */
+const notedMsMax = 10_000;
+
 interface OpenedDirectory {
   readonly identity: Identity;
   readonly host: ShardHost;
@@ -32,27 +35,49 @@ export async function openDirectory(
   const identity = await openIdentity(env.disk, directory, expected);
   const open = (): Promise<ShardHost> => ShardHost.open({ env, directory, nodeId, limits, timing, observer });
   if (repair === 'manual') return { identity, host: await open() };
-  let damage: Error | undefined = await notedDamage(env.disk, directory);
-  if (damage === undefined) {
+  const noted = await notedDamage(env.disk, directory);
+  if (noted === undefined || !(await isReplacedNow(env, options, identity, noted))) {
     try {
       return { identity, host: await open() };
     } catch (error) {
-      damage = damageIn(error);
+      const damage = damageIn(error);
       if (damage === undefined) throw error;
+      await replaceDirectory(env, options, identity, damage, Number.POSITIVE_INFINITY);
     }
   }
-  await replaceDirectory(env, options, identity, damage);
   return { identity: await openIdentity(env.disk, directory, expected), host: await open() };
 }
 
-async function replaceDirectory(env: Env, options: NodeOptions, identity: Identity, damage: Error): Promise<void> {
+/**
+ * False where damage that was noted cannot be repaired now. The log may be whole, and so what the node has promised: then it goes on, as
+ * where nothing repairs itself. To wait could be for ever, where the others have no majority without it. The next start asks again.
+ */
+async function isReplacedNow(env: Env, options: NodeOptions, identity: Identity, noted: Error): Promise<boolean> {
+  try {
+    await replaceDirectory(env, options, identity, noted, notedMsMax);
+    return true;
+  } catch (error) {
+    if (!(error instanceof QuorateError) || error.code !== 'CORRUPTION') throw error;
+    env.logger.error('goes on with the damage that was noted, unless the start meets it', { reason: error.message });
+    return false;
+  }
+}
+
+/** Rejects with a QuorateError (CORRUPTION) where the directory is not replaced within `msMax`: nothing of it is changed then. */
+async function replaceDirectory(
+  env: Env,
+  options: NodeOptions,
+  identity: Identity,
+  damage: Error,
+  msMax: number,
+): Promise<void> {
   const { disk, logger, clock, random } = env;
   const { dataDirectory: directory } = options;
   const { storeId } = identity;
   logger.error('the data directory is damaged: it is to be replaced', { damage: damage.message, storeId });
   try {
     await requireNoneAside();
-    await retire(env, options, identity);
+    await retire(env, options, identity, msMax);
   } catch (error) {
     const message = `${damage.message}; it is not repaired from the other nodes: ${(error as Error).message}`;
     throw new QuorateError('CORRUPTION', message, { cause: damage });

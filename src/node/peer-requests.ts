@@ -36,7 +36,7 @@ export interface PeerRequestsOptions {
   readonly snapshots: Pick<Snapshots, 'answer'>;
   /** What this node believes of a shard's leader, for the asker. */
   readonly leaderOf: (shard: ShardDescriptor) => NodeId | undefined;
-  /** Where a node listens, for an asker that joins. */
+  /** Where a node listens, for an asker that has no registry: it joins, or is damaged. */
   readonly addressOf: (node: NodeId) => string | undefined;
   /** This node must stop. */
   readonly onFailure: (error: unknown) => void;
@@ -62,8 +62,8 @@ export class PeerRequests {
       if (!(error instanceof QuorateError)) this.#options.onFailure(error);
       const failure = QuorateError.from(error);
       const leader = failure.code === 'NOT_LEADER' ? this.#leaderFor(body) : undefined;
-      const joins = body.type === 'registerNode' && leader !== undefined;
-      respond(failed(failure, leader, joins ? this.#options.addressOf(leader) : undefined));
+      const asksOutside = (body.type === 'registerNode' || body.type === 'replaceNode') && leader !== undefined;
+      respond(failed(failure, leader, asksOutside ? this.#options.addressOf(leader) : undefined));
     });
   }
 

@@ -18,12 +18,12 @@ const tryMsMax = 5000;
 
 /**
  * Resolves when the directory is retired, however long it takes until somebody can decide that. Rejects with the QuorateError of a
- * refusal that waiting does not change: see `replacementBegin`.
+ * refusal that waiting does not change: see `replacementBegin`; and with UNAVAILABLE after `msMax`, when it may be retired yet.
  */
-export async function retire(env: Env, options: NodeOptions, identity: Identity): Promise<void> {
+export async function retire(env: Env, options: NodeOptions, identity: Identity, msMax: number): Promise<void> {
   const retirement = new Retirement(env, options, identity);
   try {
-    await retirement.ask();
+    await retirement.ask(msMax);
   } finally {
     await retirement.close();
   }
@@ -78,7 +78,9 @@ class Retirement {
     this.#over.abort(error);
   }
 
-  async ask(): Promise<void> {
+  async ask(msMax: number): Promise<void> {
+    const { clock } = this.#env;
+    const untilMs = clock.monotonicMs() + msMax;
     const { nodeId } = this.#identity;
     const others = this.#options.cluster.nodes.map(({ id }) => id).filter((id) => id !== nodeId);
     if (others.length === 0) throw new QuorateError('INVALID_ARGUMENT', 'the configuration names no other node');
@@ -86,8 +88,9 @@ class Retirement {
     this.#planTick();
     let leader: NodeId | undefined;
     for (let turn = 0; !this.#isRetired; turn++) {
+      if (clock.monotonicMs() >= untilMs) throw new QuorateError('UNAVAILABLE', `nobody could decide: ${this.#reason}`);
       try {
-        await pause(this.#env.clock, retryMs, this.#over.signal);
+        await pause(clock, retryMs, this.#over.signal);
         leader = await this.#askNode(leader ?? others[turn % others.length]);
       } catch (error) {
         if (!this.#isRetired) throw error;
@@ -113,7 +116,11 @@ class Retirement {
         return undefined;
       }
       this.#wait(node, response.error);
-      return response.leader === nodeId ? undefined : response.leader;
+      const { leader, leaderAddress } = response;
+      if (leader === nodeId) return undefined;
+      // One that was added later is not in the configuration, which is all that is known here.
+      if (leader !== undefined && leaderAddress !== undefined) this.#peers.told(leader, leaderAddress);
+      return leader;
     } catch (thrown) {
       this.#wait(node, QuorateError.from(thrown));
       return undefined;

@@ -106,12 +106,14 @@ export function storeFault(
   met: string | undefined,
 ): QuorateError | undefined {
   if (state.retiredStores.has(storeId)) {
-    const isRemoved = isGone(state, node);
-    const [what, wayOut] = isRemoved
-      ? ['was removed from the cluster', 'with an empty one it joins anew']
-      : ['was replaced', 'start it with an empty one'];
-    const message = `node ${node} ${what}: the data directory ${storeId} is out of use; ${wayOut}`;
-    return new QuorateError(isRemoved ? 'NODE_REMOVED' : 'NODE_RETIRED', message);
+    const successor = state.nodes.get(node)?.storeId;
+    const isSucceeded = successor !== undefined && successor !== storeId;
+    const [code, what, wayOut] = isGone(state, node)
+      ? (['NODE_REMOVED', 'was removed from the cluster', 'with an empty one it joins anew'] as const)
+      : isSucceeded
+        ? (['NODE_REMOVED', 'was replaced', `it has the data directory ${successor} now`] as const)
+        : (['NODE_RETIRED', 'was replaced', 'start it with an empty one'] as const);
+    return new QuorateError(code, `node ${node} ${what}: the data directory ${storeId} is out of use; ${wayOut}`);
   }
   const stage = nodeStage(state, node);
   const record = state.nodes.get(node);

@@ -5,7 +5,7 @@
 import { QuorateError } from '../base/errors.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import { noSuchNode, requireFewEmptyFounders, requireMajorities, type DepartureFacts } from './node-departure.js';
-import { hasReplicaOn, nodeStage, votersOf, type GroupMembers } from './node-registry.js';
+import { hasReplicaOn, nodeStage, storeFault, votersOf, type GroupMembers } from './node-registry.js';
 import { encodeNodeRecord, encodeReplacement, nodeKey, replacementKey, retiredKey } from './placement-format.js';
 import type { PlacementChange, Replacement } from './placement-format.js';
 import type { PlacementState } from './placement-state.js';
@@ -14,7 +14,8 @@ import type { PlacementState } from './placement-state.js';
  * The node is to be replaced: its directory is retired. No effect where that is under way and no new one has come.
  * Throws INVALID_ARGUMENT where it is reachable, being removed or has not joined, SHARD_UNAVAILABLE where a group would stand without it.
  *
- * @param damaged the directory, where it is the node that asks: no effect where that one is retired, INVALID_ARGUMENT where another is in use
+ * @param damaged the directory, where it is the node that asks: no effect where that one is retired, NODE_REMOVED where another has taken
+ *   its place or none may, INVALID_ARGUMENT where another is in use
  */
 export function replacementBegin(
   state: PlacementState,
@@ -22,7 +23,11 @@ export function replacementBegin(
   facts: DepartureFacts,
   damaged?: string,
 ): readonly PlacementChange[] {
-  if (damaged !== undefined && state.retiredStores.has(damaged)) return [];
+  if (damaged !== undefined && state.retiredStores.has(damaged)) {
+    const fault = storeFault(state, { nodeId: node, storeId: damaged }, undefined);
+    if (fault?.code === 'NODE_REMOVED') throw fault;
+    return [];
+  }
   const stage = nodeStage(state, node);
   if (stage === 'leaving' || stage === 'vacant') {
     if (damaged !== undefined) throw otherStore(node, undefined, damaged);

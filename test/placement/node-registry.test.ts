@@ -42,10 +42,16 @@ describe('a data directory', () => {
   });
 
   test('that was replaced never speaks again; another only when no group counts on the old one', () => {
-    for (const state of [leaving, vacant, joining]) {
+    const codes = [
+      [leaving, 'NODE_RETIRED'],
+      [vacant, 'NODE_RETIRED'],
+      // Another has its place: it must not make itself a third.
+      [joining, 'NODE_REMOVED'],
+    ] as const;
+    for (const [state, code] of codes) {
       expect(fault(state, 'store-3')?.message).toMatch(/was replaced.* out of use/);
-      expect(fault(state, 'store-3')).toMatchObject({ code: 'NODE_RETIRED', retryable: false });
-      expect(thrown(() => registration(state, record(3)))).toMatchObject({ code: 'NODE_RETIRED' });
+      expect(fault(state, 'store-3')).toMatchObject({ code, retryable: false });
+      expect(thrown(() => registration(state, record(3)))).toMatchObject({ code });
     }
     expect(fault(leaving, 'store-new')).toMatchObject({ retryable: true });
     expect(thrown(() => registration(leaving, record(3, 'store-new')))).toMatchObject({ retryable: true });

@@ -150,9 +150,13 @@ describe('a node that asks itself, as its directory is damaged,', () => {
     expect(replacementBegin(formed, three, facts(groups), 'store-3')).toEqual(
       replacementBegin(formed, three, facts(groups)),
     );
-    for (const state of [leaving, vacant, joining]) {
+    for (const state of [leaving, vacant]) {
       expect(replacementBegin(state, three, facts(groups), 'store-3')).toEqual([]);
     }
+    // Another has its place: yes would have this one stay beside it for ever.
+    expect(thrown(() => replacementBegin(joining, three, facts(groups), 'store-3'))).toMatchObject({
+      code: 'NODE_REMOVED',
+    });
   });
 
   test.each([

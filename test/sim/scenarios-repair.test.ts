@@ -1,9 +1,10 @@
 /** A node that is to repair itself (`repair: fromPeers`) comes back by itself, when files of its data directory are damaged. */
 import { describe, expect, test } from 'vitest';
-import { NodeId } from '../../src/base/ids.js';
+import { NodeId, placementShardId } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
 import { batchHeaderBytes, recordHeaderBytes, segmentHeaderBytes } from '../../src/log/segment-format.js';
-import type { SimDisk } from '../../src/sim/disk.js';
+import type { SimMachine } from '../../src/sim/cluster.js';
+import { SimDisk } from '../../src/sim/disk.js';
 import { rejoined, votesOn } from './rejoined.js';
 import { Scenario } from './scenario.js';
 
@@ -37,6 +38,26 @@ async function formed(seed: number, shape: Partial<Parameters<typeof Scenario.fo
   const scenario = await Scenario.formed({ seed, repair: 'fromPeers', ...shape });
   await scenario.run(3000);
   return scenario;
+}
+
+/** Node 3 has met damage in a table, and has stopped. */
+async function stoppedByTable(): Promise<{ scenario: Scenario; machine: SimMachine }> {
+  const scenario = await formed(102, { limits: { memtableBytesMax: 16 * 1024, logBytesFlush: 32 * 1024 } });
+  for (let i = 0; i < 60; i++) await scenario.written(scenario.put(3, `key-${i}`, String(i).repeat(1500)));
+  await scenario.leadBy(3);
+  const machine = scenario.machine(3);
+  machine.crash('all');
+  const table = pathIn(machine.disk, /^\/data\/shards\/1\/.*\.sst$/);
+  machine.disk.overwrite(table, machine.disk.content(table).length >> 1, new Uint8Array(512));
+  machine.start();
+  await scenario.ready();
+  expect(logged(scenario, 3)).not.toContain(putAside);
+  await scenario.leadBy(3);
+  for (let i = 0; i < 60 && machine.node !== undefined; i++) {
+    await scenario.answer(scenario.get(1, `key-${i}`, 'linearizable', 3000));
+  }
+  await scenario.until('it has stopped', () => machine.failure !== undefined);
+  return { scenario, machine };
 }
 
 describe('a node whose files are damaged', () => {
@@ -85,26 +106,45 @@ describe('a node whose files are damaged', () => {
   });
 
   test('in a table, which it meets while it runs, is repaired when it is started again', async () => {
-    const scenario = await formed(102, { limits: { memtableBytesMax: 16 * 1024, logBytesFlush: 32 * 1024 } });
-    for (let i = 0; i < 60; i++) await scenario.written(scenario.put(3, `key-${i}`, String(i).repeat(1500)));
-    await scenario.leadBy(3);
-    const machine = scenario.machine(3);
-    machine.crash('all');
-    const table = pathIn(machine.disk, /^\/data\/shards\/1\/.*\.sst$/);
-    machine.disk.overwrite(table, machine.disk.content(table).length >> 1, new Uint8Array(512));
-    machine.start();
-    await scenario.ready();
-    expect(logged(scenario, 3)).not.toContain(putAside);
-    await scenario.leadBy(3);
-    for (let i = 0; i < 60 && machine.node !== undefined; i++) {
-      await scenario.answer(scenario.get(1, `key-${i}`, 'linearizable', 3000));
-    }
-    await scenario.until('it has stopped', () => machine.failure !== undefined);
+    const { scenario, machine } = await stoppedByTable();
     machine.start();
     await rejoined(scenario, 3, 1, 2);
     expect(logged(scenario, 3)).toContain(putAside);
     expect(await scenario.value(scenario.get(3, 'key-7', 'linearizable', 20_000))).toBe('7'.repeat(1500));
     expect(scenario.cluster.raftChecks.violations).toEqual([]);
+  });
+
+  test('in a table, goes on while the others cannot do without it: it waited for a majority that was none without it', async () => {
+    const { scenario, machine } = await stoppedByTable();
+    scenario.machine(1).crash('all');
+    await scenario.run(3000);
+    machine.start();
+    await scenario.until('it is up', () => machine.node !== undefined, 30_000);
+    expect(logged(scenario, 3)).not.toContain(putAside);
+    await scenario.written(scenario.put(2, 'k', 'by a majority with it', { timeoutMs: 30_000 }));
+    // As soon as they can, the next start repairs it; it may have met the damage again.
+    scenario.machine(1).start();
+    await scenario.until('node 1 is up', () => scenario.machine(1).node?.isReady === true, 30_000);
+    await scenario.run(3000);
+    machine.crash('all');
+    machine.start();
+    await rejoined(scenario, 3, 1, 2);
+    expect(logged(scenario, 3)).toContain(putAside);
+    expect(await scenario.value(scenario.get(3, 'k', 'linearizable', 20_000))).toBe('by a majority with it');
+    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+  });
+
+  test('comes back, though a node decides that its configuration does not name: it was told who leads, and not where', async () => {
+    const scenario = await formed(111, { nodes: 6, forming: 5 });
+    const removing = scenario.machine(1).node?.removeNode(NodeId(5), 60_000);
+    await scenario.cluster.scheduler.complete(Promise.resolve(removing), scenario.nowMs + 70_000);
+    await scenario.until('node 6 votes', () => votesOn(scenario, 6, 1).has(placementShardId), 30_000);
+    await scenario.leadBy(6, placementShardId);
+    scenario.machine(2).crash('all');
+    harmLog(scenario, 2);
+    scenario.machine(2).start();
+    await scenario.until('it has put all aside', () => logged(scenario, 2).includes(putAside), 20_000);
+    expect(scenario.placementLeader).toBe(6);
   });
 
   test('waits, changes nothing and counts for nothing while nobody can decide', async () => {
@@ -209,6 +249,27 @@ describe('a repair is refused', () => {
     expect(await refusal(scenario, 5)).toMatch(
       /not repaired from the other nodes: .*node 5 was removed from the cluster/,
     );
+  });
+
+  test('where another directory has taken its place meanwhile: it stayed beside that for ever, refused by all', async () => {
+    const scenario = await formed(112);
+    const machine = scenario.machine(3);
+    machine.crash('all');
+    harmLog(scenario, 3);
+    const { disk } = machine;
+    await scenario.run(3000);
+    const replacing = scenario.machine(1).node?.replaceNode(NodeId(3), 30_000);
+    await scenario.cluster.scheduler.complete(Promise.resolve(replacing), scenario.nowMs + 40_000);
+    machine.disk = new SimDisk({ random: new Prng(112) });
+    machine.start();
+    await rejoined(scenario, 3, 1, 2);
+    machine.crash('all');
+    machine.disk = disk;
+    const before = disk.paths();
+    expect(await refusal(scenario, 3)).toMatch(
+      /not repaired from the other nodes: .*node 3 was replaced: .*it has the data directory \w+ now/,
+    );
+    expect(disk.paths()).toEqual(before);
   });
 
   test('where the identity is damaged, too, or another directory is in use', async () => {
