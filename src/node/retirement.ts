@@ -80,7 +80,10 @@ class Retirement {
 
   async ask(msMax: number): Promise<void> {
     const { clock } = this.#env;
-    const untilMs = clock.monotonicMs() + msMax;
+    const { electionTicksMax, tickMs } = this.#options.raft;
+    // What has damaged this node may have ended others, too: by then whoever decides has given up their connections (liveness.ts).
+    const quietMs = 3 * electionTicksMax * tickMs;
+    const untilMs = clock.monotonicMs() + quietMs + msMax;
     const { nodeId } = this.#identity;
     const others = this.#options.cluster.nodes.map(({ id }) => id).filter((id) => id !== nodeId);
     if (others.length === 0) throw new QuorateError('INVALID_ARGUMENT', 'the configuration names no other node');
@@ -90,7 +93,7 @@ class Retirement {
     for (let turn = 0; !this.#isRetired; turn++) {
       if (clock.monotonicMs() >= untilMs) throw new QuorateError('UNAVAILABLE', `nobody could decide: ${this.#reason}`);
       try {
-        await pause(clock, retryMs, this.#over.signal);
+        await pause(clock, turn === 0 ? quietMs : retryMs, this.#over.signal);
         leader = await this.#askNode(leader ?? others[turn % others.length]);
       } catch (error) {
         if (!this.#isRetired) throw error;

@@ -227,6 +227,22 @@ describe('a repair is refused', () => {
     );
   });
 
+  test('where another one went down with it, in silence, which was still counted as live', async () => {
+    const scenario = await formed(113, { nodes: 5, replicas: 3 });
+    const { shards } = scenario.machine(1).node?.shardMap() ?? { shards: [] };
+    const replicas = shards[0].descriptor.replicas.map(({ node }): number => node);
+    const outsider = [1, 2, 3, 4, 5].find((node) => !replicas.includes(node)) ?? 0;
+    await scenario.leadBy(outsider, placementShardId);
+    const [first, second] = replicas;
+    scenario.isolate(second);
+    for (const node of [first, second]) {
+      scenario.machine(node).crash('all');
+      harmLog(scenario, node);
+    }
+    expect(await refusal(scenario, first)).toMatch(/shard 1 has no majority without node \d: 1 of its replicas/);
+    expect(logged(scenario, first)).not.toContain(putAside);
+  });
+
   test('a second time, while the first directory lies there', async () => {
     const scenario = await formed(107);
     scenario.machine(3).crash('all');
