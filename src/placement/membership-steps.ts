@@ -6,7 +6,7 @@
  */
 import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { GroupDescriptor } from '../shard/group-descriptor.js';
-import { groupsOf, hasReplicaOn, nodeStage, routeOf, type GroupMembers } from './node-registry.js';
+import { groupsOf, hasReplicaOn, isTakingOver, nodeStage, routeOf, type GroupMembers } from './node-registry.js';
 import type { PlacementState } from './placement-state.js';
 
 export type MembershipStep =
@@ -87,7 +87,7 @@ function departureSteps(facts: MembershipFacts, node: NodeId, end: 'vacate' | 'r
   const { state, placement } = facts;
   const groups = groupsOf(state, placement);
   const left = facts.left(node);
-  const unplanned = groups.filter((group) => hasReplicaOn(group, node) && !isPlanned(state, node, group.shard));
+  const unplanned = groups.filter((group) => hasReplicaOn(group, node) && !isPlanned(state, node, group));
   const others = groups.filter((group) => !left.has(group.shard) && !unplanned.includes(group));
   const shards = others.filter(({ shard }) => shard !== placementShardId);
   // Last it leaves the placement group: it may lead a shard until then, and has to know of the node that takes its place.
@@ -102,8 +102,10 @@ function departureSteps(facts: MembershipFacts, node: NodeId, end: 'vacate' | 'r
  * Whether it is known what comes in place of the replica on the node. A plan is made from a map that may be behind: a replica that was
  * on its way to the node then would go, and nothing come for it.
  */
-function isPlanned(state: PlacementState, node: NodeId, shard: ShardId): boolean {
-  if (nodeStage(state, node) === 'leaving') return state.replacements.get(node)?.shards.includes(shard) === true;
+function isPlanned(state: PlacementState, node: NodeId, group: GroupMembers): boolean {
+  const { shard } = group;
+  if (nodeStage(state, node) === 'leaving')
+    return state.replacements.get(node)?.shards.includes(shard) === true || isTakingOver(state, node, group);
   return shard === placementShardId || routeOf(state, node, shard).length > 0;
 }
 

@@ -89,6 +89,17 @@ export function routeOf({ removals }: PlacementState, node: NodeId, shard: Shard
   return moves.map(({ to }) => to).reverse();
 }
 
+/**
+ * Whether the node is in this group only to take the place of one that drains and is still there: what becomes of the shard is in that
+ * node's plan, which may have turned to another node.
+ */
+export function isTakingOver({ removals }: PlacementState, node: NodeId, group: GroupMembers): boolean {
+  const draining = [...removals.values()].filter(
+    (removal) => removal.node !== node && hasReplicaOn(group, removal.node),
+  );
+  return draining.some(({ moves }) => moves.some(({ shard, to }) => shard === group.shard && to === node));
+}
+
 /** Whether the node was removed, and did not come again. */
 export function isGone({ nodes, replacements, removals, retiredStores }: PlacementState, node: NodeId): boolean {
   const isKnown = nodes.has(node) || replacements.has(node) || removals.has(node);

@@ -5,7 +5,7 @@
 import { QuorateError } from '../base/errors.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import { noSuchNode, requireFewEmptyFounders, requireMajorities, type DepartureFacts } from './node-departure.js';
-import { hasReplicaOn, nodeStage, storeFault, votersOf, type GroupMembers } from './node-registry.js';
+import { hasReplicaOn, isTakingOver, nodeStage, storeFault, votersOf, type GroupMembers } from './node-registry.js';
 import { encodeNodeRecord, encodeReplacement, nodeKey, replacementKey, retiredKey } from './placement-format.js';
 import type { PlacementChange, Replacement } from './placement-format.js';
 import type { PlacementState } from './placement-state.js';
@@ -70,10 +70,11 @@ export function replacementAmended(
   return [{ key: replacementKey(node), value: encodeReplacement(comesBack(state, node, groups)) }];
 }
 
-/** The node is to be again what it is, and was to be. */
+/** The node is to be again what it is, and was to be; but not where it was only to be in place of another. */
 function comesBack(state: PlacementState, node: NodeId, groups: readonly GroupMembers[]): Replacement {
   const { shards = [], learning = [] } = state.replacements.get(node) ?? {};
-  const news = groups.filter((group) => hasReplicaOn(group, node) && !shards.includes(group.shard));
+  const isNew = (group: GroupMembers): boolean => !shards.includes(group.shard) && !isTakingOver(state, node, group);
+  const news = groups.filter((group) => hasReplicaOn(group, node) && isNew(group));
   const learns = news.filter((group) => votersOf(group).every((voter) => voter.node !== node));
   return { node, shards: withGroups(shards, news), learning: withGroups(learning, learns) };
 }

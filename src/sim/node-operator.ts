@@ -129,6 +129,8 @@ export class NodeOperator {
       case 'idle':
         return;
       case 'joining':
+        // It stops while some have not heard that its former self was removed; by then nobody else may start it again.
+        if (state.machine.failure !== undefined) state.machine.start();
         if (this.#isMember(state.machine)) this.#joined(state.machine);
         return;
       case 'moving':

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { QuorateError } from '../../src/base/errors.js';
 import { NodeId, placementShardId, ReplicaId, ShardId } from '../../src/base/ids.js';
 import { membershipSteps } from '../../src/placement/membership-steps.js';
-import { nodeStage, registration } from '../../src/placement/node-registry.js';
+import { nodeStage, registration, routeOf } from '../../src/placement/node-registry.js';
 import { removalBegin } from '../../src/placement/node-removal.js';
-import { rejoined, replacementBegin, vacancy } from '../../src/placement/node-replacement.js';
+import { rejoined, replacementAmended, replacementBegin, vacancy } from '../../src/placement/node-replacement.js';
 import { decodeReplacement, encodeReplacement } from '../../src/placement/placement-format.js';
 import {
   after,
@@ -12,6 +12,7 @@ import {
   formed,
   group,
   groups,
+  joined,
   joining,
   leaving,
   record,
@@ -72,6 +73,31 @@ describe('a node that is replaced', () => {
     const votersUp = { isReachable: (node: NodeId): boolean => node <= 2 };
     const five = { ...group(1, 1, 2, 3, 4, 5), learners: [13, 14, 15].map(ReplicaId) };
     expect(thrown(() => replacementBegin(formed, three, facts([five], votersUp)))).toBeUndefined();
+  });
+
+  test('does not come back to where it was on its way in place of a node that drains', () => {
+    const four = NodeId(4);
+    const state = joined(...[1, 2, 3, 4].map((node) => record(node)));
+    const members = [group(0, 1, 2, 3, 4), group(1, 1, 2, 4)];
+    const draining = after(state, removalBegin(state, four, facts(members, { isReachable: () => true })));
+    expect(routeOf(draining, four, ShardId(1))).toEqual([three]);
+    // Node 3 has begun to learn when it is replaced, and so it loses that replica.
+    const learns = { ...group(1, 1, 2, 4, 3), learners: [ReplicaId(13)] };
+    const map = withShards(draining, [1, 2, 4, 3]);
+    const begun = after(map, replacementBegin(map, three, facts([group(0, 1, 2, 3, 4), learns])));
+    expect(begun.replacements.get(three)).toEqual({ node: three, shards: [0], learning: [] });
+    const common = {
+      placement: seated([1, 2, 3], [4]),
+      seats: 3,
+      left: () => new Set<ShardId>(),
+      isReachable: () => true,
+    };
+    expect(membershipSteps({ state: begun, ...common })).toContainEqual({ type: 'leave', node: three, shard: 1 });
+    // When node 4 has left the shard, node 3 is there for itself, and the plan has to say so.
+    const alone = withShards(begun, [1, 2, 3]);
+    expect(membershipSteps({ state: alone, ...common })).toContainEqual({ type: 'plan', node: three });
+    const planned = after(alone, replacementAmended(alone, three, [group(0, 1, 2, 3, 4), group(1, 1, 2, 3)]));
+    expect(planned.replacements.get(three)?.shards).toEqual([0, 1]);
   });
 
   test('comes back from its bytes, also from those of before it was known who learned', () => {
