@@ -2,7 +2,7 @@
 import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
-import { plannedFor, storeInUse } from '../placement/node-registry.js';
+import { nodeStage, plannedFor, storeInUse } from '../placement/node-registry.js';
 import type { AdminBackend, ClusterStatus, ShardMapView, WantedReplicas } from '../rpc/backend.js';
 import type { LocalStatus, PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
@@ -58,6 +58,7 @@ export class Admin implements AdminBackend {
       clock,
       nodes: () => this.#nodes(),
       storeOf: (node) => storeInUse(placement.state, node),
+      stageOf: (node) => nodeStage(placement.state, node),
       plannedFor: (shard) => plannedFor(placement.state, shard),
       shardInMap: (shard) =>
         isPlacement(shard) ? placement.replica?.descriptor : placement.state.shardMap.byId(shard),

@@ -8,6 +8,7 @@ import { placementShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import { inTime } from '../env/in-time.js';
 import { pause } from '../env/pause.js';
+import type { NodeStage } from '../placement/node-registry.js';
 import type { WantedReplicas } from '../rpc/backend.js';
 import type { MemberWish, PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
@@ -22,6 +23,8 @@ export interface ReplicaChangesOptions {
   readonly nodes: () => ReadonlySet<NodeId>;
   /** See `storeInUse`. */
   readonly storeOf: (node: NodeId) => string | undefined;
+  /** See `nodeStage`. */
+  readonly stageOf: (node: NodeId) => NodeStage | undefined;
   /** See `plannedFor`. */
   readonly plannedFor: (shard: ShardId) => NodeId | undefined;
   /** As the map has it; and the placement group. */
@@ -141,7 +144,8 @@ export class ReplicaChanges {
     const invalid = (message: string): QuorateError => new QuorateError('INVALID_ARGUMENT', message, { shard });
     if (shard === placementShardId) throw invalid('the replicas of the placement group (shard 0) cannot be changed');
     if (this.#options.shardInMap(shard) === undefined) throw invalid(`there is no shard ${shard}`);
-    const planned = this.#options.plannedFor(shard);
+    const { stageOf, storeOf, plannedFor } = this.#options;
+    const planned = plannedFor(shard);
     if (planned !== undefined) {
       throw invalid(
         `node ${planned} is being replaced or removed, which would undo this for shard ${shard}: wait for its end, or ` +
@@ -152,10 +156,9 @@ export class ReplicaChanges {
     const named = [...members.voters, ...members.learners];
     const stranger = named.find((node) => !nodes.has(node));
     if (stranger !== undefined) throw invalid(`replicas: there is no node ${stranger}`);
-    const absent = named.find((node) => this.#options.storeOf(node) === undefined);
-    if (absent !== undefined) {
-      throw invalid(`replicas: node ${absent} takes none: it has not joined, or it is being replaced or removed`);
-    }
+    // One that is known and has not joined is about to, and waited for.
+    const absent = named.find((node) => stageOf(node) !== undefined && storeOf(node) === undefined);
+    if (absent !== undefined) throw invalid(`replicas: node ${absent} takes none: it is being replaced or removed`);
   }
 
   /** The leader, if it is known; otherwise one after the other. */

@@ -123,7 +123,7 @@ export const bugs: readonly Bug[] = [
     broken: 'return replicas.length > 3 && replicas.some((replica) => replica.node === node);',
     also: {
       file: 'placement/membership-steps.ts',
-      line: 'groups.filter(({ shard }) => !left.has(shard))',
+      line: 'groups.filter((group) => !left.has(group.shard) && !unplanned.includes(group))',
       broken: 'groups.filter(({ shard }) => !left.has(shard) && shard === placementShardId)',
     },
     foundBy: { type: 'replaceDisk', violation: /applies at \d+ term/ },
