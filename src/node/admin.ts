@@ -1,4 +1,5 @@
 /** What operators and routing clients may ask of a node. */
+import { QuorateError } from '../base/errors.js';
 import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
@@ -41,10 +42,11 @@ export interface AdminOptions {
 }
 
 const statusMsMax = 1000;
+const tellMsMax = 2000;
 
 export class Admin implements AdminBackend {
   readonly #options: AdminOptions;
-  readonly #replicaChanges: ReplicaChanges;
+  readonly replicaChanges: ReplicaChanges;
   readonly nodeWishes: NodeWishes;
   readonly #membershipWork: MembershipWork;
 
@@ -53,7 +55,7 @@ export class Admin implements AdminBackend {
     const { identity, founders, clock, logger, host, placement, leaderOf, isReachable, request, onFailure } = options;
     const { nodeId } = identity;
     const isPlacement = (shard: ShardId): boolean => shard === placementShardId;
-    this.#replicaChanges = new ReplicaChanges({
+    this.replicaChanges = new ReplicaChanges({
       nodeId,
       clock,
       nodes: () => this.#nodes(),
@@ -65,16 +67,26 @@ export class Admin implements AdminBackend {
       hosted: (shard) => host.shard(shard),
       leaderOf: (descriptor) => (isPlacement(descriptor.shard) ? placement.leaderNode : leaderOf(descriptor)),
       request,
+      tellWanted: (descriptor) => this.#tellWanted(descriptor),
     });
-    const changes = this.#replicaChanges;
+    const changes = this.replicaChanges;
     const common = { nodeId, logger, isReachable, founders, group: placement };
     this.nodeWishes = new NodeWishes({ ...common, clock, request });
     this.#membershipWork = new MembershipWork({ ...common, changes, onFailure });
   }
 
+  async #tellWanted(descriptor: ShardDescriptor): Promise<void> {
+    const { identity, placement, request } = this.#options;
+    const leader = placement.leaderNode;
+    if (leader === undefined) throw new QuorateError('NOT_LEADER', 'the placement group (shard 0) has no leader');
+    if (leader === identity.nodeId) return placement.updateShard(descriptor, true);
+    const response = await request(leader, { type: 'reportShard', descriptor, isWanted: true }, tellMsMax);
+    if (response.type === 'failed') throw response.error;
+  }
+
   /** See {@link ReplicaChanges.change}. */
   changeReplicas(wanted: WantedReplicas, timeoutMs: number): Promise<void> {
-    return this.#replicaChanges.change(wanted, timeoutMs);
+    return this.replicaChanges.change(wanted, timeoutMs);
   }
 
   /** See {@link NodeWishes.replace}. */
@@ -95,7 +107,7 @@ export class Admin implements AdminBackend {
   close(): void {
     this.nodeWishes.close();
     this.#membershipWork.close();
-    this.#replicaChanges.close();
+    this.replicaChanges.close();
   }
 
   /** Also those of the configuration that this node has not heard of yet. */

@@ -18,7 +18,7 @@ import { standingOf } from './membership-check.js';
 import { addressRule, isAddress } from './config/address.js';
 import type { NodeWishes } from './node-wishes.js';
 import type { PlacementGroup } from './placement-group.js';
-import { changeMembers } from './replica-changes.js';
+import type { ReplicaChanges } from './replica-changes.js';
 import type { Snapshots } from './snapshots/snapshots.js';
 import type { Router } from './routing/router.js';
 
@@ -27,11 +27,10 @@ export interface PeerRequestsOptions {
   readonly shardMap: () => ShardMap;
   readonly executor: (shard: ShardDescriptor) => KvExecutor | undefined;
   readonly hosted: (shard: ShardId) => HostedShard | undefined;
-  /** See `storeInUse`. */
-  readonly storeOf: (node: NodeId) => string | undefined;
   readonly router: Router;
   readonly placementLeader: Pick<PlacementGroup, 'timestamps' | 'register' | 'updateShard' | 'leaderNode'>;
   readonly nodeWishes: () => Pick<NodeWishes, 'begin'>;
+  readonly replicaChanges: () => Pick<ReplicaChanges, 'changeHere'>;
   readonly status: () => LocalStatus;
   readonly snapshots: Pick<Snapshots, 'answer'>;
   /** What this node believes of a shard's leader, for the asker. */
@@ -98,10 +97,10 @@ export class PeerRequests {
         return { type: 'standing', group: standingOf(this.#options.hosted(body.shard), body.replica) };
       case 'changeMembers':
       case 'changeMember':
-        await changeMembers(this.#options.hosted(body.shard), body, this.#options.storeOf);
+        await this.#options.replicaChanges().changeHere(body);
         return { type: 'membersChanged' };
       case 'reportShard':
-        await this.#options.placementLeader.updateShard(body.descriptor);
+        await this.#options.placementLeader.updateShard(body.descriptor, body.isWanted);
         return { type: 'shardTaken' };
       case 'replaceNode':
         // Whoever names a directory says that it is its own.

@@ -91,8 +91,8 @@ export class PlacementGroup {
     return this.#leading((leader) => leader.register(node));
   }
 
-  updateShard(descriptor: ShardDescriptor): Promise<void> {
-    return this.#leading((leader) => leader.updateShard(descriptor));
+  updateShard(descriptor: ShardDescriptor, isWanted: boolean): Promise<void> {
+    return this.#leading((leader) => leader.updateShard(descriptor, isWanted));
   }
 
   decide(...decision: Parameters<PlacementLeader['decide']>): Promise<void> {

@@ -11,7 +11,7 @@ import { pause } from '../env/pause.js';
 import type { NodeStage } from '../placement/node-registry.js';
 import type { WantedReplicas } from '../rpc/backend.js';
 import type { MemberWish, PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
-import type { ShardDescriptor } from '../shard/descriptor.js';
+import { withLearners, type ShardDescriptor } from '../shard/descriptor.js';
 import type { GroupDescriptor } from '../shard/group-descriptor.js';
 import { membersNow, membersWith, type WantedMembers } from '../shard/member-changes.js';
 import type { HostedShard } from './hosted-shard.js';
@@ -33,6 +33,8 @@ export interface ReplicaChangesOptions {
   /** Of the shard, as far as this node knows. */
   readonly leaderOf: (shard: ShardDescriptor) => NodeId | undefined;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+  /** Has the placement group know that these are the members that an operator wanted. */
+  readonly tellWanted: (shard: ShardDescriptor) => Promise<void>;
 }
 
 /** Between two tries. */
@@ -44,7 +46,7 @@ const tryMsMax = 5000;
 export type MembersWish = Extract<PeerRequest, { type: 'changeMembers' | 'changeMember' }>;
 
 /**
- * By the leader of the shard. Resolves when these are its members; rejects with NOT_LEADER when another must go on, with
+ * By the leader of the shard. Resolves with the group when these are its members; rejects with NOT_LEADER when another must go on, with
  * UNAVAILABLE when it would give a replica to a node that is not in service, or has another data directory than was wished for, and
  * with EPOCH_MISMATCH what was decided on members that the shard has no more: by a placement leader that was deposed since, or that
  * has a map that is behind (as PD's operators name the region's conf_ver in TiKV).
@@ -53,7 +55,7 @@ export function changeMembers(
   hosted: HostedShard | undefined,
   wish: MembersWish,
   storeOf: (node: NodeId) => string | undefined,
-): Promise<void> {
+): Promise<GroupDescriptor> {
   const { shard } = wish;
   return new Promise((resolve, reject) => {
     if (hosted === undefined) throw new QuorateError('NOT_LEADER', `no replica of shard ${shard} here`, { shard });
@@ -64,7 +66,7 @@ export function changeMembers(
     const absent = [...members.voters, ...members.learners].find((node) => isNew(node) && storeOf(node) === undefined);
     if (absent !== undefined) throw new QuorateError('UNAVAILABLE', `node ${absent} takes no replicas now`, { shard });
     replica.changeMembers(members, (error) => {
-      if (error === undefined) resolve();
+      if (error === undefined) resolve(replica.descriptor);
       else reject(error);
     });
   });
@@ -120,6 +122,16 @@ export class ReplicaChanges {
    */
   changeMember(wanted: MemberWish, timeoutMs: number, signal: AbortSignal): Promise<void> {
     return this.#carryOut({ type: 'changeMember', ...wanted }, timeoutMs, signal);
+  }
+
+  /**
+   * By the leader of the shard. An operator's wish stands only when the placement group knows of it: a node that began to be replaced or
+   * removed meanwhile would get its replica back, or another one in its place.
+   */
+  async changeHere(wish: MembersWish): Promise<void> {
+    const { hosted, storeOf, tellWanted } = this.#options;
+    const descriptor = await changeMembers(hosted(wish.shard), wish, storeOf);
+    if (wish.type === 'changeMembers') await tellWanted(withLearners(descriptor, descriptor.configuration.learners));
   }
 
   async #carryOut(wanted: MembersWish, timeoutMs: number, signal = this.#closing.signal): Promise<void> {
@@ -182,10 +194,10 @@ export class ReplicaChanges {
   }
 
   async #askOnce(node: NodeId, wanted: MembersWish, timeoutMs: number, signal: AbortSignal): Promise<PeerResponse> {
-    const { nodeId, request, hosted, storeOf, shardInMap, leaderOf, clock } = this.#options;
+    const { nodeId, request, shardInMap, leaderOf, clock } = this.#options;
     const tooLong = (): QuorateError => new QuorateError('DEADLINE_EXCEEDED', 'it takes long');
     const here = async (): Promise<PeerResponse> => {
-      await changeMembers(hosted(wanted.shard), wanted, storeOf);
+      await this.changeHere(wanted);
       return { type: 'membersChanged' };
     };
     try {

@@ -55,8 +55,8 @@ export class ShardReports {
     const { nodeId, local, request } = this.#options;
     this.#isUnderWay = true;
     try {
-      if (to === nodeId) await local.updateShard(descriptor);
-      else await request(to, { type: 'reportShard', descriptor }, reportMsMax);
+      if (to === nodeId) await local.updateShard(descriptor, false);
+      else await request(to, { type: 'reportShard', descriptor, isWanted: false }, reportMsMax);
     } catch (error) {
       // Whoever leads the placement group then is told.
       if (!(error instanceof QuorateError)) this.#options.onFailure(error);

@@ -27,6 +27,7 @@ import { encodeHighWater, highWaterKey, shardKey } from './placement-format.js';
 import type { NodeRecord, PlacementChange } from './placement-format.js';
 import { loadPlacementState } from './placement-state.js';
 import type { PlacementState } from './placement-state.js';
+import { wantedMembers } from './wanted-members.js';
 
 /** The placement group's replica on this node, as far as it is used here. */
 export interface PlacementReplica extends Pick<
@@ -164,15 +165,21 @@ export class PlacementLeader {
   /**
    * Has the shard map say who belongs to the shard, as its leader has applied. No effect where the map has that already, or
    * something newer. Rejects with INVALID_ARGUMENT for a shard that there is not, with NOT_LEADER when this node does not lead.
+   *
+   * @param isWanted these members are those that an operator has just wanted: see {@link wantedMembers}
    */
-  async updateShard({ shard, epoch, replicas, learners = [] }: ShardDescriptor): Promise<void> {
-    await this.#change(({ shardMap }) => {
-      const known = shardMap.byId(shard);
+  async updateShard(descriptor: ShardDescriptor, isWanted = false): Promise<void> {
+    const { shard, epoch, replicas, learners = [] } = descriptor;
+    await this.#change((state) => {
+      const known = state.shardMap.byId(shard);
       if (known?.epoch.range !== epoch.range) {
         throw new QuorateError('INVALID_ARGUMENT', `there is no shard ${shard} of this range`, { shard });
       }
-      if (known.epoch.membership >= epoch.membership) return [];
-      return [{ key: shardKey(shard), value: encodeDescriptor(withLearners({ ...known, epoch, replicas }, learners)) }];
+      if (known.epoch.membership > epoch.membership) return [];
+      const plans = isWanted ? wantedMembers(state, descriptor) : [];
+      if (known.epoch.membership === epoch.membership) return plans;
+      const value = encodeDescriptor(withLearners({ ...known, epoch, replicas }, learners));
+      return [{ key: shardKey(shard), value }, ...plans];
     });
   }
 

@@ -167,21 +167,24 @@ export function decodeNodeRequest(bytes: Uint8Array): NodeId {
 }
 
 /** The fields of `ReportShard`. */
-export function writeReportShard(writer: WireWriter, { descriptor }: Body<'reportShard'>): void {
+export function writeReportShard(writer: WireWriter, { descriptor, isWanted }: Body<'reportShard'>): void {
   const mark = writer.begin(1);
   writeShardLocation(writer, { descriptor, leader: undefined });
   writer.end(mark);
+  writer.bool(2, isWanted);
 }
 
 export function readReportShard(reader: WireReader): Body<'reportShard'> {
   let location: ShardLocation | undefined;
+  let isWanted = false;
   while (reader.next()) {
     if (reader.field === 1) location = readShardLocation(reader.message());
+    else if (reader.field === 2) isWanted = reader.bool();
     else reader.skip();
   }
   const { descriptor } = required(location, 'the shard of a report');
   if (descriptor.replicas.length === 0) throw new DecodeError('a report of a shard without replicas');
-  return { type: 'reportShard', descriptor };
+  return { type: 'reportShard', descriptor, isWanted };
 }
 
 /** The fields of `Standing`. */

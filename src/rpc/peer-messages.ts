@@ -128,8 +128,8 @@ export type PeerRequest =
   | { readonly type: 'replaceNode'; readonly node: NodeId; readonly storeId: string | undefined }
   /** For the placement leader: this node is to go, its replicas to others. */
   | { readonly type: 'removeNode'; readonly node: NodeId }
-  /** By the shard's leader, for the placement leader: who belongs to it. */
-  | { readonly type: 'reportShard'; readonly descriptor: ShardDescriptor };
+  /** By the shard's leader, for the placement leader: who belongs to it. `isWanted`: as an operator has just wanted it. */
+  | { readonly type: 'reportShard'; readonly descriptor: ShardDescriptor; readonly isWanted: boolean };
 
 /** What a node is to be in a group. */
 export interface MemberWish extends WantedMember {

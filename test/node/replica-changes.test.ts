@@ -32,6 +32,7 @@ function changesAtNodeOne(stageOf: (node: NodeId) => NodeStage | undefined): {
     shardInMap: () => shard,
     hosted: () => undefined,
     leaderOf: () => two,
+    tellWanted: () => Promise.resolve(),
     request: () => {
       if (++seen.asked < 2) return Promise.reject(new QuorateError('UNAVAILABLE', 'node 3 takes no replicas now'));
       return Promise.resolve({ type: 'membersChanged' });

@@ -234,6 +234,7 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
   }),
   record({
     type: fc.constant('reportShard' as const),
+    isWanted: fc.boolean(),
     descriptor: record({
       shard: shardId,
       start: bytes,
