@@ -81,7 +81,8 @@ export class NodeOperator {
   remove(): Fault | undefined {
     const { inService, replicationFactor } = this.#cluster;
     const candidates = inService.filter((machine) => this.#mayGo(machine));
-    const hasRoom = inService.length > replicationFactor;
+    // One that loses its disk before it has joined the cluster never comes back.
+    const hasRoom = inService.filter((machine) => machine !== this.#victim).length > replicationFactor;
     if (!this.isIdle || !hasRoom || candidates.length === 0) return undefined;
     const machine = this.#random.pick(candidates);
     machine.takeOut();
@@ -246,17 +247,22 @@ export class NodeOperator {
   check(): string | undefined {
     const { inService, replicationFactor } = this.#cluster;
     const members = inService.map(({ id }) => id).join(', ');
+    // It is not replaced where it had not joined.
+    const lost = this.#victim;
+    const isLost = (id: number): boolean => id === lost?.id && !inService.includes(lost);
     for (const { node, name } of inService) {
       const { nodes, shards } = node?.shardMap() ?? { nodes: [], shards: [] };
       const known = nodes
         .map(({ id }) => id)
+        .filter((id) => !isLost(id))
         .sort((a, b) => a - b)
         .join(', ');
       if (known !== members) return `the nodes are ${members}; those that ${name} knows are ${known}`;
       for (const { descriptor } of shards) {
         const on = descriptor.replicas.map((replica) => replica.node);
-        const isRight = on.length === replicationFactor && on.every((id) => inService.some((other) => other.id === id));
-        if (!isRight) return `shard ${descriptor.shard} has replicas on nodes ${on.join(', ')}, as ${name} knows it`;
+        const isMember = (id: number): boolean => isLost(id) || inService.some((other) => other.id === id);
+        if (on.length !== replicationFactor || !on.every(isMember))
+          return `shard ${descriptor.shard} has replicas on nodes ${on.join(', ')}, as ${name} knows it`;
       }
     }
     return undefined;
