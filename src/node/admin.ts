@@ -1,5 +1,4 @@
 /** What operators and routing clients may ask of a node. */
-import { QuorateError } from '../base/errors.js';
 import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
@@ -7,6 +6,7 @@ import { nodeStage, plannedFor, storeInUse } from '../placement/node-registry.js
 import type { AdminBackend, ClusterStatus, ShardMapView, WantedReplicas } from '../rpc/backend.js';
 import type { LocalStatus, PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
+import { reportMembers } from './ask-placement-leader.js';
 import { composeStatus, knownNodes, localReplicaStatus } from './cluster-status.js';
 import type { Identity } from './identity.js';
 import { MembershipWork } from './membership-work.js';
@@ -42,7 +42,6 @@ export interface AdminOptions {
 }
 
 const statusMsMax = 1000;
-const tellMsMax = 2000;
 
 export class Admin implements AdminBackend {
   readonly #options: AdminOptions;
@@ -67,21 +66,12 @@ export class Admin implements AdminBackend {
       hosted: (shard) => host.shard(shard),
       leaderOf: (descriptor) => (isPlacement(descriptor.shard) ? placement.leaderNode : leaderOf(descriptor)),
       request,
-      tellWanted: (descriptor) => this.#tellWanted(descriptor),
+      tellWanted: (descriptor) => reportMembers({ nodeId, group: placement, request }, descriptor, true),
     });
     const changes = this.replicaChanges;
     const common = { nodeId, logger, isReachable, founders, group: placement };
     this.nodeWishes = new NodeWishes({ ...common, clock, request });
     this.#membershipWork = new MembershipWork({ ...common, changes, onFailure });
-  }
-
-  async #tellWanted(descriptor: ShardDescriptor): Promise<void> {
-    const { identity, placement, request } = this.#options;
-    const leader = placement.leaderNode;
-    if (leader === undefined) throw new QuorateError('NOT_LEADER', 'the placement group (shard 0) has no leader');
-    if (leader === identity.nodeId) return placement.updateShard(descriptor, true);
-    const response = await request(leader, { type: 'reportShard', descriptor, isWanted: true }, tellMsMax);
-    if (response.type === 'failed') throw response.error;
   }
 
   /** See {@link ReplicaChanges.change}. */

@@ -15,17 +15,15 @@ import { removalBegin } from '../placement/node-removal.js';
 import { replacementBegin } from '../placement/node-replacement.js';
 import type { PlacementState } from '../placement/placement-state.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
+import { askPlacementLeader, type AskingNode } from './ask-placement-leader.js';
 import type { PlacementGroup } from './placement-group.js';
 
-export interface NodeWishesOptions {
-  readonly nodeId: NodeId;
+export interface NodeWishesOptions extends AskingNode<Pick<PlacementGroup, 'state' | 'leaderNode' | 'decide'>> {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly group: Pick<PlacementGroup, 'state' | 'leaderNode' | 'decide'>;
   /** Nodes of the placement group as it was formed. */
   readonly founders: readonly NodeId[];
   readonly isReachable: (node: NodeId) => boolean;
-  readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
 }
 
 export type NodeWish = Extract<PeerRequest, { readonly type: 'replaceNode' | 'removeNode' }>;
@@ -82,23 +80,16 @@ export class NodeWishes {
     for (;;) {
       try {
         const limits = { clock, ms: beginMsMax, signal: this.#closing.signal, late: noAnswer };
-        return await inTime(this.#askLeader(wish), limits);
+        return await inTime(
+          askPlacementLeader(this.#options, wish, beginMsMax, () => this.begin(wish)),
+          limits,
+        );
       } catch (thrown) {
         const error = QuorateError.from(thrown);
         if (!error.retryable) throw error;
         await wait(error.message);
       }
     }
-  }
-
-  async #askLeader(wish: NodeWish): Promise<PeerResponse> {
-    const { nodeId, group, request } = this.#options;
-    const leader = group.leaderNode;
-    if (leader === undefined) throw new QuorateError('NOT_LEADER', 'the placement group (shard 0) has no leader');
-    if (leader === nodeId) return this.begin(wish);
-    const response = await request(leader, wish, beginMsMax);
-    if (response.type === 'failed') throw response.error;
-    return response;
   }
 
   /** By the placement leader. Rejects with what {@link replacementBegin} and {@link removalBegin} throw, and with NOT_LEADER. */

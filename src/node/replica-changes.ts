@@ -14,7 +14,12 @@ import type { MemberWish, PeerRequest, PeerResponse } from '../rpc/peer-messages
 import { withLearners, type ShardDescriptor } from '../shard/descriptor.js';
 import type { GroupDescriptor } from '../shard/group-descriptor.js';
 import { membersNow, membersWith, type WantedMembers } from '../shard/member-changes.js';
-import type { HostedShard } from './hosted-shard.js';
+import type { Replica } from '../shard/replica.js';
+
+/** A shard here, whose replica may lead it. */
+interface LedShard {
+  readonly replica: Pick<Replica, 'descriptor' | 'changeMembers'>;
+}
 
 export interface ReplicaChangesOptions {
   readonly nodeId: NodeId;
@@ -29,7 +34,7 @@ export interface ReplicaChangesOptions {
   readonly plannedFor: (shard: ShardId) => NodeId | undefined;
   /** As the map has it; and the placement group. */
   readonly shardInMap: (shard: ShardId) => ShardDescriptor | undefined;
-  readonly hosted: (shard: ShardId) => HostedShard | undefined;
+  readonly hosted: (shard: ShardId) => LedShard | undefined;
   /** Of the shard, as far as this node knows. */
   readonly leaderOf: (shard: ShardDescriptor) => NodeId | undefined;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
@@ -52,7 +57,7 @@ export type MembersWish = Extract<PeerRequest, { type: 'changeMembers' | 'change
  * has a map that is behind (as PD's operators name the region's conf_ver in TiKV).
  */
 export function changeMembers(
-  hosted: HostedShard | undefined,
+  hosted: LedShard | undefined,
   wish: MembersWish,
   storeOf: (node: NodeId) => string | undefined,
 ): Promise<GroupDescriptor> {

@@ -61,7 +61,7 @@ export class Upkeep {
     });
     host.onSuperseded = (shard, replica) => this.#membershipCheck.superseded(shard, replica);
     const shardInMap = assigned.shard.bind(assigned);
-    this.#shardReports = new ShardReports({ ...common, nodeId, replicas, shardInMap, leader, local: placement });
+    this.#shardReports = new ShardReports({ ...common, nodeId, replicas, shardInMap, group: placement });
     const preferredLeader = assigned.preferredLeader.bind(assigned);
     this.#leaderBalance = new LeaderBalance({ ...common, nodeId, replicas, preferredLeader });
   }

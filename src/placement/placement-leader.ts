@@ -15,19 +15,19 @@ import type { Logger } from '../env/logger.js';
 import { userKey } from '../mvcc/keyspace.js';
 import type { Effect } from '../mvcc/write-batch-format.js';
 import { encodeWriteBatch } from '../mvcc/write-batch-writer.js';
-import { encodeDescriptor, nodeOf, withLearners } from '../shard/descriptor.js';
+import { encodeDescriptor, nodeOf } from '../shard/descriptor.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { encodeEntry } from '../shard/entry-format.js';
 import type { GroupDescriptor } from '../shard/group-descriptor.js';
 import type { ReadGate, Voucher } from '../shard/read-gate.js';
 import type { Replica } from '../shard/replica.js';
+import { membersReported } from './member-report.js';
 import { Oracle } from './oracle.js';
 import { registration } from './node-registry.js';
 import { encodeHighWater, highWaterKey, shardKey } from './placement-format.js';
 import type { NodeRecord, PlacementChange } from './placement-format.js';
 import { loadPlacementState } from './placement-state.js';
 import type { PlacementState } from './placement-state.js';
-import { wantedMembers } from './wanted-members.js';
 
 /** The placement group's replica on this node, as far as it is used here. */
 export interface PlacementReplica extends Pick<
@@ -163,24 +163,11 @@ export class PlacementLeader {
   }
 
   /**
-   * Has the shard map say who belongs to the shard, as its leader has applied. No effect where the map has that already, or
-   * something newer. Rejects with INVALID_ARGUMENT for a shard that there is not, with NOT_LEADER when this node does not lead.
-   *
-   * @param isWanted these members are those that an operator has just wanted: see {@link wantedMembers}
+   * What a shard's leader has applied, or what an operator has just wanted. Rejects with what {@link membersReported} throws, and with
+   * NOT_LEADER.
    */
-  async updateShard(descriptor: ShardDescriptor, isWanted = false): Promise<void> {
-    const { shard, epoch, replicas, learners = [] } = descriptor;
-    await this.#change((state) => {
-      const known = state.shardMap.byId(shard);
-      if (known?.epoch.range !== epoch.range) {
-        throw new QuorateError('INVALID_ARGUMENT', `there is no shard ${shard} of this range`, { shard });
-      }
-      if (known.epoch.membership > epoch.membership) return [];
-      const plans = isWanted ? wantedMembers(state, descriptor) : [];
-      if (known.epoch.membership === epoch.membership) return plans;
-      const value = encodeDescriptor(withLearners({ ...known, epoch, replicas }, learners));
-      return [{ key: shardKey(shard), value }, ...plans];
-    });
+  updateShard(descriptor: ShardDescriptor, isWanted: boolean): Promise<void> {
+    return this.#change((state) => membersReported(state, descriptor, isWanted));
   }
 
   /** The first of `count` timestamps. Without a round if the node that asks vouches. Rejects with NOT_LEADER or OVERLOADED. */

@@ -4,6 +4,8 @@ import { QuorateError } from '../../src/base/errors.js';
 import { NodeId, ReplicaId, ShardId } from '../../src/base/ids.js';
 import { ReplicaChanges } from '../../src/node/replica-changes.js';
 import type { NodeStage } from '../../src/placement/node-registry.js';
+import { newGroup } from '../../src/shard/group-descriptor.js';
+import type { Replica } from '../../src/shard/replica.js';
 import { SystemClock } from '../../src/platform/clock.js';
 
 const [one, two, three] = [1, 2, 3].map(NodeId);
@@ -58,3 +60,55 @@ test.each(['leaving', 'vacant', 'draining'] as const)(
     expect(node.asked).toBe(0);
   },
 );
+
+/** Node 2 leads the shard and carries out what is wished for at once; what happened, in order. */
+function changesAtLeader(tell: () => Promise<void>): { events: string[]; changes: ReplicaChanges } {
+  const events: string[] = [];
+  const replica: Pick<Replica, 'descriptor' | 'changeMembers'> = {
+    descriptor: newGroup(shard),
+    changeMembers: ({ voters }, done) => {
+      events.push(`members ${voters.join(' ')}`);
+      done(undefined);
+    },
+  };
+  const changes = new ReplicaChanges({
+    nodeId: two,
+    clock: new SystemClock(),
+    nodes: () => new Set([one, two, three]),
+    storeOf: (node) => `store-${node}`,
+    stageOf: () => undefined,
+    plannedFor: () => undefined,
+    shardInMap: () => shard,
+    hosted: () => ({ replica }),
+    leaderOf: () => two,
+    tellWanted: async () => {
+      events.push('tell');
+      await tell();
+    },
+    request: () => Promise.reject(new Error('nobody else is asked')),
+  });
+  return { events, changes };
+}
+
+test("an operator's wish stands when the placement group knows of it, and not before", async () => {
+  let tells = 0;
+  const refusal = new QuorateError('NOT_LEADER', 'the placement group (shard 0) has no leader');
+  const { events, changes } = changesAtLeader(() => (++tells < 2 ? Promise.reject(refusal) : Promise.resolve()));
+  await changes.change(wanted, 10_000);
+  // What failed is done again, all of it: the members may have changed meanwhile.
+  expect(events).toEqual(['members 2 3', 'tell', 'members 2 3', 'tell']);
+});
+
+test('of a step of the placement group that group is not told: it would strike its own plan', async () => {
+  const { events, changes } = changesAtLeader(() => Promise.resolve());
+  const step = {
+    shard: shard.shard,
+    node: three,
+    storeId: 'store-3',
+    role: 'voter',
+    instead: [],
+    membership: 1,
+  } as const;
+  await changes.changeMember(step, 10_000, new AbortController().signal);
+  expect(events).toEqual(['members 2 3']);
+});

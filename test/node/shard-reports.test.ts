@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { emptyBytes } from '../../src/base/bytes.js';
 import { QuorateError } from '../../src/base/errors.js';
 import { NodeId, ReplicaId, ShardId } from '../../src/base/ids.js';
-import { ShardReports } from '../../src/node/shard-reports.js';
+import { ShardReports, type ShardReportsOptions } from '../../src/node/shard-reports.js';
 import type { PeerRequest, PeerResponse } from '../../src/rpc/peer-messages.js';
 import type { ShardDescriptor } from '../../src/shard/descriptor.js';
 import { newGroup, type GroupDescriptor } from '../../src/shard/group-descriptor.js';
@@ -28,11 +28,20 @@ class Bench {
       nodeId: NodeId(1),
       replicas: () => groups.map((descriptor) => ({ shard: descriptor.shard, isReadyLeader: this.leads, descriptor })),
       shardInMap: (shard) => map.get(shard),
-      leader: () => this.leader,
-      local: { updateShard: (descriptor) => this.#reported(1, descriptor) },
+      group: this.#group(),
       request: (node, body) => this.#request(node, body),
       onFailure: (error) => this.failures.push(error),
     });
+  }
+
+  #group(): ShardReportsOptions['group'] {
+    const leader = (): NodeId | undefined => this.leader;
+    return {
+      get leaderNode() {
+        return leader();
+      },
+      updateShard: (descriptor) => this.#reported(1, descriptor),
+    };
   }
 
   async #request(node: NodeId, body: PeerRequest): Promise<PeerResponse> {
