@@ -7,7 +7,6 @@ import type { QuorateError } from '../../src/base/errors.js';
 import { emptyBytes } from '../../src/base/bytes.js';
 import { NodeId, ReplicaId, ShardId } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
-import type { HostedShard } from '../../src/node/hosted-shard.js';
 import { changeMembers, type MembersWish } from '../../src/node/replica-changes.js';
 import { membershipSteps } from '../../src/placement/membership-steps.js';
 import { groupsOf, storeInUse } from '../../src/placement/node-registry.js';
@@ -59,7 +58,7 @@ class Group {
         this.#changes.begin(members, (error) => done(error));
       },
     };
-    const asked = changeMembers({ replica } as unknown as HostedShard, wish, (node) => storeInUse(state, node));
+    const asked = changeMembers({ replica }, wish, (node) => storeInUse(state, node));
     return asked.then(
       () => undefined,
       (error: unknown) => (error as QuorateError).code,
