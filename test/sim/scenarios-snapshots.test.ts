@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { defined } from '../../src/base/assert.js';
+import type { Limits } from '../../src/base/limits.js';
 import type { SnapshotStats } from '../../src/node/snapshots/snapshots.js';
 import { Scenario } from './scenario.js';
 
@@ -132,5 +133,56 @@ describe('a follower that was away for longer than the log is kept for it', () =
     const isThere = (): boolean =>
       scenario.replica(follower).appliedIndex >= scenario.replica(scenario.leaderOf()).appliedIndex;
     await scenario.until('the follower has caught up', isThere, 120_000);
+  });
+});
+
+describe('a Raft snapshot that is damaged', () => {
+  /** A follower was away for longer than the log is kept, and there are tables. */
+  async function away(
+    seed: number,
+    limits: Partial<Limits> = {},
+  ): Promise<{ scenario: Scenario; leader: number; follower: number }> {
+    const scenario = await Scenario.formed({ seed, limits });
+    const leader = scenario.leaderOf();
+    const follower = someFollower(scenario);
+    scenario.machine(follower).crash('none');
+    await writeMany(scenario, leader, 'away');
+    await scenario.run(3000);
+    return { scenario, leader, follower };
+  }
+
+  test('where the leader has it from stops the leader, instead of being offered again and again', async () => {
+    const { scenario, leader, follower } = await away(74);
+    const { disk } = scenario.machine(leader);
+    // One that no compaction reads soon: it came out of one.
+    const compacted = (): string | undefined =>
+      disk.paths().find((path) => /^\/data\/shards\/1\/.*\.sst$/.test(path) && disk.content(path).length > 20_000);
+    for (let round = 0; compacted() === undefined; round++) await writeMany(scenario, leader, `round ${round}`);
+    const table = defined(compacted(), 'a table');
+    disk.corrupt(table, disk.content(table).length >> 1);
+    scenario.machine(follower).start();
+    await scenario.until('the leader has stopped', () => scenario.machine(leader).failure !== undefined, 30_000);
+    expect(scenario.machine(leader).failure?.message).toContain(`${table} is damaged`);
+    const lines = scenario.cluster.log.lines.filter(({ message }) => message === 'a Raft snapshot was not fetched');
+    expect(lines.map(({ fields }) => String(fields.reason))).toEqual([expect.stringContaining('is damaged')]);
+    expect(await scenario.value(scenario.get(follower, 'key-99', 'linearizable', 30_000))).toMatch(
+      /^(away|round \d+) 399/,
+    );
+  });
+
+  test('by what the follower has written stops nobody, and the next one arrives', async () => {
+    const { scenario, leader, follower } = await away(75, { snapshotBytesPerSecondMax: 5000 });
+    const { disk } = scenario.machine(follower);
+    scenario.machine(follower).start();
+    // Written, with others still to come.
+    const written = (): string | undefined =>
+      disk.paths().find((path) => /incoming\/.*\.sst$/.test(path) && disk.content(path).length > 0);
+    await scenario.until('it has written a table', () => written() !== undefined, 20_000);
+    disk.corrupt(defined(written(), 'a table'), 10);
+    await scenario.until('the next one is installed', () => stats(scenario, follower).received.installed === 1, 20_000);
+    await caughtUp(scenario, follower);
+    const reasons = scenario.cluster.log.lines.map(({ fields }) => String(fields.reason));
+    expect(reasons.filter((reason) => reason.includes('.sst'))).not.toEqual([]);
+    expect(scenario.machine(leader).failure).toBeUndefined();
   });
 });

@@ -6,10 +6,11 @@
  * keeper is willing; one that the log does not go on from is not used again.
  */
 import { maskedCrc32 } from '../../base/checksum.js';
-import { QuorateError } from '../../base/errors.js';
+import { CorruptionError, QuorateError } from '../../base/errors.js';
 import type { LogIndex, ReplicaId, ShardId } from '../../base/ids.js';
 import { DiskError, type Disk } from '../../env/disk.js';
 import type { Logger } from '../../env/logger.js';
+import { TreeInspection } from '../../lsm/tree-inspection.js';
 import { type Configuration, isMember } from '../../raft/config.js';
 import type { RaftSnapshot } from '../../raft/types.js';
 import type { HostedShard } from '../hosted-shard.js';
@@ -144,6 +145,27 @@ export class Checkpoints {
     }
   }
 
+  /**
+   * A follower found damage in what it was sent of the checkpoint: it is not used again, and all of it is read. Rejects with a
+   * CorruptionError where the damage is in a file that is the shard's own, too.
+   */
+  async examine({ number }: Checkpoint): Promise<void> {
+    const { disk, folderOf } = this.#options;
+    for (const slot of this.#slots) {
+      if (slot.kept?.number !== number) continue;
+      const { folder } = slot.kept;
+      try {
+        const damage = await damageOfTree(disk, folder);
+        if (damage === undefined) return;
+        // By the name that stays: they are one file.
+        const file = damage.file.replace(folder, folderOf(slot.shard));
+        throw new CorruptionError(file, damage.offset, 'a follower could not use the Raft snapshot with it', damage);
+      } finally {
+        this.#drop(slot);
+      }
+    }
+  }
+
   tick(): void {
     for (const slot of this.#slots) {
       if (slot.kept === undefined || slot.users > 0) continue;
@@ -228,6 +250,17 @@ export class Checkpoints {
     await Promise.allSettled([...this.#slots].map(({ made }) => made));
     for (const slot of this.#slots) this.#drop(slot);
     await Promise.all(this.#removals);
+  }
+}
+
+/** The first damage in the tables and values; the checkpoint's own files are others the next time. */
+async function damageOfTree(disk: Disk, folder: string): Promise<CorruptionError | undefined> {
+  try {
+    await using tree = await TreeInspection.open(disk, folder);
+    return (await tree.verify())[0];
+  } catch (error) {
+    if (error instanceof CorruptionError) return undefined;
+    throw error;
   }
 }
 

@@ -3,7 +3,8 @@
  * `snapshotsInFlightMax` in all; an offer beyond that is refused, and comes again.
  */
 import { AssertionError } from '../../base/assert.js';
-import { QuorateError } from '../../base/errors.js';
+import { DecodeError } from '../../base/coding.js';
+import { CorruptionError, QuorateError } from '../../base/errors.js';
 import type { NodeId, ReplicaId, ShardId } from '../../base/ids.js';
 import type { Limits } from '../../base/limits.js';
 import type { Clock } from '../../env/clock.js';
@@ -131,7 +132,11 @@ export class SnapshotReceiver {
       logger.warn('a Raft snapshot was not fetched', { shard, index, reason });
       const mustStop = error instanceof AssertionError || (error instanceof DiskError && error.code !== 'noSpace');
       if (mustStop && !this.#closed) onFailure(error);
-      throw error instanceof QuorateError ? error : new QuorateError('UNAVAILABLE', reason, { shard, cause: error });
+      if (error instanceof QuorateError) throw error;
+      // The sender is to look whether it is the one whose files are damaged.
+      const isDamaged = error instanceof CorruptionError || error instanceof DecodeError;
+      const code = isDamaged ? 'CORRUPTION' : 'UNAVAILABLE';
+      throw new QuorateError(code, reason, { shard, cause: error });
     } finally {
       // What cannot be removed goes before the next one, or at the next start.
       if (!this.#closed) await disk.removeTree(folder).catch(() => undefined);

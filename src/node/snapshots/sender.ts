@@ -7,7 +7,7 @@
  */
 import { onAbort } from '../../base/abort.js';
 import { AssertionError } from '../../base/assert.js';
-import { QuorateError } from '../../base/errors.js';
+import { CorruptionError, QuorateError } from '../../base/errors.js';
 import type { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../../base/ids.js';
 import type { Limits } from '../../base/limits.js';
 import type { Clock } from '../../env/clock.js';
@@ -31,7 +31,7 @@ export interface SnapshotSenderOptions {
   readonly logger: Logger;
   readonly checkpoints: Checkpoints;
   readonly shard: (id: ShardId) => HostedShard | undefined;
-  /** A bug: the node must stop. */
+  /** A bug, or files of this node are damaged: it must stop. */
   readonly onFailure: (error: Error) => void;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
 }
@@ -107,7 +107,7 @@ export class SnapshotSender {
       outcome = 'delivered';
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      if (error instanceof AssertionError) this.#options.onFailure(error);
+      if (error instanceof AssertionError || error instanceof CorruptionError) this.#options.onFailure(error);
       this.#options.logger.warn('a Raft snapshot was not delivered', { shard, to, reason });
       await pause(this.#options.clock, retryMs, this.#closing.signal).catch(() => undefined);
     }
@@ -120,6 +120,10 @@ export class SnapshotSender {
     try {
       giveUp.signal.throwIfAborted();
       await this.#offer(hosted, to, checkpoint, giveUp.signal);
+    } catch (error) {
+      // Only who reads its own files can tell whose they are. Were they this node's, it would offer them again and again.
+      if (error instanceof QuorateError && error.code === 'CORRUPTION') await checkpoints.examine(checkpoint);
+      throw error;
     } finally {
       checkpoints.release(checkpoint);
     }
