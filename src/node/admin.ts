@@ -6,15 +6,15 @@ import { nodeStage, plannedFor, storeInUse } from '../placement/node-registry.js
 import type { AdminBackend, ClusterStatus, ShardMapView, WantedReplicas } from '../rpc/backend.js';
 import type { LocalStatus, PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
-import { reportMembers } from './ask-placement-leader.js';
+import { reportMembers } from './membership/ask-placement-leader.js';
 import { composeStatus, knownNodes, localReplicaStatus } from './cluster-status.js';
-import type { Identity } from './identity.js';
-import { MembershipWork } from './membership-work.js';
-import { NodeWishes } from './node-wishes.js';
+import type { Identity } from './directory/identity.js';
+import { MembershipWork } from './membership/membership-work.js';
+import { NodeWishes } from './membership/node-wishes.js';
 import type { PlacementGroup } from './placement-group.js';
-import { ReplicaChanges } from './replica-changes.js';
+import { ReplicaChanges } from './membership/replica-changes.js';
 import type { InitialNode } from './options.js';
-import type { ShardHost } from './shard-host.js';
+import type { ShardHost } from './replicas/shard-host.js';
 import type { Snapshots } from './snapshots/snapshots.js';
 
 /** What only the surrounding process knows, for the status. */

@@ -9,7 +9,7 @@ import type { LocalReplicaStatus, LocalStatus, MemberStatus } from '../rpc/peer-
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { roleOf } from '../shard/member-changes.js';
 import type { InitialNode } from './options.js';
-import type { HostedShard } from './hosted-shard.js';
+import type { HostedShard } from './replicas/hosted-shard.js';
 
 export function localReplicaStatus({ replica, tree }: HostedShard): LocalReplicaStatus {
   const { descriptor } = replica;

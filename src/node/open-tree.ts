@@ -16,7 +16,7 @@ import { Tree, type TreeResources } from '../lsm/tree.js';
 import { SystemClock } from '../platform/clock.js';
 import { NodeDisk } from '../platform/disk.js';
 import { WorkerPool } from '../platform/worker-pool.js';
-import { openTreeDirectory } from './data-directory.js';
+import { openTreeDirectory } from './directory/data-directory.js';
 
 export { AssertionError } from '../base/assert.js';
 export { CorruptionError, QuorateError } from '../base/errors.js';

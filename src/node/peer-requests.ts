@@ -13,12 +13,12 @@ import type { LocalStatus, PeerRequest, PeerResponse, RequestFrame } from '../rp
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import type { KvExecutor } from '../shard/kv-executor.js';
 import { FittingResults } from './fitting-results.js';
-import type { HostedShard } from './hosted-shard.js';
-import { standingOf } from './membership-check.js';
+import type { HostedShard } from './replicas/hosted-shard.js';
+import { standingOf } from './membership/membership-check.js';
 import { addressRule, isAddress } from './config/address.js';
-import type { NodeWishes } from './node-wishes.js';
+import type { NodeWishes } from './membership/node-wishes.js';
 import type { PlacementGroup } from './placement-group.js';
-import type { ReplicaChanges } from './replica-changes.js';
+import type { ReplicaChanges } from './membership/replica-changes.js';
 import type { Snapshots } from './snapshots/snapshots.js';
 import type { Router } from './routing/router.js';
 

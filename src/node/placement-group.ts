@@ -12,7 +12,7 @@ import { emptyPlacementState, type PlacementState } from '../placement/placement
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import type { Replica } from '../shard/replica.js';
 import { PlacementView } from './routing/placement-view.js';
-import type { ShardHost } from './shard-host.js';
+import type { ShardHost } from './replicas/shard-host.js';
 
 export interface PlacementGroupOptions {
   readonly host: Pick<ShardHost, 'shard' | 'onChange'>;

@@ -7,7 +7,7 @@ import { TcpNetwork } from '../platform/network.js';
 import { SystemRandom } from '../platform/random.js';
 import { WorkerPool } from '../platform/worker-pool.js';
 import { GrpcServer } from '../rpc/server.js';
-import { openDataDirectory } from './data-directory.js';
+import { openDataDirectory } from './directory/data-directory.js';
 import { Node } from './node.js';
 import type { NodeOptions } from './options.js';
 

@@ -5,7 +5,7 @@ import { Tree } from '../lsm/tree.js';
 import { fileOfLostTree } from '../lsm/version/file-names.js';
 import { NodeDisk } from '../platform/disk.js';
 import { isLockName, lockDirectory, refuseHeldDirectory, type DirectoryLock } from '../platform/directory-lock.js';
-import { dataDirectoryOf, systemCodeOf } from './data-directory.js';
+import { dataDirectoryOf, systemCodeOf } from './directory/data-directory.js';
 
 export type { RangeTombstone } from '../lsm/range/range-tombstones.js';
 

@@ -9,13 +9,13 @@ import { placementDescriptor } from '../placement/bootstrap.js';
 import type { NodeRecord } from '../placement/placement-format.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
 import type { Replica } from '../shard/replica.js';
-import type { AssignedShards } from './assigned-shards.js';
+import type { AssignedShards } from './replicas/assigned-shards.js';
 import { LeaderBalance } from './leader-balance.js';
-import { MembershipCheck } from './membership-check.js';
+import { MembershipCheck } from './membership/membership-check.js';
 import type { PlacementGroup } from './placement-group.js';
-import { Registration } from './registration.js';
-import type { ShardHost } from './shard-host.js';
-import { ShardReports } from './shard-reports.js';
+import { Registration } from './membership/registration.js';
+import type { ShardHost } from './replicas/shard-host.js';
+import { ShardReports } from './membership/shard-reports.js';
 
 export interface UpkeepOptions {
   /** This node, as it is to be registered. */

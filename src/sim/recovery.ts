@@ -17,7 +17,7 @@ const convergeMsMax = 30_000;
 /** Asking is looking at all replicas of the cluster. */
 const lookEveryMs = 10;
 const quietMs = 5000;
-/** A leader that does not see whose log is long has the last few entries dropped every 10 s (src/node/log-keeper.ts). */
+/** A leader that does not see whose log is long has the last few entries dropped every 10 s (src/node/replicas/log-keeper.ts). */
 const shrinkMsMax = 25_000;
 
 export async function requireRecovery(cluster: SimCluster): Promise<string | undefined> {

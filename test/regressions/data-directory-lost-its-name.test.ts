@@ -6,7 +6,7 @@
 import { expect, test } from 'vitest';
 import { Prng } from '../../src/base/prng.js';
 import { NodeId } from '../../src/base/ids.js';
-import { openIdentity } from '../../src/node/identity.js';
+import { openIdentity } from '../../src/node/directory/identity.js';
 import { SimDisk } from '../../src/sim/disk.js';
 
 const expected = (seed: number): Parameters<typeof openIdentity>[2] => ({

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../../src/base/ids.js';
 import type { RaftMessage } from '../../src/raft/types.js';
-import { tombstoneOf } from '../../src/node/tombstones.js';
+import { tombstoneOf } from '../../src/node/replicas/tombstones.js';
 import { Scenario } from './scenario.js';
 
 /** Four nodes, of which three have replicas of the shard. */

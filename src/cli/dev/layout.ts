@@ -8,7 +8,7 @@ import { join, relative } from 'node:path';
 
 import { parse, stringify } from 'yaml';
 
-import { unusableReason } from '../../node/data-directory.js';
+import { unusableReason } from '../../node/directory/data-directory.js';
 import { NodeDisk } from '../../platform/disk.js';
 import { CommandFailure } from '../failure.js';
 

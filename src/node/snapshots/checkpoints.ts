@@ -13,7 +13,7 @@ import type { Logger } from '../../env/logger.js';
 import { TreeInspection } from '../../lsm/tree-inspection.js';
 import { type Configuration, isMember } from '../../raft/config.js';
 import type { RaftSnapshot } from '../../raft/types.js';
-import type { HostedShard } from '../hosted-shard.js';
+import type { HostedShard } from '../replicas/hosted-shard.js';
 import { checkpointFolder } from './folders.js';
 import { encodeManifest, manifestName, type SnapshotFile } from './manifest.js';
 

@@ -14,7 +14,7 @@ import type { SnapshotRequest } from '../../raft/types.js';
 import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
 import type { Replica } from '../../shard/replica.js';
 import type { SnapshotData } from '../../shard/replica-snapshots.js';
-import type { HostedShard } from '../hosted-shard.js';
+import type { HostedShard } from '../replicas/hosted-shard.js';
 import { download, type DownloadProgress } from './download.js';
 import { incomingFolder, installFolder } from './folders.js';
 import { decideInstall, removeManifest } from './install.js';

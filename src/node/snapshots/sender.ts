@@ -17,7 +17,7 @@ import { Throttle } from '../../env/throttle.js';
 import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
 import { descriptorOf } from '../../shard/descriptor.js';
 import type { Replica } from '../../shard/replica.js';
-import type { HostedShard } from '../hosted-shard.js';
+import type { HostedShard } from '../replicas/hosted-shard.js';
 import type { Checkpoint, Checkpoints } from './checkpoints.js';
 
 export type SenderLimits = Pick<

@@ -3,7 +3,7 @@ import type { LogIndex, NodeId, ReplicaId, ShardId } from '../../base/ids.js';
 import type { Limits } from '../../base/limits.js';
 import type { Env } from '../../env/env.js';
 import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
-import type { HostedShard } from '../hosted-shard.js';
+import type { HostedShard } from '../replicas/hosted-shard.js';
 import { Checkpoints } from './checkpoints.js';
 import { SnapshotReceiver, type ReceiverStats } from './receiver.js';
 import { SnapshotSender } from './sender.js';

@@ -5,7 +5,7 @@ import { DiskError, type Disk } from '../../../src/env/disk.js';
 import { silentLogger } from '../../../src/env/logger.js';
 import type { GroupLog } from '../../../src/log/group-log.js';
 import { SharedLog } from '../../../src/log/shared-log.js';
-import { logFault } from '../../../src/node/log-fits-tree.js';
+import { logFault } from '../../../src/node/replicas/log-fits-tree.js';
 import { incomingFolder, installFolder } from '../../../src/node/snapshots/folders.js';
 import { decideInstall, removeManifest, type LogOfShard } from '../../../src/node/snapshots/install.js';
 import { manifestName } from '../../../src/node/snapshots/manifest.js';

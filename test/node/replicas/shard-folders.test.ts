@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import { utf8 } from '../../../src/base/bytes.js';
+import { NodeId, ReplicaId, ShardId } from '../../../src/base/ids.js';
+import { defaultLimits } from '../../../src/base/limits.js';
+import { makeDurableDirectory } from '../../../src/env/disk.js';
+import { silentLogger } from '../../../src/env/logger.js';
+import { ShardFolders } from '../../../src/node/replicas/shard-folders.js';
+import { incomingFolder, installFolder } from '../../../src/node/snapshots/folders.js';
+import { inlineBackground, ManualClock, newDisk } from '../../lsm/harness.js';
+
+test('the trees of shards keep values apart from the size on that the limits say, by default none', async () => {
+  for (const limits of [defaultLimits, { ...defaultLimits, largeValueBytesMin: 1 }]) {
+    const disk = newDisk();
+    await disk.makeDirectory('node/shards');
+    const env = { disk, background: inlineBackground(disk), logger: silentLogger, clock: new ManualClock() };
+    const folders = new ShardFolders({ env, directory: '/node', nodeId: NodeId(1), limits });
+    const replicas = [{ replica: ReplicaId(1), node: NodeId(1) }];
+    const epoch = { membership: 1, range: 1 };
+    await folders.create({ shard: ShardId(1), start: utf8(''), end: utf8(''), epoch, replicas });
+    const files = disk.paths().filter((path) => path.endsWith('.val'));
+    expect(files.length > 0).toBe(limits.largeValueBytesMin === 1);
+  }
+});
+
+test("what a Raft snapshot has left for a replica that goes is in nobody's place after the next start", async () => {
+  const disk = newDisk();
+  await makeDurableDirectory(disk, 'node/shards');
+  const env = { disk, background: inlineBackground(disk), logger: silentLogger, clock: new ManualClock() };
+  const open = (): ShardFolders =>
+    new ShardFolders({ env, directory: 'node', nodeId: NodeId(1), limits: defaultLimits });
+  const folders = open();
+  const shard = ShardId(4);
+  for (const end of ['discard', 'bury'] as const) {
+    await folders.createUnfilled(shard, ReplicaId(2));
+    for (const left of [installFolder('node/shards/4'), incomingFolder('node/shards/4')]) {
+      await disk.makeDirectory(left);
+      await disk.syncDirectory('node/shards');
+    }
+    if (end === 'discard') await folders.discard(shard);
+    else await folders.bury({ shard, nextReplica: ReplicaId(3) });
+    disk.crash({ keep: 'none' });
+    expect(await open().list(), `after ${end}`).toEqual([]);
+  }
+});
+
+test('a name whose sync found no room is taken back: what is made later is durable with its name', async () => {
+  const disk = newDisk();
+  await makeDurableDirectory(disk, 'node/shards');
+  const env = { disk, background: inlineBackground(disk), logger: silentLogger, clock: new ManualClock() };
+  const open = (): ShardFolders =>
+    new ShardFolders({ env, directory: 'node', nodeId: NodeId(1), limits: defaultLimits });
+  const folders = open();
+  const [shard, replica] = [ShardId(4), ReplicaId(2)];
+  const isNamed = (): boolean => disk.paths().some((path) => path.includes('node/shards/4/'));
+  disk.fault = (operation) => (operation === 'syncDirectory' && isNamed() ? 'noSpace' : undefined);
+  await expect(folders.createUnfilled(shard, replica)).rejects.toMatchObject({ code: 'noSpace' });
+  disk.fault = undefined;
+  // A process that starts anew, without a loss of power, sees what was not durable: it must not count on it.
+  expect(await open().list()).toEqual([]);
+  await folders.createUnfilled(shard, replica);
+  disk.crash({ keep: 'none' });
+  expect(await open().list()).toEqual([shard]);
+});
