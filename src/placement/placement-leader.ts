@@ -270,14 +270,23 @@ export class PlacementLeader {
   #change(decide: (state: PlacementState) => readonly PlacementChange[]): Promise<void> {
     const change = this.#lastChange.then(async () => {
       const { term } = this.#replica;
-      const state = await loadPlacementState(this.#replica.machine);
-      // What was decided on a state that may be old would be an answer, too.
-      if (!this.#leadsIn(term)) throw this.#notLeader();
+      const state = await this.#loadIn(term);
       const changed = decide(state);
       if (changed.length > 0) await this.#commit(changed);
     });
     this.#lastChange = change.catch(() => undefined);
     return change;
+  }
+
+  /** Rejects with NOT_LEADER when this node leads no more; its replica, too, may have gone meanwhile. */
+  async #loadIn(term: number): Promise<PlacementState> {
+    const loaded = await loadPlacementState(this.#replica.machine).catch((error: unknown) => {
+      if (this.#leadsIn(term)) throw error;
+      return undefined;
+    });
+    // What was decided on a state that may be old would be an answer, too.
+    if (loaded === undefined || !this.#leadsIn(term)) throw this.#notLeader();
+    return loaded;
   }
 
   #commit(changed: readonly PlacementChange[]): Promise<void> {

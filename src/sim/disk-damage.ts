@@ -5,6 +5,7 @@
 import { CorruptionError, QuorateError } from '../base/errors.js';
 import type { Prng } from '../base/prng.js';
 import { DiskError } from '../env/disk.js';
+import { batchHeaderBytes, newestBatchHeader, segmentHeaderBytes, segmentOfName } from '../log/segment-format.js';
 import type { SimFailure } from './cluster.js';
 import type { SimDisk } from './disk.js';
 import { sectorBytes } from './file-state.js';
@@ -54,17 +55,36 @@ export function damage(disk: SimDisk, type: DamageType, random: Prng): Place | u
   }
 }
 
-/** A sector that is not all zeros: room that was made ahead is no loss. */
+/**
+ * A sector that is not all zeros: room that was made ahead is no loss. And not of the log's last batch, while nothing proves that it
+ * was durable: damaged then, and read before the proof is written, it is a torn batch to everybody (docs/formats/log.md).
+ */
 function drawPlace(disk: SimDisk, random: Prng): Place | undefined {
   const paths = disk.paths();
+  const unproven = lastBatchWithoutProof(disk);
   for (let tries = 0; tries < triesMax && paths.length > 0; tries++) {
     const path = random.pick(paths);
     const content = disk.content(path);
     if (content.length === 0) continue;
     const offset = sectorBytes * random.int(0, Math.ceil(content.length / sectorBytes) - 1);
+    if (path === unproven?.path && offset < unproven.end && offset + sectorBytes > unproven.offset) continue;
     if (content.subarray(offset, offset + sectorBytes).some((byte) => byte !== 0)) return { path, offset };
   }
   return undefined;
+}
+
+function lastBatchWithoutProof(disk: SimDisk): (Place & { readonly end: number }) | undefined {
+  let newest: { readonly path: string; readonly segment: number } | undefined;
+  for (const path of disk.paths()) {
+    const segment = segmentOfName(path.slice(path.lastIndexOf('/') + 1)) ?? 0;
+    if (segment > (newest?.segment ?? 0)) newest = { path, segment };
+  }
+  if (newest === undefined) return undefined;
+  const { path, segment } = newest;
+  const header = newestBatchHeader(disk.content(path), segmentHeaderBytes, segment);
+  if (header === undefined || header.bodyBytes === 0) return undefined;
+  const { offset, bodyBytes } = header;
+  return { path, offset, end: offset + batchHeaderBytes + bodyBytes };
 }
 
 function sectorAt(disk: SimDisk, { path, offset }: Place): Uint8Array {

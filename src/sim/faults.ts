@@ -4,6 +4,7 @@
  * or damaged on one machine only, which is a minority of the replicas of every shard; its node is replaced, at once or in the end.
  */
 import type { Prng } from '../base/prng.js';
+import { DiskError } from '../env/disk.js';
 import type { SimCluster, SimMachine } from './cluster.js';
 import { DiskOperator } from './disk-operator.js';
 import { beginFault, faultTypes, isLossOfDisk } from './fault-types.js';
@@ -14,6 +15,8 @@ import type { FaultPlan } from './swarm.js';
 
 /** A process that a failing disk has ended is started again after this, as a service manager does. */
 const restartMs = 1000;
+/** Longer than any operation of a slow disk takes. */
+const lateDiskErrorsMs = 10_000;
 const approachMs = 50;
 
 export class Faults {
@@ -32,6 +35,7 @@ export class Faults {
   readonly nodeOperator: NodeOperator;
   readonly #underWay = new Set<() => void>();
   #stopped = false;
+  #healedMs = Infinity;
 
   /** @param onApproach is called shortly before each fault */
   constructor(cluster: SimCluster, plan: FaultPlan, onApproach: () => void = () => undefined) {
@@ -58,6 +62,7 @@ export class Faults {
   /** Ends all faults, for good; dead nodes start again, but for one whose disk cannot be trusted any more: it is replaced. */
   heal(): void {
     this.#stopped = true;
+    this.#healedMs = this.#cluster.scheduler.nowMs;
     this.nodeOperator.stop();
     for (const end of this.#underWay) end();
     const { network, machines } = this.#cluster;
@@ -82,11 +87,15 @@ export class Faults {
     });
   }
 
+  /** After the last fault only where its disk stopped a node: what a slow disk had begun when it failed may end, and fail, much later. */
   #restartStopped(): void {
-    this.#cluster.scheduler.schedule(restartMs, 'service managers look', () => {
-      if (this.#stopped) return;
-      for (const machine of this.#cluster.machines) if (machine.failure !== undefined) machine.start();
-      this.#restartStopped();
+    const { scheduler, machines } = this.#cluster;
+    scheduler.schedule(restartMs, 'service managers look', () => {
+      for (const machine of machines) {
+        const { failure } = machine;
+        if (failure !== undefined && (!this.#stopped || failure instanceof DiskError)) machine.start();
+      }
+      if (scheduler.nowMs < this.#healedMs + lateDiskErrorsMs) this.#restartStopped();
     });
   }
 

@@ -3,6 +3,7 @@
  * each change. A change that comes while one is being read is read right after.
  */
 import { QuorateError } from '../../base/errors.js';
+import { TreeClosedError } from '../../lsm/background-errors.js';
 import { emptyPlacementState, loadPlacementState } from '../../placement/placement-state.js';
 import type { PlacementState } from '../../placement/placement-state.js';
 import type { Replica } from '../../shard/replica.js';
@@ -34,11 +35,15 @@ export class PlacementView {
     return this.#reading;
   }
 
-  /** Undefined where a much newer state took the place of the one that was being read (a Raft snapshot): to be read anew. */
+  /**
+   * Undefined where a much newer state took the place of the one that was being read (a Raft snapshot), which is to be read anew; and
+   * where the replica has gone: another one may come, with a view of its own.
+   */
   async #read(): Promise<PlacementState | undefined> {
     try {
       return await loadPlacementState(this.#replica.machine);
     } catch (error) {
+      if (error instanceof TreeClosedError) return undefined;
       if (!(error instanceof QuorateError) || error.code !== 'READ_TOO_OLD') throw error;
       this.#isOutdated = true;
       return undefined;

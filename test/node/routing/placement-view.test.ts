@@ -4,6 +4,7 @@ import { defined } from '../../../src/base/assert.js';
 import { NodeId, Timestamp } from '../../../src/base/ids.js';
 import { deferred } from '../../../src/base/promises.js';
 import type { Deferred } from '../../../src/base/promises.js';
+import { TreeClosedError } from '../../../src/lsm/background-errors.js';
 import type { ScanResult } from '../../../src/mvcc/scan.js';
 import { PlacementView } from '../../../src/node/routing/placement-view.js';
 import { encodeNodeRecord, nodeKey } from '../../../src/placement/placement-format.js';
@@ -102,5 +103,16 @@ describe('the placement view', () => {
     bench.apply();
     await bench.endRead();
     expect(bench.changes).toEqual([2]);
+  });
+
+  test('ends with its replica: a read whose tree was closed meanwhile is no failure (seed 1003366)', async () => {
+    const bench = new Bench();
+    const loaded = bench.view.load();
+    defined(bench.reads.shift(), 'read').reject(new TreeClosedError('the tree was closed'));
+    await loaded;
+    bench.apply();
+    defined(bench.reads.shift(), 'read').reject(new TreeClosedError('the tree was closed'));
+    await setImmediate();
+    expect([bench.failures, bench.changes, bench.reads]).toEqual([[], [], []]);
   });
 });
