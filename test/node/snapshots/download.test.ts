@@ -50,7 +50,11 @@ function chunk({ file, offset, bytesMax }: Read): PeerResponse {
 }
 
 /** @param answer instead of what is right, where it gives something */
-function fetch(answer: Answer, signal: AbortSignal = giveUp.signal, voters = [ReplicaId(1)]): Promise<void> {
+function fetch(
+  answer: Answer,
+  signal: AbortSignal = giveUp.signal,
+  voters = [ReplicaId(1), ReplicaId(2)],
+): Promise<void> {
   return download({
     disk,
     clock: new HastyClock(),

@@ -7,6 +7,7 @@ import { silentLogger } from '../../../src/env/logger.js';
 import { TreeBatch } from '../../../src/lsm/tree-batch.js';
 import { Tree } from '../../../src/lsm/tree.js';
 import { userKey } from '../../../src/mvcc/keyspace.js';
+import { createConfiguration } from '../../../src/raft/config.js';
 import { ShardFolders } from '../../../src/node/replicas/shard-folders.js';
 import type { ShardTree } from '../../../src/node/replicas/shard-tree.js';
 import { encodeManifest, manifestName } from '../../../src/node/snapshots/manifest.js';
@@ -31,8 +32,10 @@ const descriptor = {
   start: utf8(''),
   end: utf8(''),
   epoch: { membership: 1, range: 1 },
-  replicas: [{ replica: ReplicaId(1), node: NodeId(1) }],
+  replicas: [1, 2].map((id) => ({ replica: ReplicaId(id), node: NodeId(id) })),
 };
+/** Of the shard, whose second replica is on the node that offers. */
+export const configuration = createConfiguration({ voters: [ReplicaId(1), ReplicaId(2)] });
 
 const key = userKey(utf8('key'));
 
