@@ -292,9 +292,9 @@ function hasStopped(cluster: SimCluster, machine: SimMachine, failures: number):
     .some((failure) => failure.machine === machine && isExplainedByDamage(failure));
 }
 
-/** All or only some: a full partition, or a bridge. */
+/** As many as all or only one, whichever: a full partition, a bridge, or one line that is cut. */
 function some(machines: readonly SimMachine[], random: Prng): SimMachine[] {
-  return machines.filter((_, i) => i === 0 || random.chance(0.6));
+  return random.shuffle([...machines]).slice(0, random.int(1, machines.length));
 }
 
 type Direction = readonly [from: string, to: string];
