@@ -285,9 +285,12 @@ export class Roles {
     }
   }
 
-  /** The leader hands over. PreVote would only take time: the leader knows that this replica can win. */
+  /**
+   * The leader hands over. PreVote would only take time: the leader knows that this replica can win. Nobody else may have it
+   * campaign, since voters heed that although they hear their leader.
+   */
   onTimeoutNow(message: TimeoutNow): void {
-    if (this.#isRetired || this.#state.type !== 'follower' || this.#leader !== message.from) return;
+    if (this.#state.type !== 'follower' || this.#leader !== message.from) return;
     this.#takesOver = true;
     this.onApplied();
   }

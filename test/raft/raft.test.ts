@@ -50,6 +50,23 @@ describe('raft', () => {
     }).toThrow('two leaders');
   });
 
+  test('a request to take over counts of the leader only, who gave up its lease before: voters heed a candidate that was asked', () => {
+    const bench = new Bench();
+    const askedBy = (from: number, term: number): void =>
+      bench.raft.step({ type: 'timeoutNow', from: ReplicaId(from), to: self, term: Term(term) });
+    bench.append(1, start, [1], 1);
+    bench.raft.synced(bench.take().syncPoint);
+    bench.take();
+    askedBy(3, 1);
+    expect([bench.raft.role, bench.raft.term]).toEqual(['follower', 1]);
+    // Nor of whoever says that it leads in a later term, of which nothing was heard yet.
+    askedBy(peer, 2);
+    expect([bench.raft.role, bench.raft.term]).toEqual(['follower', 2]);
+    bench.append(2, { index: 1, term: 1 }, [], 1);
+    askedBy(peer, 2);
+    expect([bench.raft.role, bench.raft.term]).toEqual(['candidate', 3]);
+  });
+
   test('nothing leaves before the sync that it relies on, even if the answer adds nothing to write', () => {
     const bench = new Bench();
     bench.append(1, start, [1]);
