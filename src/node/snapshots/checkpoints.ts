@@ -28,6 +28,12 @@ export interface CheckpointsOptions {
   readonly logger: Logger;
 }
 
+/** A shard that this node leads. */
+export interface CheckpointSource {
+  readonly replica: HostedShard['replica'];
+  readonly tree: Pick<HostedShard['tree'], 'checkpoint'>;
+}
+
 export interface Checkpoint {
   /** Of this process, never used twice. */
   readonly number: number;
@@ -76,7 +82,7 @@ export class Checkpoints {
    * A checkpoint that the shard's log goes on from, and that knows follower `to`; {@link release} it. Rejects with a DiskError or TreeClosedError, and with
    * UNAVAILABLE when the shard changed while it was made.
    */
-  async acquire(hosted: HostedShard, to: ReplicaId): Promise<Checkpoint> {
+  async acquire(hosted: CheckpointSource, to: ReplicaId): Promise<Checkpoint> {
     const { firstIndex } = hosted.replica.logPrefix;
     const isOfUse = ({ pinnedIndex, configuration }: Slot): boolean =>
       pinnedIndex + 1 >= firstIndex && isMember(configuration, to);
@@ -178,7 +184,7 @@ export class Checkpoints {
     return undefined;
   }
 
-  #add(hosted: HostedShard): Slot {
+  #add(hosted: CheckpointSource): Slot {
     const { shard, appliedIndex } = hosted.replica;
     const number = this.#nextNumber++;
     const made = this.#make(hosted, number);
@@ -203,7 +209,7 @@ export class Checkpoints {
     return slot;
   }
 
-  async #make({ replica, tree }: HostedShard, number: number): Promise<Kept> {
+  async #make({ replica, tree }: CheckpointSource, number: number): Promise<Kept> {
     const { disk, folderOf, logger } = this.#options;
     const { shard } = replica;
     const folder = checkpointFolder(folderOf(shard), number);

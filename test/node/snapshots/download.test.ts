@@ -53,7 +53,7 @@ function chunk({ file, offset, bytesMax }: Read): PeerResponse {
 function fetch(
   answer: Answer,
   signal: AbortSignal = giveUp.signal,
-  voters = [ReplicaId(1), ReplicaId(2)],
+  voters = [1, 2, 3].map((id) => ReplicaId(id)),
 ): Promise<void> {
   return download({
     disk,

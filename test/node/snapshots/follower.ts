@@ -1,18 +1,21 @@
-/** A node that follows in a shard of two, with its own disk; the test is the other node. */
-import { NodeId, ReplicaId, Term, type LogIndex } from '../../../src/base/ids.js';
+/** A node that follows in a shard of three, with its own disk; the test is the other nodes. */
+import { maskedCrc32 } from '../../../src/base/checksum.js';
+import { LogIndex, NodeId, ReplicaId, Term } from '../../../src/base/ids.js';
 import { defaultLimits } from '../../../src/base/limits.js';
 import { Prng } from '../../../src/base/prng.js';
 import type { Clock } from '../../../src/env/clock.js';
 import type { Disk } from '../../../src/env/disk.js';
 import type { Env } from '../../../src/env/env.js';
 import { silentLogger } from '../../../src/env/logger.js';
+import { SharedLog } from '../../../src/log/shared-log.js';
 import { ShardHost } from '../../../src/node/replicas/shard-host.js';
 import { SnapshotReceiver, type SnapshotReceiverOptions } from '../../../src/node/snapshots/receiver.js';
 import type { PeerRequest, PeerResponse } from '../../../src/rpc/peer-messages.js';
+import type { SimDisk } from '../../../src/sim/disk.js';
 import { inlineBackground } from '../../lsm/harness.js';
-import { configuration, newIndex, newTerm, shard, shardsFolder } from './support.js';
+import { configuration, newIndex, newTerm, oldIndex, prepare, shard, shardsFolder } from './support.js';
 
-export const leaderNode = NodeId(2);
+const leaderNode = NodeId(2);
 const limits = { ...defaultLimits, segmentBytesMax: 64 * 1024, snapshotChunkBytesMax: 512 };
 const timing = {
   tickMs: 50,
@@ -30,6 +33,33 @@ export function offerOf(checkpoint: number, manifestBytes: number, term = Term(n
   const snapshot = { index: newIndex, term: newTerm, configuration };
   const request = { type: 'snapshotRequest', from: ReplicaId(2), to: ReplicaId(1), term, snapshot } as const;
   return { type: 'offerSnapshot', shard, request, checkpoint, manifestBytes, storeId: undefined };
+}
+
+/** What the leader sends, by name. */
+export type Sent = ReadonlyMap<string, Uint8Array>;
+
+/** A follower's disk, whose log has entries up to {@link oldIndex} and some beyond, which were never committed. */
+export async function prepareFollower(disk: SimDisk): Promise<Sent> {
+  const source = 'checkpoint';
+  await prepare(disk, source);
+  const sizes = { segmentBytesMax: 64 * 1024, cacheBytesMax: 1024, rewriteBytesMin: 1024 * 1024, spareSegmentsMax: 2 };
+  const shared = await SharedLog.open({ disk, directory: 'node/log', ...sizes, logger: silentLogger });
+  const entries = Array.from({ length: 8 }, (_, i) => ({
+    term: Term(1),
+    index: LogIndex(1 + i),
+    data: new Uint8Array(10),
+  }));
+  await shared.append(shard, { hardState: { term: Term(2), vote: 0, commit: oldIndex }, entries, mustSync: true });
+  await shared.close();
+  const names = await disk.list(source);
+  return new Map(names.map((name) => [name, disk.content(`${source}/${name}`)]));
+}
+
+/** As the leader's node answers a read. */
+export function answerTo(body: PeerRequest, sent: Sent): PeerResponse {
+  if (body.type !== 'readSnapshot') throw new Error(body.type);
+  const bytes = sent.get(body.file)?.slice(body.offset, body.offset + body.bytesMax) ?? new Uint8Array(0);
+  return { type: 'snapshotChunk', bytes, checksum: maskedCrc32(bytes) };
 }
 
 export type Request = SnapshotReceiverOptions['request'];
@@ -76,6 +106,13 @@ export class Follower {
 
   offer(offer: Offer): Promise<PeerResponse> {
     return this.receiver.offer(leaderNode, offer);
+  }
+
+  /** This node leads, in this term. */
+  heartbeat(from: number, term: number): void {
+    const head = { type: 'heartbeat', from: ReplicaId(from), to: ReplicaId(1), term: Term(term) } as const;
+    const zero = { commit: LogIndex(0), leaderCommit: LogIndex(0), readRound: 0, probe: 0, quiesce: false };
+    this.host.step(NodeId(from), [{ shard, message: { ...head, ...zero } }]);
   }
 
   async stop(): Promise<void> {

@@ -1,49 +1,19 @@
 /** Power loss, and failed syncs, at every disk operation from the offer of a Raft snapshot to the end of its installation. */
 import { describe, expect, it } from 'vitest';
-import { maskedCrc32 } from '../../../src/base/checksum.js';
-import { LogIndex, Term } from '../../../src/base/ids.js';
-import { silentLogger } from '../../../src/env/logger.js';
-import { SharedLog } from '../../../src/log/shared-log.js';
 import { TreeInspection } from '../../../src/lsm/tree-inspection.js';
 import { manifestName } from '../../../src/node/snapshots/manifest.js';
 import type { CrashKeeps, SimDisk } from '../../../src/sim/disk.js';
 import { ManualClock, newDisk, processIsDead } from '../../lsm/harness.js';
-import { Follower, logOf, offerOf, shardOf } from './follower.js';
-import { newIndex, oldIndex, prepare, shard, shardFolder, shardsFolder, valueIn } from './support.js';
-
-/** What the leader sends, by name. */
-type Files = ReadonlyMap<string, Uint8Array>;
-
-/** Entries to {@link oldIndex} and some beyond, which were never committed. */
-async function writeLog(disk: SimDisk): Promise<void> {
-  const sizes = { segmentBytesMax: 64 * 1024, cacheBytesMax: 1024, rewriteBytesMin: 1024 * 1024, spareSegmentsMax: 2 };
-  const shared = await SharedLog.open({ disk, directory: 'node/log', ...sizes, logger: silentLogger });
-  const entries = Array.from({ length: 8 }, (_, i) => ({
-    term: Term(1),
-    index: LogIndex(1 + i),
-    data: new Uint8Array(10),
-  }));
-  await shared.append(shard, { hardState: { term: Term(2), vote: 0, commit: oldIndex }, entries, mustSync: true });
-  await shared.close();
-}
-
-async function prepareAll(disk: SimDisk): Promise<Files> {
-  const source = 'checkpoint';
-  await prepare(disk, source);
-  await writeLog(disk);
-  const names = await disk.list(source);
-  return new Map(names.map((name) => [name, disk.content(`${source}/${name}`)]));
-}
+import { answerTo, Follower, logOf, offerOf, prepareFollower, type Sent, shardOf } from './follower.js';
+import { newIndex, shardFolder, shardsFolder, valueIn } from './support.js';
 
 /** A start, the whole transfer, and the end of the process. Does not reject: what became of it is on the disk. */
-async function fetchAndInstall(disk: SimDisk, files: Files): Promise<void> {
+async function fetchAndInstall(disk: SimDisk, files: Sent): Promise<void> {
   const offer = offerOf(7, files.get(manifestName)?.length ?? 0);
   try {
-    const follower = await Follower.start(disk, new ManualClock(), (_node, body) => {
-      if (body.type !== 'readSnapshot') return Promise.reject(new Error(body.type));
-      const bytes = files.get(body.file)?.slice(body.offset, body.offset + body.bytesMax) ?? new Uint8Array(0);
-      return Promise.resolve({ type: 'snapshotChunk', bytes, checksum: maskedCrc32(bytes) });
-    });
+    const follower = await Follower.start(disk, new ManualClock(), (_node, body) =>
+      Promise.resolve(answerTo(body, files)),
+    );
     await follower.offer(offer).catch(() => undefined);
     await follower.stop();
   } catch {
@@ -76,7 +46,7 @@ describe('a Raft snapshot that is fetched and installed', () => {
       let last: 'old' | 'new' = 'old';
       for (let operation = 1; ; operation++) {
         const disk = newDisk(operation);
-        const files = await prepareAll(disk);
+        const files = await prepareFollower(disk);
         const first = disk.operationCount;
         disk.crashAtOperation = first + operation;
         await fetchAndInstall(disk, files);
@@ -103,7 +73,7 @@ describe('a Raft snapshot that is fetched and installed', () => {
     const seen = { old: 0, new: 0 };
     for (let failing = 1; ; failing++) {
       const disk = newDisk(failing);
-      const files = await prepareAll(disk);
+      const files = await prepareFollower(disk);
       let syncs = 0;
       disk.fault = (operation) => {
         const isSync = operation === 'sync' || operation === 'syncDirectory';

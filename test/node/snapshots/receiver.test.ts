@@ -1,10 +1,14 @@
-import { expect, test } from 'vitest';
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
 import { NodeId, ReplicaId, Term } from '../../../src/base/ids.js';
 import { defaultLimits } from '../../../src/base/limits.js';
 import { silentLogger } from '../../../src/env/logger.js';
 import { SnapshotReceiver } from '../../../src/node/snapshots/receiver.js';
 import { createConfiguration } from '../../../src/raft/config.js';
+import type { PeerResponse } from '../../../src/rpc/peer-messages.js';
 import { ManualClock, newDisk } from '../../lsm/harness.js';
+import { deferred } from '../../../src/base/promises.js';
+import { Follower, offerOf, prepareFollower } from './follower.js';
 import { newIndex, newTerm, shard } from './support.js';
 
 test('a Raft snapshot for a replica in another data directory is refused, and no replica is made for it', async () => {
@@ -41,4 +45,40 @@ test('a Raft snapshot for a replica in another data directory is refused, and no
   expect(spokenTo).toEqual([]);
   for (const named of ['store-here', undefined]) expect(await offer(named)).toMatchObject({ code: 'UNAVAILABLE' });
   expect(spokenTo).toEqual([7, 7]);
+});
+
+describe('a Raft snapshot that is being fetched', () => {
+  const termOfOffer = 3;
+
+  /** What becomes of the offer when a tick comes after these heartbeats: a replica, and the term that it leads in. */
+  async function endAfter(...heartbeats: [from: number, term: number][]): Promise<unknown> {
+    const disk = newDisk();
+    await prepareFollower(disk);
+    const answer = deferred<PeerResponse>();
+    const follower = await Follower.start(disk, new ManualClock(), () => answer.promise);
+    let end: unknown = 'under way';
+    follower.offer(offerOf(1, 100, Term(termOfOffer))).catch((error: unknown) => {
+      end = error;
+    });
+    await setImmediate();
+    for (const [from, term] of heartbeats) follower.heartbeat(from, term);
+    follower.receiver.tick();
+    answer.resolve({ type: 'snapshotChunk', bytes: new Uint8Array(1), checksum: 0 });
+    await setImmediate();
+    const seen = end;
+    await follower.stop();
+    return seen;
+  }
+
+  test('is given up when another node leads', async () => {
+    expect(await endAfter([3, 4])).toMatchObject({ code: 'NOT_LEADER', message: 'another node leads' });
+  });
+
+  test.each([
+    ['nobody else does', []],
+    ['one leads again that did before', [[2, 4]]],
+    ['another led before it', [[3, 2]]],
+  ] as const)('goes on when %s', async (_, heartbeats) => {
+    expect(await endAfter(...heartbeats.map(([from, term]): [number, number] => [from, term]))).toBe('under way');
+  });
 });

@@ -32,10 +32,10 @@ const descriptor = {
   start: utf8(''),
   end: utf8(''),
   epoch: { membership: 1, range: 1 },
-  replicas: [1, 2].map((id) => ({ replica: ReplicaId(id), node: NodeId(id) })),
+  replicas: [1, 2, 3].map((id) => ({ replica: ReplicaId(id), node: NodeId(id) })),
 };
 /** Of the shard, whose second replica is on the node that offers. */
-export const configuration = createConfiguration({ voters: [ReplicaId(1), ReplicaId(2)] });
+export const configuration = createConfiguration({ voters: [1, 2, 3].map((id) => ReplicaId(id)) });
 
 const key = userKey(utf8('key'));
 

@@ -1,0 +1,164 @@
+/** When a leader's node offers a Raft snapshot, how long it waits, and when it gives up. */
+import { beforeEach, describe, expect, test } from 'vitest';
+import { QuorateError } from '../../../src/base/errors.js';
+import { type NodeId, ReplicaId } from '../../../src/base/ids.js';
+import { type Deferred, deferred } from '../../../src/base/promises.js';
+import { silentLogger } from '../../../src/env/logger.js';
+import { checkpointFolder } from '../../../src/node/snapshots/folders.js';
+import { SnapshotSender } from '../../../src/node/snapshots/sender.js';
+import type { PeerRequest, PeerResponse } from '../../../src/rpc/peer-messages.js';
+import { Leader, learner, limits, turn } from './leader.js';
+import { shard, shardFolder } from './support.js';
+
+interface Offered {
+  readonly node: NodeId;
+  readonly to: ReplicaId;
+  readonly checkpoint: number;
+  readonly timeoutMs: number;
+  readonly answer: Deferred<PeerResponse>;
+}
+
+const bytesPerSecond = 1000;
+
+let leader: Leader;
+let offers: Offered[];
+let failures: Error[];
+let sender: SnapshotSender;
+
+function request(node: NodeId, body: PeerRequest, timeoutMs: number): Promise<PeerResponse> {
+  if (body.type !== 'offerSnapshot') throw new Error(body.type);
+  const answer = deferred<PeerResponse>();
+  offers.push({ node, to: body.request.to, checkpoint: body.checkpoint, timeoutMs, answer });
+  return answer.promise;
+}
+
+/** The log of a leader begins after all that there is; its followers have nothing of it. */
+beforeEach(async () => {
+  leader = await Leader.start();
+  [offers, failures] = [[], []];
+  const { host, checkpoints, clock } = leader;
+  sender = new SnapshotSender({
+    limits: { ...limits, snapshotBytesPerSecondMax: bytesPerSecond },
+    clock,
+    logger: silentLogger,
+    checkpoints,
+    shard: (id) => host.shard(id),
+    onFailure: (error) => failures.push(error),
+    request,
+  });
+  host.snapshots = {
+    want: (id, to) => sender.want(id, to),
+    pinnedIndex: (id) => checkpoints.pinnedIndex(id),
+  };
+  await leader.write(5);
+  await leader.dropLog();
+});
+
+/** It shows life, so that the core finds out what it needs. */
+async function showLife(follower = learner): Promise<void> {
+  await leader.answerHeartbeat(follower);
+}
+
+/** What the core waits with before it asks again. */
+async function afterPause(): Promise<void> {
+  leader.clock.advance(300);
+  await turn();
+}
+
+describe('a Raft snapshot', () => {
+  test('is offered to one follower after the other, with room for a minute and ten times what it takes at the full rate', async () => {
+    await showLife();
+    await showLife(ReplicaId(3));
+    expect(offers.map(({ node, to }) => [node, to])).toEqual([[2, 2]]);
+    const { bytes } = await leader.checkpoints.acquire(leader.hosted, learner);
+    expect(offers[0].timeoutMs).toBe(60_000 + (10 * 1000 * bytes) / bytesPerSecond);
+    offers[0].answer.resolve({ type: 'snapshotTaken' });
+    await turn();
+    expect(offers.map(({ node, to }) => [node, to])).toEqual([
+      [2, 2],
+      [3, 3],
+    ]);
+    expect(offers[1].checkpoint).toBe(offers[0].checkpoint);
+  });
+
+  test('that took too long is offered again, of the same checkpoint, as soon as the follower shows life', async () => {
+    await showLife();
+    offers[0].answer.reject(new QuorateError('DEADLINE_EXCEEDED', 'no answer'));
+    await turn();
+    await showLife();
+    expect(offers).toHaveLength(1);
+    await afterPause();
+    await showLife();
+    expect(offers.map(({ to, checkpoint }) => [to, checkpoint])).toEqual([
+      [learner, offers[0].checkpoint],
+      [learner, offers[0].checkpoint],
+    ]);
+  });
+});
+
+describe('a leader that leads no more', () => {
+  test('gives up what it sends, and offers to nobody who waits', async () => {
+    await showLife();
+    await showLife(ReplicaId(3));
+    sender.tick();
+    await turn();
+    expect(leader.checkpoints.pinnedIndex(shard)).toBeDefined();
+    await leader.depose();
+    sender.tick();
+    await turn();
+    expect(leader.checkpoints.pinnedIndex(shard)).toBeUndefined();
+    await afterPause();
+    await sender.settled();
+    expect(offers).toHaveLength(1);
+    expect(failures).toEqual([]);
+  });
+
+  test('gives up what it sends also where it leads again: the core asks anew', async () => {
+    await showLife();
+    await leader.depose();
+    await leader.campaign();
+    expect(leader.hosted.replica.isLeader).toBe(true);
+    sender.tick();
+    await turn();
+    expect(leader.checkpoints.pinnedIndex(shard)).toBeUndefined();
+  });
+});
+
+describe('a node that stops', () => {
+  test('gives up what it sends, and begins nothing', async () => {
+    await showLife();
+    sender.stop();
+    await sender.settled();
+    await showLife(ReplicaId(3));
+    expect(offers).toHaveLength(1);
+  });
+});
+
+describe('a Raft snapshot that a follower found damaged', () => {
+  const damaged = (): PeerResponse => ({
+    type: 'failed',
+    error: new QuorateError('CORRUPTION', 'a table is damaged'),
+    leader: undefined,
+  });
+
+  test('has the node look at its own files, and stop where they are', async () => {
+    await showLife();
+    const folder = checkpointFolder(shardFolder, offers[0].checkpoint);
+    const table = (await leader.disk.list(folder)).find((name) => name.endsWith('.sst'));
+    leader.disk.corrupt(`${folder}/${table}`, 10);
+    offers[0].answer.resolve(damaged());
+    await turn();
+    expect(failures).toMatchObject([{ name: 'CorruptionError', file: `${shardFolder}/${table}` }]);
+  });
+
+  test('is offered again of another checkpoint where they are not', async () => {
+    await showLife();
+    offers[0].answer.resolve(damaged());
+    await turn();
+    await afterPause();
+    await showLife();
+    expect(failures).toEqual([]);
+    expect(offers).toHaveLength(2);
+    expect(offers[1].checkpoint).not.toBe(offers[0].checkpoint);
+  });
+});
