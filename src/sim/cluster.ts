@@ -291,7 +291,7 @@ export class SimCluster {
   readonly failures: SimFailure[] = [];
   /** Those that formed the cluster. */
   readonly founders: readonly InitialNode[];
-  readonly #shards: number;
+  readonly shards: number;
   readonly #repair: RepairMode;
   readonly #machines: SimMachine[] = [];
 
@@ -307,7 +307,7 @@ export class SimCluster {
     this.scheduler = new Scheduler(runTurns);
     this.network = new SimNetwork(this.scheduler, { random: this.random.split('network') });
     this.log = new SimLog(this.scheduler, { onLine: ({ message }) => this.coverage.logged(message) });
-    this.#shards = shards;
+    this.shards = shards;
     this.#repair = options.repair ?? 'manual';
     this.founders = Array.from({ length: forming }, (_, i) => member(i + 1));
     for (let i = 0; i < count; i++) this.addMachine();
@@ -322,7 +322,7 @@ export class SimCluster {
     const { id, clientAddress, peerAddress } = member(this.#machines.length + 1);
     const { founders: nodes, replicationFactor } = this;
     const nodeOptions: NodeOptions = {
-      cluster: { name: 'sim', nodes, initialShards: this.#shards, replicationFactor },
+      cluster: { name: 'sim', nodes, initialShards: this.shards, replicationFactor },
       nodeId: id,
       clientAddress,
       peerAddress,

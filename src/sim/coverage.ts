@@ -7,6 +7,7 @@
 import { type Configuration, isJoint } from '../raft/config.js';
 import type { Ready, RaftMessage } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
+import { minorityMarks } from './minority.js';
 import type { WatchedReplica } from './watched-replica.js';
 
 /** By the mark: what a node logs there. */
@@ -65,7 +66,7 @@ const decisions = [
   'jointEntered',
 ] as const;
 
-/** What an operator sees who adds nodes and removes them: node-operator.ts. */
+/** What an operator sees who adds nodes and removes them (node-operator.ts), and what stays broken at first when faults end. */
 const sights = [
   /** A shard has moved to a node that was added. */
   'addedNodeUsed',
@@ -75,6 +76,7 @@ const sights = [
   'removedNodeWasTold',
   /** It has joined anew, under its old id. */
   'removedNodeCameAgain',
+  ...minorityMarks,
 ] as const;
 
 /** Errors that clients get when something is wrong, by their codes. */

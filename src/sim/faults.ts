@@ -1,6 +1,6 @@
 /**
  * Faults while clients work: drawn from the seed, one at a time or several on top of each other, each ended after a
- * while. At the end `heal` ends all. A majority may be down for a while; what is lost then is only time. A disk is lost
+ * while. At the end `healQuorum` ends all but those of a minority, and `heal` all. A majority may be down for a while; what is lost then is only time. A disk is lost
  * or damaged on one machine only, which is a minority of the replicas of every shard; its node is replaced, at once or in the end.
  */
 import type { Prng } from '../base/prng.js';
@@ -11,6 +11,8 @@ import { beginFault, faultTypes, isLossOfDisk } from './fault-types.js';
 import { NodeOperator } from './node-operator.js';
 import type { FaultType } from './fault-types.js';
 import type { Fault } from './fault.js';
+import { breakMinority, drawMinority, killMinority } from './minority.js';
+import type { HealedQuorum } from './quorum-progress.js';
 import type { FaultPlan } from './swarm.js';
 
 /** A process that a failing disk has ended is started again after this, as a service manager does. */
@@ -59,10 +61,29 @@ export class Faults {
     return this.#operator;
   }
 
+  /** As `heal`, but for a minority, which stays broken until then. */
+  healQuorum(): HealedQuorum {
+    const { machines } = this.#cluster;
+    const random = this.#cluster.random.split('minority');
+    const wasAble = machines.filter((machine) => !machine.isWithdrawn && !this.#isReplaced(machine));
+    const minority = drawMinority(this.#cluster, (machine) => wasAble.includes(machine), random);
+    killMinority(minority, random);
+    this.#endAll();
+    this.#underWay.add(breakMinority(this.#cluster, minority, random));
+    const isAble = (machine: SimMachine): boolean =>
+      !machine.isWithdrawn && !this.#isReplaced(machine) && !minority.has(machine);
+    const through = machines.filter((machine) => isAble(machine) && this.nodeOperator.isSettled(machine));
+    return { minority, isAble, through };
+  }
+
   /** Ends all faults, for good; dead nodes start again, but for one whose disk cannot be trusted any more: it is replaced. */
   heal(): void {
-    this.#stopped = true;
     this.#healedMs = this.#cluster.scheduler.nowMs;
+    this.#endAll();
+  }
+
+  #endAll(): void {
+    this.#stopped = true;
     this.nodeOperator.stop();
     for (const end of this.#underWay) end();
     const { network, machines } = this.#cluster;
@@ -126,6 +147,11 @@ export class Faults {
   #replace(machine: SimMachine): void {
     if (this.#isReplacing) return;
     this.#operator = new DiskOperator(this.#cluster, machine, this.#operators.split('operator'));
+  }
+
+  /** Its replicas are, or were, not what others take them for: they do not count for a while. */
+  #isReplaced(machine: SimMachine): boolean {
+    return machine.isSuspect || machine.repairs > 0 || (machine === this.#victim && this.#operator !== undefined);
   }
 
   get #isReplacing(): boolean {

@@ -65,6 +65,13 @@ export class NodeOperator {
     return this.#state.type === 'idle' ? 'no node comes or goes' : `${this.#state.machine.name} is ${this.#state.type}`;
   }
 
+  /** Whether the machine's node is a member, and nobody wants it to go. */
+  isSettled(machine: SimMachine): boolean {
+    const state = this.#state;
+    const isWanted = state.type === 'idle' || state.type === 'moving' || state.machine !== machine;
+    return isWanted && !this.#out.has(machine) && !machine.isWithdrawn;
+  }
+
   /** Wishes for nothing new any more. */
   stop(): void {
     this.#isOver = true;

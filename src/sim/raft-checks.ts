@@ -15,6 +15,7 @@ import type { ReplicaId, ShardId, Term } from '../base/ids.js';
 import { type Configuration, equalConfigurations } from '../raft/config.js';
 import type { Entry, RaftSnapshot, Ready } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
+import type { GroupDescriptor } from '../shard/group-descriptor.js';
 import type { WatchedReplica } from './watched-replica.js';
 
 interface KnownEntry {
@@ -32,6 +33,8 @@ class ShardFacts {
   readonly applied = new Map<number, string>();
   /** By the index of the entry from which on it acts. */
   readonly configurations = new Map<number, Configuration>();
+  /** As of the last change that anybody has applied. */
+  group: GroupDescriptor | undefined;
   /** By the term of the replica that knew it: how far the log was committed. */
   readonly committed = new Map<Term, number>();
 }
@@ -40,6 +43,11 @@ export class RaftChecks {
   /** What was wrong, as soon as it was seen. */
   readonly violations: string[] = [];
   readonly #shards = new Map<ShardId, ShardFacts>();
+
+  /** As of the last change that a replica has applied; undefined before the first. */
+  group(shard: ShardId): GroupDescriptor | undefined {
+    return this.#shards.get(shard)?.group;
+  }
 
   /** A replica has decided `ready`. */
   ready(seen: WatchedReplica, ready: Ready): void {
@@ -57,8 +65,13 @@ export class RaftChecks {
     if (before !== undefined && entry.index !== before + 1)
       this.#violated(seen, `applies ${entry.index} after ${before}`);
     seen.appliedIndex = entry.index;
-    const { applied, configurations } = this.#factsOf(seen.shard);
-    if (effect.type === 'changeGroup') configurations.set(entry.index, effect.descriptor.configuration);
+    const facts = this.#factsOf(seen.shard);
+    const { applied, configurations } = facts;
+    if (effect.type === 'changeGroup') {
+      const { descriptor } = effect;
+      configurations.set(entry.index, descriptor.configuration);
+      if (descriptor.epoch.membership > (facts.group?.epoch.membership ?? 0)) facts.group = descriptor;
+    }
     const batch = effect.type === 'write' ? effect.batch : emptyBytes;
     const what = `term ${entry.term}, ${effect.type} ${crc32(batch)}, entry ${crc32(entry.data)}`;
     const known = applied.get(entry.index);

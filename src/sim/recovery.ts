@@ -5,6 +5,7 @@
  */
 import { utf8 } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
+import type { ShardId } from '../base/ids.js';
 import { writeSizes } from '../log/batch-writer.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
@@ -45,22 +46,28 @@ export async function requireLeaders(cluster: SimCluster): Promise<string | unde
 async function requireProgress(cluster: SimCluster): Promise<string | undefined> {
   for (const machine of cluster.inService) {
     for (const { descriptor } of machine.node?.shardMap().shards ?? []) {
-      for (const operation of probes(descriptor, machine)) {
+      for (const { shard, operation } of probes(descriptor, machine)) {
         const result = await call(cluster, machine, operation);
         if (result.type !== 'failed') continue;
-        return `no ${operation.type} on shard ${descriptor.shard} through ${machine.name} after healing: ${result.error.message}`;
+        return `no ${operation.type} on shard ${shard} through ${machine.name} after healing: ${result.error.message}`;
       }
     }
   }
   return undefined;
 }
 
-function probes(descriptor: ShardDescriptor, machine: SimMachine): Operation[] {
-  const key = Uint8Array.of(...descriptor.start, ...utf8('!progress'));
-  const requestId = { session: new Uint8Array(16).fill(machine.id), seq: descriptor.shard };
+export interface Probe {
+  readonly shard: ShardId;
+  readonly operation: Operation;
+}
+
+/** A write and a linearizable read. @param sessionByte of those that ask at different times, each has another, above all node ids */
+export function probes({ shard, start }: ShardDescriptor, machine: SimMachine, sessionByte = 0): Probe[] {
+  const key = Uint8Array.of(...start, ...utf8('!progress'));
+  const requestId = { session: new Uint8Array(16).fill(machine.id).fill(sessionByte, 8), seq: shard };
   return [
-    { type: 'put', key, value: utf8(machine.name), condition: { type: 'none' }, requestId },
-    { type: 'get', key, consistency: 'linearizable' },
+    { shard, operation: { type: 'put', key, value: utf8(machine.name), condition: { type: 'none' }, requestId } },
+    { shard, operation: { type: 'get', key, consistency: 'linearizable' } },
   ];
 }
 

@@ -16,6 +16,7 @@ import { isExplainedByDamage } from './disk-damage.js';
 import { Faults } from './faults.js';
 import { isExplainedByRemoval } from './node-operator.js';
 import { checkObservations } from './observation-checks.js';
+import { requireQuorumProgress } from './quorum-progress.js';
 import { requireLeaders, requireRecovery } from './recovery.js';
 import { scanAll } from './scan-call.js';
 import type { RunTurns } from './scheduler.js';
@@ -78,7 +79,7 @@ export async function simulate(options: SimRunOptions): Promise<SimRunResult> {
   const faults = new Faults(cluster, plan.faults, () => workload.bursts.faultComes());
   let failure: string | undefined;
   try {
-    failure = await runPhases(cluster, workload, faults, faultMs);
+    failure = await runPhases(cluster, workload, faults, { faultMs, healsQuorumFirst: plan.healsQuorumFirst });
     failure ??= checkSeen(workload, faults, faultMs, options.nowMs);
   } catch (error) {
     failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -103,7 +104,7 @@ async function runPhases(
   cluster: SimCluster,
   workload: Workload,
   faults: Faults,
-  faultMs: number,
+  { faultMs, healsQuorumFirst }: { readonly faultMs: number; readonly healsQuorumFirst: boolean },
 ): Promise<string | undefined> {
   const { scheduler } = cluster;
   cluster.startAll();
@@ -115,9 +116,13 @@ async function runPhases(
     workload.seen.violations.length > 0 ||
     cluster.raftChecks.violations.length > 0;
   await scheduler.runUntil(isOver, scheduler.nowMs + faultMs, lookEveryMs);
-  faults.heal();
   workload.stop();
+  const quorum = healsQuorumFirst ? faults.healQuorum() : undefined;
+  const soon =
+    brokenRule(cluster) ?? stoppedByItself(cluster) ?? (quorum && (await requireQuorumProgress(cluster, quorum)));
+  faults.heal();
   const wrong =
+    soon ??
     brokenRule(cluster) ??
     stoppedByItself(cluster) ??
     (await requireReplacement(cluster, faults)) ??

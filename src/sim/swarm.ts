@@ -23,6 +23,8 @@ export interface SimPlan {
   readonly workload: WorkloadPlan;
   readonly faults: FaultPlan;
   readonly repair: RepairMode;
+  /** A minority stays broken for a while when the faults end. */
+  readonly healsQuorumFirst: boolean;
 }
 
 export interface WorkloadPlan {
@@ -144,6 +146,7 @@ function drawShortPlan(seed: number): SimPlan {
     ),
     raft: drawTiming(new Prng(seed).split('timing')),
     repair: new Prng(seed).split('repair').pick(['manual', 'fromPeers']),
+    healsQuorumFirst: new Prng(seed).split('quorum').chance(0.5),
     faults: {
       types: random.shuffle(faultTypes.filter((type) => !drawnApart.includes(type))).slice(0, random.int(1, 6)),
       gapMsMax: random.pick([800, 1500, 2500, 5000]),

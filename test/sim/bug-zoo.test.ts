@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runTurns } from '../../src/platform/turns.js';
 import { simulate } from '../../src/sim/run.js';
+import type { SimPlan } from '../../src/sim/swarm.js';
 import { bugPlan, bugs, type Bug } from './bugs.js';
 import { lostDiskSeed, replacedSeed, type loseDisk, type replaceDisk } from './lost-disk.js';
 
@@ -48,9 +49,12 @@ async function withBug({ also, ...bug }: Bug, name: string): Promise<Broken> {
 }
 
 /** What was wrong in the first run that failed; undefined when none did. */
-async function firstFailure(run: typeof simulate, seedsMax: number): Promise<string | undefined> {
+async function firstFailure(
+  run: typeof simulate,
+  { seedsMax, plan }: { readonly seedsMax: number; readonly plan?: Partial<SimPlan> },
+): Promise<string | undefined> {
   for (let seed = 1; seed <= seedsMax; seed++) {
-    const options = { seed, runTurns, nowMs: () => performance.now(), faultMs: 8000, plan: bugPlan };
+    const options = { seed, runTurns, nowMs: () => performance.now(), faultMs: 8000, plan: { ...bugPlan, ...plan } };
     const { failure } = await run(options);
     if (failure !== undefined) return failure;
   }
@@ -69,7 +73,7 @@ describe('a node that', () => {
           : broken.replaceDisk(replacedSeed));
         expect(scenario.cluster.raftChecks.violations[0]).toMatch(foundBy.violation);
       } else {
-        const failure = await firstFailure(broken.simulate, foundBy.seedsMax);
+        const failure = await firstFailure(broken.simulate, foundBy);
         expect(failure, `a seed up to ${foundBy.seedsMax} fails`).toMatch(foundBy.failure);
       }
     },

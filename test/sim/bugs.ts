@@ -3,7 +3,7 @@
  * copy of the sources, or to two where a rule is guarded twice (those of the core are in test/raft/bugs.ts). So the product
  * has no switches, and a bug whose place is gone is noticed.
  */
-import type { SimPlan } from '../../src/sim/swarm.js';
+import type { SimPlan, WorkloadPlan } from '../../src/sim/swarm.js';
 
 export interface Bug {
   /** What the broken node does. */
@@ -18,9 +18,23 @@ export interface Bug {
    * runs do not have the fault, the rules of Raft in a scenario that was written for it.
    */
   readonly foundBy:
-    | { readonly type: 'runs'; readonly seedsMax: number; readonly failure: RegExp }
+    | {
+        readonly type: 'runs';
+        readonly seedsMax: number;
+        readonly failure: RegExp;
+        /** Instead of what {@link bugPlan} says. */
+        readonly plan?: Partial<SimPlan>;
+      }
     | { readonly type: 'loseDisk' | 'replaceDisk'; readonly violation: RegExp };
 }
+
+const workload: WorkloadPlan = {
+  clients: 6,
+  keys: 6,
+  thinkMsMax: 40,
+  valueBytes: 100,
+  actions: { one: 10, batch: 1, scan: 1, staleRead: 0, staleScan: 0, atomicBatch: 3 },
+};
 
 /** Processes die often, and tables are written often. */
 export const bugPlan: Partial<SimPlan> = {
@@ -28,14 +42,9 @@ export const bugPlan: Partial<SimPlan> = {
   replicas: 3,
   shards: 1,
   limits: { memtableBytesMax: 4096, sealedMemtablesMax: 2, blockCacheBytesMax: 16_384 },
-  workload: {
-    clients: 6,
-    keys: 6,
-    thinkMsMax: 40,
-    valueBytes: 100,
-    actions: { one: 10, batch: 1, scan: 1, staleRead: 0, staleScan: 0, atomicBatch: 3 },
-  },
+  workload,
   faults: { types: ['crash', 'powerLoss'], gapMsMax: 1500, lastsMsMax: 1000 },
+  healsQuorumFirst: false,
 };
 
 export const bugs: readonly Bug[] = [
@@ -107,6 +116,24 @@ export const bugs: readonly Bug[] = [
     broken: `const each = operations[i];
       if (i > 0 && version % 4 === 0) continue;`,
     foundBy: { type: 'runs', seedsMax: 3, failure: /a scan at \d+ (has|misses)|the history is not linearizable/ },
+  },
+  {
+    name: 'leaves a quiet group asleep whose leader may be dead (pitfall 30)',
+    file: 'node/replicas/shard-host.ts',
+    line: 'for (const { replica } of this.#shards.values()) replica.peerUnreachable(node);',
+    broken: '',
+    // Once all is healed, the leader is back.
+    foundBy: {
+      type: 'runs',
+      seedsMax: 10,
+      failure: /ms after a quorum was healed, without node-\d \((dead|paused|cutOff)Minority\)/,
+      plan: {
+        shards: 4,
+        raft: { quiesceTicks: 2 },
+        workload: { ...workload, bursts: { lastsMsMax: 300, gapMsMax: 3000, callsMax: 40 } },
+        healsQuorumFirst: true,
+      },
+    },
   },
   {
     name: 'takes a node that has lost its disk for the one that it was (pitfall 17)',

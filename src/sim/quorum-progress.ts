@@ -1,0 +1,126 @@
+/**
+ * What must hold soon after a quorum is healed, while a minority stays broken: a write and a linearizable read on each shard that can
+ * be served, through each machine that is able. A probe that fails is sent again, as a client does, until the time is over.
+ */
+import type { ShardId } from '../base/ids.js';
+import type { OperationResult } from '../mvcc/operations.js';
+import type { SimCluster, SimMachine } from './cluster.js';
+import { canServe, type IsAble, type Minority } from './minority.js';
+import { probes, type Probe } from './recovery.js';
+
+/**
+ * From healing, in virtual milliseconds. Electing takes up to three election timeouts of a second; before that, machines that were down
+ * start and replay their logs, and connections come up again.
+ */
+const progressMsMax = 15_000;
+const tryMs = 1000;
+/** A process that dies does not answer. */
+const patienceMs = tryMs + 500;
+const againMs = 100;
+/** Whether all is done. */
+const lookEveryMs = 10;
+/** Of the sessions whose requests these are. */
+const sessionByte = 0x80;
+
+export interface HealedQuorum {
+  readonly minority: Minority;
+  readonly isAble: IsAble;
+  /** Able ones that are members for good: through each of them all of it must work. */
+  readonly through: readonly SimMachine[];
+}
+
+export async function requireQuorumProgress(cluster: SimCluster, healed: HealedQuorum): Promise<string | undefined> {
+  const { scheduler } = cluster;
+  const probing = healed.through.map((machine) => new Probing(cluster, healed, machine));
+  for (const each of probing) each.start();
+  const isDone = (): boolean => probing.every((each) => each.isDone);
+  if (await scheduler.runUntil(isDone, scheduler.nowMs + progressMsMax, lookEveryMs)) return undefined;
+  for (const each of probing) each.stop();
+  const broken = [...healed.minority].map(([{ name }, way]) => `${name} (${way})`).join(', ');
+  const missing = probing.flatMap((each) => each.missing).join('; ');
+  return `${progressMsMax} ms after a quorum was healed, without ${broken || 'none'}: ${missing}`;
+}
+
+/** One after another through one machine. */
+class Probing {
+  readonly #cluster: SimCluster;
+  readonly #healed: HealedQuorum;
+  readonly #machine: SimMachine;
+  /** Undefined until the node has come up and knows all shards. */
+  #left: Probe[] | undefined;
+  #isOver = false;
+  readonly #errors = new Map<ShardId, string>();
+
+  constructor(cluster: SimCluster, healed: HealedQuorum, machine: SimMachine) {
+    this.#cluster = cluster;
+    this.#healed = healed;
+    this.#machine = machine;
+  }
+
+  start(): void {
+    this.#next();
+  }
+
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  get isDone(): boolean {
+    return this.#left?.length === 0;
+  }
+
+  get missing(): string[] {
+    const { name } = this.#machine;
+    if (this.#left === undefined) return [`${name} does not know the shards`];
+    const shards = new Set(this.#left.map(({ shard }) => shard));
+    return [...shards].map((shard) => `shard ${shard} through ${name}: ${this.#errors.get(shard) ?? 'not tried'}`);
+  }
+
+  #next(): void {
+    if (this.#isOver) return;
+    this.#left ??= this.#plan();
+    const { isAble } = this.#healed;
+    while (this.#left?.length && !canServe(this.#cluster, this.#left[0].shard, isAble)) this.#left.shift();
+    const probe = this.#left?.[0];
+    if (probe === undefined) {
+      if (!this.isDone) this.#later();
+      return;
+    }
+    let isEnded = false;
+    const end = (failure: string | undefined): void => {
+      if (isEnded) return;
+      isEnded = true;
+      this.#ended(probe, failure);
+    };
+    const isTaken = this.#machine.submit(probe.operation, tryMs, (result) => end(this.#failureOf(result)));
+    if (!isTaken) end(`${this.#machine.name} is down: ${this.#machine.failure?.message ?? 'it starts'}`);
+    else this.#cluster.scheduler.schedule(patienceMs, 'a probe is given up', () => end('no answer'));
+  }
+
+  #plan(): Probe[] | undefined {
+    const shards = this.#machine.node?.shardMap().shards ?? [];
+    if (shards.length < this.#cluster.shards) return undefined;
+    return shards.flatMap(({ descriptor }) => probes(descriptor, this.#machine, sessionByte));
+  }
+
+  #ended(probe: Probe, failure: string | undefined): void {
+    if (failure === undefined) {
+      this.#left?.shift();
+      this.#next();
+      return;
+    }
+    this.#errors.set(probe.shard, `${probe.operation.type}: ${failure}`);
+    this.#later();
+  }
+
+  #later(): void {
+    this.#cluster.scheduler.schedule(againMs, 'a probe is sent again', () => this.#next());
+  }
+
+  /** Whose disk is full leads on, and refuses writes only. */
+  #failureOf(result: OperationResult): string | undefined {
+    if (result.type !== 'failed') return undefined;
+    const isFull = [...this.#healed.minority.values()].includes('fullMinority');
+    return isFull && result.error.code === 'DISK_FULL' ? undefined : result.error.message;
+  }
+}
