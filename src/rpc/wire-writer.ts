@@ -97,10 +97,16 @@ export class WireWriter {
     this.#buffer = grown;
   }
 
-  /** No message of ours has a field number above 15, so that a tag is one byte. */
+  /** One byte for the fields that are written often, two from field 16 on. */
   #tag(field: number, wireType: WireType): void {
-    assert(field >= 1 && field <= 15, 'a field number that takes more than one byte');
-    this.#buffer[this.#length++] = (field << 3) | wireType;
+    assert(field >= 1 && field <= 2047, 'a field number that takes more than two bytes');
+    const tag = (field << 3) | wireType;
+    if (tag < 0x80) {
+      this.#buffer[this.#length++] = tag;
+    } else {
+      this.#buffer[this.#length++] = (tag & 0x7f) | 0x80;
+      this.#buffer[this.#length++] = tag >>> 7;
+    }
   }
 
   #varint(value: number): void {

@@ -122,3 +122,20 @@ describe('fields', () => {
     }
   });
 });
+
+describe('fields', () => {
+  it.each([1, 15, 16, 127, 128, 2047])('of number %s are read as they were written', (field) => {
+    const writer = new WireWriter(1);
+    writer.bool(field, true);
+    const mark = writer.begin(field);
+    writer.presentBytes(field, new Uint8Array(200));
+    writer.end(mark);
+    writer.emptyMessage(field);
+    const reader = new WireReader(writer.finish());
+    expect([reader.next(), reader.field, reader.bool()]).toEqual([true, field, true]);
+    expect([reader.next(), reader.field]).toEqual([true, field]);
+    const nested = reader.message();
+    expect([nested.next(), nested.field, nested.ownedBytes().length]).toEqual([true, field, 200]);
+    expect([reader.next(), reader.field, reader.message().next(), reader.next()]).toEqual([true, field, false, false]);
+  });
+});
