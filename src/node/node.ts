@@ -124,11 +124,11 @@ export class Node implements KvBackend, AdminBackend {
     const request = this.#peers.request.bind(this.#peers);
     const timestamps = new TimestampClient({
       clock,
+      logger,
       nodeId,
-      replica: () => this.#placement.replica,
-      local: this.#placement,
+      placement: this.#placement,
+      peers: this.#peers,
       waitingMax: limits.nodeOperationsInFlightMax,
-      request,
     });
     const pageReads = new PageReads(limits.scansInFlightMax, clock);
     this.#assigned = new AssignedShards({
@@ -165,6 +165,8 @@ export class Node implements KvBackend, AdminBackend {
     this.#router = new Router({ ...common, nodeId, random: random.split('router') });
     this.#scanner = new Scanner({ ...common, random: random.split('scanner'), timestamps });
     this.#requests = new PeerRequests({
+      nodeId,
+      request,
       limits,
       shardMap,
       executor,

@@ -20,15 +20,18 @@ import type { NodeWishes } from './membership/node-wishes.js';
 import type { PlacementGroup } from './placement-group.js';
 import type { ReplicaChanges } from './membership/replica-changes.js';
 import type { Snapshots } from './snapshots/snapshots.js';
+import { handedOn, type HandedOn } from './routing/relay.js';
 import type { Router } from './routing/router.js';
 
 export interface PeerRequestsOptions {
+  readonly nodeId: NodeId;
+  readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
   readonly limits: Limits;
   readonly shardMap: () => ShardMap;
   readonly executor: (shard: ShardDescriptor) => KvExecutor | undefined;
   readonly hosted: (shard: ShardId) => HostedShard | undefined;
   readonly router: Router;
-  readonly placementLeader: Pick<PlacementGroup, 'timestamps' | 'register' | 'updateShard' | 'leaderNode'>;
+  readonly placementLeader: Pick<PlacementGroup, 'timestamps' | 'register' | 'updateShard' | 'leaderNode' | 'voucher'>;
   readonly nodeWishes: () => Pick<NodeWishes, 'begin'>;
   readonly replicaChanges: () => Pick<ReplicaChanges, 'changeHere'>;
   readonly status: () => LocalStatus;
@@ -53,6 +56,11 @@ export class PeerRequests {
 
   handle(from: NodeId, request: RequestFrame, respond: (response: PeerResponse) => void): void {
     const { body, timeoutMs } = request;
+    const onward = handedOn(from, request, this.#options);
+    if (onward !== undefined) {
+      void this.#handOn(onward, timeoutMs).then(respond);
+      return;
+    }
     if (body.type === 'execute') {
       this.#execute(body, timeoutMs, respond);
       return;
@@ -64,6 +72,20 @@ export class PeerRequests {
       const asksOutside = (body.type === 'registerNode' || body.type === 'replaceNode') && leader !== undefined;
       respond(failed(failure, leader, asksOutside ? this.#options.addressOf(leader) : undefined));
     });
+  }
+
+  /** The answer is the leader's, whatever it says. Bounded as all requests are, of the asker's connection and to the leader's node. */
+  async #handOn({ node, body }: HandedOn, timeoutMs: number): Promise<PeerResponse> {
+    const { nodeId, request, onFailure } = this.#options;
+    try {
+      return await request(node, body, timeoutMs);
+    } catch (thrown) {
+      if (!(thrown instanceof QuorateError)) onFailure(thrown);
+      const error = QuorateError.from(thrown);
+      const { code, outcome, retryable, retryAfterMs, shard } = error;
+      const message = `node ${nodeId} could not hand it on to node ${node}, which leads: ${error.message}`;
+      return failed(new QuorateError(code, message, { outcome, retryable, retryAfterMs, shard, cause: error }));
+    }
   }
 
   /** Who might take the request instead. */
@@ -93,8 +115,10 @@ export class PeerRequests {
         await this.#options.placementLeader.register({ id: node, storeId, clientAddress, peerAddress });
         return { type: 'registered' };
       }
-      case 'askStanding':
-        return { type: 'standing', group: standingOf(this.#options.hosted(body.shard), body.replica) };
+      case 'askStanding': {
+        const hosted = this.#options.hosted(body.shard);
+        return { type: 'standing', group: standingOf(hosted, body.replica), leader: hosted?.replica.leaderNode };
+      }
       case 'changeMembers':
       case 'changeMember':
         await this.#options.replicaChanges().changeHere(body);

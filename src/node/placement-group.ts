@@ -10,6 +10,7 @@ import type { NodeRecord } from '../placement/placement-format.js';
 import { PlacementLeader } from '../placement/placement-leader.js';
 import { emptyPlacementState, type PlacementState } from '../placement/placement-state.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
+import type { Voucher } from '../shard/read-gate.js';
 import type { Replica } from '../shard/replica.js';
 import { PlacementView } from './routing/placement-view.js';
 import type { ShardHost } from './replicas/shard-host.js';
@@ -79,6 +80,13 @@ export class PlacementGroup {
   /** As far as the replica here knows. */
   get leaderNode(): NodeId | undefined {
     return this.#seat?.replica.leaderNode;
+  }
+
+  /** What the replica here says of itself, for the leader: see docs/protocol/timestamps.md. */
+  get voucher(): Voucher | undefined {
+    if (this.#seat === undefined) return undefined;
+    const { replicaId, term } = this.#seat.replica;
+    return { replica: replicaId, term };
   }
 
   // ---- what the leader does: see PlacementLeader. All of it rejects with NOT_LEADER where this node does not lead.

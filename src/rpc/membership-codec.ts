@@ -188,23 +188,32 @@ export function readReportShard(reader: WireReader): Body<'reportShard'> {
 }
 
 /** The fields of `Standing`. */
-export function writeStanding(writer: WireWriter, { group }: Standing): void {
-  if (group === undefined) return;
-  const mark = writer.begin(1);
-  writer.bool(1, group.isMember);
-  writer.uint(2, group.nextReplica);
-  writer.end(mark);
+export function writeStanding(writer: WireWriter, { group, leader }: Standing): void {
+  if (group !== undefined) {
+    const mark = writer.begin(1);
+    writer.bool(1, group.isMember);
+    writer.uint(2, group.nextReplica);
+    writer.end(mark);
+  }
+  if (leader !== undefined) writer.presentUint(2, leader);
 }
 
 export function readStanding(reader: WireReader): Standing {
   let group: Standing['group'];
+  let leader: NodeId | undefined;
   while (reader.next()) {
-    if (reader.field === 1) {
-      const [isMember, nextReplica] = reader.message().uints(2);
-      group = { isMember: isMember !== 0, nextReplica: decodeReplicaId(nextReplica) };
-    } else {
-      reader.skip();
+    switch (reader.field) {
+      case 1: {
+        const [isMember, nextReplica] = reader.message().uints(2);
+        group = { isMember: isMember !== 0, nextReplica: decodeReplicaId(nextReplica) };
+        break;
+      }
+      case 2:
+        leader = decodeNodeId(reader.uint());
+        break;
+      default:
+        reader.skip();
     }
   }
-  return { type: 'standing', group };
+  return { type: 'standing', group, leader };
 }

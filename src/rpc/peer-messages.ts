@@ -45,6 +45,8 @@ export interface RequestFrame {
   readonly id: number;
   /** What is left of the caller's time. */
   readonly timeoutMs: number;
+  /** The sender cannot reach the leader that `body` is for: who knows it hands it on. See `node/routing/relay.ts`. */
+  readonly relay: boolean;
   readonly body: PeerRequest;
 }
 
@@ -118,7 +120,7 @@ export type PeerRequest =
       readonly offset: number;
       readonly bytesMax: number;
     }
-  /** Whether this replica, of the sender, still belongs to its group. */
+  /** Whether this replica, of the sender, still belongs to its group; and who leads that. */
   | { readonly type: 'askStanding'; readonly shard: ShardId; readonly replica: ReplicaId }
   /** For the shard's leader. Answered when these are its members. */
   | { readonly type: 'changeMembers'; readonly shard: ShardId; readonly members: WantedMembers }
@@ -160,6 +162,8 @@ export type PeerResponse =
       readonly type: 'standing';
       /** By what a replica has applied on the node that was asked; undefined where none with data is there. */
       readonly group: { readonly isMember: boolean; readonly nextReplica: ReplicaId } | undefined;
+      /** Who leads, as that replica hears. */
+      readonly leader: NodeId | undefined;
     }
   | { readonly type: 'membersChanged' }
   /** The data directory that is out of use from now on; undefined where there was none any more. */

@@ -50,11 +50,13 @@ export function writeRequestFrame(writer: WireWriter, frame: RequestFrame): void
   const mark = writer.begin(bodyField[frame.body.type]);
   writeBody(writer, frame.body);
   writer.end(mark);
+  writer.bool(16, frame.relay);
 }
 
 export function readRequestFrame(reader: WireReader): RequestFrame {
   let id = 0;
   let timeoutMs = 0;
+  let relay = false;
   let body: PeerRequest | undefined;
   while (reader.next()) {
     switch (reader.field) {
@@ -106,11 +108,14 @@ export function readRequestFrame(reader: WireReader): RequestFrame {
         body = { type: 'removeNode', node: decodeNodeId(node) };
         break;
       }
+      case 16:
+        relay = reader.bool();
+        break;
       default:
         reader.skip();
     }
   }
-  return { type: 'request', id, timeoutMs, body: required(body, 'the body of a request') };
+  return { type: 'request', id, timeoutMs, relay, body: required(body, 'the body of a request') };
 }
 
 function writeBody(writer: WireWriter, body: PeerRequest): void {

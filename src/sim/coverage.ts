@@ -31,6 +31,7 @@ const lines = {
   silentPeer: 'closed a silent peer connection',
   peerLost: 'lost a peer connection',
   peerUnreachable: 'no connection to a peer',
+  timestampsByRelay: 'gets timestamps by way of another node',
   replicaMadeByMessage: 'makes a replica that a leader speaks to',
   replicaAppliedRemoval: 'a replica has applied its removal',
   replicaToldOfRemoval: 'a replica was told that it was removed',

@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { AssertionError } from '../../src/base/assert.js';
 import { utf8 } from '../../src/base/bytes.js';
 import { QuorateError } from '../../src/base/errors.js';
-import { NodeId, ShardId, Timestamp } from '../../src/base/ids.js';
+import { NodeId, ReplicaId, ShardId, Timestamp } from '../../src/base/ids.js';
 import { defaultLimits } from '../../src/base/limits.js';
 import type { Operation, OperationResult } from '../../src/mvcc/operations.js';
+import type { PlacementGroup } from '../../src/node/placement-group.js';
 import { PeerRequests, type PeerRequestsOptions } from '../../src/node/peer-requests.js';
 import type { PlacementLeader } from '../../src/placement/placement-leader.js';
 import type { PeerRequest, PeerResponse } from '../../src/rpc/peer-messages.js';
@@ -20,9 +21,15 @@ interface Answered {
 }
 
 /** What node 2 is answered, and what made this node stop. Operations are answered with `found`. */
-async function ask(body: PeerRequest, placementLeader: Partial<PlacementLeader> = {}): Promise<Answered> {
+async function ask(
+  body: PeerRequest,
+  placementLeader: Partial<PlacementLeader & PlacementGroup> = {},
+  relay?: PeerRequestsOptions['request'],
+): Promise<Answered> {
   const failures: unknown[] = [];
   const options = {
+    nodeId: NodeId(1),
+    request: relay,
     limits: { ...defaultLimits, batchOperationsMax: 2, keyBytesMax: 10 },
     shardMap: () => ({ byId: () => shard }),
     executor: () => undefined,
@@ -34,11 +41,16 @@ async function ask(body: PeerRequest, placementLeader: Partial<PlacementLeader> 
     nodeWishes: () => ({ begin: () => Promise.resolve({ type: 'replacementBegun', storeId: undefined }) }),
     status: () => ({ node: NodeId(1), pid: 1, softwareVersion: '1', replicas: [] }),
     leaderOf: () => NodeId(3),
+    hosted: () => ({ replica: { leaderNode: NodeId(3), standing: 'unfilled' } }),
     addressOf: (node: NodeId) => `p:${node}`,
     onFailure: (error: unknown) => failures.push(error),
   } as unknown as PeerRequestsOptions;
   const response = await new Promise<PeerResponse>((respond) => {
-    new PeerRequests(options).handle(NodeId(2), { type: 'request', id: 1, timeoutMs: 100, body }, respond);
+    new PeerRequests(options).handle(
+      NodeId(2),
+      { type: 'request', id: 1, timeoutMs: 100, relay: relay !== undefined, body },
+      respond,
+    );
   });
   return { response, failures };
 }
@@ -124,5 +136,46 @@ describe('of another node', () => {
     );
     expect(response).toMatchObject({ type: 'failed', error: { code: 'INTERNAL', outcome: 'unknown' } });
     expect(failures).toEqual([bug]);
+  });
+});
+
+describe('what a node cannot take to the leader itself', () => {
+  const execute: PeerRequest = { type: 'execute', shard: ShardId(1), epoch, operations: [get] };
+
+  test('is handed on within the same time, without leave to hand it on again, and the answer goes back', async () => {
+    const handedOn: unknown[] = [];
+    const executed: PeerResponse = { type: 'executed', results: [found] };
+    const { response } = await ask(execute, {}, (...request) => {
+      handedOn.push(request);
+      return Promise.resolve(executed);
+    });
+    expect(response).toBe(executed);
+    expect(handedOn).toEqual([[3, execute, 100]]);
+  });
+
+  test.each(['notApplied', 'unknown'] as const)(
+    'fails with who could not reach whom, and the outcome %s',
+    async (outcome) => {
+      const error = new QuorateError('UNAVAILABLE', 'node 3 cannot be reached', { outcome, retryAfterMs: 50 });
+      const { response, failures } = await ask(execute, {}, () => Promise.reject(error));
+      const message = 'node 1 could not hand it on to node 3, which leads: node 3 cannot be reached';
+      const { code, retryable, retryAfterMs } = error;
+      expect(response).toMatchObject({ type: 'failed', error: { code, message, outcome, retryable, retryAfterMs } });
+      expect(failures).toEqual([]);
+    },
+  );
+
+  test('is answered here where no leader is known', async () => {
+    const timestamps = (): Promise<Timestamp> => Promise.reject(new QuorateError('NOT_LEADER', 'not me'));
+    const body: PeerRequest = { type: 'timestamps', count: 1, voucher: undefined };
+    const { response } = await ask(body, { timestamps, leaderNode: undefined }, () =>
+      Promise.reject(new Error('asked')),
+    );
+    expect(response).toMatchObject({ type: 'failed', error: { code: 'NOT_LEADER' } });
+  });
+
+  test('is known by what a replica hears, which a node says that is asked about the group', async () => {
+    const { response } = await ask({ type: 'askStanding', shard: ShardId(1), replica: ReplicaId(2) });
+    expect(response).toEqual({ type: 'standing', group: undefined, leader: 3 });
   });
 });

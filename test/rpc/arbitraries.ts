@@ -294,6 +294,7 @@ const responseBody: fc.Arbitrary<PeerResponse> = fc.oneof(
   record({
     type: fc.constant('standing' as const),
     group: maybe(record({ isMember: fc.boolean(), nextReplica: replicaId })),
+    leader: maybe(nodeId),
   }),
   record({ type: fc.constant('snapshotChunk' as const), bytes, checksum: u32 }),
   record({
@@ -333,7 +334,7 @@ export const peerFrameArbitrary: fc.Arbitrary<PeerFrame> = fc.oneof(
     type: fc.constant('raft' as const),
     messages: fc.array(record({ shard: shardId, message: raftMessage }), { maxLength: 5 }),
   }),
-  record({ type: fc.constant('request' as const), id: u53, timeoutMs: u32, body: requestBody }),
+  record({ type: fc.constant('request' as const), id: u53, timeoutMs: u32, relay: fc.boolean(), body: requestBody }),
   record({ type: fc.constant('response' as const), id: u53, body: responseBody }),
   fc.constant<PeerFrame>({ type: 'alive' }),
 );

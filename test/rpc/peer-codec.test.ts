@@ -70,6 +70,7 @@ const goldens: readonly PeerFrame[] = [
     type: 'request',
     id: Number.MAX_SAFE_INTEGER,
     timeoutMs: 5000,
+    relay: true,
     body: {
       type: 'execute',
       shard: ShardId(1),

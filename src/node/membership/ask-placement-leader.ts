@@ -21,7 +21,8 @@ export async function askPlacementLeader(
   here: () => Promise<PeerResponse>,
 ): Promise<PeerResponse> {
   const leader = group.leaderNode;
-  if (leader === undefined) throw new QuorateError('NOT_LEADER', 'the placement group (shard 0) has no leader');
+  if (leader === undefined)
+    throw new QuorateError('NOT_LEADER', `node ${nodeId} knows no leader of the placement group (shard 0)`);
   if (leader === nodeId) return here();
   const response = await request(leader, body, timeoutMs);
   if (response.type === 'failed') throw response.error;

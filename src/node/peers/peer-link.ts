@@ -106,7 +106,7 @@ export class PeerLink {
     send(ready, encodePeerFrame({ type: 'raft', messages }, bytesExpected));
   }
 
-  request(body: PeerRequest, timeoutMs: number): Promise<PeerResponse> {
+  request(body: PeerRequest, timeoutMs: number, relay = false): Promise<PeerResponse> {
     const { node, limits, clock } = this.#options;
     const ready = this.#ready();
     if (ready === undefined) {
@@ -119,7 +119,7 @@ export class PeerLink {
       );
     }
     const id = this.#nextRequestId++;
-    const frame = encodePeerFrame({ type: 'request', id, timeoutMs, body });
+    const frame = encodePeerFrame({ type: 'request', id, timeoutMs, relay, body });
     if (frame.length > limits.peerFrameBytesMax) {
       const message = `a request of ${frame.length} bytes to node ${node}, more than the limit peerFrameBytesMax of ${limits.peerFrameBytesMax}`;
       return Promise.reject(new QuorateError('OVERLOADED', message, { retryAfterMs: 50 }));

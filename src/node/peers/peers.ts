@@ -119,10 +119,10 @@ export class Peers {
 
   /**
    * Resolves with the answer, whatever it says. Rejects with UNAVAILABLE when the node cannot be reached or the
-   * connection breaks, with DEADLINE_EXCEEDED after `timeoutMs`.
+   * connection breaks, with DEADLINE_EXCEEDED after `timeoutMs`. `relay`: see {@link RequestFrame}.
    */
-  request(node: NodeId, body: PeerRequest, timeoutMs: number): Promise<PeerResponse> {
-    return this.#link(node).request(body, timeoutMs);
+  request(node: NodeId, body: PeerRequest, timeoutMs: number, relay = false): Promise<PeerResponse> {
+    return this.#link(node).request(body, timeoutMs, relay);
   }
 
   /** As {@link request}, on a connection of its own: neither waits for the other. */
@@ -138,6 +138,11 @@ export class Peers {
   /** Whether a connection to `node` is up and its hello was accepted. */
   isReachable(node: NodeId): boolean {
     return this.#links.get(node)?.isReady ?? false;
+  }
+
+  /** All nodes of which {@link isReachable} says so. */
+  get reachable(): NodeId[] {
+    return [...this.#links].flatMap(([node, link]) => (link.isReady ? [node] : []));
   }
 
   /** Called with every tick: gives up on what is over, dials what is due, keeps connections alive. */
@@ -156,7 +161,7 @@ export class Peers {
     if (this.#listener === undefined) return;
     const { logger, peerAddress, timing } = this.#options;
     const isReached = [...this.#accepted].some((peer) => peer.isGreeted);
-    const answering = [...this.#links].flatMap(([node, link]) => (link.isReady ? [node] : []));
+    const answering = this.reachable;
     if (isReached || answering.length === 0) {
       this.#unreachedTicks = 0;
       return;

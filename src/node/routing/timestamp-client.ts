@@ -1,27 +1,18 @@
 /**
  * Timestamps for all shards of this node: what a turn asks for travels as one request to the placement leader, or is
- * served here when this node is it. While one request is under way, the next gathers; so there is never more than one.
+ * served here when this node is it (`timestamp-route.ts`). While one request is under way, the next gathers; so there is
+ * never more than one.
  */
 import { assert } from '../../base/assert.js';
 import { QuorateError } from '../../base/errors.js';
 import { placementShardId, Timestamp } from '../../base/ids.js';
-import type { NodeId } from '../../base/ids.js';
-import type { Clock } from '../../env/clock.js';
-import type { Replica } from '../../shard/replica.js';
-import type { PlacementLeader } from '../../placement/placement-leader.js';
 import { timestampsPerRequestMax } from '../../rpc/peer-messages.js';
-import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
 import type { TimestampSource } from '../../shard/write-batches.js';
+import { TimestampRoute, type TimestampRouteOptions } from './timestamp-route.js';
 
-export interface TimestampClientOptions {
-  readonly clock: Clock;
-  /** This node's replica of the placement group; undefined while it has none. */
-  readonly replica: () => Pick<Replica, 'leaderNode' | 'replicaId' | 'term'> | undefined;
-  readonly nodeId: NodeId;
-  readonly local: Pick<PlacementLeader, 'timestamps'>;
+export interface TimestampClientOptions extends TimestampRouteOptions {
   /** Calls that wait; more are refused. */
   readonly waitingMax: number;
-  readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
 }
 
 interface Waiting {
@@ -36,6 +27,7 @@ const retryMs = 20;
 
 export class TimestampClient implements TimestampSource {
   readonly #options: TimestampClientOptions;
+  readonly #route: TimestampRoute;
   #waiting: Waiting[] = [];
   #running = false;
   /** The newest that was handed out. */
@@ -43,6 +35,7 @@ export class TimestampClient implements TimestampSource {
 
   constructor(options: TimestampClientOptions) {
     this.#options = options;
+    this.#route = new TimestampRoute(options);
   }
 
   request(count: number): Promise<Timestamp> {
@@ -83,7 +76,7 @@ export class TimestampClient implements TimestampSource {
     const giveUpAtMs = clock.monotonicMs() + requestMsMax;
     for (;;) {
       try {
-        let first: number = this.#checked(await this.#ask(count, giveUpAtMs - clock.monotonicMs()));
+        let first: number = this.#checked(await this.#route.ask(count, giveUpAtMs - clock.monotonicMs()));
         this.#newest = first + count - 1;
         for (const request of waiting) {
           request.resolve(Timestamp(first));
@@ -108,30 +101,6 @@ export class TimestampClient implements TimestampSource {
   #checked(first: Timestamp): Timestamp {
     if (first > this.#newest) return first;
     throw new QuorateError('INTERNAL', `the placement leader issued ${first}, when ${this.#newest} was issued before`);
-  }
-
-  /** A placement group that cannot answer must not keep every shard of this node waiting. */
-  #inTime(issued: Promise<Timestamp>, timeoutMs: number): Promise<Timestamp> {
-    return new Promise((resolve, reject) => {
-      const timer = this.#options.clock.after(timeoutMs, () =>
-        reject(new QuorateError('NOT_LEADER', 'the placement leader here did not issue timestamps in time')),
-      );
-      issued.then(resolve, reject).finally(() => timer.cancel());
-    });
-  }
-
-  async #ask(count: number, timeoutMs: number): Promise<Timestamp> {
-    const { nodeId, local, request } = this.#options;
-    const replica = this.#options.replica();
-    const node = replica?.leaderNode;
-    if (replica === undefined || node === undefined)
-      throw new QuorateError('NOT_LEADER', 'the placement group has no leader');
-    if (node === nodeId) return this.#inTime(local.timestamps(count), timeoutMs);
-    const voucher = { replica: replica.replicaId, term: replica.term };
-    const response = await request(node, { type: 'timestamps', count, voucher }, timeoutMs);
-    if (response.type === 'failed') throw response.error;
-    if (response.type === 'timestamps' && response.count === count) return response.first;
-    throw new QuorateError('INTERNAL', `node ${node} answered a request for ${count} timestamps with something else`);
   }
 }
 

@@ -69,7 +69,7 @@ class Bench {
       return Promise.reject(this.refusal);
     }
     return new Promise((resolve) => {
-      this.asked.push({ node, body, settle: (group) => resolve({ type: 'standing', group }) });
+      this.asked.push({ node, body, settle: (group) => resolve({ type: 'standing', group, leader: undefined }) });
     });
   }
 

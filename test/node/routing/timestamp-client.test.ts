@@ -2,10 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { defined } from '../../../src/base/assert.js';
 import { QuorateError } from '../../../src/base/errors.js';
 import { NodeId, ReplicaId, Term, Timestamp } from '../../../src/base/ids.js';
+import { silentLogger } from '../../../src/env/logger.js';
 import { TimestampClient } from '../../../src/node/routing/timestamp-client.js';
 import type { TimestampClientOptions } from '../../../src/node/routing/timestamp-client.js';
 import { runTurns } from '../../../src/platform/turns.js';
-import { type PeerResponse, timestampsPerRequestMax } from '../../../src/rpc/peer-messages.js';
+import { type PeerRequest, type PeerResponse, timestampsPerRequestMax } from '../../../src/rpc/peer-messages.js';
 import { MachineClock, SimClock } from '../../../src/sim/clock.js';
 import { SimProcess } from '../../../src/sim/process.js';
 import { Scheduler } from '../../../src/sim/scheduler.js';
@@ -16,14 +17,17 @@ interface Asked {
   readonly node: number;
   readonly count: number;
   readonly voucher: unknown;
+  readonly relay: boolean;
+  readonly timeoutMs: number;
   readonly answer: (response: PeerResponse) => void;
   readonly refuse: (error: QuorateError) => void;
 }
 
 const voucher = { replica: ReplicaId(1), term: Term(3) };
 
-function replicaKnowing(leaderNode: NodeId | undefined): TimestampClientOptions['replica'] {
-  return () => ({ leaderNode, replicaId: voucher.replica, term: voucher.term });
+function knowing(leader: number | undefined): TimestampClientOptions['placement'] {
+  const timestamps = (): Promise<Timestamp> => Promise.reject(new Error('this node does not lead'));
+  return { leaderNode: leader === undefined ? undefined : NodeId(leader), voucher, timestamps };
 }
 
 /** A client on node 1; node 2 leads the placement group, and answers when the test says so. */
@@ -32,20 +36,24 @@ class Bench {
   readonly asked: Asked[] = [];
   readonly client: TimestampClient;
   readonly ends: unknown[] = [];
+  readonly reachable = [NodeId(2)];
 
   constructor(changes: Partial<TimestampClientOptions> = {}) {
     this.client = new TimestampClient({
       clock: new SimClock(this.scheduler, new SimProcess(this.scheduler, 'node-1'), new MachineClock(this.scheduler)),
       nodeId: NodeId(1),
-      replica: replicaKnowing(NodeId(2)),
-      local: { timestamps: () => Promise.reject(new Error('this node does not lead')) },
+      logger: silentLogger,
+      placement: knowing(2),
       waitingMax: 10,
-      request: (node, body, _timeoutMs) =>
-        new Promise((answer, refuse) => {
-          const { count, voucher } = body.type === 'timestamps' ? body : { count: 0, voucher: undefined };
-          this.asked.push({ node, count, voucher, answer, refuse });
-        }),
+      peers: { reachable: this.reachable, request: this.#request.bind(this) },
       ...changes,
+    });
+  }
+
+  #request(node: NodeId, body: PeerRequest, timeoutMs: number, relay = false): Promise<PeerResponse> {
+    return new Promise((answer, refuse) => {
+      const { count, voucher } = body.type === 'timestamps' ? body : { count: 0, voucher: undefined };
+      this.asked.push({ node, count, voucher, relay, timeoutMs, answer, refuse });
     });
   }
 
@@ -82,7 +90,7 @@ describe('timestamps', () => {
   test('for all that a turn asks for travel as one request, and each gets its part', async () => {
     const bench = new Bench();
     await bench.request(3, 1, 2);
-    expect(bench.asked).toMatchObject([{ node: 2, count: 6, voucher }]);
+    expect(bench.asked).toMatchObject([{ node: 2, count: 6, voucher, relay: false, timeoutMs: 1000 }]);
     await bench.answer(0, { first: Timestamp(100) });
     expect(bench.ends).toEqual([100, 103, 104]);
   });
@@ -146,7 +154,8 @@ describe('timestamps', () => {
   });
 
   test('that cannot be had fail all who wait by then, not one round after the other', async () => {
-    const bench = new Bench({ replica: replicaKnowing(undefined) });
+    const bench = new Bench({ placement: knowing(undefined) });
+    bench.reachable.pop();
     await bench.request(1);
     await bench.run(500);
     await bench.request(1);
@@ -157,12 +166,78 @@ describe('timestamps', () => {
 
   test('come from this node when it leads, and are given up when they do not come', async () => {
     const bench = new Bench({
-      replica: replicaKnowing(NodeId(1)),
-      local: { timestamps: () => new Promise(() => undefined) },
+      placement: { ...knowing(1), timestamps: () => new Promise(() => undefined) },
     });
     await bench.request(1);
     await bench.run(1100);
     expect(bench.asked).toEqual([]);
     expect(bench.ends[0]).toMatchObject({ code: 'TIMESTAMP_UNAVAILABLE' });
+  });
+});
+
+describe('with a line that is cut', () => {
+  const nobody = new QuorateError('NOT_LEADER', 'not me');
+
+  test.each([
+    ['its leader cannot be reached', 4, 'node 1 cannot reach node 4, which leads the placement group'],
+    ['no leader is heard', undefined, 'node 1 hears no leader of the placement group'],
+  ])('other nodes are asked to ask, without a voucher, until one helps: %s', async (_what, leader, why) => {
+    const bench = new Bench({ placement: knowing(leader) });
+    bench.reachable.push(NodeId(3));
+    await bench.request(2);
+    bench.asked[0].refuse(nobody);
+    await bench.run(30);
+    await bench.answer(1, { first: Timestamp(5) });
+    expect(bench.ends).toEqual([5]);
+    expect(bench.asked).toMatchObject([
+      { node: 2, count: 2, voucher: undefined, relay: true, timeoutMs: 400 },
+      { node: 3, count: 2, voucher: undefined, relay: true, timeoutMs: 400 },
+    ]);
+    await bench.request(1);
+    expect(bench.asked[2]).toMatchObject({ node: 3, relay: true });
+
+    for (let tries = 0; tries < 200 && bench.ends[1] === undefined; tries++) {
+      bench.asked.at(-1)?.refuse(nobody);
+      await bench.run(10);
+    }
+    const message = `no timestamp from the placement group: ${why}; asked instead of it, node `;
+    expect((bench.ends[1] as QuorateError).message).toMatch(new RegExp(`^${message}[23]: not me$`));
+  });
+
+  test('of which nothing is known yet, the first question fails, and the next goes another way, until the line is known', async () => {
+    const bench = new Bench();
+    bench.reachable.push(NodeId(3));
+    await bench.request(1);
+    const late = new QuorateError('DEADLINE_EXCEEDED', 'node 2 did not answer in time', { retryable: true });
+    await bench.run(1000);
+    bench.asked[0].refuse(late);
+    await bench.run(1);
+    expect(bench.ends).toMatchObject([{ code: 'TIMESTAMP_UNAVAILABLE' }]);
+    for (const _ of [1, 2]) {
+      await bench.request(1);
+      await bench.answer(bench.asked.length - 1, { first: Timestamp(bench.asked.length) });
+    }
+    await bench.run(2000);
+    await bench.request(1);
+    const ways = bench.asked.map(({ node, relay }) => (relay ? `by ${node}` : `to ${node}`));
+    expect(ways).toEqual(['to 2', 'by 3', 'by 3', 'to 2']);
+  });
+
+  test('nobody else is asked for what the leader has refused as too much', async () => {
+    const bench = new Bench();
+    bench.reachable.push(NodeId(3));
+    await bench.request(1);
+    bench.asked[0].refuse(new QuorateError('OVERLOADED', 'too many'));
+    await bench.run(30);
+    expect(bench.asked[1]).toMatchObject({ node: 2, relay: false });
+  });
+
+  test('and nobody to be reached, the message says so', async () => {
+    const bench = new Bench({ placement: knowing(undefined) });
+    bench.reachable.pop();
+    await bench.request(1);
+    await bench.run(1000);
+    const message = 'node 1 hears no leader of the placement group, nor reaches another node';
+    expect((bench.ends[0] as Error).message).toContain(message);
   });
 });
