@@ -2,9 +2,9 @@
  * A replica's side of Raft snapshots. As a leader's: what a snapshot is called, and how its transfer begins and ends. As a
  * follower's: data that has arrived takes the place of log and state machine.
  *
- * The order, so that a crash at any point leaves old or new state: the data is decided for (`commit`), its tree takes the
- * place of the other, the log is reset in memory and on its way to disk, and only when that is durable is it forgotten that
- * there was something to do (`finish`). A start does what is left (src/node/snapshots/install.ts).
+ * The order, so that a crash at any point leaves old or new state: the term is durable, the data is decided for (`commit`), its
+ * tree takes the place of the other, the log is reset in memory and on its way to disk, and only when that is durable is it
+ * forgotten that there was something to do (`finish`). A start does what is left (src/node/snapshots/install.ts).
  */
 import { assert, defined } from '../base/assert.js';
 import type { LogIndex, ReplicaId } from '../base/ids.js';
@@ -125,6 +125,10 @@ export class ReplicaSnapshots {
     const { index, term } = snapshot;
     const { applyLoop, machine, tree, log, raft, append, onInstalled } = this.#options;
     await applyLoop.halt();
+    if (this.#closed) return;
+    // A start goes on from the next step, whatever else is durable: its log then ends with an entry of the snapshot's term, which
+    // may have been heard of in this very turn.
+    await append({ hardState: log.hardState, entries: [], mustSync: true });
     if (this.#closed) return;
     const folder = await data.commit();
     if (this.#closed) return;
