@@ -35,6 +35,8 @@ export interface Scheduled {
 export interface ReplicaObserver {
   /** The core has decided this; it is carried out next. */
   onReady(shard: ShardId, replica: ReplicaId, ready: Ready): void;
+  /** What this has for the log is durable; what relies on it happens next. */
+  onSynced(shard: ShardId, replica: ReplicaId, ready: Ready): void;
   /** The state machine has applied this. */
   onApplied(shard: ShardId, replica: ReplicaId, entry: Entry, effect: EntryEffect): void;
   /** A Raft snapshot took the place of state machine and log. */

@@ -328,6 +328,7 @@ export class Replica {
   }
 
   #afterSync(ready: Ready): void {
+    this.#host.observer?.onSynced(this.shard, this.replicaId, ready);
     for (const message of ready.messagesAfterSync) this.messenger.send(message);
     this.#raft.synced(ready.syncPoint);
     this.#schedule();
@@ -377,8 +378,7 @@ export class Replica {
   }
 
   #fail(error: unknown): void {
-    if (this.#closed) return;
-    this.#host.fail(errorOf(error));
+    if (!this.#closed) this.#host.fail(errorOf(error));
   }
 
   /**

@@ -222,7 +222,7 @@ export class SimMachine {
     });
     scheduler.note(`${this.name} starts`);
     const facts = { pid: this.#incarnation, softwareVersion: 'simulated' };
-    const observer = watchReplicas(this.#cluster.raftChecks, this.#cluster.coverage);
+    const observer = watchReplicas(this.#cluster.raftChecks, this.#cluster.coverage, this.disk);
     Node.start(env, this.#options, facts, observer).then(
       (node) => {
         if (this.#process !== process) return;

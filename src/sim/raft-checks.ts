@@ -3,17 +3,19 @@
  *
  * - Election safety: one leader for each term.
  * - Log matching: an entry of one index and term is the same everywhere, and so is the term of the one before it.
- * - Leader completeness: what was committed up to some term is in the log of each leader of a later one.
+ * - Leader completeness: what was committed up to some term is in the log of each leader of a later one: not only as many
+ *   entries, but the last of them. By log matching, those before it are the same too.
  * - State machine safety: all apply the same entries in their order, with the same effect. So states at one applied index
  *   are equal, which the hashes of states confirm where the run ends.
  * - A Raft snapshot has the configuration that the applied entries up to its own made.
- * - Term, commit index and applied index of a replica never go back while its process lives.
+ * - Term, commit index and applied index of a replica never go back while its process lives, nor does its vote in a term change.
+ *   Of term, vote and commit index what was durable holds for the next process as well: it has nothing else.
  */
 import { crc32 } from '../base/checksum.js';
 import { emptyBytes } from '../base/bytes.js';
 import type { ReplicaId, ShardId, Term } from '../base/ids.js';
 import { type Configuration, equalConfigurations } from '../raft/config.js';
-import type { Entry, RaftSnapshot, Ready } from '../raft/types.js';
+import type { Entry, HardState, RaftSnapshot, Ready, SyncPoint } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
 import type { GroupDescriptor } from '../shard/group-descriptor.js';
 import type { WatchedReplica } from './watched-replica.js';
@@ -37,12 +39,24 @@ class ShardFacts {
   group: GroupDescriptor | undefined;
   /** By the term of the replica that knew it: how far the log was committed. */
   readonly committed = new Map<Term, number>();
+  /** By index, of entries up to which some replica knew the log to be committed: their terms. */
+  readonly committedTerms = new Map<number, Term>();
+
+  /** Of the entry at `index` in the log that ends so; undefined where nobody was seen to append all from there on. */
+  termAt(index: number, end: Pick<SyncPoint, 'lastIndex' | 'lastTerm'>): Term | undefined {
+    let term: Term | undefined = end.lastTerm;
+    for (let at: number = end.lastIndex; at > index && term !== undefined; at--)
+      term = this.entries.get(`${at}/${term}`)?.termBefore;
+    return end.lastIndex < index ? undefined : term;
+  }
 }
 
 export class RaftChecks {
   /** What was wrong, as soon as it was seen. */
   readonly violations: string[] = [];
   readonly #shards = new Map<ShardId, ShardFacts>();
+  /** By disk, shard and replica: what processes are known to have made durable. Another disk has promised nothing. */
+  readonly #durable = new WeakMap<object, Map<string, HardState>>();
 
   /** As of the last change that a replica has applied; undefined before the first. */
   group(shard: ShardId): GroupDescriptor | undefined {
@@ -55,8 +69,12 @@ export class RaftChecks {
     this.#checkMonotone(seen, ready);
     this.#checkEntries(seen, ready, facts);
     this.#checkLeader(seen, ready, facts);
-    const { term } = ready.syncPoint;
-    facts.committed.set(term, Math.max(facts.committed.get(term) ?? 0, ready.commitIndex));
+    this.#checkCommitted(seen, ready, facts);
+  }
+
+  /** What `ready` has for the log is durable. */
+  synced(seen: WatchedReplica, { hardState }: Ready): void {
+    if (hardState !== undefined) this.#durableOn(seen).set(`${seen.shard}/${seen.replica}`, hardState);
   }
 
   /** A replica has applied `entry`. */
@@ -94,12 +112,17 @@ export class RaftChecks {
     }
   }
 
-  #checkMonotone(seen: WatchedReplica, { syncPoint, commitIndex }: Ready): void {
-    const { last } = seen;
-    if (last === undefined) return;
-    if (syncPoint.term < last.term) this.#violated(seen, `goes back from term ${last.term} to ${syncPoint.term}`);
-    if (commitIndex < last.commitIndex)
-      this.#violated(seen, `goes back from commit index ${last.commitIndex} to ${commitIndex}`);
+  /** The first step of a process is held against what the one before it made durable. */
+  #checkMonotone(seen: WatchedReplica, { syncPoint, commitIndex, hardState }: Ready): void {
+    const kept = this.#durableOn(seen).get(`${seen.shard}/${seen.replica}`);
+    const term = seen.last?.term ?? kept?.term ?? 0;
+    if (syncPoint.term < term) this.#violated(seen, `goes back from term ${term} to ${syncPoint.term}`);
+    const commit = seen.last?.commitIndex ?? kept?.commit ?? 0;
+    if (commitIndex < commit) this.#violated(seen, `goes back from commit index ${commit} to ${commitIndex}`);
+    const said = seen.hardState ?? kept;
+    if (hardState === undefined || said?.term !== hardState.term || said.vote === 0) return;
+    if (hardState.vote !== said.vote)
+      this.#violated(seen, `votes for ${hardState.vote} in term ${said.term}, where it voted for ${said.vote}`);
   }
 
   #checkEntries(seen: WatchedReplica, { entries }: Ready, { entries: known }: ShardFacts): void {
@@ -124,16 +147,39 @@ export class RaftChecks {
     }
   }
 
-  #checkLeader(seen: WatchedReplica, { softState, syncPoint }: Ready, { leaders, committed }: ShardFacts): void {
+  #checkLeader(seen: WatchedReplica, { softState, syncPoint }: Ready, facts: ShardFacts): void {
     if (softState?.role !== 'leader') return;
+    const { leaders, committed, committedTerms } = facts;
     const { term } = softState;
     const other = leaders.get(term) ?? seen.replica;
     leaders.set(term, other);
     if (other !== seen.replica) this.#violated(seen, `leads in term ${term}, which replica ${other} led`);
     for (const [earlier, index] of committed) {
-      if (earlier < term && syncPoint.lastIndex < index)
+      if (earlier >= term) continue;
+      if (syncPoint.lastIndex < index)
         this.#violated(seen, `leads in term ${term} with entries to ${syncPoint.lastIndex} of ${index} committed`);
+      const [has, wanted] = [facts.termAt(index, syncPoint), committedTerms.get(index)];
+      if (has !== undefined && wanted !== undefined && has !== wanted)
+        this.#violated(seen, `leads in term ${term} with entry ${index} of term ${has}, not ${wanted} as committed`);
     }
+  }
+
+  #checkCommitted(seen: WatchedReplica, { syncPoint, commitIndex }: Ready, facts: ShardFacts): void {
+    const { committed, committedTerms } = facts;
+    const { term } = syncPoint;
+    committed.set(term, Math.max(committed.get(term) ?? 0, commitIndex));
+    if (commitIndex <= (seen.last?.commitIndex ?? 0)) return;
+    const has = facts.termAt(commitIndex, syncPoint);
+    if (has === undefined) return;
+    const other = committedTerms.get(commitIndex) ?? has;
+    committedTerms.set(commitIndex, other);
+    if (other !== has) this.#violated(seen, `takes entry ${commitIndex} of term ${has} for committed, not ${other}`);
+  }
+
+  #durableOn({ disk }: WatchedReplica): Map<string, HardState> {
+    let durable = this.#durable.get(disk);
+    if (durable === undefined) this.#durable.set(disk, (durable = new Map()));
+    return durable;
   }
 
   #factsOf(shard: ShardId): ShardFacts {

@@ -8,12 +8,12 @@ import type { RaftChecks } from './raft-checks.js';
 import type { WatchedReplica } from './watched-replica.js';
 
 /** For one process of a node: with it goes what its replicas had not synced. */
-export function watchReplicas(checks: RaftChecks, coverage: Coverage): ReplicaObserver {
+export function watchReplicas(checks: RaftChecks, coverage: Coverage, disk: object): ReplicaObserver {
   const replicas = new Map<ShardId, WatchedReplica>();
   const watched = (shard: ShardId, replica: ReplicaId): WatchedReplica => {
     let found = replicas.get(shard);
     if (found?.replica !== replica) {
-      found = { shard, replica, last: undefined, appliedIndex: undefined };
+      found = { shard, replica, disk, last: undefined, hardState: undefined, appliedIndex: undefined };
       replicas.set(shard, found);
     }
     return found;
@@ -23,6 +23,7 @@ export function watchReplicas(checks: RaftChecks, coverage: Coverage): ReplicaOb
       const seen = watched(shard, replica);
       checks.ready(seen, ready);
       coverage.ready(seen, ready);
+      seen.hardState = ready.hardState ?? seen.hardState;
       const { syncPoint, softState, commitIndex, messages } = ready;
       const fellQuiet = messages.some((message) => message.type === 'heartbeat' && message.quiesce);
       seen.last = {
@@ -33,6 +34,9 @@ export function watchReplicas(checks: RaftChecks, coverage: Coverage): ReplicaOb
         isLeader: softState === undefined ? (seen.last?.isLeader ?? false) : softState.role === 'leader',
         isQuiet: fellQuiet || ((seen.last?.isQuiet ?? false) && messages.length === 0),
       };
+    },
+    onSynced(shard: ShardId, replica: ReplicaId, ready: Ready): void {
+      checks.synced(watched(shard, replica), ready);
     },
     onApplied(shard: ShardId, replica: ReplicaId, entry: Entry, effect: EntryEffect): void {
       checks.applied(watched(shard, replica), entry, effect);

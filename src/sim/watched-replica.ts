@@ -1,12 +1,17 @@
 /** What is known of a replica from what it does. */
 import type { LogIndex, ReplicaId, ShardId, Term } from '../base/ids.js';
+import type { HardState } from '../raft/types.js';
 
 /** A replica, in one process. */
 export interface WatchedReplica {
   readonly shard: ShardId;
   readonly replica: ReplicaId;
+  /** Of its machine. */
+  readonly disk: object;
   /** As of its last step; undefined before its first, since nobody else knows what is on its disk. */
   last: WatchedStep | undefined;
+  /** As it was last decided in this process, durable or not. */
+  hardState: HardState | undefined;
   appliedIndex: number | undefined;
 }
 

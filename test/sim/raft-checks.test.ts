@@ -13,6 +13,8 @@ import { watchReplicas } from '../../src/sim/replica-watch.js';
 const shard = ShardId(7);
 const nothing: EntryEffect = { type: 'nothing' };
 
+const disks = [{}, {}] as const;
+
 let checks: RaftChecks;
 let coverage: Coverage;
 /** One process each. */
@@ -22,19 +24,32 @@ let other: ReplicaObserver;
 beforeEach(() => {
   checks = new RaftChecks();
   coverage = new Coverage();
-  one = watchReplicas(checks, coverage);
-  other = watchReplicas(checks, coverage);
+  one = watchReplicas(checks, coverage, disks[0]);
+  other = watchReplicas(checks, coverage, disks[1]);
 });
 
 function entry(index: number, term: number, text = 'x'): Entry {
   return { index: LogIndex(index), term: Term(term), data: utf8(text) };
 }
 
-/** A step after which the log ends with the last of `entries`. */
-function ready(options: { term: number; last: Entry; commit?: number; entries?: Entry[]; leads?: boolean }): Ready {
-  const { term, last, commit = 0, entries = [], leads } = options;
+/** After it the log ends with `last`. */
+interface Step {
+  readonly term: number;
+  readonly last: Entry;
+  readonly commit?: number;
+  readonly entries?: Entry[];
+  readonly leads?: boolean;
+  /** 0 is nobody; without it, the hard state is as it was. */
+  readonly vote?: number;
+}
+
+function ready(options: Step): Ready {
+  const { term, last, commit = 0, entries = [], leads, vote } = options;
   return {
-    hardState: undefined,
+    hardState:
+      vote === undefined
+        ? undefined
+        : { term: Term(term), vote: vote === 0 ? 0 : ReplicaId(vote), commit: LogIndex(commit) },
     softState:
       leads === undefined
         ? undefined
@@ -54,7 +69,7 @@ function ready(options: { term: number; last: Entry; commit?: number; entries?: 
   };
 }
 
-function step(on: ReplicaObserver, options: Parameters<typeof ready>[0]): void {
+function step(on: ReplicaObserver, options: Step): void {
   on.onReady(shard, ReplicaId(on === one ? 1 : 2), ready(options));
 }
 
@@ -70,7 +85,7 @@ test('what right replicas do breaks no rule', () => {
   apply(one, entry(1, 1));
   step(other, { term: 2, last: entry(2, 2), entries: [entry(2, 2)], commit: 1, leads: true });
   // After a restart it has lost what was not synced, and applies again what its tree has not kept.
-  const restarted = watchReplicas(checks, coverage);
+  const restarted = watchReplicas(checks, coverage, disks[1]);
   restarted.onReady(shard, ReplicaId(2), ready({ term: 1, last: entry(1, 1), leads: false }));
   restarted.onApplied(shard, ReplicaId(2), entry(1, 1), nothing);
   expect(checks.violations).toEqual([]);
@@ -87,6 +102,22 @@ describe('finds that', () => {
     step(one, { term: 1, last: entry(4, 1), commit: 4 });
     step(other, { term: 2, last: entry(3, 1), leads: true });
     expect(checks.violations).toEqual(['replica 2 of shard 7 leads in term 2 with entries to 3 of 4 committed']);
+  });
+
+  test('a leader has as many entries as were committed in an earlier term, but others', () => {
+    step(one, { term: 1, last: entry(2, 1), entries: [entry(1, 1), entry(2, 1)] });
+    step(one, { term: 1, last: entry(2, 1), commit: 2 });
+    step(other, { term: 2, last: entry(2, 2), entries: [entry(1, 1), entry(2, 2)] });
+    step(other, { term: 3, last: entry(3, 3), entries: [entry(3, 3)], leads: true });
+    expect(checks.violations).toEqual([
+      'replica 2 of shard 7 leads in term 3 with entry 2 of term 2, not 1 as committed',
+    ]);
+  });
+
+  test('two take different entries for committed', () => {
+    step(one, { term: 2, last: entry(2, 2), entries: [entry(1, 1), entry(2, 2)], commit: 1 });
+    step(other, { term: 2, last: entry(1, 2), entries: [entry(1, 2)], commit: 1 });
+    expect(checks.violations).toEqual(['replica 2 of shard 7 takes entry 1 of term 2 for committed, not 1']);
   });
 
   test('but not that an older leader, elected late, lacks it', () => {
@@ -121,6 +152,51 @@ describe('finds that', () => {
       'replica 1 of shard 7 goes back from term 2 to 1',
       'replica 1 of shard 7 goes back from commit index 4 to 3',
     ]);
+  });
+
+  test('a vote changes in its term', () => {
+    step(one, { term: 2, last: entry(0, 0), vote: 0 });
+    step(one, { term: 2, last: entry(0, 0), vote: 3 });
+    step(one, { term: 3, last: entry(0, 0), vote: 2 });
+    expect(checks.violations).toEqual([]);
+    step(one, { term: 3, last: entry(0, 0), vote: 3 });
+    expect(checks.violations).toEqual(['replica 1 of shard 7 votes for 3 in term 3, where it voted for 2']);
+  });
+
+  describe('over a restart', () => {
+    const last = entry(5, 1);
+
+    function restart(then: Step, disk: object = disks[0]): void {
+      one.onSynced(shard, ReplicaId(1), ready({ term: 3, last, vote: 2, commit: 4 }));
+      // This has not become durable.
+      step(one, { term: 4, last, vote: 3, commit: 5 });
+      one = watchReplicas(checks, coverage, disk);
+      step(one, then);
+    }
+
+    test('what was not durable may be gone', () => {
+      restart({ term: 3, last, commit: 4 });
+      step(one, { term: 4, last, vote: 5, commit: 5 });
+      expect(checks.violations).toEqual([]);
+    });
+
+    test('another disk has promised nothing', () => {
+      restart({ term: 0, last: entry(0, 0) }, {});
+      expect(checks.violations).toEqual([]);
+    });
+
+    test('a durable term or commit index goes back', () => {
+      restart({ term: 2, last, commit: 3 });
+      expect(checks.violations).toEqual([
+        'replica 1 of shard 7 goes back from term 3 to 2',
+        'replica 1 of shard 7 goes back from commit index 4 to 3',
+      ]);
+    });
+
+    test('a durable vote changes in its term', () => {
+      restart({ term: 3, last, vote: 1, commit: 4 });
+      expect(checks.violations).toEqual(['replica 1 of shard 7 votes for 1 in term 3, where it voted for 2']);
+    });
   });
 
   test('an entry is left out, or applied twice', () => {
