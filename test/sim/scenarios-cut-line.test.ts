@@ -3,6 +3,7 @@
  * scans. Leaders are on different nodes, as they are by design, and groups fall quiet, as by default.
  */
 import { describe, expect, test } from 'vitest';
+import { Prng } from '../../src/base/prng.js';
 import type { ShardDescriptor } from '../../src/shard/descriptor.js';
 import { Scenario } from './scenario.js';
 
@@ -96,3 +97,47 @@ test('also a node without a replica of the shard, cut off from both leaders, tak
 function nodeOfNone({ replicas }: ShardDescriptor, id: number): boolean {
   return replicas.every(({ node }) => node !== id);
 }
+
+/**
+ * As many lines as can be cut so that everybody still has a way to everybody else, over a member of the shard if not directly, and sees a
+ * majority of all nodes and, who is a member, of the members.
+ */
+function drawLines(nodes: readonly number[], members: readonly number[], random: Prng): Line[] {
+  const all = nodes.flatMap((one) => nodes.filter((other) => one < other).map((other): Line => [one, other]));
+  const cutLines: Line[] = [];
+  const isOpen = (a: number, b: number): boolean =>
+    !cutLines.some((line) => line.includes(a) && line.includes(b) && a !== b);
+  const seesMost = (of: readonly number[]) => (node: number) =>
+    of.filter((other) => isOpen(node, other)).length * 2 > of.length;
+  const hasWay = (a: number, b: number): boolean =>
+    isOpen(a, b) || members.some((over) => isOpen(a, over) && isOpen(over, b));
+  for (const line of random.shuffle(all)) {
+    cutLines.push(line);
+    const isEnough = nodes.every((a) => nodes.every((b) => hasWay(a, b)));
+    if (!isEnough || !nodes.every(seesMost(nodes)) || !members.every(seesMost(members))) cutLines.pop();
+  }
+  return cutLines;
+}
+
+test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+  'lines that are cut at random, also while a leader is lost: seed %i',
+  async (seed) => {
+    const random = new Prng(seed);
+    const scenario = await Scenario.formed({ seed, nodes: random.int(3, 5), replicas: 3 });
+    await scenario.run(quietMs);
+    const nodes = scenario.cluster.machines.map(({ id }): number => id);
+    const members = scenario.replica(scenario.leaderOf()).descriptor.replicas.map(({ node }): number => node);
+    const lines = drawLines(nodes, members, random);
+    expect(lines.length).toBeGreaterThan(0);
+    cut(scenario, lines, random.pick(['both ways', 'one way']));
+    await scenario.run(knownMs);
+    await useAll(scenario, 'cut', callMsMax);
+    const lost = scenario.machine(random.pick([scenario.leaderOf(), scenario.placementLeader]));
+    lost.crash('none');
+    await scenario.run(random.pick([100, knownMs]));
+    lost.start();
+    await scenario.run(2 * knownMs);
+    await useAll(scenario, 'lost', callMsMax);
+    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+  },
+);

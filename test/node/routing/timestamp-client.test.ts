@@ -240,4 +240,27 @@ describe('with a line that is cut', () => {
     const message = 'node 1 hears no leader of the placement group, nor reaches another node';
     expect((bench.ends[0] as Error).message).toContain(message);
   });
+
+  test('it is logged once by way of whom they come, and again when it is cut once more', async () => {
+    const lines: unknown[] = [];
+    const logger = { ...silentLogger, info: (message: string, fields?: object) => void lines.push([message, fields]) };
+    const bench = new Bench({ placement: knowing(4), logger });
+    const answered = async (first: number): Promise<void> => {
+      await bench.request(1);
+      await bench.answer(bench.asked.length - 1, { first: Timestamp(first) });
+    };
+    const line = [
+      'gets timestamps by way of another node',
+      { by: 2, why: 'node 1 cannot reach node 4, which leads the placement group' },
+    ];
+    await answered(1);
+    await answered(2);
+    expect(lines).toEqual([line]);
+    bench.reachable.push(NodeId(4));
+    await answered(3);
+    expect(bench.asked.map(({ node }) => node)).toEqual([2, 2, 4]);
+    bench.reachable.pop();
+    await answered(4);
+    expect(lines).toEqual([line, line]);
+  });
 });
