@@ -53,6 +53,7 @@ export class ReadGate {
   /** Waiting for the state machine, each at least as long as those before it. */
   #confirmed: Confirmed[] = [];
   #closed = false;
+  #leaseReads = 0;
 
   constructor(options: ReadGateOptions) {
     this.#options = options;
@@ -79,7 +80,14 @@ export class ReadGate {
   /** Whether what was read under the lease of `term` was current. Looked at after the read. */
   leaseHolds(term: Term): boolean {
     const { raft } = this.#options;
-    return raft.term === term && raft.holdsLease;
+    const holds = raft.term === term && raft.holdsLease;
+    if (holds) this.#leaseReads++;
+    return holds;
+  }
+
+  /** How often that was so. */
+  get leaseReads(): number {
+    return this.#leaseReads;
   }
 
   /** At the end of a turn: one round for all that arrived. `ready`: the leader has applied an entry of its own term. */

@@ -246,9 +246,8 @@ export class SimMachine {
   #ended(process: SimProcess, error: Error | undefined): void {
     if (this.#process !== process) return;
     this.#failure = error;
-    if (error !== undefined) {
+    if (error !== undefined)
       this.#cluster.failures.push({ machine: this, error, onSuspectDisk: this.isSuspect, isOut: this.#isOut });
-    }
     this.#cluster.scheduler.note(`${this.name} ended: ${error?.message ?? 'asked to'}`);
     this.crash('all');
   }
@@ -257,6 +256,7 @@ export class SimMachine {
   crash(keep: CrashKeeps): void {
     if (this.#process === undefined) return;
     this.#cluster.scheduler.note(`${this.name} crashes, keeps ${keep}`);
+    if (this.#node !== undefined) this.#cluster.coverage.ended(this.#node);
     this.#process.kill();
     this.disk.crash({ keep });
     this.#process = undefined;
@@ -306,7 +306,7 @@ export class SimCluster {
     this.random = new Prng(seed);
     this.scheduler = new Scheduler(runTurns);
     this.network = new SimNetwork(this.scheduler, { random: this.random.split('network') });
-    this.log = new SimLog(this.scheduler, { onLine: ({ message }) => this.coverage.logged(message) });
+    this.log = new SimLog(this.scheduler, { onLine: (line) => this.coverage.logged(line) });
     this.shards = shards;
     this.#repair = options.repair ?? 'manual';
     this.founders = Array.from({ length: forming }, (_, i) => member(i + 1));

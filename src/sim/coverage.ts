@@ -6,8 +6,10 @@
  */
 import { type Configuration, isJoint } from '../raft/config.js';
 import type { Ready, RaftMessage } from '../raft/types.js';
+import type { Node } from '../node/node.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
 import { minorityMarks } from './minority.js';
+import type { LogLine } from './logger.js';
 import type { WatchedReplica } from './watched-replica.js';
 
 /** By the mark: what a node logs there. */
@@ -62,9 +64,21 @@ const decisions = [
   'wokeUp',
   'logTruncated',
   'snapshotInstalled',
+  /** A replica is added, or goes, or votes from now on, or no more. */
+  'membersChanged',
   'votersChanged',
   /** Two sets of voters act together, until the first is left. */
   'jointEntered',
+  /** By whoever led then, without being asked. */
+  'jointLeft',
+] as const;
+
+/** What a process has counted when it ends. */
+const sums = [
+  /** A single read was answered under a lease. */
+  'leaseReads',
+  /** Live entries of an old log segment were written to a new one. */
+  'entriesRewritten',
 ] as const;
 
 /** What an operator sees who adds nodes and removes them (node-operator.ts), and what stays broken at first when faults end. */
@@ -91,11 +105,21 @@ const answers = [
 ] as const;
 
 type Sight = (typeof sights)[number];
-export type Mark = keyof typeof lines | (typeof decisions)[number] | Sight | (typeof answers)[number];
+/** Beside the one of its line: a Raft snapshot was fetched, though some of it had to be asked for again. */
+const readAgain = 'snapshotReadAgain';
+export type Mark =
+  | keyof typeof lines
+  | typeof readAgain
+  | (typeof decisions)[number]
+  | (typeof sums)[number]
+  | Sight
+  | (typeof answers)[number];
 
 export const marks: readonly Mark[] = [
   ...(Object.keys(lines) as (keyof typeof lines)[]),
+  readAgain,
   ...decisions,
+  ...sums,
   ...sights,
   ...answers,
 ];
@@ -109,9 +133,17 @@ export class Coverage {
   readonly counts = Object.fromEntries(marks.map((mark) => [mark, 0])) as Record<Mark, number>;
 
   /** A node has logged this. */
-  logged(message: string): void {
+  logged({ message, fields }: Pick<LogLine, 'message' | 'fields'>): void {
     const mark = markOfLine.get(message);
-    if (mark !== undefined) this.counts[mark]++;
+    if (mark === undefined) return;
+    this.counts[mark]++;
+    if (mark === 'snapshotFetched' && Number(fields.readsAgain) > 0) this.counts.snapshotReadAgain++;
+  }
+
+  /** The process of this node ends now. */
+  ended({ host }: Node): void {
+    for (const { replica } of host.shards) this.counts.leaseReads += replica.reads.leaseReads;
+    if (host.logStats.rewrittenBytes > 0) this.counts.entriesRewritten++;
   }
 
   /** An operator has seen this. */
@@ -139,14 +171,17 @@ export class Coverage {
   }
 
   /** A replica has applied an entry with this effect. */
-  applied(effect: EntryEffect): void {
+  applied(seen: WatchedReplica, effect: EntryEffect): void {
     if (effect.type === 'truncateLog') this.counts.logTruncated++;
-    if (effect.type === 'changeGroup') this.#groupChanged(effect.descriptor.configuration);
+    if (effect.type === 'changeGroup') this.#groupChanged(seen.configuration, effect.descriptor.configuration);
   }
 
-  #groupChanged(configuration: Configuration): void {
-    this.counts.votersChanged++;
+  #groupChanged(before: Configuration | undefined, configuration: Configuration): void {
+    this.counts.membersChanged++;
     if (isJoint(configuration)) this.counts.jointEntered++;
+    if (before === undefined) return;
+    if (before.autoLeave && !isJoint(configuration)) this.counts.jointLeft++;
+    if (before.voters.join() !== configuration.voters.join()) this.counts.votersChanged++;
   }
 
   /** A Raft snapshot took the place of what a replica had. */

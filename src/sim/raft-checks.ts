@@ -178,7 +178,7 @@ export class RaftChecks {
 
   #durableOn({ disk }: WatchedReplica): Map<string, HardState> {
     let durable = this.#durable.get(disk);
-    if (durable === undefined) this.#durable.set(disk, (durable = new Map()));
+    if (durable === undefined) this.#durable.set(disk, (durable = new Map<string, HardState>()));
     return durable;
   }
 

@@ -13,7 +13,15 @@ export function watchReplicas(checks: RaftChecks, coverage: Coverage, disk: obje
   const watched = (shard: ShardId, replica: ReplicaId): WatchedReplica => {
     let found = replicas.get(shard);
     if (found?.replica !== replica) {
-      found = { shard, replica, disk, last: undefined, hardState: undefined, appliedIndex: undefined };
+      found = {
+        shard,
+        replica,
+        disk,
+        last: undefined,
+        hardState: undefined,
+        appliedIndex: undefined,
+        configuration: undefined,
+      };
       replicas.set(shard, found);
     }
     return found;
@@ -39,13 +47,16 @@ export function watchReplicas(checks: RaftChecks, coverage: Coverage, disk: obje
       checks.synced(watched(shard, replica), ready);
     },
     onApplied(shard: ShardId, replica: ReplicaId, entry: Entry, effect: EntryEffect): void {
-      checks.applied(watched(shard, replica), entry, effect);
-      coverage.applied(effect);
+      const seen = watched(shard, replica);
+      checks.applied(seen, entry, effect);
+      coverage.applied(seen, effect);
+      if (effect.type === 'changeGroup') seen.configuration = effect.descriptor.configuration;
     },
     onInstalled(shard: ShardId, replica: ReplicaId, snapshot: RaftSnapshot): void {
       const seen = watched(shard, replica);
       checks.installed(seen, snapshot);
       coverage.installed();
+      seen.configuration = snapshot.configuration;
       const { index, term } = snapshot;
       if (seen.last !== undefined) seen.last = { ...seen.last, commitIndex: index, lastIndex: index, lastTerm: term };
     },

@@ -1,5 +1,6 @@
 /** What is known of a replica from what it does. */
 import type { LogIndex, ReplicaId, ShardId, Term } from '../base/ids.js';
+import type { Configuration } from '../raft/config.js';
 import type { HardState } from '../raft/types.js';
 
 /** A replica, in one process. */
@@ -13,6 +14,8 @@ export interface WatchedReplica {
   /** As it was last decided in this process, durable or not. */
   hardState: HardState | undefined;
   appliedIndex: number | undefined;
+  /** As of the last change that was applied in this process. */
+  configuration: Configuration | undefined;
 }
 
 export interface WatchedStep {

@@ -175,6 +175,7 @@ describe('a lease', () => {
     expect(permits).toEqual([[undefined, 4]]);
     expect([bench.rounds, bench.proven]).toEqual([0, []]);
     expect(bench.gate.leaseHolds(Term(4))).toBe(true);
+    expect(bench.gate.leaseReads).toBe(1);
     bench.term = Term(5);
     expect(bench.gate.leaseHolds(Term(4))).toBe(false);
     bench.term = Term(4);

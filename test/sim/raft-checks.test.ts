@@ -248,12 +248,36 @@ describe('finds that', () => {
   });
 });
 
+test('changes of a group are counted by what they change', () => {
+  const group = (parts: Parameters<typeof createConfiguration>[0]): EntryEffect => {
+    const epoch = { membership: 1, range: 1 };
+    const [start, end] = [utf8(''), utf8('')];
+    const configuration = createConfiguration(parts);
+    return {
+      type: 'changeGroup',
+      descriptor: { shard, start, end, epoch, replicas: [], configuration, nextReplica: ReplicaId(9) },
+    };
+  };
+  const [a, b, c] = [ReplicaId(1), ReplicaId(2), ReplicaId(3)];
+  apply(one, entry(1, 1), group({ voters: [a] }));
+  apply(one, entry(2, 1), group({ voters: [a], learners: [b] }));
+  expect(coverage.counts).toMatchObject({ membersChanged: 2, votersChanged: 0 });
+  apply(one, entry(3, 1), group({ voters: [a, b], votersOutgoing: [a], autoLeave: true }));
+  apply(one, entry(4, 1), group({ voters: [a, b] }));
+  expect(coverage.counts).toMatchObject({ membersChanged: 4, votersChanged: 1, jointEntered: 1, jointLeft: 1 });
+  apply(one, entry(5, 1), group({ voters: [a, b], votersOutgoing: [b, c] }));
+  apply(one, entry(6, 1), group({ voters: [a, b] }));
+  expect(coverage.counts).toMatchObject({ jointEntered: 2, jointLeft: 1 });
+});
+
 test('rare steps are counted', () => {
   step(one, { term: 1, last: entry(2, 1), entries: [entry(1, 1), entry(2, 1)], leads: true });
   step(one, { term: 2, last: entry(2, 2), entries: [entry(2, 2)], leads: false });
   apply(one, entry(1, 1), { type: 'truncateLog', upTo: LogIndex(1) });
-  coverage.logged('cut a torn batch off the log');
-  coverage.logged('something else');
+  coverage.logged({ message: 'cut a torn batch off the log', fields: {} });
+  coverage.logged({ message: 'fetched a Raft snapshot', fields: { readsAgain: 0 } });
+  coverage.logged({ message: 'fetched a Raft snapshot', fields: { readsAgain: 2 } });
+  coverage.logged({ message: 'something else', fields: {} });
   coverage.refused('OVERLOADED');
   coverage.refused('NOT_LEADER');
   const met = Object.entries(coverage.counts).filter(([, count]) => count > 0);
@@ -263,6 +287,8 @@ test('rare steps are counted', () => {
     entriesReplaced: 1,
     logTruncated: 1,
     tornTailCut: 1,
+    snapshotFetched: 2,
+    snapshotReadAgain: 1,
     OVERLOADED: 1,
   });
 });
