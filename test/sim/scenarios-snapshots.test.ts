@@ -110,6 +110,42 @@ describe('a follower that was away for longer than the log is kept for it', () =
     }
   });
 
+  test('goes on where it was, when a transfer broke for longer than it waits', async () => {
+    const scenario = await Scenario.formed({ seed: 76, limits: { snapshotBytesPerSecondMax: 5000 } });
+    const leader = scenario.leaderOf();
+    const follower = someFollower(scenario);
+    for (const round of [1, 2, 3]) {
+      if (round === 3) scenario.machine(follower).crash('none');
+      await writeMany(scenario, leader, `round ${round}`);
+    }
+    await scenario.run(3000);
+    scenario.machine(follower).start();
+    const fields = (message: string): Readonly<Record<string, unknown>>[] =>
+      scenario.cluster.log.lines.filter((line) => line.message === message).map((line) => line.fields);
+    const bytes = (): number => statsOf(scenario, follower)?.received.bytes ?? 0;
+    const offered = (): number => Number(fields('offers a Raft snapshot').at(0)?.bytes ?? Infinity);
+    await scenario.until('much of it has come', () => bytes() > 0.7 * offered(), 30_000);
+    const before = bytes();
+    scenario.isolate(follower);
+    await scenario.until('it has given up', () => fields('a Raft snapshot was not fetched').length > 0, 60_000);
+    await scenario.run(60_000);
+    scenario.heal();
+    await caughtUp(scenario, follower);
+    expect(fields('goes on with a Raft snapshot')).toHaveLength(1);
+    const { received } = stats(scenario, follower);
+    expect(received.installed).toBe(1);
+    const [{ bytes: kept }] = fields('goes on with a Raft snapshot');
+    const [{ bytes: rest, readsAgain }] = fields('fetched a Raft snapshot');
+    // But for the manifest, which says that it is the same, nothing came twice.
+    expect(Number(kept) + Number(rest)).toBe(offered());
+    // Those of the half minute are not of this transfer.
+    expect(readsAgain).toBeLessThan(5);
+    expect(received.bytes).toBe(before + Number(rest));
+    expect(before - Number(kept)).toBeLessThan(500);
+    await scenario.run(35_000);
+    expect([...asides(scenario, follower), ...asides(scenario, leader)]).toEqual([]);
+  });
+
   test('does not keep a log for ever that grows faster than the snapshot comes (pitfall 18)', async () => {
     const scenario = await Scenario.formed({ seed: 73, limits: { snapshotBytesPerSecondMax: 5000 } });
     const leader = scenario.leaderOf();

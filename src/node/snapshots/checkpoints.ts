@@ -1,6 +1,6 @@
 /**
  * Checkpoints of this node's shards that Raft snapshots are sent from. Followers of a shard that need a snapshot at about
- * the same time share one; it stays a while after its last use, so that a transfer that broke goes on with it.
+ * the same time share one; it stays a while after its last use, longer where a transfer broke, which is to go on with it.
  *
  * Invariant: of a checkpoint that is made or used, the log is kept from its index on (`pinnedIndex`), as far as the log's
  * keeper is willing; one that the log does not go on from is not used again.
@@ -24,8 +24,15 @@ export interface CheckpointsOptions {
   /** Where numbers of checkpoints begin: not those of an earlier process. */
   readonly firstNumber: number;
   /** Ticks for which one stays that nobody uses. */
-  readonly unusedTicksMax: number;
+  readonly unusedTicksMax: UnusedTicks;
   readonly logger: Logger;
+}
+
+export interface UnusedTicks {
+  /** After the last transfer was delivered: for others who need one at about the same time. */
+  readonly delivered: number;
+  /** After the last one to some follower failed: for this one, when it can be reached again. */
+  readonly failed: number;
 }
 
 /** A shard that this node leads. */
@@ -63,7 +70,9 @@ interface Slot {
   /** Undefined while it is being made. */
   kept: Kept | undefined;
   users: number;
-  unusedTicks: number;
+  /** Followers that were not sent all of it, and may go on. */
+  readonly failed: Set<ReplicaId>;
+  unusedTicksLeft: number;
 }
 
 export class Checkpoints {
@@ -79,14 +88,16 @@ export class Checkpoints {
   }
 
   /**
-   * A checkpoint that the shard's log goes on from, and that knows follower `to`; {@link release} it. Rejects with a DiskError or TreeClosedError, and with
-   * UNAVAILABLE when the shard changed while it was made.
+   * A checkpoint that the shard's log goes on from, and that knows follower `to`; {@link release} it. Rejects with a DiskError or
+   * TreeClosedError, and with UNAVAILABLE when the shard changed while it was made.
    */
   async acquire(hosted: CheckpointSource, to: ReplicaId): Promise<Checkpoint> {
     const { firstIndex } = hosted.replica.logPrefix;
     const isOfUse = ({ pinnedIndex, configuration }: Slot): boolean =>
       pinnedIndex + 1 >= firstIndex && isMember(configuration, to);
-    const slot = this.#find(hosted.replica.shard, isOfUse) ?? this.#add(hosted);
+    const { shard } = hosted.replica;
+    this.#dropPassed(shard, firstIndex);
+    const slot = this.#find(shard, isOfUse) ?? this.#add(hosted);
     slot.users++;
     try {
       return await slot.made;
@@ -96,11 +107,23 @@ export class Checkpoints {
     }
   }
 
-  release(checkpoint: Checkpoint): void {
+  /** Those that nobody can use any more: the log does not go on from them. */
+  #dropPassed(shard: ShardId, firstIndex: LogIndex): void {
+    for (const slot of this.#slots) {
+      if (slot.shard !== shard || slot.users > 0 || slot.kept === undefined) continue;
+      if (slot.pinnedIndex + 1 < firstIndex) this.#drop(slot);
+    }
+  }
+
+  /** The transfer to follower `to` has ended. */
+  release(checkpoint: Checkpoint, to: ReplicaId, outcome: 'delivered' | 'failed'): void {
+    const { delivered, failed } = this.#options.unusedTicksMax;
     for (const slot of this.#slots) {
       if (slot.kept?.number !== checkpoint.number) continue;
       slot.users--;
-      slot.unusedTicks = 0;
+      if (outcome === 'failed') slot.failed.add(to);
+      else slot.failed.delete(to);
+      slot.unusedTicksLeft = slot.failed.size > 0 ? failed : delivered;
     }
   }
 
@@ -175,7 +198,7 @@ export class Checkpoints {
   tick(): void {
     for (const slot of this.#slots) {
       if (slot.kept === undefined || slot.users > 0) continue;
-      if (++slot.unusedTicks >= this.#options.unusedTicksMax) this.#drop(slot);
+      if (--slot.unusedTicksLeft <= 0) this.#drop(slot);
     }
   }
 
@@ -196,7 +219,8 @@ export class Checkpoints {
       made,
       kept: undefined,
       users: 0,
-      unusedTicks: 0,
+      failed: new Set(),
+      unusedTicksLeft: 0,
     };
     this.#slots.add(slot);
     made.then(

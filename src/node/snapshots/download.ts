@@ -1,14 +1,16 @@
 /**
  * Fetches the data of one Raft snapshot, file by file, chunk by chunk, each asked for when the one before is written: so the
- * sender sends no faster than this disk takes, and a broken connection costs no more than the chunk that was on its way.
+ * sender sends no faster than this disk takes, and a broken connection costs no more than the chunk that was on its way. Nor does a
+ * transfer that broke, where the next one is of the same checkpoint: it goes on where that was.
  */
-import { QuorateError } from '../../base/errors.js';
+import { equalBytes } from '../../base/bytes.js';
 import { maskedCrc32 } from '../../base/checksum.js';
 import { DecodeError } from '../../base/coding.js';
-import { CorruptionError } from '../../base/errors.js';
+import { CorruptionError, QuorateError } from '../../base/errors.js';
 import type { ShardId } from '../../base/ids.js';
+import type { MaybePromise } from '../../base/promises.js';
 import type { Clock } from '../../env/clock.js';
-import { makeDurableDirectory, type Disk, type DiskFile } from '../../env/disk.js';
+import { makeDurableDirectory, type Disk } from '../../env/disk.js';
 import { pause } from '../../env/pause.js';
 import { TreeInspection } from '../../lsm/tree-inspection.js';
 import { descriptorKey, maxVersionKey } from '../../mvcc/keyspace.js';
@@ -16,7 +18,7 @@ import { type Configuration, equalConfigurations } from '../../raft/config.js';
 import type { RaftSnapshot } from '../../raft/types.js';
 import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
 import { decodeGroupDescriptor } from '../../shard/group-descriptor.js';
-import { decodeManifest, manifestName, type SnapshotManifest } from './manifest.js';
+import { decodeManifest, manifestName, type SnapshotFile, type SnapshotManifest } from './manifest.js';
 
 export interface DownloadOptions {
   readonly disk: Disk;
@@ -25,8 +27,10 @@ export interface DownloadOptions {
   readonly snapshot: RaftSnapshot;
   readonly checkpoint: number;
   readonly manifestBytes: number;
-  /** Where it goes; what is there is removed. */
+  /** Where it goes. What is there that is not `fetched` is removed. */
   readonly folder: string;
+  /** Of the same checkpoint, by a download before this one; it grows with what comes. */
+  readonly fetched: Fetched;
   readonly chunkBytesMax: number;
   /** To the node that offered it, on the connection for bulk. */
   readonly request: (body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
@@ -34,9 +38,17 @@ export interface DownloadOptions {
   readonly progress: DownloadProgress;
 }
 
+/** What a folder has of a checkpoint. */
+export interface Fetched {
+  /** As it came; undefined where there is nothing yet. */
+  manifest: Uint8Array | undefined;
+  /** Bytes of each file, from its beginning on, that were written. */
+  readonly files: Map<string, number>;
+}
+
 /** Sums; for operators and tests. */
 export interface DownloadProgress {
-  /** Of files, written here. */
+  /** Of files, that came. */
   bytes: number;
   /** Reads that were not answered or with damaged bytes, and were asked for again. */
   readsAgain: number;
@@ -52,59 +64,79 @@ const stallMsMax = 30_000;
 /**
  * Resolves when all of it is in the folder, durable and checked: every byte of every table, and that it is the state which
  * the snapshot names, with its configuration. Rejects with the signal's reason; with a QuorateError when the sender does not have it any more or
- * cannot be reached; with a CorruptionError where what came is damaged; with a DiskError.
+ * cannot be reached; with a CorruptionError where what came is damaged; with a DiskError. Only after the first two may another
+ * download go on with `fetched`: a disk forgets what it failed to sync.
  */
 export async function download(options: DownloadOptions): Promise<void> {
-  const { disk, folder, signal } = options;
-  await disk.removeTree(folder);
-  await makeDurableDirectory(disk, folder);
-  const manifest = await fetchManifest(options);
-  for (const { name, bytes } of manifest.files) {
-    const file = await disk.open(`${folder}/${name}`, 'create');
-    try {
-      await fetchFile(options, file, name, bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  }
+  const { disk, folder, signal, fetched } = options;
+  const bytes = await fetchManifest(options);
+  const manifest = checkedManifest(options, bytes);
+  if (fetched.manifest === undefined || !equalBytes(fetched.manifest, bytes)) await beginAnew(options, bytes);
+  for (const file of manifest.files) await fetchFile(options, file);
   await disk.syncDirectory(folder);
   signal.throwIfAborted();
   await check(options);
 }
 
-async function fetchManifest(options: DownloadOptions): Promise<SnapshotManifest> {
-  const { disk, folder, shard, snapshot, manifestBytes } = options;
+async function fetchManifest(options: DownloadOptions): Promise<Uint8Array> {
+  const whole = new Uint8Array(options.manifestBytes);
+  const all = { name: manifestName, from: 0, to: whole.length };
+  await fetchBytes(options, all, (bytes, offset) => whole.set(bytes, offset));
+  return whole;
+}
+
+function checkedManifest({ folder, shard, snapshot }: DownloadOptions, bytes: Uint8Array): SnapshotManifest {
+  const manifest = decodeManifest(bytes);
+  const { index, term } = manifest;
+  if (manifest.shard === shard && index === snapshot.index && term === snapshot.term) return manifest;
   const path = `${folder}/${manifestName}`;
-  const file = await disk.open(path, 'create');
+  throw new CorruptionError(path, 0, `it is of entry ${index} of term ${term} of shard ${manifest.shard}`);
+}
+
+/** In a folder without anything but the manifest. */
+async function beginAnew({ disk, folder, fetched }: DownloadOptions, manifest: Uint8Array): Promise<void> {
+  fetched.manifest = undefined;
+  fetched.files.clear();
+  await disk.removeTree(folder);
+  await makeDurableDirectory(disk, folder);
+  const file = await disk.open(`${folder}/${manifestName}`, 'create');
   try {
-    const bytes = await fetchFile(options, file, manifestName, manifestBytes, new Uint8Array(manifestBytes));
+    await file.write(manifest, 0);
     await file.sync();
-    const manifest = decodeManifest(bytes);
-    const { index, term } = manifest;
-    if (manifest.shard === shard && index === snapshot.index && term === snapshot.term) return manifest;
-    throw new CorruptionError(path, 0, `it is of entry ${index} of term ${term} of shard ${manifest.shard}`);
+  } finally {
+    await file.close();
+  }
+  fetched.manifest = manifest;
+}
+
+/** The sync is of all that was written, by whichever download. */
+async function fetchFile(options: DownloadOptions, { name, bytes }: SnapshotFile): Promise<void> {
+  const { disk, folder, fetched } = options;
+  const file = await disk.open(`${folder}/${name}`, fetched.files.has(name) ? 'readWrite' : 'create');
+  try {
+    const from = fetched.files.get(name) ?? 0;
+    fetched.files.set(name, from);
+    await fetchBytes(options, { name, from, to: bytes }, async (chunk, offset) => {
+      await file.write(chunk, offset);
+      fetched.files.set(name, offset + chunk.length);
+    });
+    await file.sync();
   } finally {
     await file.close();
   }
 }
 
-/** @param whole gets a copy of all bytes */
-async function fetchFile(
+async function fetchBytes(
   options: DownloadOptions,
-  file: DiskFile,
-  name: string,
-  size: number,
-  whole = new Uint8Array(0),
-): Promise<Uint8Array> {
-  for (let offset = 0; offset < size;) {
-    const bytes = await fetchChunk(options, name, offset, Math.min(options.chunkBytesMax, size - offset));
-    await file.write(bytes, offset);
-    if (whole.length > 0) whole.set(bytes, offset);
+  { name, from, to }: { readonly name: string; readonly from: number; readonly to: number },
+  take: (bytes: Uint8Array, offset: number) => MaybePromise<void>,
+): Promise<void> {
+  for (let offset = from; offset < to;) {
+    const bytes = await fetchChunk(options, name, offset, Math.min(options.chunkBytesMax, to - offset));
+    await take(bytes, offset);
     offset += bytes.length;
     options.progress.bytes += bytes.length;
   }
-  return whole;
 }
 
 /** At least one byte. Asks until there is an answer, for as long as {@link stallMsMax}. */

@@ -1,6 +1,7 @@
 /**
  * A follower's node: fetches the Raft snapshots that leaders offer, and has them put in place. One of a shard at a time, and
- * `snapshotsInFlightMax` in all; an offer beyond that is refused, and comes again.
+ * `snapshotsInFlightMax` in all; an offer beyond that is refused, and comes again. One of a checkpoint of which a transfer broke
+ * goes on where that was (left-overs.ts).
  */
 import { AssertionError } from '../../base/assert.js';
 import { DecodeError } from '../../base/coding.js';
@@ -15,9 +16,10 @@ import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
 import type { Replica } from '../../shard/replica.js';
 import type { SnapshotData } from '../../shard/replica-snapshots.js';
 import type { HostedShard } from '../replicas/hosted-shard.js';
-import { download, type DownloadProgress } from './download.js';
+import { download, type DownloadProgress, type Fetched } from './download.js';
 import { incomingFolder, installFolder } from './folders.js';
 import { decideInstall, removeManifest } from './install.js';
+import { isSame, LeftOvers, type Offer, type Source } from './left-overs.js';
 
 export interface SnapshotReceiverOptions {
   readonly limits: Pick<Limits, 'snapshotsInFlightMax' | 'snapshotChunkBytesMax'>;
@@ -32,17 +34,15 @@ export interface SnapshotReceiverOptions {
   readonly shard: (id: ShardId) => HostedShard | undefined;
   /** There is no replica of the shard here, and this one is offered something. */
   readonly spokenTo: (shard: ShardId, replica: ReplicaId) => void;
+  /** Ticks for which what was fetched stays when a transfer broke. */
+  readonly leftOverTicksMax: number;
   /** On the connection for bulk. */
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
   /** The disk has failed, or this is a bug: the node must stop. */
   readonly onFailure: (error: Error) => void;
 }
 
-type Offer = Extract<PeerRequest, { readonly type: 'offerSnapshot' }>;
-
-interface Incoming {
-  readonly from: NodeId;
-  readonly offer: Offer;
+interface Incoming extends Source {
   /** The newest that came with this checkpoint: the sender may have been elected again meanwhile. */
   request: SnapshotRequest;
   readonly giveUp: AbortController;
@@ -57,12 +57,19 @@ export interface ReceiverStats extends Readonly<DownloadProgress> {
 export class SnapshotReceiver {
   readonly #options: SnapshotReceiverOptions;
   readonly #incoming = new Map<ShardId, Incoming>();
+  readonly #leftOvers: LeftOvers;
   readonly #progress: DownloadProgress = { bytes: 0, readsAgain: 0 };
   #installed = 0;
   #closed = false;
 
   constructor(options: SnapshotReceiverOptions) {
     this.#options = options;
+    this.#leftOvers = new LeftOvers({
+      countMax: options.limits.snapshotsInFlightMax,
+      ticksMax: options.leftOverTicksMax,
+      replica: (shard) => options.shard(shard)?.replica,
+      remove: (shard) => this.#removeFolder(shard),
+    });
   }
 
   get stats(): ReceiverStats {
@@ -93,7 +100,7 @@ export class SnapshotReceiver {
   async #take(from: NodeId, offer: Offer, replica: Replica): Promise<void> {
     const { shard, request } = offer;
     const current = this.#incoming.get(shard);
-    if (current !== undefined && isSame(current, from, offer)) {
+    if (current !== undefined && isSame(current, { from, offer, replica })) {
       if (request.term > current.request.term) current.request = request;
       await current.ended;
       return;
@@ -104,22 +111,21 @@ export class SnapshotReceiver {
     }
     const giveUp = new AbortController();
     // Nothing of it happens in this turn.
-    const ended = Promise.resolve().then(() => this.#run(incoming, replica));
-    const incoming: Incoming = { from, offer, request, giveUp, ended };
+    const ended = Promise.resolve().then(() => this.#run(incoming));
+    const incoming: Incoming = { from, offer, replica, request, giveUp, ended };
     this.#incoming.set(shard, incoming);
     await ended;
   }
 
-  async #run(incoming: Incoming, replica: Replica): Promise<void> {
-    const { disk, folderOf, logger, clock, onFailure } = this.#options;
+  async #run(incoming: Incoming): Promise<void> {
+    const { logger, clock, onFailure } = this.#options;
+    const { replica } = incoming;
     const { shard } = replica;
     const { index } = incoming.request.snapshot;
-    const folder = incomingFolder(folderOf(shard));
     const beganMs = clock.monotonicMs();
     const before = { ...this.#progress };
     try {
-      logger.info('fetches a Raft snapshot', { shard, from: incoming.from, index });
-      await this.#fetch(incoming, shard, folder);
+      await this.#fetch(incoming, shard);
       const end = await replica.snapshots.install(incoming.request, this.#data(shard));
       if (end === 'ended') throw new QuorateError('NODE_STOPPING', 'the replica has ended', { shard });
       if (end === 'installed') this.#installed++;
@@ -130,27 +136,59 @@ export class SnapshotReceiver {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       logger.warn('a Raft snapshot was not fetched', { shard, index, reason });
-      const mustStop = error instanceof AssertionError || (error instanceof DiskError && error.code !== 'noSpace');
-      if (mustStop && !this.#closed) onFailure(error);
+      if (this.#mustStop(error, incoming)) onFailure(error);
       if (error instanceof QuorateError) throw error;
       // The sender is to look whether it is the one whose files are damaged.
       const isDamaged = error instanceof CorruptionError || error instanceof DecodeError;
       const code = isDamaged ? 'CORRUPTION' : 'UNAVAILABLE';
       throw new QuorateError(code, reason, { shard, cause: error });
     } finally {
-      // What cannot be removed goes before the next one, or at the next start.
-      if (!this.#closed) await disk.removeTree(folder).catch(() => undefined);
+      if (!this.#leftOvers.has(shard)) await this.#removeFolder(shard);
       this.#incoming.delete(shard);
     }
   }
 
-  #fetch({ from, offer, giveUp }: Incoming, shard: ShardId, folder: string): Promise<void> {
-    const { disk, clock, limits, request } = this.#options;
+  #mustStop(error: unknown, { replica }: Source): error is Error {
+    if (this.#closed) return false;
+    if (!(error instanceof DiskError)) return error instanceof AssertionError;
+    // A replica that is gone has taken the folder with it.
+    const isGone = this.#options.shard(replica.shard)?.replica !== replica;
+    return error.code !== 'noSpace' && !(isGone && error.code === 'notFound');
+  }
+
+  /** What cannot be removed goes before the next one, or at the next start. */
+  async #removeFolder(shard: ShardId): Promise<void> {
+    const { disk, folderOf } = this.#options;
+    if (!this.#closed) await disk.removeTree(incomingFolder(folderOf(shard))).catch(() => undefined);
+  }
+
+  async #fetch(incoming: Incoming, shard: ShardId): Promise<void> {
+    const { logger } = this.#options;
+    const { from, offer } = incoming;
+    const { index } = offer.request.snapshot;
+    const fetched = await this.#leftOvers.take(incoming);
+    this.#leftOvers.makeRoom(this.#incoming.size);
+    const bytes = [...fetched.files.values()].reduce((sum, written) => sum + written, 0);
+    if (bytes === 0) logger.info('fetches a Raft snapshot', { shard, from, index });
+    else logger.info('goes on with a Raft snapshot', { shard, from, index, bytes });
+    try {
+      await this.#download(incoming, shard, fetched);
+    } catch (error) {
+      // The connection failed, or it was given up: neither this disk has, nor what is on it.
+      const mayGoOn = error instanceof QuorateError && error.code !== 'INVALID_ARGUMENT';
+      if (mayGoOn) this.#leftOvers.keep(incoming, fetched);
+      throw error;
+    }
+  }
+
+  #download({ from, offer, giveUp }: Incoming, shard: ShardId, fetched: Fetched): Promise<void> {
+    const { disk, clock, limits, request, folderOf } = this.#options;
     return download({
       disk,
       clock,
       shard,
-      folder,
+      folder: incomingFolder(folderOf(shard)),
+      fetched,
       snapshot: offer.request.snapshot,
       checkpoint: offer.checkpoint,
       manifestBytes: offer.manifestBytes,
@@ -182,6 +220,7 @@ export class SnapshotReceiver {
         giveUp.abort(new QuorateError('NOT_LEADER', 'another node leads', { shard }));
       }
     }
+    this.#leftOvers.tick();
   }
 
   /** Takes nothing any more, and gives up what is under way. */
@@ -194,13 +233,6 @@ export class SnapshotReceiver {
   /** Resolves when nothing is under way; after {@link stop}, once the trees are closed. */
   async settled(): Promise<void> {
     await Promise.allSettled([...this.#incoming.values()].map(({ ended }) => ended));
+    await this.#leftOvers.settled();
   }
-}
-
-function isSame({ from, offer }: Incoming, otherFrom: NodeId, other: Offer): boolean {
-  return (
-    from === otherFrom &&
-    offer.checkpoint === other.checkpoint &&
-    offer.request.snapshot.index === other.request.snapshot.index
-  );
 }

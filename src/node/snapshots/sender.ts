@@ -3,7 +3,7 @@
  *
  * A transfer begins when the core wants it and ends with the answer to the offer: the follower has put the data in place,
  * or has failed. It is given up when leadership ends, when it takes too long, and when the log that is kept for it has become
- * too long. The core then asks again; what the follower has fetched counts on, as long as the checkpoint is the same one.
+ * too long. The core then asks again; the follower goes on with the files that it has, as long as the checkpoint is the same one.
  */
 import { onAbort } from '../../base/abort.js';
 import { AssertionError } from '../../base/assert.js';
@@ -117,15 +117,17 @@ export class SnapshotSender {
   async #transfer(hosted: HostedShard, { to, giveUp }: Transfer): Promise<void> {
     const { checkpoints } = this.#options;
     const checkpoint = await checkpoints.acquire(hosted, to);
+    let outcome: 'delivered' | 'failed' = 'failed';
     try {
       giveUp.signal.throwIfAborted();
       await this.#offer(hosted, to, checkpoint, giveUp.signal);
+      outcome = 'delivered';
     } catch (error) {
       // Only who reads its own files can tell whose they are. Were they this node's, it would offer them again and again.
       if (error instanceof QuorateError && error.code === 'CORRUPTION') await checkpoints.examine(checkpoint);
       throw error;
     } finally {
-      checkpoints.release(checkpoint);
+      checkpoints.release(checkpoint, to, outcome);
     }
   }
 

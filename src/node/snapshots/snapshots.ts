@@ -24,8 +24,8 @@ export interface SnapshotsOptions {
   readonly onFailure: (error: Error) => void;
 }
 
-/** Ticks for which a checkpoint stays for a transfer that begins again: half a minute. */
-const unusedTicksMax = 600;
+/** Half a minute, and five for a transfer that broke. */
+const unusedTicksMax = { delivered: 600, failed: 6000 };
 
 /** Sums since the start. */
 export interface SnapshotStats {
@@ -46,7 +46,9 @@ export class Snapshots {
     const firstNumber = random.split('checkpoints').u32() + 1;
     this.#checkpoints = new Checkpoints({ disk, folderOf, firstNumber, unusedTicksMax, logger });
     this.#sender = new SnapshotSender({ ...common, checkpoints: this.#checkpoints, request });
-    const receiving = { disk, storeId, folderOf, shardsFolder, spokenTo, request: requestBulk };
+    // No longer than the sender has it.
+    const leftOverTicksMax = unusedTicksMax.failed;
+    const receiving = { disk, storeId, folderOf, shardsFolder, spokenTo, leftOverTicksMax, request: requestBulk };
     this.#receiver = new SnapshotReceiver({ ...common, ...receiving });
   }
 

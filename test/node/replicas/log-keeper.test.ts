@@ -16,7 +16,7 @@ describe('the log of a shard', () => {
     for (const follower of [learner, ReplicaId(3)]) await leader.acknowledge(replica.lastIndex, follower);
     await leader.tick(fewTicks);
     expect(replica.logPrefix.allowedIndex).toBe(appliedIndex);
-    leader.checkpoints.release(await making);
+    leader.checkpoints.release(await making, learner, 'failed');
     for (const follower of [learner, ReplicaId(3)]) await leader.acknowledge(replica.lastIndex, follower);
     const { lastIndex } = replica;
     await leader.tick(fewTicks);

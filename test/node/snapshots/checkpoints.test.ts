@@ -8,7 +8,7 @@ import { isMember } from '../../../src/raft/config.js';
 import type { Checkpoint, CheckpointSource } from '../../../src/node/snapshots/checkpoints.js';
 import { checkpointFolder } from '../../../src/node/snapshots/folders.js';
 import { decodeManifest, manifestName } from '../../../src/node/snapshots/manifest.js';
-import { Leader, learner, turn } from './leader.js';
+import { Leader, learner, turn, unusedTicksMax } from './leader.js';
 import { shard, shardFolder } from './support.js';
 
 let leader: Leader;
@@ -81,15 +81,41 @@ describe('a checkpoint', () => {
     expect((await checkpoints.acquire(hosted, learner)).number).not.toBe(third.number);
   });
 
+  test('stays for a transfer that broke, although another follower has what it wanted', async () => {
+    const { checkpoints, hosted } = leader;
+    const checkpoint = await checkpoints.acquire(hosted, learner);
+    await checkpoints.acquire(hosted, ReplicaId(3));
+    checkpoints.release(checkpoint, learner, 'failed');
+    checkpoints.release(checkpoint, ReplicaId(3), 'delivered');
+    for (let i = 0; i < unusedTicksMax.delivered; i++) checkpoints.tick();
+    await turn();
+    expect(await leader.folders()).toEqual(['1', '1.checkpoint-1']);
+    // It has it now.
+    checkpoints.release(await checkpoints.acquire(hosted, learner), learner, 'delivered');
+    for (let i = 0; i < unusedTicksMax.delivered; i++) checkpoints.tick();
+    await turn();
+    expect(await leader.folders()).toEqual(['1']);
+  });
+
+  test('goes at once when another takes its place, where nobody uses it and the log does not go on from it', async () => {
+    const { checkpoints, hosted } = leader;
+    checkpoints.release(await checkpoints.acquire(hosted, learner), learner, 'failed');
+    await leader.write();
+    await leader.dropLog();
+    await checkpoints.acquire(hosted, learner);
+    await turn();
+    expect(await leader.folders()).toEqual(['1', '1.checkpoint-2']);
+  });
+
   test('stays a while after its last use, then goes', async () => {
     const { checkpoints, hosted } = leader;
     const checkpoint = await checkpoints.acquire(hosted, learner);
     for (let i = 0; i < 20; i++) checkpoints.tick();
-    checkpoints.release(checkpoint);
+    checkpoints.release(checkpoint, learner, 'delivered');
     for (let i = 0; i < 4; i++) checkpoints.tick();
     await turn();
     // Used again, so that the time begins anew.
-    checkpoints.release(await checkpoints.acquire(hosted, learner));
+    checkpoints.release(await checkpoints.acquire(hosted, learner), learner, 'delivered');
     for (let i = 0; i < 4; i++) checkpoints.tick();
     await turn();
     expect(await leader.folders()).toEqual(['1', '1.checkpoint-1']);
@@ -149,7 +175,7 @@ describe('a checkpoint that is being made', () => {
     expect(checkpoints.pinnedIndex(shard)).toBe(appliedIndex);
     await go();
     expect(checkpoints.pinnedIndex(shard)).toBe(appliedIndex);
-    checkpoints.release(await made);
+    checkpoints.release(await made, learner, 'delivered');
     expect(checkpoints.pinnedIndex(shard)).toBeUndefined();
   });
 });
@@ -176,8 +202,8 @@ describe('a checkpoint that a follower found damaged', () => {
     const other = await checkpoints.acquire(hosted, ReplicaId(3));
     if (name !== undefined) disk.corrupt(`${folderOf(checkpoint)}/${name}`, 2);
     await checkpoints.examine(checkpoint);
-    checkpoints.release(checkpoint);
-    checkpoints.release(other);
+    checkpoints.release(checkpoint, learner, 'delivered');
+    checkpoints.release(other, learner, 'delivered');
     await turn();
     expect(await leader.folders()).toEqual(['1']);
     expect((await checkpoints.acquire(hosted, learner)).number).not.toBe(checkpoint.number);

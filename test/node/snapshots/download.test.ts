@@ -5,7 +5,7 @@ import { CorruptionError, QuorateError } from '../../../src/base/errors.js';
 import { ReplicaId } from '../../../src/base/ids.js';
 import { createConfiguration } from '../../../src/raft/config.js';
 import { Tree } from '../../../src/lsm/tree.js';
-import { download, type DownloadProgress } from '../../../src/node/snapshots/download.js';
+import { download, type DownloadProgress, type Fetched } from '../../../src/node/snapshots/download.js';
 import { manifestName } from '../../../src/node/snapshots/manifest.js';
 import type { PeerRequest, PeerResponse } from '../../../src/rpc/peer-messages.js';
 import type { SimDisk } from '../../../src/sim/disk.js';
@@ -31,6 +31,7 @@ class HastyClock extends ManualClock {
 let disk: SimDisk;
 let progress: DownloadProgress;
 let reads: Read[];
+let fetched: Fetched;
 const giveUp = new AbortController();
 
 beforeEach(async () => {
@@ -38,6 +39,7 @@ beforeEach(async () => {
   await prepare(disk, source);
   progress = { bytes: 0, readsAgain: 0 };
   reads = [];
+  fetched = { manifest: undefined, files: new Map() };
 });
 
 function sizeOf(names: readonly string[]): number {
@@ -63,6 +65,7 @@ function fetch(
     checkpoint: 7,
     manifestBytes: sizeOf([manifestName]),
     folder,
+    fetched,
     chunkBytesMax,
     request: (body) => {
       if (body.type !== 'readSnapshot') return Promise.reject(new Error(body.type));
@@ -118,10 +121,10 @@ describe('a follower that fetches a Raft snapshot', () => {
 
   it('gives up at once when the sender does not have a file any more', async () => {
     const gone = new QuorateError('INVALID_ARGUMENT', 'there is no such checkpoint (any more)');
-    const fetched = fetch(({ file }) =>
+    const done = fetch(({ file }) =>
       file.endsWith('.sst') ? { type: 'failed', error: gone, leader: undefined } : undefined,
     );
-    await expect(fetched).rejects.toBe(gone);
+    await expect(done).rejects.toBe(gone);
     expect(progress.readsAgain).toBe(0);
   });
 
@@ -144,18 +147,18 @@ describe('a follower that fetches a Raft snapshot', () => {
   });
 
   it('refuses a tree in which others vote than the Raft snapshot says', async () => {
-    const fetched = fetch(() => undefined, giveUp.signal, [ReplicaId(2)]);
-    await expect(fetched).rejects.toThrow('other members vote than the Raft snapshot says');
+    const done = fetch(() => undefined, giveUp.signal, [ReplicaId(2)]);
+    await expect(done).rejects.toThrow('other members vote than the Raft snapshot says');
   });
 
   it('stops when it is given up', async () => {
     const abort = new AbortController();
     const reason = new Error('given up');
-    const fetched = fetch((_read, count) => {
+    const done = fetch((_read, count) => {
       if (count === 4) abort.abort(reason);
       return undefined;
     }, abort.signal);
-    await expect(fetched).rejects.toBe(reason);
+    await expect(done).rejects.toBe(reason);
     expect(reads.length).toBe(4);
   });
 });

@@ -16,7 +16,9 @@ import { inlineBackground } from '../../lsm/harness.js';
 import { configuration, newIndex, newTerm, oldIndex, prepare, shard, shardsFolder } from './support.js';
 
 const leaderNode = NodeId(2);
-const limits = { ...defaultLimits, segmentBytesMax: 64 * 1024, snapshotChunkBytesMax: 512 };
+/** A few make a table. */
+export const chunkBytes = 128;
+const limits = { ...defaultLimits, segmentBytesMax: 64 * 1024, snapshotChunkBytesMax: chunkBytes };
 const timing = {
   tickMs: 50,
   heartbeatTicks: 2,
@@ -34,6 +36,8 @@ export function offerOf(checkpoint: number, manifestBytes: number, term = Term(n
   const request = { type: 'snapshotRequest', from: ReplicaId(2), to: ReplicaId(1), term, snapshot } as const;
   return { type: 'offerSnapshot', shard, request, checkpoint, manifestBytes, storeId: undefined };
 }
+
+export const leftOverTicksMax = 5;
 
 /** What the leader sends, by name. */
 export type Sent = ReadonlyMap<string, Uint8Array>;
@@ -84,6 +88,7 @@ export class Follower {
       shardsFolder,
       shard: (id) => host.shard(id),
       spokenTo: () => undefined,
+      leftOverTicksMax,
       request,
       onFailure,
     });

@@ -25,7 +25,7 @@ const timing = {
   quiesceTicks: 0,
   leaderLease: false,
 };
-const unusedTicksMax = 5;
+export const unusedTicksMax = { delivered: 5, failed: 8 };
 
 /** What of a turn is under way on the disk ends. */
 export async function turn(): Promise<void> {

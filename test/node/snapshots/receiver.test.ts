@@ -23,6 +23,7 @@ test('a Raft snapshot for a replica in another data directory is refused, and no
     shardsFolder: 'node/shards',
     shard: () => undefined,
     spokenTo: (_, replica) => spokenTo.push(replica),
+    leftOverTicksMax: 1,
     request: () => Promise.reject(new Error('it asks for nothing')),
     onFailure: (error) => expect.unreachable(error.message),
   });
