@@ -188,7 +188,9 @@ export class Inbox {
 
   #answerHeartbeat(to: ReplicaId, readRound: number, quiet: boolean): void {
     const { self } = this.#membership;
-    const { term } = this.#roles;
-    this.#outbox.send({ type: 'heartbeatResponse', from: self, to, term, readRound, probe: 0, quiet });
+    const { term, keepsPromise } = this.#roles;
+    const answer = { type: 'heartbeatResponse', from: self, to, term, readRound, probe: 0, quiet } as const;
+    if (keepsPromise) this.#outbox.send(answer);
+    else this.#outbox.sendAfterSync(answer);
   }
 }

@@ -58,18 +58,35 @@ export class LeaderLease {
   }
 }
 
-/** A voter's side: whom it has answered as a leader it protects for an election timeout, also after a restart. */
+/**
+ * A voter's side: whom it has answered as a leader it protects for an election timeout, also after a restart. That it may have
+ * done so a restart knows by the term; with term 0 it has not, and the first election of a new group need not wait. So answers to
+ * heartbeats wait until a term is durable.
+ */
 export class LeasePromise {
   readonly #ticks: number;
   #ticksLeft = 0;
+  #hasDurableTerm: boolean;
 
   /** @param ticks 0 where there are no leases. */
-  constructor(ticks: number) {
+  constructor(ticks: number, { hasDurableTerm }: { readonly hasDurableTerm: boolean }) {
     this.#ticks = ticks;
+    this.#hasDurableTerm = hasDurableTerm;
+    // It may have answered a leader shortly before it stopped.
+    if (hasDurableTerm) this.renew();
   }
 
   get holds(): boolean {
     return this.#ticksLeft > 0;
+  }
+
+  /** Otherwise an answer to a heartbeat has to wait. */
+  get outlivesRestart(): boolean {
+    return this.#hasDurableTerm || this.#ticks === 0;
+  }
+
+  onTermDurable(): void {
+    this.#hasDurableTerm = true;
   }
 
   renew(): void {

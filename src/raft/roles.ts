@@ -64,9 +64,8 @@ export class Roles {
     this.#reads = reads;
     this.#electionTimer = new ElectionTimer(options.electionTicksMin, options.electionTicksMax, options.random);
     this.#term = options.hardState.term;
-    this.#promise = new LeasePromise(options.lease === undefined ? 0 : options.electionTicksMin);
-    // It may have answered a leader shortly before it stopped.
-    if (this.#term > 0) this.#promise.renew();
+    const promiseTicks = options.lease === undefined ? 0 : options.electionTicksMin;
+    this.#promise = new LeasePromise(promiseTicks, { hasDurableTerm: this.#term > 0 });
     this.#vote = options.hardState.vote;
     assert(log.lastTerm <= this.#term, 'the log has an entry of a later term than the hard state');
   }
@@ -91,6 +90,11 @@ export class Roles {
   /** Nothing is to be done, and nothing expected: ticks have no effect. */
   get isQuiet(): boolean {
     return this.#state.type === 'leader' ? this.#state.leader.quiescence.isQuiet : this.#isQuiet;
+  }
+
+  /** Whether a leader may take an answer to its heartbeat for a promise: a restart would keep it. */
+  get keepsPromise(): boolean {
+    return this.#promise.outlivesRestart;
   }
 
   /** Something happens. */
@@ -266,6 +270,7 @@ export class Roles {
 
   /** Term and vote are durable, and the log as it was when the term began. */
   onTermDurable(): void {
+    this.#promise.onTermDurable();
     if (this.#state.type === 'candidate') this.#countVote(this.#options.self, true);
   }
 

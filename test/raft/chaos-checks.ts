@@ -151,6 +151,15 @@ export class ChaosChecks {
     }
   }
 
+  /** What a lease is worth: as long as it holds nobody else commits anything. */
+  leases(): void {
+    for (const { id, raft } of this.#replicas) {
+      const index = raft.leaseRead();
+      const isCurrent = index === undefined || index >= this.committedIndex;
+      assert(isCurrent, `${id} may read at ${index} under a lease, and ${this.committedIndex} is committed`);
+    }
+  }
+
   /** Log matching: where two logs have an entry of one index and term, they are equal up to it. */
   logMatching(): void {
     for (const a of this.#replicas) for (const b of this.#replicas) if (a.id < b.id) checkMatching(a, b);

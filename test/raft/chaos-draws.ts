@@ -3,6 +3,8 @@ import type { ReplicaId } from '../../src/base/ids.js';
 import type { Prng } from '../../src/base/prng.js';
 import type { Configuration } from '../../src/raft/config.js';
 import { changedConfiguration } from '../../src/raft/config-change.js';
+import { leaseDurationMs } from '../../src/raft/lease.js';
+import { tickMs } from './chaos-clocks.js';
 import type { ReplicaSettings } from './replica.js';
 
 /** What happened, so that a test can tell whether its faults had an effect. */
@@ -25,22 +27,27 @@ export const noCounts = {
 };
 export type ChaosCounts = typeof noCounts;
 
-/** @param clock at least as fast as any replica's ticks. */
-export function drawSettings(configuration: Configuration, random: Prng, clock: () => number): ReplicaSettings {
-  const hasLease = random.chance(0.3);
-  const electionTicksMin = hasLease ? 40 : 10;
+export type DrawnSettings = Omit<ReplicaSettings, 'configuration' | 'lease'>;
+
+export function drawSettings(random: Prng, { hasLeases }: { readonly hasLeases: boolean }): DrawnSettings {
+  const electionTicksMin = hasLeases ? 40 : 10;
   return {
-    configuration,
     electionTicksMin,
     electionTicksMax: 2 * electionTicksMin,
     heartbeatTicks: 2,
     appendBytesMax: random.pick([0, 20, 1000]),
     appendsInFlightMax: random.pick([1, 2, 8]),
     quiesceTicks: random.pick([0, 3, 30]),
-    lease: hasLease ? { durationMs: electionTicksMin - 1, monotonicMs: clock } : undefined,
     uncommittedBytesMax: random.pick([200, 10_000]),
     commitNoticeTicks: random.pick([0, 1, 2]),
   };
+}
+
+export function leaseOf(
+  { electionTicksMin }: Pick<DrawnSettings, 'electionTicksMin'>,
+  monotonicMs: () => number,
+): ReplicaSettings['lease'] {
+  return { durationMs: leaseDurationMs({ electionTicksMin, tickMs }), monotonicMs };
 }
 
 /** Some other members: most voters stay, some learners become voters, and whoever is left may be a learner. */

@@ -12,17 +12,20 @@ import { droppableIndex } from '../../src/raft/log-truncation.js';
 import { messageFault } from '../../src/raft/message-fault.js';
 import type { Entry, RaftMessage, Ready } from '../../src/raft/types.js';
 import { ChaosChecks } from './chaos-checks.js';
-import { type ChaosCounts, drawConfiguration, drawSettings, noCounts } from './chaos-draws.js';
+import { ChaosClocks, tickMs } from './chaos-clocks.js';
+import {
+  type ChaosCounts,
+  drawConfiguration,
+  type DrawnSettings,
+  drawSettings,
+  leaseOf,
+  noCounts,
+} from './chaos-draws.js';
+import { ReadChecks } from './chaos-reads.js';
 import { decodeConfiguration } from './configuration-text.js';
-import { type ReplicaSettings, type Surroundings, TestReplica } from './replica.js';
+import { type Surroundings, TestReplica } from './replica.js';
 
 const messagesInFlightMax = 200;
-
-interface PendingRead {
-  readonly round: number;
-  /** All that was committed anywhere when the read arrived. */
-  readonly indexMin: LogIndex;
-}
 
 interface Action {
   readonly weight: number;
@@ -32,7 +35,9 @@ interface Action {
 export class Chaos implements Surroundings {
   readonly counts: ChaosCounts = { ...noCounts };
   readonly #random: Prng;
-  readonly #settings: ReplicaSettings;
+  readonly #settings: DrawnSettings;
+  /** With leases only: otherwise each replica has a time of its own. */
+  readonly #clocks: ChaosClocks | undefined;
   /** The first voters, and some that know of nobody yet. */
   readonly #replicas: TestReplica[];
   readonly #checks: ChaosChecks;
@@ -40,21 +45,24 @@ export class Chaos implements Surroundings {
   readonly #weightSum: number;
   #inFlight: RaftMessage[] = [];
   readonly #cut = new Set<string>();
-  readonly #pendingReads = new Map<TestReplica, PendingRead[]>();
+  readonly #reads = new ReadChecks();
   /** Who is to send a snapshot to whom. */
   #snapshotsWanted: { readonly from: TestReplica; readonly to: ReplicaId }[] = [];
   #proposals = 0;
-  /** Ticks of all replicas together: no replica's ticks are faster than this clock. */
-  #clockMs = 0;
   #healed = false;
 
   constructor(seed: number, size: number) {
     this.#random = new Prng(seed);
     const voters = Array.from({ length: size }, (_, i) => ReplicaId(i + 1));
     const configuration = createConfiguration({ voters });
-    this.#settings = drawSettings(configuration, this.#random, () => this.#clockMs);
-    const create = (id: ReplicaId, known: Configuration): TestReplica =>
-      new TestReplica(id, { ...this.#settings, configuration: known }, this.#random.split(`replica ${id}`), this);
+    const clocks = this.#random.chance(0.3) ? new ChaosClocks(this.#random.split('clocks')) : undefined;
+    this.#clocks = clocks;
+    this.#settings = drawSettings(this.#random, { hasLeases: clocks !== undefined });
+    const create = (id: ReplicaId, known: Configuration): TestReplica => {
+      const lease = clocks && leaseOf(this.#settings, clocks.add(id));
+      const settings = { ...this.#settings, lease, configuration: known };
+      return new TestReplica(id, settings, this.#random.split(`replica ${id}`), this);
+    };
     const spares = [1, 2].map((i) => ReplicaId(size + i));
     this.#replicas = [
       ...voters.map((id) => create(id, configuration)),
@@ -85,38 +93,54 @@ export class Chaos implements Surroundings {
       break;
     }
     this.#after(replica);
+    this.#checks.leases();
   }
 
   /** What happens how often; of the rarer things more or less, or nothing, from seed to seed. */
   #drawActions(): Action[] {
-    const some = (weight: number): number => weight * this.#random.pick([0, 1, 1, 4]);
     const action = (weight: number, act: Action['act']): Action => ({ weight, act });
+    const rare = (weight: number, act: Action['act']): Action => action(weight * this.#random.pick([0, 1, 1, 4]), act);
     return [
       action(40, () => this.#deliverOne()),
       action(15, (replica) => replica.syncNext()),
-      action(25, (replica) => this.#tick(replica)),
+      action(25, (replica) => this.#tickSome(replica)),
       action(9, () => this.#request()),
       action(2, (replica) => this.#answerLogReads(replica)),
       action(2, (replica) => this.#snapshots(replica)),
-      action(some(1), (replica) => this.#maintain(replica)),
-      action(some(0.5), () => this.#repartition()),
-      action(some(0.5), () => this.#strandLeader()),
-      action(some(0.3), () => this.#passTime()),
-      action(some(0.5), ({ raft }) => raft.campaign()),
-      action(some(0.3), ({ raft }) => raft.peerUnreachable(this.#random.pick(this.#replicas).id)),
-      action(some(0.3), ({ raft }) => raft.peerReachable(this.#random.pick(this.#replicas).id)),
-      action(some(0.3), ({ raft }) => raft.setElectionPriority(this.#random.pick(['low', 'normal']))),
-      action(some(0.8), () => this.#change()),
-      action(some(0.3), () => this.#transfer()),
-      action(some(0.5), (replica) => this.#losePower(replica)),
+      rare(1, (replica) => this.#maintain(replica)),
+      rare(0.5, () => this.#repartition()),
+      rare(0.5, () => this.#strandLeader()),
+      rare(0.3, () => this.#passTime()),
+      rare(0.5, ({ raft }) => raft.campaign()),
+      rare(0.3, ({ raft }) => raft.peerUnreachable(this.#random.pick(this.#replicas).id)),
+      rare(0.3, ({ raft }) => raft.peerReachable(this.#random.pick(this.#replicas).id)),
+      rare(0.3, ({ raft }) => raft.setElectionPriority(this.#random.pick(['low', 'normal']))),
+      rare(0.8, () => this.#change()),
+      rare(0.3, () => this.#transfer()),
+      rare(0.5, (replica) => this.#losePower(replica)),
     ];
   }
 
+  /** A tick of the replica, or a moment for all. */
+  #tickSome(replica: TestReplica): void {
+    if (this.#clocks === undefined) this.#tick(replica);
+    else this.#elapse(this.#clocks, (this.#random.float() * tickMs * 2) / this.#replicas.length);
+  }
+
+  /** A tick for all, as far as their clocks agree. */
+  #tickAll(): void {
+    if (this.#clocks !== undefined) this.#elapse(this.#clocks, tickMs);
+    else for (const replica of this.#replicas) this.#tick(replica);
+  }
+
+  #elapse(clocks: ChaosClocks, ms: number): void {
+    for (const id of clocks.elapse(ms)) this.#tick(this.#replicas[id - 1]);
+  }
+
   #tick(replica: TestReplica): void {
-    this.#clockMs++;
-    const wasQuiet = replica.raft.isQuiet;
+    if (replica.raft.isQuiet) this.counts.quiet++;
     replica.raft.tick();
-    if (wasQuiet) this.counts.quiet++;
+    this.#after(replica);
   }
 
   #deliverOne(): void {
@@ -162,16 +186,10 @@ export class Chaos implements Surroundings {
 
   #read(replica: TestReplica): void {
     const leased = replica.raft.leaseRead();
-    if (leased !== undefined) {
-      const { committedIndex } = this.#checks;
-      assert(leased >= committedIndex, `a read at ${leased} under a lease misses what is committed: ${committedIndex}`);
-      this.counts.leaseReads++;
-    }
+    if (leased !== undefined) this.counts.leaseReads++;
     const read = replica.raft.requestRead();
     if (read.type !== 'accepted') return;
-    const pending = this.#pendingReads.get(replica) ?? [];
-    pending.push({ round: read.round, indexMin: this.#checks.committedIndex });
-    this.#pendingReads.set(replica, pending);
+    this.#reads.requested(replica, read.round, this.#checks.committedIndex);
   }
 
   /** Whoever leads is asked for the next step on the way to some other members, or out of a joint configuration. */
@@ -208,10 +226,6 @@ export class Chaos implements Surroundings {
       from.raft.snapshotEnded(to, this.#random.pick(['delivered', 'failed']));
       this.#after(from);
     }
-    this.#install(replica);
-  }
-
-  #install(replica: TestReplica): void {
     if (replica.install()) this.counts.installs++;
   }
 
@@ -244,17 +258,14 @@ export class Chaos implements Surroundings {
   /** Nothing arrives for a while. */
   #passTime(): void {
     for (let ticks = this.#random.int(1, this.#settings.electionTicksMin); ticks > 0; ticks--) {
-      for (const replica of this.#replicas) {
-        this.#tick(replica);
-        this.#after(replica);
-      }
+      this.#tickAll();
     }
   }
 
   #losePower(replica: TestReplica): void {
     this.counts.powerLosses++;
     replica.restart(this.#random.int(0, replica.writes.length));
-    this.#pendingReads.delete(replica);
+    this.#reads.restarted(replica);
     this.#checks.restarted(replica);
   }
 
@@ -273,7 +284,7 @@ export class Chaos implements Surroundings {
       replica.syncsHeld = false;
       for (const { id } of this.#replicas) replica.raft.peerReachable(id);
       while (replica.syncNext()) replica.run();
-      this.#install(replica);
+      if (replica.install()) this.counts.installs++;
       this.#after(replica);
     }
     this.#tickUntil(
@@ -297,9 +308,10 @@ export class Chaos implements Surroundings {
     const leader = defined(this.#undisputedLeader(), 'the leader');
     const read = leader.raft.requestRead();
     assert(read.type === 'accepted', 'the leader of a healed group refuses a read');
-    this.#pendingReads.set(leader, [{ round: read.round, indexMin: this.#checks.committedIndex }]);
+    this.#reads.restarted(leader);
+    this.#reads.requested(leader, read.round, this.#checks.committedIndex);
     this.#after(leader);
-    this.#tickUntil('the read is answered', () => this.#pendingReads.get(leader)?.length === 0);
+    this.#tickUntil('the read is answered', () => this.#reads.pending(leader) === 0);
     if (this.#settings.quiesceTicks > 0) this.#losesItsQuietLeader();
     this.#checks.logMatching();
     this.counts.leaders = this.#checks.leaders;
@@ -337,8 +349,8 @@ export class Chaos implements Surroundings {
     const ticksMax = 10 * this.#settings.electionTicksMax + 3 * entriesMax;
     for (let ticks = 0; !holds(); ticks++) {
       assert(ticks < ticksMax, `after ${ticks} ticks without faults it is not so that ${what}`);
+      this.#tickAll();
       for (const replica of this.#replicas) {
-        this.#tick(replica);
         this.#answerLogReads(replica);
         this.#snapshots(replica);
         this.#after(replica);
@@ -359,15 +371,9 @@ export class Chaos implements Surroundings {
     if (ready.softState?.role === 'leader') this.#checks.leads(replica, ready.softState.term);
     const [first] = ready.entries;
     if (first !== undefined && first.index <= replica.log.lastIndex) this.#countReplaced(replica, first.index);
-    const pending = this.#pendingReads.get(replica) ?? [];
-    for (const { round, index } of ready.readStates) {
-      while (pending.length > 0 && pending[0].round <= round) {
-        const { indexMin } = defined(pending.shift(), 'a read');
-        assert(index >= indexMin, `a read at ${index} misses what was committed up to ${indexMin}`);
-        this.counts.answeredReads++;
-      }
-    }
-    if (ready.readsLost) this.counts.lostReads += pending.splice(0).length;
+    const { answered, lost } = this.#reads.ready(replica, ready);
+    this.counts.answeredReads += answered;
+    this.counts.lostReads += lost;
   }
 
   #countReplaced(replica: TestReplica, from: LogIndex): void {
