@@ -183,6 +183,10 @@ export class SimDisk extends TreeDisk {
     this.#stalled ??= [];
   }
 
+  get isStalled(): boolean {
+    return this.#stalled !== undefined;
+  }
+
   unstall(): void {
     const stalled = this.#stalled ?? [];
     this.#stalled = undefined;

@@ -14,6 +14,7 @@ import type { FaultType } from './fault-types.js';
 import type { Mark } from './coverage.js';
 import { isExplainedByDamage } from './disk-damage.js';
 import { Faults } from './faults.js';
+import { checkLoad, Health } from './health.js';
 import { isExplainedByRemoval } from './node-operator.js';
 import { checkObservations } from './observation-checks.js';
 import { requireQuorumProgress } from './quorum-progress.js';
@@ -57,11 +58,6 @@ export interface SimRunResult {
 
 const faultMsByDefault = 20_000;
 const formMsMax = 30_000;
-/**
- * Fewer answers than this in a second of the run mean that the load did not really run. A refusal is an answer: a majority
- * may be down for most of a short run, and clients rest.
- */
-const answersMinPerSecond = 0.25;
 /** Of the operations on the key that a history fails at. */
 const operationsShown = 40;
 const violationsShown = 10;
@@ -76,11 +72,12 @@ export async function simulate(options: SimRunOptions): Promise<SimRunResult> {
   const faultMs = Math.max(options.faultMs ?? faultMsByDefault, plan.faults.phaseMsMin ?? 0);
   const cluster = new SimCluster({ seed, runTurns, ...plan });
   const workload = new Workload(cluster, plan.workload);
+  const health = new Health(cluster);
   const faults = new Faults(cluster, plan.faults, () => workload.bursts.faultComes());
   let failure: string | undefined;
   try {
-    failure = await runPhases(cluster, workload, faults, { faultMs, healsQuorumFirst: plan.healsQuorumFirst });
-    failure ??= checkSeen(workload, faults, faultMs, options.nowMs);
+    failure = await runPhases(cluster, workload, faults, health, { faultMs, healsQuorumFirst: plan.healsQuorumFirst });
+    failure ??= checkLoad(workload.counts.done, health.seconds) ?? checkSeen(workload, faults, options.nowMs);
   } catch (error) {
     failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
   }
@@ -104,12 +101,14 @@ async function runPhases(
   cluster: SimCluster,
   workload: Workload,
   faults: Faults,
+  health: Health,
   { faultMs, healsQuorumFirst }: { readonly faultMs: number; readonly healsQuorumFirst: boolean },
 ): Promise<string | undefined> {
   const { scheduler } = cluster;
   cluster.startAll();
   if (!(await cluster.runUntilReady(formMsMax))) return `the cluster was not formed within ${formMsMax} ms`;
   startClients(workload);
+  health.start();
   faults.start();
   const isOver = (): boolean =>
     stoppedByItself(cluster) !== undefined ||
@@ -117,6 +116,7 @@ async function runPhases(
     cluster.raftChecks.violations.length > 0;
   await scheduler.runUntil(isOver, scheduler.nowMs + faultMs, lookEveryMs);
   workload.stop();
+  health.stop();
   const quorum = healsQuorumFirst ? faults.healQuorum() : undefined;
   const soon =
     brokenRule(cluster) ?? stoppedByItself(cluster) ?? (quorum && (await requireQuorumProgress(cluster, quorum)));
@@ -197,12 +197,9 @@ async function readAll(cluster: SimCluster, workload: Workload): Promise<string 
   return undefined;
 }
 
-function checkSeen(workload: Workload, faults: Faults, faultMs: number, now: () => number): string | undefined {
+function checkSeen(workload: Workload, faults: Faults, now: () => number): string | undefined {
   const violations = checkObservations(workload.seen, { staleMsMax: staleMsMax(workload.cluster, faults) });
   if (violations.length > 0) return violations.slice(0, violationsShown).join('\n');
-  const { done, notApplied } = workload.counts;
-  if (done === 0 || done + notApplied < (answersMinPerSecond * faultMs) / 1000)
-    return `${done} operations were done, ${notApplied} refused: too few to mean anything`;
   const result = checkHistory({ model: registerModel, history: workload.recorder.history(), now });
   if (result.verdict === 'linearizable') return undefined;
   const { failure } = result;
