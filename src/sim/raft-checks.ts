@@ -112,9 +112,13 @@ export class RaftChecks {
     }
   }
 
-  /** The first step of a process is held against what the one before it made durable. */
+  /**
+   * The first step of a process is held against what the one before it made durable; but not where it knows nothing at all, as in the
+   * directory that a node which repairs itself begins with.
+   */
   #checkMonotone(seen: WatchedReplica, { syncPoint, commitIndex, hardState }: Ready): void {
-    const kept = this.#durableOn(seen).get(`${seen.shard}/${seen.replica}`);
+    const isNew = seen.last === undefined && syncPoint.term === 0;
+    const kept = isNew ? undefined : this.#durableOn(seen).get(`${seen.shard}/${seen.replica}`);
     const term = seen.last?.term ?? kept?.term ?? 0;
     if (syncPoint.term < term) this.#violated(seen, `goes back from term ${term} to ${syncPoint.term}`);
     const commit = seen.last?.commitIndex ?? kept?.commit ?? 0;

@@ -185,6 +185,11 @@ describe('finds that', () => {
       expect(checks.violations).toEqual([]);
     });
 
+    test('nor has a new directory', () => {
+      restart({ term: 0, last: entry(0, 0) });
+      expect(checks.violations).toEqual([]);
+    });
+
     test('a durable term or commit index goes back', () => {
       restart({ term: 2, last, commit: 3 });
       expect(checks.violations).toEqual([
