@@ -135,7 +135,8 @@ export class Node implements KvBackend, AdminBackend {
       nodeId,
       host: this.host,
       clock,
-      newExecutor: (replica) => new KvExecutor(replica, { timestamps, clock, limits, space: this.host, pageReads }),
+      newExecutor: (replica) =>
+        new KvExecutor(replica, { timestamps, clock, limits, logger, space: this.host, pageReads }),
       onFailure: (error) => this.fail(error),
     });
     const isReachable = this.#peers.isReachable.bind(this.#peers);

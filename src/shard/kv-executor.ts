@@ -12,10 +12,12 @@ import { timestampMax } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { MaybePromise } from '../base/promises.js';
 import type { Clock } from '../env/clock.js';
+import type { Logger } from '../env/logger.js';
 import type { GetOperation, Operation, OperationResult, WriteOperation } from '../mvcc/operations.js';
 import type { ScanResult, ScanSpec } from '../mvcc/scan.js';
 import type { ShardEpoch } from './descriptor.js';
 import { strayKey } from './descriptor.js';
+import { LookupWatch } from './lookup-watch.js';
 import { notLeaderError } from './not-leader.js';
 import type { PageReads } from './page-reads.js';
 import type { ReadPermit } from './read-gate.js';
@@ -28,6 +30,7 @@ export interface KvExecutorOptions {
   readonly timestamps: TimestampSource;
   readonly clock: Clock;
   readonly limits: Limits;
+  readonly logger: Logger;
   /** Writes are refused while the node's disk is full. */
   readonly space: { readonly isDiskFull: boolean };
   /** Of the whole node. */
@@ -39,8 +42,10 @@ export class KvExecutor {
   readonly #writes: WriteBatches;
   readonly #clock: Clock;
   readonly #limits: Limits;
+  readonly #logger: Logger;
   readonly #space: KvExecutorOptions['space'];
   readonly #pageReads: PageReads;
+  readonly #lookups: LookupWatch;
   #readsInFlight = 0;
 
   constructor(replica: Replica, options: KvExecutorOptions) {
@@ -48,8 +53,16 @@ export class KvExecutor {
     this.#space = options.space;
     this.#clock = options.clock;
     this.#limits = options.limits;
+    this.#logger = options.logger;
     this.#pageReads = options.pageReads;
-    this.#writes = new WriteBatches(replica, options);
+    this.#lookups = new LookupWatch(options.clock, () => this.#diskStalls());
+    this.#writes = new WriteBatches(replica, { ...options, lookups: this.#lookups });
+  }
+
+  /** Another node may have a disk that answers: to lead, it needs none of this one's. */
+  #diskStalls(): void {
+    const { shard } = this.replica;
+    if (this.replica.transferLeadership()) this.#logger.warn('the disk answers no lookup: hands over', { shard });
   }
 
   /**
@@ -133,7 +146,7 @@ export class KvExecutor {
   #read(key: Uint8Array, settle: (result: OperationResult) => void): void {
     let found: ReturnType<typeof this.replica.machine.read>;
     try {
-      found = this.replica.machine.read(key, timestampMax);
+      found = this.#lookups.watch(this.replica.machine.read(key, timestampMax));
     } catch (error) {
       settle({ type: 'failed', error: this.replica.readFailed(error) });
       return;

@@ -13,6 +13,7 @@ import { Evaluator } from '../mvcc/evaluator.js';
 import { entryBytes } from '../mvcc/operation-bytes.js';
 import type { OperationResult, WriteOperation } from '../mvcc/operations.js';
 import { encodeEntry, entryOverheadBytes } from './entry-format.js';
+import type { LookupWatch } from './lookup-watch.js';
 import { notLeaderError } from './not-leader.js';
 import type { ProposalEnd } from './proposals.js';
 import type { ProposalRefusal, Replica } from './replica.js';
@@ -32,6 +33,8 @@ export interface WriteBatchesOptions {
   readonly timestamps: TimestampSource;
   readonly clock: Clock;
   readonly limits: Limits;
+  /** What batches depend on is looked up under it. */
+  readonly lookups: LookupWatch;
 }
 
 interface Waiter {
@@ -45,6 +48,7 @@ export class WriteBatches {
   readonly #evaluator: Evaluator;
   readonly #clock: Clock;
   readonly #limits: Limits;
+  readonly #lookups: LookupWatch;
   readonly #window: WriteWindow;
   #queue: Task<WriteOperation>[] = [];
   /** Of the oldest in the queue; of what a full batch has left there, when it left it. */
@@ -58,11 +62,12 @@ export class WriteBatches {
   /** For a batch and all before it. */
   #waiters: Waiter[] = [];
 
-  constructor(replica: Replica, { timestamps, clock, limits }: WriteBatchesOptions) {
+  constructor(replica: Replica, { timestamps, clock, limits, lookups }: WriteBatchesOptions) {
     this.#replica = replica;
     this.#timestamps = timestamps;
     this.#clock = clock;
     this.#limits = limits;
+    this.#lookups = lookups;
     this.#window = new WriteWindow(limits);
     this.#oldest = this.#window.arrived(clock.monotonicMs());
     this.#evaluator = new Evaluator(replica.machine, { requestIdRetentionMs: limits.requestIdRetentionMs });
@@ -167,7 +172,7 @@ export class WriteBatches {
       tasks = taken.filter((task) => !task.abandoned);
       for (const task of tasks) task.begun = true;
       const operations = tasks.map((task) => task.operation);
-      const prepared = await this.#evaluator.prepare(operations);
+      const prepared = await this.#lookups.watch(this.#evaluator.prepare(operations));
       if (this.#replica.term !== term || !this.#replica.isReadyLeader) {
         fail(notLeaderError(this.#replica.shard));
         return;

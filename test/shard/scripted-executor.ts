@@ -9,6 +9,7 @@ import type { Limits } from '../../src/base/limits.js';
 import { deferred } from '../../src/base/promises.js';
 import type { Deferred } from '../../src/base/promises.js';
 import type { Clock } from '../../src/env/clock.js';
+import { silentLogger } from '../../src/env/logger.js';
 import type { GetOperation, Operation, OperationResult } from '../../src/mvcc/operations.js';
 import type { ScanSpec } from '../../src/mvcc/scan.js';
 import { StateMachine, initialIndex } from '../../src/mvcc/state-machine.js';
@@ -118,6 +119,7 @@ export class ScriptedExecutor {
     this.executor = new KvExecutor(replica as unknown as Replica, {
       clock,
       limits,
+      logger: silentLogger,
       space: this.space,
       pageReads: new PageReads(limits.scansInFlightMax, clock),
       timestamps: {

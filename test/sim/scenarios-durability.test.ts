@@ -110,6 +110,37 @@ describe('a write is acknowledged only when a majority has synced it', () => {
   });
 });
 
+describe("a leader's disk that answers no lookup", () => {
+  /** The shard has tables, of which nothing is in memory after a restart; its leader's disk stalls. */
+  async function stalledAfterRestart(seed: number): Promise<{ scenario: Scenario; leader: number; other: number }> {
+    const limits = { memtableBytesMax: 4096, logBytesFlush: 16 * 1024, blockCacheBytesMax: 16 * 1024 };
+    const scenario = await Scenario.formed({ seed, limits });
+    const leader = scenario.leaderOf();
+    const [other] = scenario.others(leader);
+    for (let i = 0; i < 60; i++) await scenario.written(scenario.put(leader, `key-${i}`, String(i).repeat(300)));
+    await scenario.run(1000);
+    scenario.machine(leader).crash('all');
+    scenario.machine(leader).start();
+    await scenario.ready();
+    await scenario.leadBy(other, 0);
+    await scenario.leadBy(leader);
+    await scenario.run(1000);
+    scenario.machine(leader).disk.stall();
+    return { scenario, leader, other };
+  }
+
+  test('has it hand over, where all that is asked for is to be read first', async () => {
+    const { scenario, leader, other } = await stalledAfterRestart(56);
+    const { lastIndex } = scenario.replica(leader);
+    const reads = Array.from({ length: 30 }, (_, i) => scenario.get(leader, `key-${i}`, 'linearizable', 20_000));
+    await scenario.until('another leads', () => scenario.replica(other).leaderNode !== leader, 12_000);
+    expect(scenario.replica(leader).lastIndex, 'the log had nothing to write').toBe(lastIndex);
+    expect(await scenario.value(scenario.get(other, 'key-7', 'linearizable', 5000))).toBe('7'.repeat(300));
+    scenario.machine(leader).disk.unstall();
+    for (const read of reads) await scenario.answer(read);
+  });
+});
+
 describe('a stall that all disks share', () => {
   test('moves no leader, and is over when it is over', async () => {
     const scenario = await Scenario.formed({ seed: 39 });
