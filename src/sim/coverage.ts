@@ -92,6 +92,8 @@ const sights = [
   /** It has joined anew, under its old id. */
   'removedNodeCameAgain',
   ...minorityMarks,
+  /** One line between two machines, instead of a minority. */
+  'cutLine',
 ] as const;
 
 /** Errors that clients get when something is wrong, by their codes. */

@@ -7,11 +7,11 @@ import type { Prng } from '../base/prng.js';
 import { DiskError } from '../env/disk.js';
 import type { SimCluster, SimMachine } from './cluster.js';
 import { DiskOperator } from './disk-operator.js';
-import { beginFault, faultTypes, isLossOfDisk } from './fault-types.js';
+import { beginFault, faultTypes, isLossOfDisk, nodeFaults } from './fault-types.js';
 import { NodeOperator } from './node-operator.js';
 import type { FaultType } from './fault-types.js';
 import type { Fault } from './fault.js';
-import { breakMinority, drawMinority, killMinority } from './minority.js';
+import { breakMinority, drawLine, drawMinority, killMinority } from './minority.js';
 import type { HealedQuorum } from './quorum-progress.js';
 import type { FaultPlan } from './swarm.js';
 
@@ -20,6 +20,8 @@ const restartMs = 1000;
 /** Longer than any operation of a slow disk takes. */
 const lateDiskErrorsMs = 10_000;
 const approachMs = 50;
+/** When a quorum is healed, instead of a minority. */
+const lineChance = 0.4;
 
 export class Faults {
   /** How often each really happened. */
@@ -66,14 +68,20 @@ export class Faults {
     const { machines } = this.#cluster;
     const random = this.#cluster.random.split('minority');
     const wasAble = machines.filter((machine) => !machine.isWithdrawn && !this.#isReplaced(machine));
-    const minority = drawMinority(this.#cluster, (machine) => wasAble.includes(machine), random);
+    const couldDo = (machine: SimMachine): boolean => wasAble.includes(machine);
+    const line = this.#cutsLine ? drawLine(this.#cluster, couldDo, random) : [];
+    const minority = line.length > 0 ? new Map() : drawMinority(this.#cluster, couldDo, random);
     killMinority(minority, random);
     this.#endAll();
     this.#underWay.add(breakMinority(this.#cluster, minority, random));
+    if (line.length > 0) {
+      this.#cluster.coverage.operated('cutLine');
+      this.#cluster.network.partition(line.map(({ name }) => [name]));
+    }
     const isAble = (machine: SimMachine): boolean =>
       !machine.isWithdrawn && !this.#isReplaced(machine) && !minority.has(machine);
     const through = machines.filter((machine) => isAble(machine) && this.nodeOperator.isSettled(machine));
-    return { minority, isAble, through };
+    return { minority, line, isAble, through };
   }
 
   /** Ends all faults, for good; dead nodes start again, but for one whose disk cannot be trusted any more: it is replaced. */
@@ -93,6 +101,13 @@ export class Faults {
       machine.process?.resume();
       machine.start();
     }
+  }
+
+  /** In some runs, of those in which no operator may leave a group with two voters meanwhile. */
+  get #cutsLine(): boolean {
+    const movers: readonly FaultType[] = ['changeMembers', ...nodeFaults];
+    const moves = this.#plan.types.some((type) => movers.includes(type));
+    return !moves && this.#victim === undefined && this.#cluster.random.split('line').chance(lineChance);
   }
 
   #planNext(): void {

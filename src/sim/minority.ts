@@ -41,6 +41,18 @@ function isNeeded(cluster: SimCluster, isAble: IsAble, isLeft: IsAble): boolean 
   });
 }
 
+/**
+ * Two founders between which nothing is to get through, where that leaves a bridge: all are able, and each group has more than two
+ * voters, so that one of them hands on what is asked of a node that cannot reach its leader.
+ */
+export function drawLine(cluster: SimCluster, isAble: IsAble, random: Prng): readonly SimMachine[] {
+  const founders = cluster.founders.map(({ id }) => cluster.machine(id));
+  const isSmall = ({ configuration: { voters, votersOutgoing } }: GroupDescriptor): boolean =>
+    [voters, votersOutgoing].some(({ length }) => length === 1 || length === 2);
+  if (!founders.every(isAble) || groupsOf(cluster).some(isSmall)) return [];
+  return random.shuffle(founders).slice(0, 2);
+}
+
 function canDecide(cluster: SimCluster, group: GroupDescriptor, isAble: IsAble): boolean {
   return hasQuorum(group.configuration, (replica) => {
     const node = nodeOf(group, replica);

@@ -24,6 +24,8 @@ const sessionByte = 0x80;
 
 export interface HealedQuorum {
   readonly minority: Minority;
+  /** Between these nothing gets through, but through others; empty is none. */
+  readonly line: readonly SimMachine[];
   readonly isAble: IsAble;
   /** Able ones that are members for good: through each of them all of it must work. */
   readonly through: readonly SimMachine[];
@@ -37,8 +39,9 @@ export async function requireQuorumProgress(cluster: SimCluster, healed: HealedQ
   if (await scheduler.runUntil(isDone, scheduler.nowMs + progressMsMax, lookEveryMs)) return undefined;
   for (const each of probing) each.stop();
   const broken = [...healed.minority].map(([{ name }, way]) => `${name} (${way})`).join(', ');
+  const cut = healed.line.map(({ name }) => name).join(' and ');
   const missing = probing.flatMap((each) => each.missing).join('; ');
-  return `${progressMsMax} ms after a quorum was healed, without ${broken || 'none'}: ${missing}`;
+  return `${progressMsMax} ms after a quorum was healed, without ${broken || `a line between ${cut || 'none'}`}: ${missing}`;
 }
 
 /** One after another through one machine. */

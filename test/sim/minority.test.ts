@@ -5,7 +5,14 @@ import { NodeId, placementShardId } from '../../src/base/ids.js';
 import { firstShardMap } from '../../src/placement/bootstrap.js';
 import { runTurns } from '../../src/platform/turns.js';
 import { SimCluster, type SimMachine } from '../../src/sim/cluster.js';
-import { breakMinority, drawMinority, killMinority, minorityMarks, type Minority } from '../../src/sim/minority.js';
+import {
+  breakMinority,
+  drawLine,
+  drawMinority,
+  killMinority,
+  minorityMarks,
+  type Minority,
+} from '../../src/sim/minority.js';
 import { requireQuorumProgress, type HealedQuorum } from '../../src/sim/quorum-progress.js';
 import { requireRecovery } from '../../src/sim/recovery.js';
 import { simulate } from '../../src/sim/run.js';
@@ -79,7 +86,7 @@ async function withBrokenLeader(way: (typeof minorityMarks)[number]): Promise<Br
   const through = cluster.machines.filter(({ id }) => id !== leader);
   killMinority(minority, new Prng(62));
   const mend = breakMinority(cluster, minority, new Prng(63));
-  return { scenario, mend, healed: { minority, isAble: (machine) => through.includes(machine), through } };
+  return { scenario, mend, healed: { minority, line: [], isAble: (machine) => through.includes(machine), through } };
 }
 
 interface Broken {
@@ -102,6 +109,27 @@ describe.each(minorityMarks)('a leader in the %s', (way) => {
   });
 });
 
+test('a line between two machines is any, and keeps nobody from a write and a read through any node', async () => {
+  const lines = new Set<string>();
+  for (let seed = 0; seed < 20; seed++) {
+    const cluster = new SimCluster({ seed, runTurns, nodes: 3 });
+    lines.add(
+      drawLine(cluster, all, new Prng(seed))
+        .map(({ id }) => id)
+        .sort()
+        .join(),
+    );
+    expect(drawLine(cluster, ({ id }) => id !== 2, new Prng(seed))).toEqual([]);
+  }
+  expect([...lines].sort()).toEqual(['1,2', '1,3', '2,3']);
+
+  const { cluster } = await Scenario.formed({ seed: 64, shards: 3 });
+  const line = drawLine(cluster, all, new Prng(64));
+  cluster.network.partition(line.map(({ name }) => [name]));
+  const healed = { minority: new Map(), line, isAble: all, through: cluster.machines };
+  expect(await requireQuorumProgress(cluster, healed)).toBeUndefined();
+});
+
 test('what does not work without the minority is told', async () => {
   const { scenario, healed } = await withBrokenLeader('deadMinority');
   const [{ id, name }, other] = healed.through;
@@ -117,7 +145,7 @@ test('a run heals a quorum first where its plan says so', async () => {
   const broken = async (healsQuorumFirst: boolean): Promise<number> => {
     const { failure, coverage } = await simulate({ ...options, plan: { ...plan, healsQuorumFirst } });
     expect(failure).toBeUndefined();
-    return minorityMarks.reduce((sum, mark) => sum + coverage[mark], 0);
+    return [...minorityMarks, 'cutLine' as const].reduce((sum, mark) => sum + coverage[mark], 0);
   };
   expect(await broken(true)).toBe(1);
   expect(await broken(false)).toBe(0);
