@@ -39,7 +39,7 @@ export function checkCommand(streams: Streams, finish: (exitCode: number) => voi
     .addOption(
       new Option('--format <format>', 'the format of the files').choices(Object.keys(formats)).makeOptionMandatory(),
     )
-    .option('--html <file>', 'write a timeline of the smallest part that is not linearizable')
+    .option('--html <file>', 'write a timeline of the smallest part, of all files, that is not linearizable')
     .option('--time <seconds>', 'give up on a file after this long', positive('seconds', Number), 60)
     .option(
       '--memo-entries <count>',

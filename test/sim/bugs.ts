@@ -47,6 +47,22 @@ export const bugPlan: Partial<SimPlan> = {
   healsQuorumFirst: false,
 };
 
+/** One shard whose leaders are lost in one way or another, while clients write and read two keys. */
+const onePlan: Partial<SimPlan> = {
+  nodes: 3,
+  replicas: 3,
+  shards: 1,
+  limits: {},
+  raft: {},
+  workload: {
+    clients: 8,
+    keys: 2,
+    thinkMsMax: 15,
+    valueBytes: 8,
+    actions: { one: 10, batch: 0, scan: 0, staleRead: 0, staleScan: 0, atomicBatch: 0 },
+  },
+};
+
 export const bugs: readonly Bug[] = [
   {
     name: 'saves, as applied, an entry whose changes are in memory only (pitfall 5)',
@@ -154,5 +170,30 @@ export const bugs: readonly Bug[] = [
       broken: 'groups.filter(({ shard }) => !left.has(shard) && shard === placementShardId)',
     },
     foundBy: { type: 'replaceDisk', violation: /applies at \d+ term/ },
+  },
+  {
+    name: 'answers reads without a round (pitfall 7)',
+    file: 'raft/read-index.ts',
+    line: 'this.#unconfirmed.push({ round: this.#begun, index: commitIndex, begunMs });',
+    broken: 'this.#confirmed.push({ round: this.#begun, index: commitIndex });',
+    foundBy: {
+      type: 'runs',
+      // A leader that is cut off, and whose clock stands still, goes on for longer than it takes to elect another.
+      plan: { ...onePlan, faults: { types: ['isolate', 'monotonicFreeze', 'pause'], gapMsMax: 600, lastsMsMax: 4000 } },
+      seedsMax: 60,
+      failure: /the history is not linearizable/,
+    },
+  },
+  {
+    name: 'acknowledges entries before they are synced (pitfall 3)',
+    file: 'raft/inbox.ts',
+    line: "this.#outbox.sendAfterSync({ type: 'appendResponse'",
+    broken: "this.#outbox.send({ type: 'appendResponse'",
+    foundBy: {
+      type: 'runs',
+      plan: { ...onePlan, faults: { types: ['powerLoss', 'blackout'], gapMsMax: 300, lastsMsMax: 600 } },
+      seedsMax: 10,
+      failure: /leads in term \d+ with entry \d+ of term \d+, not \d+ as committed|the history is not linearizable/,
+    },
   },
 ];
