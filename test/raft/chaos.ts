@@ -344,8 +344,7 @@ export class Chaos implements Surroundings {
   }
 
   #tickUntil(what: string, holds: () => boolean): void {
-    // Some elections, and with the smallest window two ticks for every entry that a follower lacks; twice, where those whom only one of
-    // these entries makes members begin when it is committed (seed 6013).
+    // Some elections, and with the smallest window two ticks for every entry that a follower lacks, then whom one of these has join.
     const entriesMax = Math.max(...this.#replicas.map(({ raft }) => raft.lastIndex));
     const ticksMax = 10 * this.#settings.electionTicksMax + 5 * entriesMax;
     for (let ticks = 0; !holds(); ticks++) {
