@@ -156,7 +156,7 @@ export const bugs: readonly Bug[] = [
     file: 'placement/node-registry.ts',
     line: 'if (expected === undefined || expected === storeId) return undefined;',
     broken: 'return undefined;',
-    foundBy: { type: 'loseDisk', violation: /applies at \d+ term 3, .*, where another had term 2/ },
+    foundBy: { type: 'loseDisk', violation: /leads in term 3 with entry \d+ of term 3, not 2 as committed/ },
   },
   {
     name: 'lets an empty disk in while groups still count on what the old one has promised (pitfall 17)',
@@ -169,7 +169,7 @@ export const bugs: readonly Bug[] = [
       line: 'groups.filter((group) => !left.has(group.shard) && !unplanned.includes(group))',
       broken: 'groups.filter(({ shard }) => !left.has(shard) && shard === placementShardId)',
     },
-    foundBy: { type: 'replaceDisk', violation: /applies at \d+ term/ },
+    foundBy: { type: 'replaceDisk', violation: /leads in term \d+ with entry \d+ of term \d+, not \d+ as committed/ },
   },
   {
     name: 'answers reads without a round (pitfall 7)',
