@@ -19,6 +19,7 @@ import { encodeDescriptor, nodeOf } from '../shard/descriptor.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { encodeEntry } from '../shard/entry-format.js';
 import type { GroupDescriptor } from '../shard/group-descriptor.js';
+import { LookupWatch } from '../shard/lookup-watch.js';
 import type { ReadGate, Voucher } from '../shard/read-gate.js';
 import type { Replica } from '../shard/replica.js';
 import { membersReported } from './member-report.js';
@@ -32,7 +33,15 @@ import type { PlacementState } from './placement-state.js';
 /** The placement group's replica on this node, as far as it is used here. */
 export interface PlacementReplica extends Pick<
   Replica,
-  'shard' | 'descriptor' | 'term' | 'isLeader' | 'isReadyLeader' | 'machine' | 'propose' | 'onLeadership'
+  | 'shard'
+  | 'descriptor'
+  | 'term'
+  | 'isLeader'
+  | 'isReadyLeader'
+  | 'machine'
+  | 'propose'
+  | 'onLeadership'
+  | 'transferLeadership'
 > {
   readonly reads: Pick<ReadGate, 'request' | 'isVouchedBy'>;
 }
@@ -78,6 +87,7 @@ export class PlacementLeader {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #firstMap: readonly ShardDescriptor[];
+  readonly #lookups: LookupWatch;
   #reign: Reign | undefined;
   /** Ends of the changes under way; each waits for the one before. */
   #lastChange: Promise<void> = Promise.resolve();
@@ -89,6 +99,7 @@ export class PlacementLeader {
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#firstMap = options.firstMap;
+    this.#lookups = new LookupWatch(options);
     this.#replica.onLeadership((leading) => {
       if (!leading) this.#abdicate();
       else if (this.#reign === undefined) void this.#begin();
@@ -110,7 +121,7 @@ export class PlacementLeader {
   }
 
   async #beginReign(term: number): Promise<void> {
-    const state = await loadPlacementState(this.#replica.machine);
+    const state = await this.#load();
     if (!this.#leadsIn(term)) return;
     const wallMicros = this.#clock.wallMicros();
     this.#reign ??= {
@@ -278,9 +289,14 @@ export class PlacementLeader {
     return change;
   }
 
+  /** Each change waits for one: a disk that does not answer keeps whoever needs a timestamp waiting. */
+  async #load(): Promise<PlacementState> {
+    return await this.#lookups.watch(loadPlacementState(this.#replica.machine));
+  }
+
   /** Rejects with NOT_LEADER when this node leads no more; its replica, too, may have gone meanwhile. */
   async #loadIn(term: number): Promise<PlacementState> {
-    const loaded = await loadPlacementState(this.#replica.machine).catch((error: unknown) => {
+    const loaded = await this.#load().catch((error: unknown) => {
       if (this.#leadsIn(term)) throw error;
       return undefined;
     });

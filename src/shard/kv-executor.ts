@@ -42,7 +42,6 @@ export class KvExecutor {
   readonly #writes: WriteBatches;
   readonly #clock: Clock;
   readonly #limits: Limits;
-  readonly #logger: Logger;
   readonly #space: KvExecutorOptions['space'];
   readonly #pageReads: PageReads;
   readonly #lookups: LookupWatch;
@@ -53,16 +52,9 @@ export class KvExecutor {
     this.#space = options.space;
     this.#clock = options.clock;
     this.#limits = options.limits;
-    this.#logger = options.logger;
     this.#pageReads = options.pageReads;
-    this.#lookups = new LookupWatch(options.clock, () => this.#diskStalls());
+    this.#lookups = new LookupWatch({ ...options, replica });
     this.#writes = new WriteBatches(replica, { ...options, lookups: this.#lookups });
-  }
-
-  /** Another node may have a disk that answers: to lead, it needs none of this one's. */
-  #diskStalls(): void {
-    const { shard } = this.replica;
-    if (this.replica.transferLeadership()) this.#logger.warn('the disk answers no lookup: hands over', { shard });
   }
 
   /**

@@ -39,6 +39,8 @@ export class PlacementBench {
   /** Entries that the test has not applied or lost. */
   readonly proposed: Proposed[] = [];
   refusal: ProposalRefusal | undefined;
+  /** Times that it was to hand over to whoever is best. */
+  handOvers = 0;
   /** ReadIndex rounds that were asked for. */
   rounds = 0;
   monotonicMs = 0;
@@ -73,8 +75,9 @@ export class PlacementBench {
       monotonicMs: () => this.monotonicMs,
       wallMicros: () => (timestampEpochMs + this.wallMs) * 1000,
       after: (delayMs, callback) => {
-        this.#timers.push({ atMs: this.monotonicMs + delayMs, callback });
-        return { cancel: () => undefined };
+        const timer = { atMs: this.monotonicMs + delayMs, callback };
+        this.#timers.push(timer);
+        return { cancel: () => (this.#timers = this.#timers.filter((other) => other !== timer)) };
       },
       endOfTurn: (callback) => this.#turn.push(callback),
     };
@@ -110,6 +113,7 @@ export class PlacementBench {
           this.proposed.push({ data, done });
           return 'accepted';
         },
+        transferLeadership: () => ++this.handOvers > 0,
       },
       clock,
       logger: silentLogger,
@@ -186,6 +190,11 @@ export class PlacementBench {
     if (entry.type === 'effects') this.#machine.apply(index, entry.batch);
     done({ type: 'applied', index });
     await this.turn();
+  }
+
+  /** From now on nothing that is to be read comes. */
+  stallDisk(): void {
+    this.#machine.scan = () => new Promise(() => undefined);
   }
 
   state(): Promise<PlacementState> {

@@ -33,6 +33,43 @@ describe('the first leader', () => {
   });
 });
 
+describe('a leader whose disk answers no more', () => {
+  test('hands over after five seconds: its log has nothing to write, and every shard waits for timestamps', async () => {
+    const bench = await PlacementBench.formed();
+    bench.ask();
+    await bench.turn();
+    await bench.apply();
+    bench.stallDisk();
+    await bench.pass(4000);
+    expect(bench.ask().first, 'not above what is committed').toBeUndefined();
+    await bench.turn();
+    expect(bench.proposed).toEqual([]);
+    await bench.pass(4999);
+    expect(bench.handOvers).toBe(0);
+    await bench.pass(1);
+    expect(bench.handOvers).toBe(1);
+  });
+
+  test('hands over before it has begun, too', async () => {
+    const bench = await PlacementBench.make();
+    bench.stallDisk();
+    await bench.lead();
+    await bench.pass(5000);
+    expect(bench.handOvers).toBe(1);
+  });
+
+  test('hands nothing over while all that is read comes, however rarely', async () => {
+    const bench = await PlacementBench.formed();
+    for (let i = 0; i < 10; i++) {
+      bench.ask();
+      await bench.turn();
+      if (bench.proposed.length > 0) await bench.apply();
+      await bench.pass(6000);
+    }
+    expect(bench.handOvers).toBe(0);
+  });
+});
+
 describe('timestamps', () => {
   test('wait for the first high water, and for no later one while requests keep coming', async () => {
     const bench = await PlacementBench.formed();

@@ -1,13 +1,18 @@
 import { expect, test } from 'vitest';
 import { setImmediate } from 'node:timers/promises';
+import { ShardId } from '../../src/base/ids.js';
 import { deferred } from '../../src/base/promises.js';
+import { silentLogger } from '../../src/env/logger.js';
 import { LookupWatch } from '../../src/shard/lookup-watch.js';
 import { ManualClock } from '../lsm/harness.js';
 
+/** `stalls`: when leadership was to be handed over. */
 function watched(): { clock: ManualClock; watch: LookupWatch; stalls: number[] } {
   const clock = new ManualClock();
   const stalls: number[] = [];
-  return { clock, stalls, watch: new LookupWatch(clock, () => stalls.push(clock.monotonicMs())) };
+  const transferLeadership = (): boolean => stalls.push(clock.monotonicMs()) > 1;
+  const replica = { shard: ShardId(1), transferLeadership };
+  return { clock, stalls, watch: new LookupWatch({ clock, logger: silentLogger, replica }) };
 }
 
 test('lookups that end, however many are under way, are no stall', async () => {

@@ -141,6 +141,30 @@ describe("a leader's disk that answers no lookup", () => {
   });
 });
 
+describe("the placement leader's disk that answers no lookup", () => {
+  // Seed 1200105 of the hunt: what it decides on is read first, so its log had nothing to write; no shard had timestamps.
+  test('has it hand over, and every shard goes on', async () => {
+    const limits = { memtableBytesMax: 4096, logBytesFlush: 16 * 1024, blockCacheBytesMax: 16 * 1024 };
+    const scenario = await Scenario.formed({ seed: 57, limits });
+    const leader = scenario.leaderOf();
+    const [other] = scenario.others(leader);
+    await scenario.written(scenario.put(leader, 'k', 'v'));
+    scenario.machine(other).crash('all');
+    scenario.machine(other).start();
+    await scenario.ready();
+    await scenario.leadBy(leader);
+    await scenario.leadBy(other, 0);
+    await scenario.run(1000);
+    scenario.machine(other).disk.stall();
+    const call = scenario.put(leader, 'k', 'w', { timeoutMs: 12_000 });
+    await scenario.until('another leads', () => scenario.replica(leader, 0).leaderNode !== other, 12_000);
+    await scenario.answer(call);
+    await scenario.written(scenario.put(leader, 'k', 'x', { timeoutMs: 5000 }));
+    scenario.machine(other).disk.unstall();
+    await scenario.ready();
+  });
+});
+
 describe('a stall that all disks share', () => {
   test('moves no leader, and is over when it is over', async () => {
     const scenario = await Scenario.formed({ seed: 39 });
