@@ -6,7 +6,6 @@
  * Raft frames that cannot be sent now are dropped: Raft sends again. A request that was not sent fails with the
  * outcome "not applied", one that was sent and not answered with "unknown".
  */
-import { assert } from '../../base/assert.js';
 import { QuorateError } from '../../base/errors.js';
 import type { NodeId } from '../../base/ids.js';
 import type { Limits } from '../../base/limits.js';
@@ -77,10 +76,15 @@ export class Peers {
     this.#options = options;
   }
 
-  /** Resolves to the address that was really taken. */
+  /** Resolves to the address that was really taken. Rejects when this is closed, before or meanwhile: then it is not taken. */
   async listen(address: string): Promise<string> {
-    this.#listener = await this.#options.network.listen(address, (connection) => this.#accept(connection));
-    return this.#listener.address;
+    const stopping = (): QuorateError => new QuorateError('NODE_STOPPING', 'the node is stopping');
+    if (this.#closed) throw stopping();
+    const listener = await this.#options.network.listen(address, (connection) => this.#accept(connection));
+    this.#listener = listener;
+    if (!this.#closed) return listener.address;
+    await listener.close();
+    throw stopping();
   }
 
   /** Connects to `node` before there is anything to say, so that the first request to it does not fail. */
@@ -252,7 +256,12 @@ export class Peers {
   }
 
   #accept(connection: Connection): void {
-    assert(!this.#closed, 'a closed listener gives out no connection');
+    if (this.#closed) {
+      // It was closed while it began to listen.
+      connection.start({ onFrame: () => undefined, onClose: () => undefined });
+      connection.close();
+      return;
+    }
     const { limits, timing, logger, handler } = this.#options;
     const strangers = [...this.#accepted].filter((peer) => !peer.isGreeted);
     if (strangers.length >= strangersMax) strangers[0].close();

@@ -49,6 +49,20 @@ export class Bench {
   readonly processes = new Map<number, SimProcess>();
 
   async node(id: number, changes: Partial<PeersOptions> = {}): Promise<Peers> {
+    const { peers, clock } = this.silent(id, changes);
+    await this.scheduler.complete(peers.listen(address(id)), this.scheduler.nowMs + 1000);
+    const tick = (): void => {
+      clock.after(50, () => {
+        peers.tick();
+        tick();
+      });
+    };
+    tick();
+    return peers;
+  }
+
+  /** That neither listens nor ticks. */
+  silent(id: number, changes: Partial<PeersOptions> = {}): { peers: Peers; clock: SimClock } {
     const { clock, network } = this.#world(id);
     const peers = new Peers({
       clusterId: 'c-1',
@@ -66,15 +80,7 @@ export class Bench {
       handler: this.handler(),
       ...changes,
     });
-    await this.scheduler.complete(peers.listen(address(id)), this.scheduler.nowMs + 1000);
-    const tick = (): void => {
-      clock.after(50, () => {
-        peers.tick();
-        tick();
-      });
-    };
-    tick();
-    return peers;
+    return { peers, clock };
   }
 
   /** What made a node learn that it must not run. */
@@ -101,8 +107,8 @@ export class Bench {
   }
 
   /** A machine that speaks as the test says. */
-  stranger(): Network {
-    return this.#world(9).network;
+  stranger(id = 9): Network {
+    return this.#world(id).network;
   }
 
   #world(id: number): { clock: SimClock; network: Network } {

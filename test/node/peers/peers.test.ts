@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { utf8 } from '../../../src/base/bytes.js';
+import { deferred } from '../../../src/base/promises.js';
 import { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../../../src/base/ids.js';
 import type { Connection } from '../../../src/env/network.js';
 import { AssertionError, defined } from '../../../src/base/assert.js';
@@ -60,6 +61,44 @@ describe('peers', () => {
     expect(bench.unreachable).toEqual([2]);
     await bench.run(300);
     expect(await bench.reaches(first, 2)).toBe(true);
+  });
+});
+
+describe('peers that are closed', () => {
+  test('before they listen take no address', async () => {
+    const bench = new Bench();
+    const { peers } = bench.silent(1);
+    await peers.close();
+    await expect(peers.listen(address(1))).rejects.toMatchObject({ code: 'NODE_STOPPING' });
+    expect(await bench.node(1)).toBeDefined();
+  });
+
+  // Seed 1300002: a node whose disk failed while it started listened on, and failed by an assertion when somebody came.
+  test('while they begin to listen give the address back, and close what came in meanwhile', async () => {
+    const bench = new Bench();
+    const held = deferred<void>();
+    const network = bench.stranger(1);
+    const { peers } = bench.silent(1, {
+      network: {
+        ...network,
+        listen: async (wanted, onConnection) => {
+          const listener = await network.listen(wanted, onConnection);
+          await held.promise;
+          return listener;
+        },
+      },
+    });
+    const listening = peers.listen(address(1));
+    await bench.run(10);
+    await peers.close();
+    const closed: unknown[] = [];
+    const connection = bench.stranger().connect(address(1));
+    connection.start({ onFrame: () => undefined, onClose: (error) => closed.push(error) });
+    await bench.run(10);
+    expect(closed).toHaveLength(1);
+    held.resolve();
+    await expect(listening).rejects.toMatchObject({ code: 'NODE_STOPPING' });
+    expect(await bench.node(1)).toBeDefined();
   });
 });
 
