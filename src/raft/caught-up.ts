@@ -9,7 +9,11 @@ export interface FollowerPosition {
   readonly isAlive: boolean;
 }
 
-/** Whether it is alive, takes appends in, and lacks at most `entriesMax` of what is committed. */
+/**
+ * Whether it is alive, and either takes appends in and lacks at most `entriesMax` of what is committed, or lacks nothing of it: then
+ * it stays in state `probe` for as long as nothing is written, once its connection has broken.
+ */
 export function isCaughtUp(follower: FollowerPosition, commitIndex: LogIndex, entriesMax: number): boolean {
-  return follower.isAlive && follower.state === 'replicate' && commitIndex - follower.matchIndex <= entriesMax;
+  const { state, matchIndex, isAlive } = follower;
+  return isAlive && (matchIndex >= commitIndex || (state === 'replicate' && commitIndex - matchIndex <= entriesMax));
 }
