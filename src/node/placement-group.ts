@@ -49,6 +49,7 @@ export class PlacementGroup {
   }
 
   #sit(replica: Replica | undefined): void {
+    this.#seat?.view.close();
     this.#seat = undefined;
     if (replica === undefined) return;
     const { clock, logger, firstMap, onFailure } = this.#options;

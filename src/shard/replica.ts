@@ -84,17 +84,13 @@ export class Replica {
       if (leading) this.#proposals.overtaken();
       else this.#group.leadershipLost();
     });
-    const applyLoop = {
-      shard: this.shard,
-      clock: host.clock,
-      log,
-      tree,
-      appliedIndex,
+    const applying = {
       apply: (entry: Entry) => this.#applyEntry(entry),
       onApplied: () => this.#afterApply(),
       onFailure: (error: unknown) => this.#fail(error),
     };
-    this.#applyLoop = new ApplyLoop(applyLoop, this.#raft.hardState.commit);
+    const applied = { shard: this.shard, clock: host.clock, log, tree, appliedIndex, ...applying };
+    this.#applyLoop = new ApplyLoop(applied, this.#raft.hardState.commit);
     this.snapshots = new ReplicaSnapshots({
       raft,
       log,
@@ -253,6 +249,8 @@ export class Replica {
    */
   readFailed(error: unknown): QuorateError {
     if (error instanceof QuorateError) return error;
+    // Its tree was closed with it.
+    if (this.#closed) return notLeaderError(this.shard);
     this.#fail(error);
     if (!(error instanceof CorruptionError)) return QuorateError.from(error);
     return new QuorateError('CORRUPTION', error.message, { shard: this.shard, cause: error });

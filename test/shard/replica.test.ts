@@ -73,6 +73,20 @@ describe('a replica that retires', () => {
   });
 });
 
+describe('a read that fails', () => {
+  test('stops the node', async () => {
+    const bench = await Bench.make();
+    const failure = new Error('a broken assumption');
+    expect(() => bench.replica.readFailed(failure)).toThrow(failure);
+  });
+
+  test('is no failure where the replica has gone: another node has the shard', async () => {
+    const bench = await Bench.make();
+    bench.replica.close();
+    expect(bench.replica.readFailed(new Error('a read from a closed tree'))).toMatchObject({ code: 'NOT_LEADER' });
+  });
+});
+
 /** By replica 3, as leader of this term: entries after `prev`, the first of them of `term`. */
 function append(term: number, prev: { index: number; term: number }, data: readonly Uint8Array[]): AppendRequest {
   const at = { prevLogIndex: LogIndex(prev.index), prevLogTerm: Term(prev.term) };

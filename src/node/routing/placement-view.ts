@@ -3,7 +3,6 @@
  * each change. A change that comes while one is being read is read right after.
  */
 import { QuorateError } from '../../base/errors.js';
-import { TreeClosedError } from '../../lsm/background-errors.js';
 import { emptyPlacementState, loadPlacementState } from '../../placement/placement-state.js';
 import type { PlacementState } from '../../placement/placement-state.js';
 import type { Replica } from '../../shard/replica.js';
@@ -16,6 +15,7 @@ export class PlacementView {
   /** The read under way. */
   #reading: Promise<void> | undefined;
   #isOutdated = false;
+  #closed = false;
 
   constructor(replica: Replica, on: { change: (state: PlacementState) => void; failure: (error: unknown) => void }) {
     this.#replica = replica;
@@ -28,22 +28,31 @@ export class PlacementView {
     return this.#state;
   }
 
-  /** Resolves when all that the replica holds now has been read; also after a restart, before anything is applied. */
+  /**
+   * Resolves when all that the replica holds now has been read; also after a restart, before anything is applied. Without effect once
+   * this is closed.
+   */
   load(): Promise<void> {
-    this.#isOutdated = true;
+    this.#isOutdated = !this.#closed;
     this.#reading ??= this.#readUntilCurrent();
     return this.#reading;
   }
 
+  /** The replica goes, and its tree is closed: another one may come, with a view of its own. */
+  close(): void {
+    this.#closed = true;
+    this.#isOutdated = false;
+  }
+
   /**
    * Undefined where a much newer state took the place of the one that was being read (a Raft snapshot), which is to be read anew; and
-   * where the replica has gone: another one may come, with a view of its own.
+   * where this was closed: then nothing that a read of the closed tree ends with means anything.
    */
   async #read(): Promise<PlacementState | undefined> {
     try {
       return await loadPlacementState(this.#replica.machine);
     } catch (error) {
-      if (error instanceof TreeClosedError) return undefined;
+      if (this.#closed) return undefined;
       if (!(error instanceof QuorateError) || error.code !== 'READ_TOO_OLD') throw error;
       this.#isOutdated = true;
       return undefined;
