@@ -1,4 +1,7 @@
-/** How long a cluster could serve what clients ask: while a majority of its machines are well and know who leads every shard. */
+/**
+ * How long a cluster could serve what clients ask: while a majority of its machines are well and know who leads every shard, and lines to
+ * all of that majority are open to one of them. Who is quiet takes its leader for one while the line is held.
+ */
 import type { SimCluster, SimMachine } from './cluster.js';
 
 /** Of clients, in such a second. A refusal is none. */
@@ -23,8 +26,7 @@ export class Health {
   start(): void {
     this.#cluster.scheduler.schedule(lookMs, 'looks how the machines are', () => {
       if (this.#isOver) return;
-      const { inService } = this.#cluster;
-      if (2 * inService.filter(isWell).length > inService.length) this.#looksWell++;
+      if (canServe(this.#cluster)) this.#looksWell++;
       this.start();
     });
   }
@@ -32,6 +34,13 @@ export class Health {
   stop(): void {
     this.#isOver = true;
   }
+}
+
+function canServe({ inService, network }: SimCluster): boolean {
+  const well = inService.filter(isWell);
+  const isOpen = (a: SimMachine, b: SimMachine): boolean =>
+    a === b || [network.link(a.name, b.name), network.link(b.name, a.name)].every(({ state }) => state === 'open');
+  return well.some((hub) => 2 * well.filter((other) => isOpen(hub, other)).length > inService.length);
 }
 
 function isWell({ node, process, disk }: SimMachine): boolean {

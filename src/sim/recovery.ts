@@ -17,6 +17,8 @@ const recoverMsMax = 30_000;
 const convergeMsMax = 30_000;
 /** Asking is looking at all replicas of the cluster. */
 const lookEveryMs = 10;
+/** Asking is a call to each node. */
+const askEveryMs = 100;
 const quietMs = 5000;
 /** A leader that does not see whose log is long has the last few entries dropped every 10 s (src/node/replicas/log-keeper.ts). */
 const shrinkMsMax = 25_000;
@@ -106,7 +108,18 @@ function lagging(cluster: SimCluster): string[] {
     );
 }
 
+/** Who has just learned that another came back with a new directory connects to it some moments later. */
 async function requireAllLive(cluster: SimCluster): Promise<string | undefined> {
+  const { scheduler } = cluster;
+  const untilMs = scheduler.nowMs + recoverMsMax;
+  for (;;) {
+    const wrong = await someoneNotLive(cluster);
+    if (wrong === undefined || scheduler.nowMs >= untilMs) return wrong;
+    await scheduler.run(scheduler.nowMs + askEveryMs);
+  }
+}
+
+async function someoneNotLive(cluster: SimCluster): Promise<string | undefined> {
   const isInService = (id: number): boolean => !cluster.machine(id).isWithdrawn;
   for (const { node, name } of cluster.inService) {
     if (node === undefined) return `${name} is down`;

@@ -130,7 +130,7 @@ async function runPhases(
     (await requireLeaders(cluster)) ??
     (await restartAll(cluster)) ??
     (await requireRecovery(cluster)) ??
-    checkMembers(faults) ??
+    (await requireMembers(cluster, faults)) ??
     (await readAll(cluster, workload));
   return brokenRule(cluster) ?? wrong ?? stoppedByItself(cluster) ?? refusedMessage(cluster);
 }
@@ -175,9 +175,18 @@ async function requireWishes({ scheduler }: SimCluster, { nodeOperator }: Faults
   return `${nodeOperator.state} ${replaceMsMax} ms after healing`;
 }
 
-/** Where other operators were at work, replicas are wherever those wanted them. */
-function checkMembers({ nodeOperator, counts }: Faults): string | undefined {
-  return counts.addNode > 0 ? nodeOperator.check() : undefined;
+/**
+ * Where other operators were at work, replicas are wherever those wanted them. Those of a node that has repaired itself come one by one
+ * while it serves already.
+ */
+async function requireMembers(
+  { scheduler }: SimCluster,
+  { nodeOperator, counts }: Faults,
+): Promise<string | undefined> {
+  if (counts.addNode === 0) return undefined;
+  const isDone = (): boolean => nodeOperator.check() === undefined;
+  await scheduler.runUntil(isDone, scheduler.nowMs + replaceMsMax, lookEveryMs);
+  return nodeOperator.check();
 }
 
 /** All machines lose power at once: what is there afterwards is what is on disk. */

@@ -5,7 +5,7 @@ import { checkLoad, Health } from '../../src/sim/health.js';
 import { simulate } from '../../src/sim/run.js';
 import { Scenario } from './scenario.js';
 
-test('a majority that is well counts, one that stands still, is slow, stalled, full or down does not', async () => {
+test('a majority that is well counts; who stands still, is slow, stalled, full, down or not to be reached is none of it', async () => {
   const scenario = await Scenario.formed({ seed: 71 });
   const [one, two, three] = scenario.cluster.machines;
   const health = new Health(scenario.cluster);
@@ -31,6 +31,13 @@ test('a majority that is well counts, one that stands still, is slow, stalled, f
   expect(await secondsIn(5000)).toBe(0);
   one.process?.resume();
   expect(await secondsIn(5000)).toBeGreaterThan(2);
+  // Two are left, and what one says to the other is held.
+  scenario.cluster.network.setLink(one.name, two.name, { state: 'held' });
+  expect(await secondsIn(5000)).toBe(0);
+  three.start();
+  await scenario.run(5000);
+  expect(await secondsIn(5000), 'with the third both can speak').toBeGreaterThan(2);
+  scenario.heal();
   health.stop();
   expect(await secondsIn(5000)).toBe(0);
 });
