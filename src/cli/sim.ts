@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
 import { systemRandomSeed } from '../platform/random.js';
 import type { SimRunResult } from '../sim/run.js';
-import { Summary } from '../sim/summary.js';
+import { coverageSeedsMin, Summary } from '../sim/summary.js';
 import { WorkerPool } from '../platform/worker-pool.js';
 import type { SimJobInput } from './sim-worker.js';
 
@@ -89,7 +89,8 @@ function conclude(): void {
   const cpuSeconds = (user + system) / 1e6;
   const line = {
     ...sums,
-    neverMet,
+    // Of a few seeds this would say nothing.
+    neverMet: seeds < coverageSeedsMin ? undefined : neverMet,
     virtualMinutes: round(virtualMs / 60_000),
     virtualHours: round(virtualMs / 3_600_000),
     // Over the traces of all seeds: equal for equal seeds, minutes and code.

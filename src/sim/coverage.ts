@@ -25,10 +25,13 @@ const lines = {
   snapshotOffered: 'offers a Raft snapshot',
   snapshotFetched: 'fetched a Raft snapshot',
   snapshotNotFetched: 'a Raft snapshot was not fetched',
+  /** After its transfer broke. */
+  snapshotResumed: 'goes on with a Raft snapshot',
   logKeptForFollower: 'the log is long, kept for a node that lacks entries',
   memtableFlushed: 'memtable flushed',
   tablesMerged: 'tables compacted',
   stalledLeaderYields: 'the log does not sync: hands over',
+  lookupsStalled: 'the disk answers no lookup: hands over',
   preferredLeader: 'hands over to the preferred leader',
   silentPeer: 'closed a silent peer connection',
   peerLost: 'lost a peer connection',

@@ -3,7 +3,7 @@ import { faultTypes } from './fault-types.js';
 import type { SimRunResult } from './run.js';
 
 /** From so many runs on, a fault or a mark that none of them has met means that they do not test what they should. */
-export const coverageSeedsMin = 200;
+export const coverageSeedsMin = 500;
 
 /** What many runs came to; plain data, for a line of JSON. */
 export class Summary {

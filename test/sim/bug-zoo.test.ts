@@ -7,7 +7,7 @@ import { runTurns } from '../../src/platform/turns.js';
 import { simulate } from '../../src/sim/run.js';
 import type { SimPlan } from '../../src/sim/swarm.js';
 import { bugPlan, bugs, type Bug } from './bugs.js';
-import { lostDiskSeed, replacedSeed, type loseDisk, type replaceDisk } from './lost-disk.js';
+import { replacedSeed, type replaceDisk } from './lost-disk.js';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -23,7 +23,6 @@ afterAll(() => {
 
 interface Broken {
   readonly simulate: typeof simulate;
-  readonly loseDisk: typeof loseDisk;
   readonly replaceDisk: typeof replaceDisk;
 }
 
@@ -45,7 +44,7 @@ async function withBug({ also, ...bug }: Bug, name: string): Promise<Broken> {
   const load = (module: string): Promise<unknown> => import(join(copy, module));
   const runs = (await load('src/sim/run.ts')) as Pick<Broken, 'simulate'>;
   const scenarios = (await load('test/sim/lost-disk.ts')) as Omit<Broken, 'simulate'>;
-  return { simulate: runs.simulate, loseDisk: scenarios.loseDisk, replaceDisk: scenarios.replaceDisk };
+  return { simulate: runs.simulate, replaceDisk: scenarios.replaceDisk };
 }
 
 /** What was wrong in the first run that failed; undefined when none did. */
@@ -68,9 +67,7 @@ describe('a node that', () => {
       const broken = await withBug(bug, copy);
       const { foundBy } = bug;
       if (foundBy.type !== 'runs') {
-        const { scenario } = await (foundBy.type === 'loseDisk'
-          ? broken.loseDisk(lostDiskSeed)
-          : broken.replaceDisk(replacedSeed));
+        const { scenario } = await broken.replaceDisk(replacedSeed);
         expect(scenario.cluster.raftChecks.violations[0]).toMatch(foundBy.violation);
       } else {
         const failure = await firstFailure(broken.simulate, foundBy);

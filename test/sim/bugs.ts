@@ -25,7 +25,7 @@ export interface Bug {
         /** Instead of what {@link bugPlan} says. */
         readonly plan?: Partial<SimPlan>;
       }
-    | { readonly type: 'loseDisk' | 'replaceDisk'; readonly violation: RegExp };
+    | { readonly type: 'replaceDisk'; readonly violation: RegExp };
 }
 
 const workload: WorkloadPlan = {
@@ -156,7 +156,16 @@ export const bugs: readonly Bug[] = [
     file: 'placement/node-registry.ts',
     line: 'if (expected === undefined || expected === storeId) return undefined;',
     broken: 'return undefined;',
-    foundBy: { type: 'loseDisk', violation: /leads in term 3 with entry \d+ of term 3, not 2 as committed/ },
+    foundBy: {
+      type: 'runs',
+      plan: {
+        ...onePlan,
+        repair: 'manual',
+        faults: { types: ['lostDisk', 'isolate'], gapMsMax: 600, lastsMsMax: 3000 },
+      },
+      seedsMax: 3,
+      failure: /a heartbeat with commit index \d+, when what was acknowledged ends at \d+|not \d+ as committed/,
+    },
   },
   {
     name: 'lets an empty disk in while groups still count on what the old one has promised (pitfall 17)',
