@@ -25,8 +25,6 @@ const lines = {
   snapshotOffered: 'offers a Raft snapshot',
   snapshotFetched: 'fetched a Raft snapshot',
   snapshotNotFetched: 'a Raft snapshot was not fetched',
-  /** After its transfer broke. */
-  snapshotResumed: 'goes on with a Raft snapshot',
   logKeptForFollower: 'the log is long, kept for a node that lacks entries',
   memtableFlushed: 'memtable flushed',
   tablesMerged: 'tables compacted',
