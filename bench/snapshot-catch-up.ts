@@ -2,10 +2,12 @@
  * The suite of a follower that was away for long: one of three real processes is down while a million records are written,
  * then comes back and gets what it lacks as a Raft snapshot. The writes never stop; counted is what is left of their
  * throughput until the follower has all. All of them and the client share this machine: the work of the follower, elsewhere
- * that of another machine, is taken from the leader's here.
+ * that of another machine, is taken from the leader's here. So it is counted, and what is left is also compared with what the
+ * three do afterwards, where the follower has its part of the machine, too.
  */
 import { setTimeout } from 'node:timers/promises';
 
+import { readProcessCounters } from './cluster/process-counters.js';
 import type { ClusterProcess } from '../jepsen-lite/cluster/process-cluster.js';
 import { connect, type Client } from '../src/client/index.js';
 import type { Row, SuiteOptions } from './measure.js';
@@ -47,6 +49,8 @@ export async function snapshotCatchUp({ quick, keys, valueBytes, progress }: Sui
     follower.start();
     while ((await lookAt(client, follower)).lacked > lagMax) await setTimeout(pollEveryMs);
   });
+  const { pid } = follower;
+  const followerCpuMs = pid === undefined ? 0 : readProcessCounters(pid).cpuMs;
   const after = await load.measure(() => setTimeout(measureMs));
   await load.stop();
   const delivered = leader.log.split('\n').filter((line) => line.includes('a follower has the Raft snapshot')).length;
@@ -58,10 +62,16 @@ export async function snapshotCatchUp({ quick, keys, valueBytes, progress }: Sui
     { name: `${name}: puts before it comes back`, unit: 'operations/s', ours: before.perSecond },
     { name: `${name}: puts while it catches up`, unit: 'operations/s', ours: during.perSecond },
     { name: `${name}: puts afterwards`, unit: 'operations/s', ours: after.perSecond },
-    { name: `${name}: throughput kept`, unit: '%', ours: Math.round((100 * during.perSecond) / before.perSecond) },
+    { name: `${name}: throughput kept, of two nodes'`, unit: '%', ours: percentOf(during, before) },
+    { name: `${name}: throughput kept, of three nodes' afterwards`, unit: '%', ours: percentOf(during, after) },
+    { name: `${name}: processor time of the follower meanwhile`, unit: 'ms', ours: followerCpuMs },
     { name: `${name}: start of its process until it has all`, unit: 'ms', ours: during.ms },
     { name: `${name}: Raft snapshots`, unit: 'transfers', ours: delivered },
   ];
+}
+
+function percentOf(part: { readonly perSecond: number }, whole: { readonly perSecond: number }): number {
+  return Math.round((100 * part.perSecond) / whole.perSecond);
 }
 
 /** Entries that are committed, and how many of them the follower has not applied; Infinity while it is not live. */
