@@ -7,9 +7,10 @@
  */
 import { setTimeout } from 'node:timers/promises';
 
-import { readProcessCounters } from './cluster/process-counters.js';
 import type { ClusterProcess } from '../jepsen-lite/cluster/process-cluster.js';
+import { defined } from '../src/base/assert.js';
 import { connect, type Client } from '../src/client/index.js';
+import { readProcessCounters } from './cluster/process-counters.js';
 import type { Row, SuiteOptions } from './measure.js';
 import { startCluster, whenReady } from './real-cluster.js';
 
@@ -49,8 +50,7 @@ export async function snapshotCatchUp({ quick, keys, valueBytes, progress }: Sui
     follower.start();
     while ((await lookAt(client, follower)).lacked > lagMax) await setTimeout(pollEveryMs);
   });
-  const { pid } = follower;
-  const followerCpuMs = pid === undefined ? 0 : readProcessCounters(pid).cpuMs;
+  const followerCpuMs = readProcessCounters(defined(follower.pid, 'process of the follower')).cpuMs;
   const after = await load.measure(() => setTimeout(measureMs));
   await load.stop();
   const delivered = leader.log.split('\n').filter((line) => line.includes('a follower has the Raft snapshot')).length;

@@ -40,7 +40,7 @@ const pageRecords = 1000;
 const pageBytes = 1024 * 1024;
 
 /** Reads the whole state as of what the machine has applied. */
-export async function loadPlacementState(machine: StateMachine): Promise<PlacementState> {
+export async function loadPlacementState(machine: Pick<StateMachine, 'maxVersion' | 'scan'>): Promise<PlacementState> {
   const nodes = new Map<NodeId, NodeRecord>();
   const shards: ShardDescriptor[] = [];
   const retiredStores = new Map<string, NodeId>();

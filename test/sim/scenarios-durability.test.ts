@@ -110,10 +110,12 @@ describe('a write is acknowledged only when a majority has synced it', () => {
   });
 });
 
+/** Tables are soon written, and little of them stays in memory. */
+const limits = { memtableBytesMax: 4096, logBytesFlush: 16 * 1024, blockCacheBytesMax: 16 * 1024 };
+
 describe("a leader's disk that answers no lookup", () => {
   /** The shard has tables, of which nothing is in memory after a restart; its leader's disk stalls. */
   async function stalledAfterRestart(seed: number): Promise<{ scenario: Scenario; leader: number; other: number }> {
-    const limits = { memtableBytesMax: 4096, logBytesFlush: 16 * 1024, blockCacheBytesMax: 16 * 1024 };
     const scenario = await Scenario.formed({ seed, limits });
     const leader = scenario.leaderOf();
     const [other] = scenario.others(leader);
@@ -144,7 +146,6 @@ describe("a leader's disk that answers no lookup", () => {
 describe("the placement leader's disk that answers no lookup", () => {
   // Seed 1200105 of the hunt: what it decides on is read first, so its log had nothing to write; no shard had timestamps.
   test('has it hand over, and every shard goes on', async () => {
-    const limits = { memtableBytesMax: 4096, logBytesFlush: 16 * 1024, blockCacheBytesMax: 16 * 1024 };
     const scenario = await Scenario.formed({ seed: 57, limits });
     const leader = scenario.leaderOf();
     const [other] = scenario.others(leader);

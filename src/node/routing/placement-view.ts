@@ -7,8 +7,13 @@ import { emptyPlacementState, loadPlacementState } from '../../placement/placeme
 import type { PlacementState } from '../../placement/placement-state.js';
 import type { Replica } from '../../shard/replica.js';
 
+/** The placement group's replica on this node, as far as it is used here. */
+export interface ViewedReplica extends Pick<Replica, 'onApplied'> {
+  readonly machine: Parameters<typeof loadPlacementState>[0];
+}
+
 export class PlacementView {
-  readonly #replica: Replica;
+  readonly #replica: ViewedReplica;
   readonly #onChange: (state: PlacementState) => void;
   readonly #onFailure: (error: unknown) => void;
   #state: PlacementState = emptyPlacementState;
@@ -17,7 +22,10 @@ export class PlacementView {
   #isOutdated = false;
   #closed = false;
 
-  constructor(replica: Replica, on: { change: (state: PlacementState) => void; failure: (error: unknown) => void }) {
+  constructor(
+    replica: ViewedReplica,
+    on: { change: (state: PlacementState) => void; failure: (error: unknown) => void },
+  ) {
     this.#replica = replica;
     this.#onChange = on.change;
     this.#onFailure = on.failure;

@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { setImmediate } from 'node:timers/promises';
 import { defined } from '../../../src/base/assert.js';
-import { NodeId, Timestamp } from '../../../src/base/ids.js';
+import { LogIndex, NodeId, Timestamp } from '../../../src/base/ids.js';
 import { deferred } from '../../../src/base/promises.js';
 import type { Deferred } from '../../../src/base/promises.js';
 import type { ScanResult } from '../../../src/mvcc/scan.js';
 import { PlacementView } from '../../../src/node/routing/placement-view.js';
 import { encodeNodeRecord, nodeKey } from '../../../src/placement/placement-format.js';
-import type { Replica } from '../../../src/shard/replica.js';
 
 /** A replica of the placement group whose state is `nodes` nodes; each read of it ends when the test says so. */
 class Bench {
@@ -17,18 +16,21 @@ class Bench {
   readonly reads: Deferred<void>[] = [];
   onChange: () => void = () => undefined;
   #nodes = 0;
-  #applied: () => void = () => undefined;
+  #applied: (index: LogIndex) => void = () => undefined;
 
   constructor() {
     const machine = { maxVersion: Timestamp(1), scan: () => this.#scan() };
-    const replica = { machine, onApplied: (listener: () => void) => (this.#applied = listener) };
-    this.view = new PlacementView(replica as unknown as Replica, {
-      change: (state) => {
-        this.changes.push(state.nodes.size);
-        this.onChange();
+    const onApplied = (listener: (index: LogIndex) => void): void => void (this.#applied = listener);
+    this.view = new PlacementView(
+      { machine, onApplied },
+      {
+        change: (state) => {
+          this.changes.push(state.nodes.size);
+          this.onChange();
+        },
+        failure: (error) => this.failures.push(error),
       },
-      failure: (error) => this.failures.push(error),
-    });
+    );
   }
 
   /** Reads what is there when it begins. */
@@ -45,7 +47,7 @@ class Bench {
 
   apply(): void {
     this.#nodes++;
-    this.#applied();
+    this.#applied(LogIndex(this.#nodes));
   }
 
   async endRead(): Promise<void> {
