@@ -3,7 +3,7 @@
  * then comes back and gets what it lacks as a Raft snapshot. The writes never stop; counted is what is left of their
  * throughput until the follower has all. All of them and the client share this machine: the work of the follower, elsewhere
  * that of another machine, is taken from the leader's here. So it is counted, and what is left is also compared with what the
- * three do afterwards, where the follower has its part of the machine, too.
+ * three did before and do afterwards, where the follower has its part of the machine, too.
  */
 import { setTimeout } from 'node:timers/promises';
 
@@ -62,6 +62,7 @@ export async function snapshotCatchUp({ quick, keys, valueBytes, progress }: Sui
     { name: `${name}: puts before it comes back`, unit: 'operations/s', ours: before.perSecond },
     { name: `${name}: puts while it catches up`, unit: 'operations/s', ours: during.perSecond },
     { name: `${name}: puts afterwards`, unit: 'operations/s', ours: after.perSecond },
+    { name: `${name}: throughput kept, of three nodes' before`, unit: '%', ours: percentOf(during, whole) },
     { name: `${name}: throughput kept, of two nodes'`, unit: '%', ours: percentOf(during, before) },
     { name: `${name}: throughput kept, of three nodes' afterwards`, unit: '%', ours: percentOf(during, after) },
     { name: `${name}: processor time of the follower meanwhile`, unit: 'ms', ours: followerCpuMs },

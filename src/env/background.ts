@@ -17,6 +17,8 @@ export interface Background {
 export interface Job<Input> {
   readonly type: string;
   readonly input: Input;
+  /** Memory of the input that is given to the job, instead of copied: it is gone here. Default none. */
+  readonly transfer?: readonly ArrayBuffer[];
   /** Waits for other urgent jobs only, or for one that has waited for them. Default false. */
   readonly isUrgent?: boolean;
 }

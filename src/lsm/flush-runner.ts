@@ -81,8 +81,9 @@ export class FlushRunner {
     this.#onFlushed(memtable.appliedIndex);
   }
 
-  #writeFiles(memtable: Memtable): Promise<FlushOutput> {
+  async #writeFiles(memtable: Memtable): Promise<FlushOutput> {
     const { versions, resources, options, closing } = this.#context;
+    const buffers = await this.#copiesOf(memtable.entries.buffers);
     const number = versions.takeFileNumbers(keepsLargeValuesApart(options) ? 2 : 1);
     const input: FlushInput = {
       ...tableOptions(options, 0),
@@ -92,10 +93,22 @@ export class FlushRunner {
       valueCompression: valueCompression(options),
       largeValueBytesMin: options.largeValueBytesMin,
       safePoint: this.#context.safePoint(),
-      buffers: memtable.entries.buffers,
+      buffers,
       references: memtable.index.references(),
       rangeTombstones: memtable.ranges.tombstones,
     };
-    return resources.background.run({ type: flushJobType, input, isUrgent: true }, closing);
+    return resources.background.run({ type: flushJobType, input, transfer: buffers, isUrgent: true }, closing);
+  }
+
+  /** A turn for each of them: 16 MiB of memory that is new to the process take 7 ms to copy to, in all. */
+  async #copiesOf(buffers: readonly ArrayBuffer[]): Promise<ArrayBuffer[]> {
+    const { resources, closing } = this.#context;
+    const copies: ArrayBuffer[] = [];
+    for (const buffer of buffers) {
+      copies.push(buffer.slice(0));
+      await new Promise<void>((resolve) => resources.clock.endOfTurn(resolve));
+      closing.throwIfAborted();
+    }
+    return copies;
   }
 }

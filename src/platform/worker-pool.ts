@@ -173,7 +173,8 @@ class PoolThread {
   begin(pending: PendingJob): void {
     assert(this.#pending === undefined, 'a thread runs one job at a time');
     try {
-      this.#post({ type: 'run', job: pending.job });
+      const { type, input, transfer } = pending.job;
+      this.#post({ type: 'run', job: { type, input } }, transfer);
     } catch (error) {
       // The input cannot be cloned; the thread knows nothing of it.
       this.#events.onDone(pending, () => pending.reject(error));
@@ -199,8 +200,8 @@ class PoolThread {
     clearTimeout(timeout);
   }
 
-  #post(request: WorkerRequest): void {
-    this.#worker.postMessage(request);
+  #post(request: WorkerRequest, transfer: readonly ArrayBuffer[] = []): void {
+    this.#worker.postMessage(request, transfer);
   }
 
   #onReply(reply: WorkerReply): void {

@@ -45,7 +45,7 @@ export class SimBackground implements Background {
       disk: Disk,
       signal: AbortSignal,
     ) => Promise<Output>;
-    const input = structuredClone(job.input);
+    const input = structuredClone(job.input, { transfer: [...(job.transfer ?? [])] });
     return new Promise<Output>((resolve, reject) => {
       const work = async (): Promise<Output> => {
         signal?.throwIfAborted();

@@ -30,6 +30,7 @@ serveJobs(
   {
     double: (input: number) => Promise.resolve(input * 2),
     bytes: (input: Uint8Array) => Promise.resolve(input.map((byte) => byte ^ 0xff)),
+    length: (input: ArrayBuffer) => Promise.resolve(input.byteLength),
     thread: () => Promise.resolve(threadId),
     youngGenerationMiB: () => Promise.resolve(resourceLimits.maxYoungGenerationSizeMb),
     fail,

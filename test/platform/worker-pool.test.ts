@@ -43,6 +43,16 @@ describe('WorkerPool', () => {
     expect(fromUtf8(await shared.run(job('file', `${folder}/a`)))).toBe('by a worker');
   });
 
+  test('gives away the memory that a job names, and no thread keeps it for good', async () => {
+    const [bytes, jobs] = [16 * 1024 * 1024, 100];
+    for (let n = 0; n < jobs; n++) {
+      const input = new ArrayBuffer(bytes);
+      expect(await shared.run({ type: 'length', input, transfer: [input] })).toBe(bytes);
+      expect(input.byteLength).toBe(0);
+    }
+    expect(process.memoryUsage().arrayBuffers).toBeLessThan((bytes * jobs) / 4);
+  });
+
   test('gives threads the memory for young objects that it is told', async () => {
     await using pool = new WorkerPool({ entry, size: 1, youngGenerationMiB: 100 });
     expect(await pool.run(job('youngGenerationMiB'))).toBe(100);

@@ -22,6 +22,7 @@ const jobs: JobTable = {
     return path.length;
   },
   fail: () => Promise.reject(new Error('the job failed')),
+  length: (input: ArrayBuffer) => Promise.resolve(input.byteLength),
   mutate: (input: number[]) => {
     input.push(2);
     return Promise.resolve(input);
@@ -108,16 +109,20 @@ describe('simEnv', () => {
   test('background jobs run one at a time on the disk of the process, with cloned data', async () => {
     const { env, scheduler } = new Machine();
     const input = [1];
+    const given = new ArrayBuffer(3);
     const all = Promise.allSettled([
       env.background.run({ type: 'write', input: '/job' }),
       env.background.run({ type: 'fail', input: undefined }),
       env.background.run({ type: 'mutate', input }),
+      env.background.run({ type: 'length', input: given, transfer: [given] }),
     ]);
-    const [written, failed, mutated] = await scheduler.complete(all);
+    const [written, failed, mutated, length] = await scheduler.complete(all);
     expect(written).toEqual({ status: 'fulfilled', value: 4 });
     expect(failed).toMatchObject({ reason: { message: 'the job failed' } });
     expect(mutated).toMatchObject({ value: [1, 2] });
     expect(input).toEqual([1]);
+    expect(length).toMatchObject({ value: 3 });
+    expect(given.byteLength).toBe(0);
     expect(await scheduler.complete(readWholeFile(env.disk, '/job'))).toEqual(utf8('0123456789'));
   });
 

@@ -9,7 +9,6 @@
 import { assert } from '../../base/assert.js';
 import { Timestamp } from '../../base/ids.js';
 import { byteOfKind, kindOfByte, type Found, type Kind } from '../entry.js';
-import { realignedTo } from './realign.js';
 
 const chunkBytesMin = 4 * 1024;
 const chunkBytesMax = 1024 * 1024;
@@ -23,7 +22,7 @@ const loopBytesMax = 32;
 
 /** The same memory as bytes, whole numbers and doubles. */
 interface Chunk {
-  readonly buffer: SharedArrayBuffer;
+  readonly buffer: ArrayBuffer;
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
   readonly doubles: Float64Array;
@@ -36,14 +35,14 @@ export class EntryArena {
   #memoryBytes = 0;
 
   /** The arena with these chunks, in another thread; not to be added to. */
-  static of(buffers: readonly SharedArrayBuffer[]): EntryArena {
+  static of(buffers: readonly ArrayBuffer[]): EntryArena {
     const arena = new EntryArena();
     for (const buffer of buffers) arena.#addChunk(buffer);
     return arena;
   }
 
-  /** The memory of its chunks, which threads can share: bytes never change. */
-  get buffers(): readonly SharedArrayBuffer[] {
+  /** The memory of its chunks, 1 MiB each at most unless an entry is larger. Not to be given away: readers have views of it. */
+  get buffers(): readonly ArrayBuffer[] {
     return this.#chunks.map(({ buffer }) => buffer);
   }
 
@@ -65,7 +64,7 @@ export class EntryArena {
     if (key.length > loopBytesMax) chunk.bytes.set(key, keyAt);
     else for (let i = 0; i < key.length; i++) chunk.bytes[keyAt + i] = key[i];
     const valueAt = keyAt + key.length;
-    chunk.bytes.set(realignedTo(value, valueAt), valueAt);
+    chunk.bytes.set(value, valueAt);
     this.#used = offset + Math.ceil(bytes / unitBytes) * unitBytes;
     return ((this.#chunks.length - 1) << chunkShift) | unit;
   }
@@ -78,10 +77,10 @@ export class EntryArena {
     const next = last === undefined ? chunkBytesMin : Math.min(last.bytes.length * 2, chunkBytesMax);
     if (last !== undefined) this.#used = 0;
     const length = Math.max(next, Math.ceil((this.#used + bytes) / unitBytes) * unitBytes);
-    return this.#addChunk(new SharedArrayBuffer(length));
+    return this.#addChunk(new ArrayBuffer(length));
   }
 
-  #addChunk(buffer: SharedArrayBuffer): Chunk {
+  #addChunk(buffer: ArrayBuffer): Chunk {
     const chunk = {
       buffer,
       bytes: new Uint8Array(buffer),

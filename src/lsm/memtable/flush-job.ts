@@ -1,6 +1,6 @@
 /**
- * The job `lsm.flush`: writes the entries of a sealed memtable as a table, in a worker, from memory that it shares with
- * the main thread (docs/decisions/2026-11-21-flush-in-a-worker.md).
+ * The job `lsm.flush`: writes the entries of a sealed memtable as a table, in a worker, from a copy of its memory
+ * (docs/decisions/2026-11-22-memtables-are-not-shared.md).
  */
 import type { Disk } from '../../env/disk.js';
 import { Retention, visibleVersions } from '../compaction/retention.js';
@@ -14,7 +14,6 @@ import type { ValueFileMetadata } from '../value/value-file-format.js';
 import { ValueOutput } from '../value/value-output.js';
 import { tableFileName } from '../version/file-names.js';
 import { EntryArena } from './entry-arena.js';
-import { realignedFrom } from './realign.js';
 
 export const flushJobType = 'lsm.flush';
 
@@ -30,8 +29,8 @@ export interface FlushInput extends SstableWriterOptions {
   readonly largeValueBytesMin: number;
   /** No read is made at a version below this one. */
   readonly safePoint: number;
-  /** See EntryArena.buffers. */
-  readonly buffers: readonly SharedArrayBuffer[];
+  /** A copy of EntryArena.buffers, which is given to the job. */
+  readonly buffers: readonly ArrayBuffer[];
   /** Of all entries, in order. */
   readonly references: Int32Array;
   /** In any order. If there is none of them, there is an entry at least. */
@@ -68,10 +67,9 @@ export async function flushEntries(input: FlushInput, disk: Disk, signal: AbortS
           await room;
           signal.throwIfAborted();
         }
-        // Realigned only now: what that returns is somebody else's after a wait.
-        pending = writer.add(key, version, 'pointer', values.add(realignedFrom(value), input.valueCompression));
+        pending = writer.add(key, version, 'pointer', values.add(value, input.valueCompression));
       } else {
-        pending = writer.add(key, version, kind, realignedFrom(value));
+        pending = writer.add(key, version, kind, value);
       }
       if (pending === undefined) continue;
       await pending;

@@ -5,7 +5,7 @@
  *
  * Invariants:
  * - `bytes` is what the memtables of all members have allocated, until their flush is durable. A memtable that an open
- *   iterator still holds afterwards is not counted; see ReadViewMetrics.
+ *   iterator still holds afterwards is not counted (see ReadViewMetrics), nor the copy of one that is flushed.
  * - `bytes` stays at or below `bytesMax`, if nobody writes while `isFull`, and no write takes more than `writeBytesMax`.
  * - While `isFull` there are sealed memtables, so a flush is under way that will make room.
  */
