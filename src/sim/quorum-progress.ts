@@ -44,13 +44,16 @@ export async function requireQuorumProgress(cluster: SimCluster, healed: HealedQ
   return `${progressMsMax} ms after a quorum was healed, without ${broken || `a line between ${cut || 'none'}`}: ${missing}`;
 }
 
-/** One after another through one machine. */
+/**
+ * Through one machine: all shards at a time, since a leader with a stalled disk hands over each only when somebody asks for it, and one
+ * probe of a shard after another.
+ */
 class Probing {
   readonly #cluster: SimCluster;
   readonly #healed: HealedQuorum;
   readonly #machine: SimMachine;
   /** Undefined until the node has come up and knows all shards. */
-  #left: Probe[] | undefined;
+  #left: Map<ShardId, Probe[]> | undefined;
   #isOver = false;
   readonly #errors = new Map<ShardId, string>();
 
@@ -61,7 +64,10 @@ class Probing {
   }
 
   start(): void {
-    this.#next();
+    if (this.#isOver) return;
+    this.#left = this.#plan();
+    if (this.#left === undefined) this.#later(() => this.start());
+    else for (const shard of this.#left.keys()) this.#next(shard);
   }
 
   stop(): void {
@@ -69,24 +75,22 @@ class Probing {
   }
 
   get isDone(): boolean {
-    return this.#left?.length === 0;
+    return this.#left?.size === 0;
   }
 
   get missing(): string[] {
     const { name } = this.#machine;
     if (this.#left === undefined) return [`${name} does not know the shards`];
-    const shards = new Set(this.#left.map(({ shard }) => shard));
-    return [...shards].map((shard) => `shard ${shard} through ${name}: ${this.#errors.get(shard) ?? 'not tried'}`);
+    return [...this.#left.keys()].map(
+      (shard) => `shard ${shard} through ${name}: ${this.#errors.get(shard) ?? 'no answer'}`,
+    );
   }
 
-  #next(): void {
+  #next(shard: ShardId): void {
     if (this.#isOver) return;
-    this.#left ??= this.#plan();
-    const { isAble } = this.#healed;
-    while (this.#left?.length && !canServe(this.#cluster, this.#left[0].shard, isAble)) this.#left.shift();
-    const probe = this.#left?.[0];
+    const probe = canServe(this.#cluster, shard, this.#healed.isAble) ? this.#left?.get(shard)?.[0] : undefined;
     if (probe === undefined) {
-      if (!this.isDone) this.#later();
+      this.#left?.delete(shard);
       return;
     }
     let isEnded = false;
@@ -100,24 +104,25 @@ class Probing {
     else this.#cluster.scheduler.schedule(patienceMs, 'a probe is given up', () => end('no answer'));
   }
 
-  #plan(): Probe[] | undefined {
+  #plan(): Map<ShardId, Probe[]> | undefined {
     const shards = this.#machine.node?.shardMap().shards ?? [];
     if (shards.length < this.#cluster.shards) return undefined;
-    return shards.flatMap(({ descriptor }) => probes(descriptor, this.#machine, sessionByte));
+    return new Map(shards.map(({ descriptor }) => [descriptor.shard, probes(descriptor, this.#machine, sessionByte)]));
   }
 
   #ended(probe: Probe, failure: string | undefined): void {
+    const { shard } = probe;
     if (failure === undefined) {
-      this.#left?.shift();
-      this.#next();
+      this.#left?.get(shard)?.shift();
+      this.#next(shard);
       return;
     }
-    this.#errors.set(probe.shard, `${probe.operation.type}: ${failure}`);
-    this.#later();
+    this.#errors.set(shard, `${probe.operation.type}: ${failure}`);
+    this.#later(() => this.#next(shard));
   }
 
-  #later(): void {
-    this.#cluster.scheduler.schedule(againMs, 'a probe is sent again', () => this.#next());
+  #later(step: () => void): void {
+    this.#cluster.scheduler.schedule(againMs, 'a probe is sent again', step);
   }
 
   /** Whose disk is full leads on, and refuses writes only. */
