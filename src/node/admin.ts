@@ -52,6 +52,7 @@ export class Admin implements AdminBackend {
   constructor(options: AdminOptions) {
     this.#options = options;
     const { identity, founders, clock, logger, host, placement, leaderOf, isReachable, request, onFailure } = options;
+    const { initialNodes } = options;
     const { nodeId } = identity;
     const isPlacement = (shard: ShardId): boolean => shard === placementShardId;
     this.replicaChanges = new ReplicaChanges({
@@ -70,7 +71,7 @@ export class Admin implements AdminBackend {
     });
     const changes = this.replicaChanges;
     const common = { nodeId, logger, isReachable, founders, group: placement };
-    this.nodeWishes = new NodeWishes({ ...common, clock, request });
+    this.nodeWishes = new NodeWishes({ ...common, initialNodes, clock, request });
     this.#membershipWork = new MembershipWork({ ...common, changes, onFailure });
   }
 

@@ -2,6 +2,7 @@
 import { QuorateError } from '../base/errors.js';
 import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import { hasReplicaOn, isGone, nodeStage, votersOf, type GroupMembers } from './node-registry.js';
+import { encodeNodeRecord, nodeKey, type NodeRecord, type PlacementChange } from './placement-format.js';
 import type { PlacementState } from './placement-state.js';
 
 export function noSuchNode(node: NodeId): QuorateError {
@@ -15,6 +16,31 @@ export interface DepartureFacts {
   /** Nodes of the placement group as it was formed. */
   readonly founders: readonly NodeId[];
   readonly isReachable: (node: NodeId) => boolean;
+}
+
+/** Of no data directory: where nobody knows which one a node had. */
+export function unknownStore(node: NodeId): string {
+  return String(node).padStart(32, '0');
+}
+
+/**
+ * What is begun with a node that formed the cluster and cannot be reached, also where it never registered: it lost its disk before, or
+ * was never started, but groups have replicas on it. It registers with what it begins.
+ *
+ * @param founder as it would have registered; undefined where it is none
+ */
+export function departureOf(
+  state: PlacementState,
+  founder: NodeRecord | undefined,
+  { isReachable }: DepartureFacts,
+  begin: (state: PlacementState) => readonly PlacementChange[],
+): readonly PlacementChange[] {
+  if (founder === undefined) return begin(state);
+  const { id } = founder;
+  if (state.nodes.has(id) || nodeStage(state, id) !== undefined || isGone(state, id) || isReachable(id))
+    return begin(state);
+  const changes = begin({ ...state, nodes: new Map(state.nodes).set(id, founder) });
+  return changes.length === 0 ? [] : [{ key: nodeKey(id), value: encodeNodeRecord(founder) }, ...changes];
 }
 
 /**

@@ -15,7 +15,7 @@ const askMsMax = 5000;
 /**
  * - `asking`: the machine is out of service;
  * - `rejoining`: it has an empty disk, and is to get its replicas;
- * - `gone`: nobody knows the node, as it had not joined yet: it stays out of service.
+ * - `gone`: nobody knows the node, a newcomer that had not joined yet: it stays out of service.
  */
 type State = 'asking' | 'rejoining' | 'done' | 'gone';
 

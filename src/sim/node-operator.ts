@@ -88,7 +88,7 @@ export class NodeOperator {
   remove(): Fault | undefined {
     const { inService, replicationFactor } = this.#cluster;
     const candidates = inService.filter((machine) => this.#mayGo(machine));
-    // One that loses its disk before it has joined the cluster never comes back.
+    // A newcomer that loses its disk before it has joined the cluster never comes back.
     const hasRoom = inService.filter((machine) => machine !== this.#victim).length > replicationFactor;
     if (!this.isIdle || !hasRoom || candidates.length === 0) return undefined;
     const machine = this.#random.pick(candidates);

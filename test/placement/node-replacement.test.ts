@@ -2,10 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { QuorateError } from '../../src/base/errors.js';
 import { NodeId, placementShardId, ReplicaId, ShardId } from '../../src/base/ids.js';
 import { membershipSteps } from '../../src/placement/membership-steps.js';
-import { nodeStage, registration, routeOf } from '../../src/placement/node-registry.js';
-import { removalBegin } from '../../src/placement/node-removal.js';
+import { departureOf, unknownStore } from '../../src/placement/node-departure.js';
+import { isGone, nodeStage, registration, routeOf } from '../../src/placement/node-registry.js';
+import { removalBegin, removalEnd } from '../../src/placement/node-removal.js';
 import { rejoined, replacementAmended, replacementBegin, vacancy } from '../../src/placement/node-replacement.js';
-import { decodeReplacement, encodeReplacement } from '../../src/placement/placement-format.js';
+import { decodeReplacement, encodeReplacement, type PlacementChange } from '../../src/placement/placement-format.js';
+import type { PlacementState } from '../../src/placement/placement-state.js';
 import {
   after,
   facts,
@@ -105,6 +107,42 @@ describe('a node that is replaced', () => {
     expect(decodeReplacement(encodeReplacement(replacement))).toEqual(replacement);
     expect(decodeReplacement(Uint8Array.of(1, 3, 2, 0, 5))).toEqual({ node: three, shards: [0, 5], learning: [] });
     expect(() => decodeReplacement(Uint8Array.of(3, 3, 0))).toThrow(/format 3/);
+  });
+
+  test('that never registered goes as any other, if it formed the cluster and is not there', () => {
+    const state = joined(record(1), record(2));
+    const founder = record(3, unknownStore(three));
+    const reachable = facts(groups, { isReachable: () => true });
+    const replaced = departureOf(state, founder, facts(groups), (known) =>
+      replacementBegin(known, three, facts(groups)),
+    );
+    const begun = after(state, replaced);
+    expect(nodeStage(begun, three)).toBe('leaving');
+    const empty = after(begun, vacancy(begun, three, without));
+    const back = after(empty, registration(empty, record(3, 'store-new')));
+    expect([nodeStage(empty, three), nodeStage(back, three)]).toEqual(['vacant', 'joining']);
+    expect([...back.retiredStores]).toEqual([[unknownStore(three), three]]);
+
+    const four = joined(record(1), record(2), record(4));
+    const removed = departureOf(four, founder, facts(groups), (known) => removalBegin(known, three, facts(groups)));
+    const draining = after(four, removed);
+    expect(nodeStage(draining, three)).toBe('draining');
+    expect(isGone(after(draining, removalEnd(draining, three, without)), three)).toBe(true);
+
+    const begin = (of: PlacementState): readonly PlacementChange[] => replacementBegin(of, three, reachable);
+    expect(thrown(() => departureOf(state, founder, reachable, begin))).toMatchObject({
+      message: 'there is no node 3',
+    });
+    expect(thrown(() => departureOf(state, undefined, facts(groups), begin))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    // What is under way stays as it is.
+    expect(
+      departureOf(begun, founder, facts(groups), (known) => replacementBegin(known, three, facts(groups))),
+    ).toEqual([]);
+    expect(
+      departureOf(vacant, founder, facts(groups), (known) => replacementBegin(known, three, facts(groups))),
+    ).toEqual([]);
   });
 
   test('may be replaced again while it joins, and keeps what it has not got back', () => {

@@ -40,9 +40,15 @@ export class Scenario {
 
   /** Three nodes, and one shard besides the placement group unless `options` say otherwise; all of it has leaders. */
   static async formed(options: Omit<SimClusterOptions, 'runTurns'>): Promise<Scenario> {
+    const scenario = Scenario.started(options);
+    await scenario.ready();
+    return scenario;
+  }
+
+  /** The same, when their processes have started. */
+  static started(options: Omit<SimClusterOptions, 'runTurns'>): Scenario {
     const scenario = new Scenario(options);
     scenario.cluster.startAll();
-    await scenario.ready();
     return scenario;
   }
 

@@ -108,6 +108,34 @@ describe('a node that has lost its disk', () => {
     expect(scenario.cluster.raftChecks.violations).toEqual([]);
   });
 
+  test('before it registered is replaced as any other', async () => {
+    const scenario = Scenario.started({ seed: 83, shards: 2 });
+    const said = (what: string, by?: string): boolean =>
+      scenario.cluster.log.lines.some(
+        ({ message, fields }) => message === what && (by === undefined || fields?.on === by),
+      );
+    await scenario.until('the cluster is formed', () => said('formed the cluster'));
+    const by = scenario.placementLeader;
+    const [lost] = scenario.others(by);
+    const old = loseDisk(scenario, lost);
+    await scenario.run(3000);
+    expect(said('the node is registered', `node-${lost}`)).toBe(false);
+    expect(await replaced(scenario, lost, by)).toBe('done');
+    const fresh = scenario.machine(lost).disk;
+    scenario.machine(lost).start();
+    await rejoined(scenario, lost, by, 3);
+    await scenario.written(scenario.put(lost, 'k', 'v'));
+    // The disk that it lost is another one now, which cannot come back.
+    scenario.machine(lost).crash('all');
+    scenario.machine(lost).disk = old;
+    scenario.machine(lost).start();
+    await scenario.until('it was refused', () => scenario.machine(lost).failure !== undefined);
+    scenario.machine(lost).disk = fresh;
+    scenario.machine(lost).start();
+    await rejoined(scenario, lost, by, 3);
+    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+  });
+
   test('is not what it was: with its old disk it is refused, before and after another took its place', async () => {
     const scenario = await Scenario.formed({ seed: 75 });
     await scenario.run(3000);

@@ -10,12 +10,14 @@ import type { Clock } from '../../env/clock.js';
 import { inTime } from '../../env/in-time.js';
 import type { Logger } from '../../env/logger.js';
 import { pause } from '../../env/pause.js';
+import { departureOf, unknownStore } from '../../placement/node-departure.js';
 import { groupsOf, hasReplicaOn, isGone } from '../../placement/node-registry.js';
 import { removalBegin } from '../../placement/node-removal.js';
 import { replacementBegin } from '../../placement/node-replacement.js';
 import type { PlacementState } from '../../placement/placement-state.js';
 import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
 import { askPlacementLeader, type AskingNode } from './ask-placement-leader.js';
+import type { InitialNode } from '../options.js';
 import type { PlacementGroup } from '../placement-group.js';
 
 export interface NodeWishesOptions extends AskingNode<Pick<PlacementGroup, 'state' | 'leaderNode' | 'decide'>> {
@@ -23,6 +25,8 @@ export interface NodeWishesOptions extends AskingNode<Pick<PlacementGroup, 'stat
   readonly logger: Logger;
   /** Nodes of the placement group as it was formed. */
   readonly founders: readonly NodeId[];
+  /** Those that are configured to form the cluster. */
+  readonly initialNodes: readonly InitialNode[];
   readonly isReachable: (node: NodeId) => boolean;
 }
 
@@ -94,16 +98,22 @@ export class NodeWishes {
 
   /** By the placement leader. Rejects with what {@link replacementBegin} and {@link removalBegin} throw, and with NOT_LEADER. */
   async begin(wish: NodeWish): Promise<PeerResponse> {
-    const { nodeId, group, founders, logger } = this.#options;
+    const { nodeId, group, founders, initialNodes, logger } = this.#options;
     const { type, node } = wish;
     const damaged = type === 'replaceNode' ? wish.storeId : undefined;
     logger.info(`is asked to ${type === 'replaceNode' ? 'replace' : 'remove'} a node`, { node, damaged });
     const isReachable = (other: NodeId): boolean => other === nodeId || this.#options.isReachable(other);
     let storeId: string | undefined;
     await group.decide((state, placement) => {
-      storeId = state.nodes.get(node)?.storeId;
       const facts = { groups: groupsOf(state, placement), founders, isReachable };
-      return type === 'replaceNode' ? replacementBegin(state, node, facts, damaged) : removalBegin(state, node, facts);
+      const initial = initialNodes.find(({ id }) => id === node);
+      const founder = initial && { ...initial, storeId: damaged ?? unknownStore(node) };
+      return departureOf(state, founder, facts, (known) => {
+        storeId = known.nodes.get(node)?.storeId;
+        return type === 'replaceNode'
+          ? replacementBegin(known, node, facts, damaged)
+          : removalBegin(known, node, facts);
+      });
     });
     return type === 'replaceNode' ? { type: 'replacementBegun', storeId } : { type: 'removalBegun' };
   }
