@@ -7,7 +7,7 @@ import type { Disk } from './disk.js';
 export interface Background {
   /**
    * Runs the job; rejects with what it threw: DiskError, CorruptionError and AssertionError cross threads with class and
-   * fields, other errors with message, `name` and `code`. At most a fixed number run at a time, and one more that is
+   * fields, other errors with message, `name` and `code`. At most a fixed number run at a time, and one that is
    * urgent; the rest wait, as `nextJob` says, however many: the caller sees to it that few do. A tree has one urgent job
    * at a time, and one that is not.
    */
@@ -19,7 +19,7 @@ export interface Job<Input> {
   readonly input: Input;
   /** Memory of the input that is given to the job, instead of copied: it is gone here. Default none. */
   readonly transfer?: readonly ArrayBuffer[];
-  /** Waits for other urgent jobs only, or for one that has waited for them. Default false. */
+  /** Waits for other urgent jobs only. Default false. */
   readonly isUrgent?: boolean;
 }
 

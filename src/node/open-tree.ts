@@ -15,7 +15,7 @@ import { checkOptions, treeOptions, type TreeOptions } from '../lsm/tree-options
 import { Tree, type TreeResources } from '../lsm/tree.js';
 import { SystemClock } from '../platform/clock.js';
 import { NodeDisk } from '../platform/disk.js';
-import { WorkerPool } from '../platform/worker-pool.js';
+import { backgroundPool } from './background-threads.js';
 import { openTreeDirectory } from './directory/data-directory.js';
 
 export { AssertionError } from '../base/assert.js';
@@ -108,10 +108,7 @@ export async function openTree(directory: string, options: OpenTreeOptions = {})
   );
   const disk = new NodeDisk();
   const lock = await openTreeDirectory(disk, directory);
-  const background = new WorkerPool({
-    entry: new URL('./background-worker.js', import.meta.url),
-    size: backgroundThreads,
-  });
+  const background = backgroundPool(backgroundThreads);
   const owned: AsyncDisposable = {
     async [Symbol.asyncDispose]() {
       try {

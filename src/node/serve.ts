@@ -5,8 +5,8 @@ import { SystemClock } from '../platform/clock.js';
 import { NodeDisk } from '../platform/disk.js';
 import { TcpNetwork } from '../platform/network.js';
 import { SystemRandom } from '../platform/random.js';
-import { WorkerPool } from '../platform/worker-pool.js';
 import { GrpcServer } from '../rpc/server.js';
+import { backgroundPool } from './background-threads.js';
 import { openDataDirectory } from './directory/data-directory.js';
 import { Node } from './node.js';
 import type { NodeOptions } from './options.js';
@@ -33,10 +33,7 @@ export async function serveNode(options: NodeOptions, dependencies: { logger: Lo
   const logger = dependencies.logger.child({ node: options.nodeId });
   const disk = new NodeDisk();
   const lock = await openDataDirectory(disk, options.dataDirectory);
-  const background = new WorkerPool({
-    entry: new URL('./background-worker.js', import.meta.url),
-    size: options.backgroundThreads,
-  });
+  const background = backgroundPool(options.backgroundThreads);
   const clock = new SystemClock();
   const network = new TcpNetwork({ peerFrameBytesMax: options.limits.peerFrameBytesMax });
   const random = new SystemRandom();

@@ -12,10 +12,12 @@ export interface WorkerPoolOptions {
   /** The module that each worker runs; it calls `serveJobs`. */
   readonly entry: URL;
   /**
-   * Threads, and so jobs that run at a time, besides one that only urgent jobs need. Each is started when it is first
+   * Threads, and so jobs that run at a time, besides one for urgent jobs. Each is started when it is first
    * needed.
    */
   readonly size: number;
+  /** Of the threads for jobs that are not urgent, above 0: the higher, the more other threads come first. Linux alone. Default 0. */
+  readonly niceness?: number;
   /** Structured-cloneable; what the entry finds as `workerData`. */
   readonly workerData?: unknown;
   /** Memory of each thread for what is not old yet: more of it is less work for the garbage collector. Default: V8's. */
@@ -42,7 +44,6 @@ interface PendingJob {
 export class WorkerPool implements Background, AsyncDisposable {
   readonly #options: WorkerPoolOptions;
   readonly #waiting: PendingJob[] = [];
-  readonly #idle: PoolThread[] = [];
   readonly #threads = new Set<PoolThread>();
   #isClosed = false;
 
@@ -87,21 +88,20 @@ export class WorkerPool implements Background, AsyncDisposable {
       );
       if (next === undefined) return;
       const [pending] = this.#waiting.splice(next, 1);
-      (this.#idle.pop() ?? this.#startThread()).begin(pending);
+      const isUrgent = pending.job.isUrgent === true;
+      const idle = [...this.#threads].find((thread) => thread.isIdle && thread.isUrgent === isUrgent);
+      (idle ?? this.#startThread(isUrgent)).begin(pending);
     }
   }
 
-  #startThread(): PoolThread {
-    const thread = new PoolThread(this.#options, {
+  #startThread(isUrgent: boolean): PoolThread {
+    const thread = new PoolThread(this.#options, isUrgent, {
       onDone: (pending, settle) => {
         this.#settle(pending, settle);
-        this.#idle.push(thread);
         this.#assign();
       },
       onDeath: (pending, error) => {
         this.#threads.delete(thread);
-        const at = this.#idle.indexOf(thread);
-        if (at >= 0) this.#idle.splice(at, 1);
         if (pending !== undefined) this.#settle(pending, () => pending.reject(error));
         if (!this.#isClosed) this.#assign();
       },
@@ -133,6 +133,8 @@ interface ThreadEvents {
 }
 
 class PoolThread {
+  /** Whether it is the one for urgent jobs; others run none. */
+  readonly isUrgent: boolean;
   readonly #worker: Worker;
   readonly #events: ThreadEvents;
   #pending: PendingJob | undefined;
@@ -140,7 +142,8 @@ class PoolThread {
   readonly #stopMsMax: number;
   readonly #exited: Promise<void>;
 
-  constructor(options: WorkerPoolOptions, events: ThreadEvents) {
+  constructor(options: WorkerPoolOptions, isUrgent: boolean, events: ThreadEvents) {
+    this.isUrgent = isUrgent;
     this.#events = events;
     this.#stopMsMax = options.stopMsMax ?? 5000;
     // Not the options of the process: a thread of one that runs `--eval` would not start.
@@ -151,6 +154,7 @@ class PoolThread {
         options.youngGenerationMiB === undefined ? {} : { maxYoungGenerationSizeMb: options.youngGenerationMiB },
     });
     this.#worker.unref();
+    if (!isUrgent && options.niceness !== undefined) this.#post({ type: 'lower', niceness: options.niceness });
     this.#worker.on('message', (reply: WorkerReply) => this.#onReply(reply));
     this.#worker.on('error', (error) => {
       this.#failure = error;
@@ -168,6 +172,10 @@ class PoolThread {
   /** That it runs; undefined while it is idle. */
   get job(): Job<unknown> | undefined {
     return this.#pending?.job;
+  }
+
+  get isIdle(): boolean {
+    return this.#pending === undefined;
   }
 
   begin(pending: PendingJob): void {
