@@ -20,11 +20,21 @@ import type { PlacementState } from './placement-state.js';
 
 /**
  * The node is to go. All plans that there are are made anew where they cannot be carried out: one to which a replica was to move takes
- * none any more, or cannot be reached. No effect where the node is gone. Throws INVALID_ARGUMENT for a node that there is not, and
+ * none any more, or cannot be reached. No effect where the node is gone, also where it has come again since. Throws INVALID_ARGUMENT for a node that there is not, and
  * where no other node could take a replica; SHARD_UNAVAILABLE where a group would stand without it.
+ *
+ * @param storeId the data directory that it had as far as was known where this was wished for
  */
-export function removalBegin(state: PlacementState, node: NodeId, facts: DepartureFacts): readonly PlacementChange[] {
+export function removalBegin(
+  state: PlacementState,
+  node: NodeId,
+  facts: DepartureFacts,
+  storeId?: string,
+): readonly PlacementChange[] {
   if (isGone(state, node)) return [];
+  // A wish that comes late, of a process that stood still, is of the node before this one.
+  const inUse = state.nodes.get(node)?.storeId;
+  if (storeId !== undefined && inUse !== undefined && inUse !== storeId) return [];
   if (!state.nodes.has(node) && nodeStage(state, node) === undefined) throw noSuchNode(node);
   // A shard gets another replica before this one goes; the placement group gets none where it has no learner.
   requireMajorities(node, facts, (shard) => shard !== placementShardId);

@@ -128,8 +128,8 @@ export type PeerRequest =
   | ({ readonly type: 'changeMember' } & MemberWish)
   /** For the placement leader: the node is to get another data directory. `storeId`: by itself, as that one is damaged. */
   | { readonly type: 'replaceNode'; readonly node: NodeId; readonly storeId: string | undefined }
-  /** For the placement leader: this node is to go, its replicas to others. */
-  | { readonly type: 'removeNode'; readonly node: NodeId }
+  /** For the placement leader: this node is to go, its replicas to others. `storeId`: the directory that is meant. */
+  | { readonly type: 'removeNode'; readonly node: NodeId; readonly storeId: string | undefined }
   /** By the shard's leader, for the placement leader: who belongs to it. `isWanted`: as an operator has just wanted it. */
   | { readonly type: 'reportShard'; readonly descriptor: ShardDescriptor; readonly isWanted: boolean };
 

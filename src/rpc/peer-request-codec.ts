@@ -101,13 +101,11 @@ export function readRequestFrame(reader: WireReader): RequestFrame {
         body = readChangeMember(reader.message());
         break;
       case 12:
-        body = readReplaceNode(reader.message());
+        body = { type: 'replaceNode', ...readNodeAndStore(reader.message()) };
         break;
-      case 13: {
-        const [node] = reader.message().uints(1);
-        body = { type: 'removeNode', node: decodeNodeId(node) };
+      case 13:
+        body = { type: 'removeNode', ...readNodeAndStore(reader.message()) };
         break;
-      }
       case 16:
         relay = reader.bool();
         break;
@@ -175,11 +173,9 @@ function writeBody(writer: WireWriter, body: PeerRequest): void {
       writeChangeMember(writer, body);
       return;
     case 'replaceNode':
-      writer.uint(1, body.node);
-      writer.text(2, body.storeId ?? '');
-      return;
     case 'removeNode':
       writer.uint(1, body.node);
+      writer.text(2, body.storeId ?? '');
       return;
     default:
       unreachable(body);
@@ -280,7 +276,7 @@ function readTimestamps(reader: WireReader): Body<'timestamps'> {
   return { type: 'timestamps', count, voucher };
 }
 
-function readReplaceNode(reader: WireReader): Body<'replaceNode'> {
+function readNodeAndStore(reader: WireReader): Omit<Body<'replaceNode'>, 'type'> {
   let [node, storeId] = [0, ''];
   while (reader.next()) {
     switch (reader.field) {
@@ -294,7 +290,7 @@ function readReplaceNode(reader: WireReader): Body<'replaceNode'> {
         reader.skip();
     }
   }
-  return { type: 'replaceNode', node: decodeNodeId(node), storeId: storeId === '' ? undefined : storeId };
+  return { node: decodeNodeId(node), storeId: storeId === '' ? undefined : storeId };
 }
 
 function readRegisterNode(reader: WireReader): Body<'registerNode'> {

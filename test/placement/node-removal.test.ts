@@ -37,6 +37,16 @@ describe('a node that is removed', () => {
     expect(removalBegin(gone, three, facts(groups))).toEqual([]);
   });
 
+  test('is not the one that has come again under its id, when the wish comes late', () => {
+    const again = joined(record(1), record(2), record(3, 'store-new'), record(4), record(5));
+    expect(removalBegin(again, three, facts(groups, all), 'store-3')).toEqual([]);
+    for (const meant of ['store-new', undefined]) {
+      expect(nodeStage(after(again, removalBegin(again, three, facts(groups, all), meant)), three)).toBe('draining');
+    }
+    // Where the directory is known no more, it is the node that is meant.
+    expect(nodeStage(after(vacant, removalBegin(vacant, three, facts([], all), 'store-3')), three)).toBe('draining');
+  });
+
   test('keeps its plan when it is wished for again, but for nodes that take nothing now', () => {
     const again = (isReachable: (node: NodeId) => boolean, members = groups): PlacementState =>
       after(draining, removalBegin(draining, three, facts(members, { isReachable })));

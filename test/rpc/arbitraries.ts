@@ -223,7 +223,7 @@ const requestBody: fc.Arbitrary<PeerRequest> = fc.oneof(
     membership: fc.nat(),
   }),
   record({ type: fc.constant('replaceNode' as const), node: nodeId, storeId: fc.constantFrom(undefined, '0af3') }),
-  record({ type: fc.constant('removeNode' as const), node: nodeId }),
+  record({ type: fc.constant('removeNode' as const), node: nodeId, storeId: fc.constantFrom(undefined, '0af3') }),
   record({
     type: fc.constant('changeMembers' as const),
     shard: shardId,

@@ -230,6 +230,37 @@ describe('a node that is removed', () => {
     await agrees(scenario);
   });
 
+  test('is not removed again when it has come again, by a wish that comes late', async () => {
+    const scenario = await Scenario.formed({ seed: 314, nodes: 5, forming: 3 });
+    await scenario.run(3000);
+    const by = scenario.placementLeader;
+    const { process, node } = scenario.machine(scenario.others(by).find((other) => other <= 3) ?? 0);
+    process?.pause();
+    let late = 'is on its way';
+    process?.enter(() => {
+      node?.removeNode(NodeId(5), 5000).then(
+        () => (late = 'done'),
+        (error: unknown) => (late = (error as Error).message),
+      );
+    });
+    expect(await removed(scenario, 5, by)).toBe('done');
+    await scenario.until('it has stopped', () => !scenario.machine(5).isUp);
+    scenario.machine(5).disk = new SimDisk({ random: new Prng(5) });
+    scenario.machine(5).start();
+    await scenario.until('it is in again', () => isIn(scenario, 5), 30_000);
+    process?.resume();
+    await scenario.until('the wish has ended', () => late !== 'is on its way', 20_000);
+    expect(late).toMatch(/^node 5 is not removed after 5000 ms/);
+    expect(scenario.machine(5).isUp).toBe(true);
+    expect(
+      scenario
+        .machine(by)
+        .node?.shardMap()
+        .nodes.map(({ id }) => id),
+    ).toEqual([1, 2, 3, 4, 5]);
+    await agrees(scenario);
+  });
+
   test('is down, leads the placement group, and is gone though the next leaders crash on the way', async () => {
     const scenario = await Scenario.formed({ seed: 305, nodes: 5, forming: 5, shards: 4 });
     await scenario.run(3000);

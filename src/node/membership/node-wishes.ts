@@ -61,8 +61,8 @@ export class NodeWishes {
   /** See `AdminBackend.removeNode`. */
   async remove(node: NodeId, timeoutMs: number): Promise<void> {
     const wait = this.#waiting(`node ${node} is not removed`, timeoutMs);
-    await this.#begin({ type: 'removeNode', node }, wait);
     const { group } = this.#options;
+    await this.#begin({ type: 'removeNode', node, storeId: group.state.nodes.get(node)?.storeId }, wait);
     while (!isGone(group.state, node)) await wait(waitedFor(group.state, node, 'moved'));
   }
 
@@ -111,8 +111,8 @@ export class NodeWishes {
       return departureOf(state, founder, facts, (known) => {
         storeId = known.nodes.get(node)?.storeId;
         return type === 'replaceNode'
-          ? replacementBegin(known, node, facts, damaged)
-          : removalBegin(known, node, facts);
+          ? replacementBegin(known, node, facts, wish.storeId)
+          : removalBegin(known, node, facts, wish.storeId);
       });
     });
     return type === 'replaceNode' ? { type: 'replacementBegun', storeId } : { type: 'removalBegun' };

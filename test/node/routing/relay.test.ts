@@ -79,7 +79,7 @@ describe('a node that is asked to hand on', () => {
     ['knows no leader', timestamps, true, undefined],
     ['takes the asker for the leader', execute, true, 2],
     ['does not know the shard', { ...execute, shard: ShardId(8) }, true, 3],
-    ['is asked for something else', { type: 'removeNode', node: NodeId(4) }, true, 3],
+    ['is asked for something else', { type: 'removeNode', node: NodeId(4), storeId: undefined }, true, 3],
   ])('answers itself where it %s', (_what, body, relay, leader) => {
     expect(handedOn(NodeId(2), { relay, body }, known(leader))).toBeUndefined();
   });
