@@ -21,7 +21,7 @@ export type ChangeRefusal =
   /** A replica that is to vote is no learner yet, or lags. */
   | 'learnerBehind';
 
-export class Changes {
+export class ChangeControl {
   readonly #context: LeaderContext;
   readonly #replication: Replication;
   /** The last entry that may hold a change. */

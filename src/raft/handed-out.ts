@@ -11,7 +11,7 @@ export interface Handed {
   readonly sequence: number;
 }
 
-export class Handover {
+export class HandedOut {
   #hardState: HardState;
   #softState: SoftState;
   #syncsAsked = 0;

@@ -5,7 +5,7 @@
  */
 import { emptyBytes } from '../base/bytes.js';
 import { LogIndex, type ReplicaId } from '../base/ids.js';
-import { type ChangeRefusal, Changes } from './changes.js';
+import { type ChangeRefusal, ChangeControl } from './change-control.js';
 import { type Configuration, isVoter } from './config.js';
 import { hasQuorum, quorumReached } from './quorum.js';
 import { LeaderLease } from './lease.js';
@@ -25,7 +25,7 @@ interface Transfer {
 
 export class Leader {
   readonly replication: Replication;
-  readonly changes: Changes;
+  readonly changes: ChangeControl;
   readonly quiescence: Quiescence;
   readonly #lease: LeaderLease;
   readonly #context: LeaderContext;
@@ -46,7 +46,7 @@ export class Leader {
     this.#uncommitted = new UncommittedProposals(nextIndex, context.options.uncommittedBytesMax);
     this.quiescence = new Quiescence(context, this.replication);
     this.#lease = new LeaderLease(context.options.lease);
-    this.changes = new Changes(context, this.replication, nextIndex);
+    this.changes = new ChangeControl(context, this.replication, nextIndex);
     this.append(emptyBytes);
   }
 
@@ -205,9 +205,8 @@ export class Leader {
   wake(): void {
     if (!this.quiescence.wake()) return;
     this.#awakeRound = this.#reads.request();
-    // Nobody was heard of while everybody was quiet.
+    // Nobody was heard of while everybody was quiet: they have the whole time to answer.
     this.#quorumCheckTicks = 0;
-    for (const progress of this.replication.followers.values()) progress.active = true;
   }
 
   /** Whether {@link send} has something to do. */

@@ -9,10 +9,10 @@
  * - nothing is applied here that is not committed and durable here.
  */
 import type { LogIndex, ReplicaId, Term } from '../base/ids.js';
-import type { ChangeRefusal } from './changes.js';
+import type { ChangeRefusal } from './change-control.js';
 import type { Configuration } from './config.js';
 import type { ElectionPriority } from './election.js';
-import { Handover } from './handover.js';
+import { HandedOut } from './handed-out.js';
 import { Inbox } from './inbox.js';
 import { Installation, judgeSnapshot } from './install.js';
 import type { Leader } from './leader.js';
@@ -56,7 +56,7 @@ export class Raft {
   readonly #reads: ReadRounds;
   readonly #roles: Roles;
   readonly #inbox: Inbox;
-  readonly #handover: Handover;
+  readonly #handedOut: HandedOut;
   /** What the last `Ready` allowed to apply; at the start what is applied already. */
   #applicableTaken: LogIndex;
 
@@ -75,7 +75,7 @@ export class Raft {
     };
     this.#roles = new Roles(options, { ...parts, reads: this.#reads });
     this.#inbox = new Inbox({ ...parts, roles: this.#roles });
-    this.#handover = new Handover(this.hardState, this.softState);
+    this.#handedOut = new HandedOut(this.hardState, this.softState);
     this.#applicableTaken = appliedIndex;
   }
 
@@ -331,8 +331,8 @@ export class Raft {
       this.#outbox.hasAtOnce ||
       this.#log.hasEntriesToHandOver ||
       this.#reads.hasNews ||
-      (this.#outbox.hasAfterSync && this.#handover.settled) ||
-      this.#handover.isNews(this.hardState, this.softState) ||
+      (this.#outbox.hasAfterSync && this.#handedOut.settled) ||
+      this.#handedOut.isNews(this.hardState, this.softState) ||
       this.#installation.isDue ||
       this.#applicableTaken < this.#applicableIndex ||
       (this.#leadership?.due ?? false)
@@ -349,13 +349,13 @@ export class Raft {
     const logReads = leader?.send() ?? [];
     const entries = this.#log.handOver();
     const { lastIndex, lastTerm } = this.#log;
-    const { hardState, softState, mustSync, sequence } = this.#handover.hand(
+    const { hardState, softState, mustSync, sequence } = this.#handedOut.hand(
       this.hardState,
       this.softState,
       entries.length > 0,
     );
     const { readStates, readsLost } = this.#reads.takeNews();
-    if (this.#handover.settled) this.#outbox.release();
+    if (this.#handedOut.settled) this.#outbox.release();
     this.#applicableTaken = this.#applicableIndex;
     return {
       hardState,
@@ -377,7 +377,7 @@ export class Raft {
 
   /** What the `Ready` of this point handed over is durable, and so is what earlier ones did. */
   synced(point: SyncPoint): void {
-    if (!this.#handover.synced(point.sequence)) return;
+    if (!this.#handedOut.synced(point.sequence)) return;
     // A point of an older term may name entries that were replaced and have come back since, not yet durable.
     if (point.term !== this.term) return;
     this.#log.stableTo(point.lastIndex, point.lastTerm);

@@ -158,14 +158,14 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'changes the configuration before the change before is applied (pitfall 12)',
-    file: 'changes.ts',
+    file: 'change-control.ts',
     line: "if (this.isPending) return 'changePending';",
     broken: '',
     foundBy: { type: 'chaos', seedsMax: 20, violation: twoChanges },
   },
   {
     name: 'changes the configuration before it has applied an entry of its term (pitfall 12)',
-    file: 'changes.ts',
+    file: 'change-control.ts',
     line: 'this.#lastIndex = firstIndex;',
     broken: 'this.#lastIndex = context.log.appliedIndex;',
     foundBy: { type: 'chaos', seedsMax: 20, violation: twoChanges },
@@ -186,7 +186,7 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: 'leaves a joint configuration behind (pitfall 15)',
-    file: 'changes.ts',
+    file: 'change-control.ts',
     line: 'return isJoint(configuration) && configuration.autoLeave',
     broken: 'return false && configuration.autoLeave',
     foundBy: { type: 'chaos', seedsMax: 100, violation: stuck },

@@ -8,8 +8,11 @@ const folder = join(import.meta.dirname, 'testdata');
 const scripts = readdirSync(folder).filter((name) => name.endsWith('.txt'));
 
 describe('golden scripts', () => {
-  test('are there', () => {
+  test('are there, each with its trace', () => {
     expect(scripts.length).toBeGreaterThanOrEqual(20);
+    // One without the other would be written anew, or compared with nothing.
+    const traces = readdirSync(folder).filter((name) => name.endsWith('.trace'));
+    expect(traces.map((name) => basename(name, '.trace'))).toEqual(scripts.map((name) => basename(name, '.txt')));
   });
 
   test.each(scripts)('%s', async (name) => {
