@@ -58,6 +58,8 @@ const decisions = [
   'conflictBackOff',
   /** Entries that were never committed give way to a later leader's. */
   'entriesReplaced',
+  /** A change of the group is among them. */
+  'changeReplaced',
   /** A follower lacks what is no longer in memory. */
   'oldEntriesRead',
   'leadershipTransferred',
@@ -160,14 +162,17 @@ export class Coverage {
   }
 
   /** A replica has decided this, after its `last` step. */
-  ready({ last }: WatchedReplica, ready: Ready): void {
+  ready({ last, changes }: WatchedReplica, ready: Ready): void {
     const { softState, entries, messages } = ready;
     const isLeader = softState?.role === 'leader';
     if (isLeader && last?.isLeader !== true) this.counts.leaderElected++;
     if (softState !== undefined && !isLeader && last?.isLeader === true) this.counts.leaderSteppedDown++;
     if (ready.readsLost) this.counts.readsLost++;
     if (ready.logReads.length > 0) this.counts.oldEntriesRead++;
-    if (last !== undefined && entries.length > 0 && entries[0].index <= last.lastIndex) this.counts.entriesReplaced++;
+    if (last !== undefined && entries.length > 0 && entries[0].index <= last.lastIndex) {
+      this.counts.entriesReplaced++;
+      if (changes.some((index) => index >= entries[0].index)) this.counts.changeReplaced++;
+    }
     if (last?.isQuiet === true && entries.length > 0) this.counts.wokeUp++;
     for (const message of messages) this.#sent(message);
     for (const message of ready.messagesAfterSync) this.#sent(message);

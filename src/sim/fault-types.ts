@@ -54,7 +54,10 @@ export const faultTypes = [
   'monotonicJump',
   /** No clock moves and no timer fires, while everything else goes on. */
   'monotonicFreeze',
-  /** A shard is to have replicas on other nodes, or others of them vote. Counted when it is so. */
+  /**
+   * A shard is to have replicas on other nodes, or others of them vote; at times its leader is cut off with what it then proposes. Counted
+   * when it is so.
+   */
   'changeMembers',
   /** A fresh machine joins the cluster, and perhaps a shard moves to it: node-operator.ts. Counted when it is a member. */
   'addNode',
@@ -97,6 +100,10 @@ export interface FaultPlace {
 export function beginFault(type: FaultType, place: FaultPlace): Fault | undefined {
   const { cluster, machine, victim, nodeOperator, random } = place;
   const others = cluster.machines.filter((other) => other !== machine);
+  const cutOff = (from: SimMachine): Fault => {
+    const rest = cluster.machines.filter((other) => other !== from);
+    return changeLinks(cluster, bothDirections([from], rest), { state: 'blocked' });
+  };
   switch (type) {
     case 'crash':
       return crash([machine], () => 'all');
@@ -162,7 +169,7 @@ export function beginFault(type: FaultType, place: FaultPlace): Fault | undefine
       return { end: () => machine.clock.setRate(1) };
     }
     case 'changeMembers':
-      return victim === undefined ? changeMembers(cluster, random) : undefined;
+      return victim === undefined ? changeMembers(cluster, random, cutOff) : undefined;
     case 'addNode':
       return nodeOperator.add();
     case 'removeNode':

@@ -8,16 +8,30 @@ import type { SimCluster, SimMachine } from './cluster.js';
 import type { Fault } from './fault.js';
 
 const askAgainMs = 300;
+/** That the leader is alone with what it then proposes, until others have another leader. */
+const cutOffChance = 0.2;
+const cutOffMs = { min: 2000, max: 6000 } as const;
 
-/** Of any shard that has a leader. Asks the leader, and the next one when that has handed over, until the fault is over. */
-export function changeMembers(cluster: SimCluster, random: Prng): Fault | undefined {
-  const leading = cluster.machines.flatMap((machine) => leadersOn(machine));
+/**
+ * Of any shard that has a leader. Asks the leader, and the next one when that has handed over, until the fault is over.
+ *
+ * @param cutOff has nothing get through between a machine and the others
+ */
+export function changeMembers(
+  cluster: SimCluster,
+  random: Prng,
+  cutOff: (machine: SimMachine) => Fault,
+): Fault | undefined {
+  const leading = cluster.machines.flatMap((machine) => leadersOn(machine).map((leader) => ({ machine, leader })));
   if (leading.length === 0) return undefined;
-  const { shard, descriptor } = random.pick(leading);
+  const { machine, leader } = random.pick(leading);
+  const { shard, descriptor } = leader;
   const isPlacement = shard === placementShardId;
   const everywhere = cluster.machines.map(({ id }) => id);
   const nodes = random.shuffle(isPlacement ? descriptor.replicas.map(({ node }) => node) : everywhere);
   const wanted = drawMembers(nodes, isPlacement, random);
+  const cut = random.chance(cutOffChance) ? cutOff(machine) : undefined;
+  const lastsMs = cut && random.int(cutOffMs.min, cutOffMs.max);
   let [isDone, isOver] = [false, false];
   const ask = (): void => {
     if (isDone || isOver) return;
@@ -28,8 +42,10 @@ export function changeMembers(cluster: SimCluster, random: Prng): Fault | undefi
   };
   ask();
   return {
+    lastsMs,
     end: () => {
       isOver = true;
+      cut?.end();
     },
     hadEffect: () => isDone,
   };

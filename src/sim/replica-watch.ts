@@ -1,7 +1,8 @@
 /** Sees what the replicas of a cluster do, and holds each step against the one before. */
-import type { ReplicaId, ShardId } from '../base/ids.js';
+import type { LogIndex, ReplicaId, ShardId } from '../base/ids.js';
 import type { Entry, RaftSnapshot, Ready } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
+import { decodeEntry } from '../shard/entry-format.js';
 import type { ReplicaObserver } from '../shard/replica-host.js';
 import type { Coverage } from './coverage.js';
 import type { RaftChecks } from './raft-checks.js';
@@ -20,6 +21,7 @@ export function watchReplicas(checks: RaftChecks, coverage: Coverage, disk: obje
         last: undefined,
         hardState: undefined,
         appliedIndex: undefined,
+        changes: [],
         configuration: undefined,
       };
       replicas.set(shard, found);
@@ -31,6 +33,7 @@ export function watchReplicas(checks: RaftChecks, coverage: Coverage, disk: obje
       const seen = watched(shard, replica);
       checks.ready(seen, ready);
       coverage.ready(seen, ready);
+      seen.changes = changesOf(seen, ready);
       seen.hardState = ready.hardState ?? seen.hardState;
       const { syncPoint, softState, commitIndex, messages } = ready;
       const fellQuiet = messages.some((message) => message.type === 'heartbeat' && message.quiesce);
@@ -50,6 +53,7 @@ export function watchReplicas(checks: RaftChecks, coverage: Coverage, disk: obje
       const seen = watched(shard, replica);
       checks.applied(seen, entry, effect);
       coverage.applied(seen, effect);
+      seen.changes = seen.changes.filter((index) => index > entry.index);
       if (effect.type === 'changeGroup') seen.configuration = effect.descriptor.configuration;
     },
     onInstalled(shard: ShardId, replica: ReplicaId, snapshot: RaftSnapshot): void {
@@ -61,4 +65,11 @@ export function watchReplicas(checks: RaftChecks, coverage: Coverage, disk: obje
       if (seen.last !== undefined) seen.last = { ...seen.last, commitIndex: index, lastIndex: index, lastTerm: term };
     },
   };
+}
+
+/** With those that came, and without those that they replace. */
+function changesOf({ changes }: WatchedReplica, { entries }: Ready): readonly LogIndex[] {
+  if (entries.length === 0) return changes;
+  const news = entries.filter(({ data }) => data.length > 0 && decodeEntry(data).type === 'changeGroup');
+  return [...changes.filter((index) => index < entries[0].index), ...news.map(({ index }) => index)];
 }

@@ -14,6 +14,8 @@ export interface WatchedReplica {
   /** As it was last decided in this process, durable or not. */
   hardState: HardState | undefined;
   appliedIndex: number | undefined;
+  /** Of entries that change the group and are not applied. */
+  changes: readonly LogIndex[];
   /** As of the last change that was applied in this process. */
   configuration: Configuration | undefined;
 }
