@@ -28,6 +28,9 @@ export function parseEdn(text: string): EdnValue {
   return value;
 }
 
+/** Histories have values in maps and vectors of operations: three or four. */
+const depthMax = 64;
+
 class Tokens {
   readonly #text: string;
   #start = 0;
@@ -62,10 +65,12 @@ class Tokens {
   }
 }
 
-function parseValue(tokens: Tokens): EdnValue {
+function parseValue(tokens: Tokens, depth = 0): EdnValue {
   const next = tokens.peek();
-  if (next === '[') return parseVector(tokens);
-  if (next === '{') return parseMap(tokens);
+  if (depth === depthMax && (next === '[' || next === '{'))
+    throw tokens.error(`at most ${depthMax} values inside each other`);
+  if (next === '[') return parseVector(tokens, depth + 1);
+  if (next === '{') return parseMap(tokens, depth + 1);
   if (next.startsWith('"')) return unescape(tokens.take());
   if (next === 'nil') return tokens.take() && null;
   if (/^:[^:]/.test(next)) return { keyword: tokens.take().slice(1) };
@@ -73,21 +78,21 @@ function parseValue(tokens: Tokens): EdnValue {
   throw tokens.error('a value');
 }
 
-function parseVector(tokens: Tokens): readonly EdnValue[] {
+function parseVector(tokens: Tokens, depth: number): readonly EdnValue[] {
   tokens.take();
   const items: EdnValue[] = [];
-  while (tokens.peek() !== ']') items.push(parseValue(tokens));
+  while (tokens.peek() !== ']') items.push(parseValue(tokens, depth));
   tokens.take();
   return items;
 }
 
-function parseMap(tokens: Tokens): ReadonlyMap<string, EdnValue> {
+function parseMap(tokens: Tokens, depth: number): ReadonlyMap<string, EdnValue> {
   tokens.take();
   const entries = new Map<string, EdnValue>();
   while (tokens.peek() !== '}') {
     if (!tokens.peek().startsWith(':')) throw tokens.error('a keyword or }');
     const key = tokens.take().slice(1);
-    entries.set(key, parseValue(tokens));
+    entries.set(key, parseValue(tokens, depth));
   }
   tokens.take();
   return entries;

@@ -35,6 +35,7 @@ describe('parseEdn', () => {
     ['1.5', 'column 1: expected a value, found 1.5'],
     ['99999999999999999999', 'column 1: expected a value'],
     ['"\\q"', 'string escape \\q is not known'],
+    ['['.repeat(100_000), 'column 65: expected at most 64 values inside each other, found [[['],
   ])('refuses %s', (text, message) => {
     expect(() => parseEdn(text)).toThrow(EdnError);
     expect(() => parseEdn(text)).toThrow(message);

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { defined } from '../../../src/base/assert.js';
 import { QuorateError } from '../../../src/base/errors.js';
-import { NodeId, ReplicaId, ShardId } from '../../../src/base/ids.js';
+import { NodeId, ReplicaId, ShardId, Term } from '../../../src/base/ids.js';
 import { deferred } from '../../../src/base/promises.js';
 import { incomingFolder } from '../../../src/node/snapshots/folders.js';
 import { LeftOvers, type Source } from '../../../src/node/snapshots/left-overs.js';
@@ -21,7 +21,7 @@ import {
   type Sent,
   shardOf,
 } from './follower.js';
-import { shardFolder, shardsFolder } from './support.js';
+import { newTerm, shardFolder, shardsFolder } from './support.js';
 
 type Read = Extract<PeerRequest, { readonly type: 'readSnapshot' }>;
 
@@ -96,6 +96,26 @@ describe('a transfer of the same checkpoint', () => {
     expect(asked()[0]).toBe(`${table()} ${chunkBytes}`);
     expect(follower.receiver.stats.bytes).toBe(bytesOf(sent) + sizeOf(manifestName));
     expect(await disk.list(shardsFolder)).toEqual(['1']);
+  });
+
+  test('that comes while it is on its way, in a later term of the leader, is the same, and ends as one', async () => {
+    const first = deferred<PeerResponse>();
+    let held: Read | undefined;
+    hold = (read) => {
+      if (held !== undefined) return undefined;
+      held = read;
+      return first.promise;
+    };
+    const ends = [offer()];
+    await setImmediate();
+    follower.heartbeat(2, newTerm + 1);
+    const again = offerOf(7, sizeOf(manifestName), Term(newTerm + 1));
+    ends.push(follower.offer(again).catch((error: unknown) => error));
+    follower.receiver.tick();
+    first.resolve(answerTo(defined(held, 'a read'), sent));
+    expect(await Promise.all(ends)).toEqual([{ type: 'snapshotTaken' }, { type: 'snapshotTaken' }]);
+    expect(installed()).toBe(true);
+    expect(follower.receiver.stats.bytes).toBe(bytesOf(sent));
   });
 
   test('begins anew where its manifest is another', async () => {

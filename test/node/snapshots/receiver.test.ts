@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { NodeId, ReplicaId, Term } from '../../../src/base/ids.js';
+import { QuorateError } from '../../../src/base/errors.js';
+import { NodeId, ReplicaId, ShardId, Term } from '../../../src/base/ids.js';
 import { defaultLimits } from '../../../src/base/limits.js';
 import { silentLogger } from '../../../src/env/logger.js';
 import { SnapshotReceiver } from '../../../src/node/snapshots/receiver.js';
@@ -9,7 +10,7 @@ import type { PeerResponse } from '../../../src/rpc/peer-messages.js';
 import { ManualClock, newDisk } from '../../lsm/harness.js';
 import { deferred } from '../../../src/base/promises.js';
 import { Follower, offerOf, prepareFollower } from './follower.js';
-import { newIndex, newTerm, shard } from './support.js';
+import { descriptor, newIndex, newTerm, shard } from './support.js';
 
 test('a Raft snapshot for a replica in another data directory is refused, and no replica is made for it', async () => {
   const spokenTo: number[] = [];
@@ -46,6 +47,26 @@ test('a Raft snapshot for a replica in another data directory is refused, and no
   expect(spokenTo).toEqual([]);
   for (const named of ['store-here', undefined]) expect(await offer(named)).toMatchObject({ code: 'UNAVAILABLE' });
   expect(spokenTo).toEqual([7, 7]);
+});
+
+test('so many Raft snapshots are fetched at a time as the limit says, and no more', async () => {
+  const disk = newDisk();
+  await prepareFollower(disk);
+  const answer = deferred<PeerResponse>();
+  const follower = await Follower.start(disk, new ManualClock(), () => answer.promise);
+  const shards = Array.from({ length: defaultLimits.snapshotsInFlightMax + 1 }, (_, i) => ShardId(shard + i));
+  for (const id of shards.slice(1)) await follower.host.create({ ...descriptor, shard: id });
+  const ends = shards.map((id) => {
+    let end: unknown = 'under way';
+    follower.offer({ ...offerOf(1, 100), shard: id }).catch((error: unknown) => (end = error));
+    return () => end;
+  });
+  await setImmediate();
+  const [refused, ...others] = ends.toReversed();
+  expect(refused()).toMatchObject({ code: 'OVERLOADED', shard: shards.at(-1) });
+  expect(others.map((end) => end())).toEqual(others.map(() => 'under way'));
+  answer.reject(new QuorateError('UNAVAILABLE', 'the connection broke'));
+  await follower.stop();
 });
 
 describe('a Raft snapshot that is being fetched', () => {

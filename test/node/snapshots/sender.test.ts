@@ -5,6 +5,7 @@ import { type NodeId, ReplicaId } from '../../../src/base/ids.js';
 import { type Deferred, deferred } from '../../../src/base/promises.js';
 import { silentLogger } from '../../../src/env/logger.js';
 import { checkpointFolder } from '../../../src/node/snapshots/folders.js';
+import { manifestName } from '../../../src/node/snapshots/manifest.js';
 import { SnapshotSender } from '../../../src/node/snapshots/sender.js';
 import type { PeerRequest, PeerResponse } from '../../../src/rpc/peer-messages.js';
 import { Leader, learner, limits, turn, unusedTicksMax } from './leader.js';
@@ -79,6 +80,26 @@ describe('a Raft snapshot', () => {
       [3, 3],
     ]);
     expect(offers[1].checkpoint).toBe(offers[0].checkpoint);
+  });
+
+  test('is read as fast as the node may send, whoever asks', async () => {
+    await showLife();
+    const [{ checkpoint }] = offers;
+    const read = { type: 'readSnapshot', shard, checkpoint, file: manifestName, offset: 0, bytesMax: 50 } as const;
+    let answered = 0;
+    const answer = async (): Promise<void> => {
+      const response = await sender.read(read);
+      answered += response.type === 'snapshotChunk' ? response.bytes.length : 0;
+    };
+    const reads = [answer(), answer()];
+    await turn();
+    expect(answered).toBe(50);
+    leader.clock.advance((1000 * 50) / bytesPerSecond - 1);
+    await turn();
+    expect(answered).toBe(50);
+    leader.clock.advance(1);
+    await Promise.all(reads);
+    expect(answered).toBe(100);
   });
 
   test('that took too long is offered again, of the same checkpoint, as soon as the follower shows life', async () => {

@@ -27,7 +27,7 @@ export function shardFolders(disk: Disk): ShardFolders {
   return new ShardFolders({ env, directory: 'node', nodeId: NodeId(1), limits: defaultLimits });
 }
 
-const descriptor = {
+export const descriptor = {
   shard,
   start: utf8(''),
   end: utf8(''),
