@@ -5,7 +5,7 @@ import { simulate } from '../../src/sim/run.js';
 test('a run that refuses most of what is asked, because a majority is down, is no run without load', async () => {
   // Power fails and links are slow for up to 10 of 12 s.
   const { failure, operations } = await simulate({
-    seed: 600039,
+    seed: 600108,
     runTurns,
     nowMs: () => performance.now(),
     faultMs: 12_000,
