@@ -34,6 +34,11 @@ export function encodeEntry(entry: ShardEntry): Uint8Array {
   }
 }
 
+/** Whether it is a `changeGroup`, without decoding it. */
+export function isGroupChange(data: Uint8Array): boolean {
+  return data.length > 0 && data[0] === entryTypes.changeGroup;
+}
+
 /** The batch is a view of `data`. */
 export function decodeEntry(data: Uint8Array): ShardEntry {
   const reader = new ByteReader(data);

@@ -2,7 +2,7 @@
 import type { LogIndex, ReplicaId, ShardId } from '../base/ids.js';
 import type { Entry, RaftSnapshot, Ready } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
-import { decodeEntry } from '../shard/entry-format.js';
+import { isGroupChange } from '../shard/entry-format.js';
 import type { ReplicaObserver } from '../shard/replica-host.js';
 import type { Coverage } from './coverage.js';
 import type { RaftChecks } from './raft-checks.js';
@@ -70,6 +70,6 @@ export function watchReplicas(checks: RaftChecks, coverage: Coverage, disk: obje
 /** With those that came, and without those that they replace. */
 function changesOf({ changes }: WatchedReplica, { entries }: Ready): readonly LogIndex[] {
   if (entries.length === 0) return changes;
-  const news = entries.filter(({ data }) => data.length > 0 && decodeEntry(data).type === 'changeGroup');
+  const news = entries.filter(({ data }) => isGroupChange(data));
   return [...changes.filter((index) => index < entries[0].index), ...news.map(({ index }) => index)];
 }

@@ -276,7 +276,9 @@ test('changes of a group are counted by what they change', () => {
 });
 
 test('rare steps are counted', () => {
-  step(one, { term: 1, last: entry(2, 1), entries: [entry(1, 1), entry(2, 1)], leads: true });
+  // The second one changes the group, by its first byte.
+  const change = { ...entry(2, 1), data: Uint8Array.of(3) };
+  step(one, { term: 1, last: change, entries: [entry(1, 1), change], leads: true });
   step(one, { term: 2, last: entry(2, 2), entries: [entry(2, 2)], leads: false });
   apply(one, entry(1, 1), { type: 'truncateLog', upTo: LogIndex(1) });
   coverage.logged({ message: 'cut a torn batch off the log', fields: {} });
@@ -290,6 +292,7 @@ test('rare steps are counted', () => {
     leaderElected: 1,
     leaderSteppedDown: 1,
     entriesReplaced: 1,
+    changeReplaced: 1,
     logTruncated: 1,
     tornTailCut: 1,
     snapshotFetched: 2,
