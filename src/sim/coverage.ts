@@ -8,9 +8,9 @@ import { type Configuration, isJoint } from '../raft/config.js';
 import type { Ready, RaftMessage } from '../raft/types.js';
 import type { Node } from '../node/node.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
-import { minorityMarks } from './minority.js';
 import type { LogLine } from './logger.js';
 import type { WatchedReplica } from './watched-replica.js';
+import { waysToBreak } from './ways-to-break.js';
 
 /** By the mark: what a node logs there. */
 const lines = {
@@ -94,7 +94,7 @@ const sights = [
   'removedNodeWasTold',
   /** It has joined anew, under its old id. */
   'removedNodeCameAgain',
-  ...minorityMarks,
+  ...waysToBreak,
   /** One line between two machines, instead of a minority. */
   'cutLine',
 ] as const;

@@ -9,11 +9,7 @@ import { hasQuorum } from '../raft/quorum.js';
 import { type GroupDescriptor, newGroup } from '../shard/group-descriptor.js';
 import { nodeOf } from '../shard/descriptor.js';
 import type { SimCluster, SimMachine } from './cluster.js';
-
-const waysToBreak = ['deadMinority', 'pausedMinority', 'cutOffMinority', 'stalledMinority', 'fullMinority'] as const;
-type WayToBreak = (typeof waysToBreak)[number];
-/** Each is a mark of its own: coverage.ts. */
-export const minorityMarks = [...waysToBreak] as const;
+import { waysToBreak, type WayToBreak } from './ways-to-break.js';
 
 export type Minority = ReadonlyMap<SimMachine, WayToBreak>;
 export type IsAble = (machine: SimMachine) => boolean;

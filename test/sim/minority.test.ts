@@ -5,14 +5,8 @@ import { NodeId, placementShardId } from '../../src/base/ids.js';
 import { firstShardMap } from '../../src/placement/bootstrap.js';
 import { runTurns } from '../../src/platform/turns.js';
 import { SimCluster, type SimMachine } from '../../src/sim/cluster.js';
-import {
-  breakMinority,
-  drawLine,
-  drawMinority,
-  killMinority,
-  minorityMarks,
-  type Minority,
-} from '../../src/sim/minority.js';
+import { breakMinority, drawLine, drawMinority, killMinority, type Minority } from '../../src/sim/minority.js';
+import { waysToBreak, type WayToBreak } from '../../src/sim/ways-to-break.js';
 import { requireQuorumProgress, type HealedQuorum } from '../../src/sim/quorum-progress.js';
 import { requireRecovery } from '../../src/sim/recovery.js';
 import { simulate } from '../../src/sim/run.js';
@@ -41,7 +35,7 @@ describe('what stays broken', () => {
     const minorities = drawn({ nodes: 3, replicas: 3 });
     expect(sizes(minorities)).toEqual([1]);
     expect(new Set(minorities.flatMap(ids))).toEqual(new Set([1, 2, 3]));
-    expect(new Set(minorities.flatMap((minority) => [...minority.values()]))).toEqual(new Set(minorityMarks));
+    expect(new Set(minorities.flatMap((minority) => [...minority.values()]))).toEqual(new Set(waysToBreak));
   });
 
   test('is any one or two of five, where all have replicas of all shards', () => {
@@ -77,7 +71,7 @@ describe('what stays broken', () => {
 });
 
 /** Of three nodes the one that leads the shard and the placement group breaks. */
-async function withBrokenLeader(way: (typeof minorityMarks)[number]): Promise<Broken> {
+async function withBrokenLeader(way: WayToBreak): Promise<Broken> {
   const scenario = await Scenario.formed({ seed: 61 });
   const { cluster } = scenario;
   const leader = scenario.leaderOf();
@@ -95,7 +89,7 @@ interface Broken {
   readonly healed: HealedQuorum;
 }
 
-describe.each(minorityMarks)('a leader in the %s', (way) => {
+describe.each(waysToBreak)('a leader in the %s', (way) => {
   test('keeps nobody from a write and a read through the other nodes, and is mended', async () => {
     const { scenario, mend, healed } = await withBrokenLeader(way);
     const { cluster } = scenario;
@@ -145,7 +139,7 @@ test('a run heals a quorum first where its plan says so', async () => {
   const broken = async (healsQuorumFirst: boolean): Promise<number> => {
     const { failure, coverage } = await simulate({ ...options, plan: { ...plan, healsQuorumFirst } });
     expect(failure).toBeUndefined();
-    return [...minorityMarks, 'cutLine' as const].reduce((sum, mark) => sum + coverage[mark], 0);
+    return [...waysToBreak, 'cutLine' as const].reduce((sum, mark) => sum + coverage[mark], 0);
   };
   expect(await broken(true)).toBe(1);
   expect(await broken(false)).toBe(0);
