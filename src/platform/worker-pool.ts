@@ -16,8 +16,6 @@ export interface WorkerPoolOptions {
    * needed.
    */
   readonly size: number;
-  /** Of the threads for jobs that are not urgent, above 0: the higher, the more other threads come first. Linux alone. Default 0. */
-  readonly niceness?: number;
   /** Structured-cloneable; what the entry finds as `workerData`. */
   readonly workerData?: unknown;
   /** Memory of each thread for what is not old yet: more of it is less work for the garbage collector. Default: V8's. */
@@ -154,7 +152,6 @@ class PoolThread {
         options.youngGenerationMiB === undefined ? {} : { maxYoungGenerationSizeMb: options.youngGenerationMiB },
     });
     this.#worker.unref();
-    if (!isUrgent && options.niceness !== undefined) this.#post({ type: 'lower', niceness: options.niceness });
     this.#worker.on('message', (reply: WorkerReply) => this.#onReply(reply));
     this.#worker.on('error', (error) => {
       this.#failure = error;

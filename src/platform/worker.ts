@@ -1,5 +1,3 @@
-import { readlinkSync } from 'node:fs';
-import { constants, getPriority, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { assert, defined } from '../base/assert.js';
 import type { JobTable } from '../env/background.js';
@@ -35,9 +33,6 @@ export function serveJobs(table: JobTable, disk: Disk): void {
 
   port.on('message', (request: WorkerRequest) => {
     switch (request.type) {
-      case 'lower':
-        lowerPriority(request.niceness);
-        break;
       case 'run':
         assert(running === undefined, 'a worker thread runs one job at a time');
         running = new AbortController();
@@ -53,16 +48,4 @@ export function serveJobs(table: JobTable, disk: Disk): void {
         break;
     }
   });
-}
-
-/** On Linux, where threads have priorities of their own; elsewhere it would be the whole process that waits for others. */
-function lowerPriority(niceness: number): void {
-  if (process.platform !== 'linux') return;
-  try {
-    // "PID/task/TID", of the thread that reads it.
-    const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
-    setPriority(thread, Math.min(getPriority(thread) + niceness, constants.priority.PRIORITY_LOW));
-  } catch {
-    // Not allowed here, or no /proc: it runs like all others.
-  }
 }

@@ -1,6 +1,5 @@
 /** Jobs of the worker pool's tests. */
-import { readlinkSync, writeFileSync } from 'node:fs';
-import { getPriority } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { resourceLimits, threadId } from 'node:worker_threads';
 import { AssertionError } from '../../src/base/assert.js';
 import { CorruptionError } from '../../src/base/errors.js';
@@ -32,7 +31,6 @@ serveJobs(
     double: (input: number) => Promise.resolve(input * 2),
     bytes: (input: Uint8Array) => Promise.resolve(input.map((byte) => byte ^ 0xff)),
     length: (input: ArrayBuffer) => Promise.resolve(input.byteLength),
-    niceness: () => Promise.resolve(getPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)))),
     thread: () => Promise.resolve(threadId),
     youngGenerationMiB: () => Promise.resolve(resourceLimits.maxYoungGenerationSizeMb),
     fail,

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { getPriority, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { AssertionError } from '../../src/base/assert.js';
@@ -53,16 +52,6 @@ describe('WorkerPool', () => {
     }
     expect(process.memoryUsage().arrayBuffers).toBeLessThan((bytes * jobs) / 4);
   });
-
-  test.skipIf(!existsSync('/proc/thread-self'))(
-    'has all but urgent jobs come after other threads, as it is told',
-    async () => {
-      await using pool = new WorkerPool({ entry, size: 1, niceness: 7 });
-      expect(await pool.run(job('niceness'))).toBe(getPriority() + 7);
-      expect(await pool.run({ ...job('niceness'), isUrgent: true })).toBe(getPriority());
-      expect(await shared.run(job('niceness'))).toBe(getPriority());
-    },
-  );
 
   test('gives threads the memory for young objects that it is told', async () => {
     await using pool = new WorkerPool({ entry, size: 1, youngGenerationMiB: 100 });
