@@ -100,7 +100,10 @@ export class FlushRunner {
     return resources.background.run({ type: flushJobType, input, transfer: buffers, isUrgent: true }, closing);
   }
 
-  /** A turn for each of them: 16 MiB of memory that is new to the process take 7 ms to copy to, in all. */
+  /**
+   * An end of turn for each of them, of which a few come in one iteration of the event loop: 16 MiB of memory that is new to the process take
+   * 7 ms to copy to, in all.
+   */
   async #copiesOf(buffers: readonly ArrayBuffer[]): Promise<ArrayBuffer[]> {
     const { resources, closing } = this.#context;
     const copies: ArrayBuffer[] = [];

@@ -15,7 +15,7 @@ import { checkOptions, treeOptions, type TreeOptions } from '../lsm/tree-options
 import { Tree, type TreeResources } from '../lsm/tree.js';
 import { SystemClock } from '../platform/clock.js';
 import { NodeDisk } from '../platform/disk.js';
-import { backgroundPool } from './background-threads.js';
+import { backgroundPool } from './background-pool.js';
 import { openTreeDirectory } from './directory/data-directory.js';
 
 export { AssertionError } from '../base/assert.js';

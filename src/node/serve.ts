@@ -6,7 +6,7 @@ import { NodeDisk } from '../platform/disk.js';
 import { TcpNetwork } from '../platform/network.js';
 import { SystemRandom } from '../platform/random.js';
 import { GrpcServer } from '../rpc/server.js';
-import { backgroundPool } from './background-threads.js';
+import { backgroundPool } from './background-pool.js';
 import { openDataDirectory } from './directory/data-directory.js';
 import { Node } from './node.js';
 import type { NodeOptions } from './options.js';

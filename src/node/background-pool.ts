@@ -1,4 +1,4 @@
-/** The threads of a process that flush and compact. */
+/** The threads of a node, or of an embedded tree, that flush and compact. */
 import { WorkerPool } from '../platform/worker-pool.js';
 
 /** @param size threads for compactions, besides one for flushes */
