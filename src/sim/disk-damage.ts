@@ -6,7 +6,7 @@ import { CorruptionError, QuorateError } from '../base/errors.js';
 import type { Prng } from '../base/prng.js';
 import { DiskError } from '../env/disk.js';
 import { batchHeaderBytes, newestBatchHeader, segmentHeaderBytes, segmentOfName } from '../log/segment-format.js';
-import type { SimFailure } from './cluster.js';
+import type { SimFailure } from './machine.js';
 import type { SimDisk } from './disk.js';
 import { sectorBytes } from './file-state.js';
 

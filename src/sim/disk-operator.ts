@@ -6,7 +6,8 @@ import { loadPlacementState } from '../placement/placement-state.js';
 import { placementShardId } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
 import { nodeStage } from '../placement/node-registry.js';
-import type { SimCluster, SimMachine } from './cluster.js';
+import type { SimCluster } from './cluster.js';
+import type { SimMachine } from './machine.js';
 import { SimDisk } from './disk.js';
 
 const lookMs = 500;

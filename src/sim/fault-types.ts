@@ -1,6 +1,7 @@
 /** The faults that a run may meet, and how each begins and ends on one machine. */
 import type { Prng } from '../base/prng.js';
-import type { SimCluster, SimMachine } from './cluster.js';
+import type { SimCluster } from './cluster.js';
+import type { SimMachine } from './machine.js';
 import { SimDisk, type CrashKeeps } from './disk.js';
 import { damage, damageTypes, isExplainedByDamage, type DamageType } from './disk-damage.js';
 import type { Fault } from './fault.js';

@@ -5,7 +5,8 @@
  */
 import type { Prng } from '../base/prng.js';
 import { DiskError } from '../env/disk.js';
-import type { SimCluster, SimMachine } from './cluster.js';
+import type { SimCluster } from './cluster.js';
+import type { SimMachine } from './machine.js';
 import { DiskOperator } from './disk-operator.js';
 import { beginFault, faultTypes, isLossOfDisk, nodeFaults } from './fault-types.js';
 import { NodeOperator } from './node-operator.js';

@@ -2,7 +2,8 @@
  * How long a cluster could serve what clients ask: while a majority of its machines are well and know who leads every shard, and lines to
  * all of that majority are open to one of them. Who is quiet takes its leader for one while the line is held.
  */
-import type { SimCluster, SimMachine } from './cluster.js';
+import type { SimCluster } from './cluster.js';
+import type { SimMachine } from './machine.js';
 
 /** Of clients, in such a second. A refusal is none. */
 const successesMinPerSecond = 0.5;

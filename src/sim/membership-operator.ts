@@ -4,7 +4,8 @@ import type { NodeId, ShardId } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
 import type { Replica } from '../shard/replica.js';
 import type { WantedMembers } from '../shard/member-changes.js';
-import type { SimCluster, SimMachine } from './cluster.js';
+import type { SimCluster } from './cluster.js';
+import type { SimMachine } from './machine.js';
 import type { Fault } from './fault.js';
 
 const askAgainMs = 300;

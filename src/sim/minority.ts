@@ -8,7 +8,8 @@ import { firstShardMap, placementDescriptor } from '../placement/bootstrap.js';
 import { hasQuorum } from '../raft/quorum.js';
 import { type GroupDescriptor, newGroup } from '../shard/group-descriptor.js';
 import { nodeOf } from '../shard/descriptor.js';
-import type { SimCluster, SimMachine } from './cluster.js';
+import type { SimCluster } from './cluster.js';
+import type { SimMachine } from './machine.js';
 import { waysToBreak, type WayToBreak } from './ways-to-break.js';
 
 export type Minority = ReadonlyMap<SimMachine, WayToBreak>;

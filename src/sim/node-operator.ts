@@ -7,7 +7,8 @@ import { placementShardId } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
 import type { Node } from '../node/node.js';
 import type { WantedReplicas } from '../rpc/backend.js';
-import type { SimCluster, SimFailure, SimMachine } from './cluster.js';
+import type { SimCluster } from './cluster.js';
+import type { SimFailure, SimMachine } from './machine.js';
 import { SimDisk } from './disk.js';
 import type { Fault } from './fault.js';
 

@@ -4,7 +4,8 @@
  */
 import type { ShardId } from '../base/ids.js';
 import type { OperationResult } from '../mvcc/operations.js';
-import type { SimCluster, SimMachine } from './cluster.js';
+import type { SimCluster } from './cluster.js';
+import type { SimMachine } from './machine.js';
 import { canServe, type IsAble, type Minority } from './minority.js';
 import { probes, type Probe } from './recovery.js';
 

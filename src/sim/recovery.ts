@@ -9,7 +9,8 @@ import type { ShardId } from '../base/ids.js';
 import { writeSizes } from '../log/batch-writer.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
-import type { SimCluster, SimMachine } from './cluster.js';
+import type { SimCluster } from './cluster.js';
+import type { SimMachine } from './machine.js';
 
 /** A few election timeouts, and replay after a restart. */
 const recoverMsMax = 30_000;

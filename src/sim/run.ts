@@ -8,7 +8,8 @@ import { describeFailure } from '../../jepsen-lite/checker/timeline/describe-fai
 import { DiskError } from '../env/disk.js';
 import { defaultRaftTiming } from '../node/options.js';
 import { startClients } from './client.js';
-import { SimCluster, type SimFailure } from './cluster.js';
+import { SimCluster } from './cluster.js';
+import type { SimFailure } from './machine.js';
 import { clockRates } from './fault-types.js';
 import type { FaultType } from './fault-types.js';
 import type { Mark } from './coverage.js';

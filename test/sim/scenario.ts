@@ -8,7 +8,8 @@ import { runTurns } from '../../src/platform/turns.js';
 import type { ScanRecord, ScanRequest } from '../../src/rpc/backend.js';
 import type { Replica } from '../../src/shard/replica.js';
 import { SimCluster } from '../../src/sim/cluster.js';
-import type { SimClusterOptions, SimMachine } from '../../src/sim/cluster.js';
+import type { SimClusterOptions } from '../../src/sim/cluster.js';
+import type { SimMachine } from '../../src/sim/machine.js';
 
 /** An operation on its way; `result` is there when it was answered. */
 export interface Call {

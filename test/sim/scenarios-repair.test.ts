@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { NodeId, placementShardId } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
 import { batchHeaderBytes, recordHeaderBytes, segmentHeaderBytes } from '../../src/log/segment-format.js';
-import type { SimMachine } from '../../src/sim/cluster.js';
+import type { SimMachine } from '../../src/sim/machine.js';
 import { SimDisk } from '../../src/sim/disk.js';
 import { rejoined, votesOn } from './rejoined.js';
 import { Scenario } from './scenario.js';
