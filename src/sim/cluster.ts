@@ -21,6 +21,7 @@ import { SimNetwork } from './network.js';
 import { RaftChecks } from './raft-checks.js';
 import { Scheduler } from './scheduler.js';
 import type { RunTurns } from './scheduler.js';
+import { StateChecks } from './state-checks.js';
 
 export interface SimClusterOptions {
   readonly seed: number;
@@ -48,6 +49,8 @@ export class SimCluster {
   readonly random: Prng;
   /** Of all replicas, at every step. */
   readonly raftChecks = new RaftChecks();
+  /** Of what they hold. */
+  readonly stateChecks = new StateChecks();
   readonly coverage = new Coverage();
   readonly jobs: JobTable = lsmJobs;
   readonly limits: Limits;
@@ -107,6 +110,11 @@ export class SimCluster {
     const machine = new SimMachine(this, nodeOptions, this.random.split(`machine-${id}`));
     this.#machines.push(machine);
     return machine;
+  }
+
+  /** Of rules that must hold at every step, as soon as one is seen. */
+  get violations(): readonly string[] {
+    return [...this.raftChecks.violations, ...this.stateChecks.violations];
   }
 
   /** Machines that are not withdrawn. */

@@ -99,6 +99,9 @@ const sights = [
   'cutLine',
 ] as const;
 
+/** All that a replica holds was read, and held against what its entries add up to: when its process had started, … */
+const stateReads = ['stateReadAtStart', 'stateReadAfterInstall', 'stateReadMeanwhile'] as const;
+
 /** Errors that clients get when something is wrong, by their codes. */
 const answers = [
   'SHARD_UNAVAILABLE',
@@ -110,6 +113,7 @@ const answers = [
 ] as const;
 
 type Sight = (typeof sights)[number];
+export type StateMark = (typeof stateReads)[number];
 /** Beside the one of its line: a Raft snapshot was fetched, though some of it had to be asked for again. */
 const readAgain = 'snapshotReadAgain';
 export type Mark =
@@ -118,6 +122,7 @@ export type Mark =
   | (typeof decisions)[number]
   | (typeof sums)[number]
   | Sight
+  | StateMark
   | (typeof answers)[number];
 
 export const marks: readonly Mark[] = [
@@ -126,6 +131,7 @@ export const marks: readonly Mark[] = [
   ...decisions,
   ...sums,
   ...sights,
+  ...stateReads,
   ...answers,
 ];
 
@@ -154,6 +160,11 @@ export class Coverage {
   /** An operator has seen this. */
   operated(sight: Sight): void {
     this.counts[sight]++;
+  }
+
+  /** What a replica holds was read. */
+  stateRead(mark: StateMark): void {
+    this.counts[mark]++;
   }
 
   /** A client got an error with this code. */

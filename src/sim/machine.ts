@@ -1,14 +1,16 @@
 /** One machine of a simulated cluster: the processes that run on it one after another, on its disk and clock. */
 import { assert } from '../base/assert.js';
 import { errorOf, QuorateError } from '../base/errors.js';
-import type { NodeId } from '../base/ids.js';
+import type { NodeId, ShardId } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import { Node } from '../node/node.js';
 import type { NodeOptions } from '../node/options.js';
 import type { ScanPage, ScanRequest } from '../rpc/backend.js';
+import type { Replica } from '../shard/replica.js';
 import { MachineClock } from './clock.js';
 import type { SimCluster } from './cluster.js';
+import type { StateMark } from './coverage.js';
 import { SimDisk } from './disk.js';
 import type { CrashKeeps } from './disk.js';
 import { simEnv } from './env.js';
@@ -188,7 +190,10 @@ export class SimMachine {
     });
     scheduler.note(`${this.name} starts`);
     const facts = { pid: this.#incarnation, softwareVersion: 'simulated' };
-    const observer = watchReplicas(this.#cluster.raftChecks, this.#cluster.coverage, this.disk);
+    const observer = watchReplicas(this.#cluster, {
+      disk: this.disk,
+      onInstalled: (shard) => this.#afterInstall(process, shard),
+    });
     Node.start(env, this.#options, facts, observer).then(
       (node) => {
         if (this.#process !== process) return;
@@ -200,8 +205,32 @@ export class SimMachine {
     );
   }
 
+  /** Holds what its replicas have against what the entries add up to that they have applied. */
+  readStates(mark: StateMark): void {
+    this.#process?.enter(() => {
+      for (const { replica } of this.#node?.host.shards ?? []) this.#readState(replica, mark);
+    });
+  }
+
+  #afterInstall(process: SimProcess, shard: ShardId): void {
+    this.#cluster.scheduler.schedule(0, `what ${this.name} has installed is read`, () => {
+      process.enter(() => {
+        const installed = this.#node?.host.shards.find(({ replica }) => replica.shard === shard);
+        if (installed !== undefined) this.#readState(installed.replica, 'stateReadAfterInstall');
+      });
+    });
+  }
+
+  #readState({ shard, machine }: Replica, mark: StateMark): void {
+    const { stateChecks, coverage } = this.#cluster;
+    void stateChecks.read(shard, machine, this.name).then((isRead) => {
+      if (isRead) coverage.stateRead(mark);
+    });
+  }
+
   /** Where it has repaired itself, whatever was damaged before it started lies aside. */
   #started({ identity: { storeId, replaces } }: Node): void {
+    this.readStates('stateReadAtStart');
     const isRepaired = replaces !== undefined && storeId !== this.#storeId;
     this.#storeId = storeId;
     if (!isRepaired) return;

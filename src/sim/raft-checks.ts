@@ -6,7 +6,7 @@
  * - Leader completeness: what was committed up to some term is in the log of each leader of a later one: not only as many
  *   entries, but the last of them. By log matching, those before it are the same too.
  * - State machine safety: all apply the same entries in their order, with the same effect. So states at one applied index
- *   are equal, which the hashes of states confirm where the run ends.
+ *   are equal; that replicas hold them is for {@link StateChecks} to see.
  * - A Raft snapshot has the configuration that the applied entries up to its own made.
  * - Term, commit index and applied index of a replica never go back while its process lives, nor does its vote in a term change.
  *   Of term, vote and commit index what was durable holds for the next process as well: it has nothing else.

@@ -4,12 +4,21 @@ import type { Entry, RaftSnapshot, Ready } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
 import { isGroupChange } from '../shard/entry-format.js';
 import type { ReplicaObserver } from '../shard/replica-host.js';
-import type { Coverage } from './coverage.js';
-import type { RaftChecks } from './raft-checks.js';
+import type { SimCluster } from './cluster.js';
 import type { WatchedReplica } from './watched-replica.js';
 
+export interface WatchedProcess {
+  /** Of its machine. */
+  readonly disk: object;
+  /** A Raft snapshot took the place of what it had of the shard. */
+  readonly onInstalled: (shard: ShardId) => void;
+}
+
 /** For one process of a node: with it goes what its replicas had not synced. */
-export function watchReplicas(checks: RaftChecks, coverage: Coverage, disk: object): ReplicaObserver {
+export function watchReplicas(
+  { raftChecks: checks, stateChecks, coverage }: Pick<SimCluster, 'raftChecks' | 'stateChecks' | 'coverage'>,
+  { disk, onInstalled }: WatchedProcess,
+): ReplicaObserver {
   const replicas = new Map<ShardId, WatchedReplica>();
   const watched = (shard: ShardId, replica: ReplicaId): WatchedReplica => {
     let found = replicas.get(shard);
@@ -52,6 +61,7 @@ export function watchReplicas(checks: RaftChecks, coverage: Coverage, disk: obje
     onApplied(shard: ShardId, replica: ReplicaId, entry: Entry, effect: EntryEffect): void {
       const seen = watched(shard, replica);
       checks.applied(seen, entry, effect);
+      stateChecks.applied(shard, entry, effect);
       coverage.applied(seen, effect);
       seen.changes = seen.changes.filter((index) => index > entry.index);
       if (effect.type === 'changeGroup') seen.configuration = effect.descriptor.configuration;
@@ -63,6 +73,7 @@ export function watchReplicas(checks: RaftChecks, coverage: Coverage, disk: obje
       seen.configuration = snapshot.configuration;
       const { index, term } = snapshot;
       if (seen.last !== undefined) seen.last = { ...seen.last, commitIndex: index, lastIndex: index, lastTerm: term };
+      onInstalled(shard);
     },
   };
 }

@@ -64,6 +64,7 @@ const operationsShown = 40;
 const violationsShown = 10;
 /** Whether something is wrong. */
 const lookEveryMs = 10;
+const readStatesEveryMs = 3000;
 const finalScanMsMax = 10_000;
 const replaceMsMax = 120_000;
 
@@ -111,11 +112,12 @@ async function runPhases(
   startClients(workload);
   health.start();
   faults.start();
+  let areFaultsOver = false;
+  readStatesInTurn(cluster, () => areFaultsOver);
   const isOver = (): boolean =>
-    stoppedByItself(cluster) !== undefined ||
-    workload.seen.violations.length > 0 ||
-    cluster.raftChecks.violations.length > 0;
+    stoppedByItself(cluster) !== undefined || workload.seen.violations.length > 0 || cluster.violations.length > 0;
   await scheduler.runUntil(isOver, scheduler.nowMs + faultMs, lookEveryMs);
+  areFaultsOver = true;
   workload.stop();
   health.stop();
   const quorum = healsQuorumFirst ? faults.healQuorum() : undefined;
@@ -136,8 +138,17 @@ async function runPhases(
   return brokenRule(cluster) ?? wrong ?? stoppedByItself(cluster) ?? refusedMessage(cluster);
 }
 
+/** Now and then, of one machine after the other. */
+function readStatesInTurn(cluster: SimCluster, isOver: () => boolean, turn = 0): void {
+  cluster.scheduler.schedule(readStatesEveryMs, 'reads what replicas hold', () => {
+    if (isOver()) return;
+    cluster.machines[turn % cluster.machines.length].readStates('stateReadMeanwhile');
+    readStatesInTurn(cluster, isOver, turn + 1);
+  });
+}
+
 /** What the nodes do must be right, whether a client has come to see it or not. */
-function brokenRule({ raftChecks: { violations } }: SimCluster): string | undefined {
+function brokenRule({ violations }: SimCluster): string | undefined {
   return violations.length === 0 ? undefined : violations.slice(0, violationsShown).join('\n');
 }
 

@@ -1,7 +1,9 @@
 /** Each rule of Raft that a run checks, broken by replicas that are made up. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
-import { LogIndex, ReplicaId, ShardId, Term } from '../../src/base/ids.js';
+import { LogIndex, ReplicaId, ShardId, Term, Timestamp } from '../../src/base/ids.js';
+import { userKey } from '../../src/mvcc/keyspace.js';
+import { encodeWriteBatch } from '../../src/mvcc/write-batch-writer.js';
 import { type Configuration, createConfiguration } from '../../src/raft/config.js';
 import type { Entry, Ready } from '../../src/raft/types.js';
 import type { EntryEffect } from '../../src/shard/entry-effect.js';
@@ -9,6 +11,7 @@ import type { ReplicaObserver } from '../../src/shard/replica-host.js';
 import { Coverage } from '../../src/sim/coverage.js';
 import { RaftChecks } from '../../src/sim/raft-checks.js';
 import { watchReplicas } from '../../src/sim/replica-watch.js';
+import { StateChecks } from '../../src/sim/state-checks.js';
 
 const shard = ShardId(7);
 const nothing: EntryEffect = { type: 'nothing' };
@@ -24,9 +27,14 @@ let other: ReplicaObserver;
 beforeEach(() => {
   checks = new RaftChecks();
   coverage = new Coverage();
-  one = watchReplicas(checks, coverage, disks[0]);
-  other = watchReplicas(checks, coverage, disks[1]);
+  one = watched(disks[0]);
+  other = watched(disks[1]);
 });
+
+function watched(disk: object): ReplicaObserver {
+  const cluster = { raftChecks: checks, stateChecks: new StateChecks(), coverage };
+  return watchReplicas(cluster, { disk, onInstalled: () => undefined });
+}
 
 function entry(index: number, term: number, text = 'x'): Entry {
   return { index: LogIndex(index), term: Term(term), data: utf8(text) };
@@ -85,7 +93,7 @@ test('what right replicas do breaks no rule', () => {
   apply(one, entry(1, 1));
   step(other, { term: 2, last: entry(2, 2), entries: [entry(2, 2)], commit: 1, leads: true });
   // After a restart it has lost what was not synced, and applies again what its tree has not kept.
-  const restarted = watchReplicas(checks, coverage, disks[1]);
+  const restarted = watched(disks[1]);
   restarted.onReady(shard, ReplicaId(2), ready({ term: 1, last: entry(1, 1), leads: false }));
   restarted.onApplied(shard, ReplicaId(2), entry(1, 1), nothing);
   expect(checks.violations).toEqual([]);
@@ -170,7 +178,7 @@ describe('finds that', () => {
       one.onSynced(shard, ReplicaId(1), ready({ term: 3, last, vote: 2, commit: 4 }));
       // This has not become durable.
       step(one, { term: 4, last, vote: 3, commit: 5 });
-      one = watchReplicas(checks, coverage, disk);
+      one = watched(disk);
       step(one, then);
     }
 
@@ -241,7 +249,10 @@ describe('finds that', () => {
   });
 
   test('two replicas apply different entries, or one with different effects', () => {
-    const write = (text: string): EntryEffect => ({ type: 'write', batch: utf8(text) });
+    const write = (text: string): EntryEffect => {
+      const effect = { type: 'put', key: userKey(utf8(text)), version: Timestamp(1), value: utf8(text) } as const;
+      return { type: 'write', batch: encodeWriteBatch([effect]) };
+    };
     apply(one, entry(1, 1, 'a'), write('a'));
     apply(other, entry(1, 1, 'b'), write('a'));
     apply(one, entry(2, 1), write('a'));

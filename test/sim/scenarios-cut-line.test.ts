@@ -75,7 +75,7 @@ describe.each<[string, number, readonly Line[], 'both ways' | 'one way']>([
     scenario.heal();
     await scenario.run(knownMs);
     await useAll(scenario, 'healed', callMsMax);
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
   });
 });
 
@@ -138,6 +138,6 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])(
     lost.start();
     await scenario.run(2 * knownMs);
     await useAll(scenario, 'lost', callMsMax);
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
   },
 );

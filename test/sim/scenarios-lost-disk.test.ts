@@ -12,5 +12,5 @@ test('a node that has lost its disk is no part of a majority, until it has its d
   await scenario.run(2000);
   expect(await scenario.value(scenario.get(2, 'k'))).toBe('written');
   expect(await scenario.cluster.checkReplicasAgree()).toBe(true);
-  expect(scenario.cluster.raftChecks.violations).toEqual([]);
+  expect(scenario.cluster.violations).toEqual([]);
 });

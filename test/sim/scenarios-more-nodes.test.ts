@@ -37,7 +37,7 @@ function replicasOn(scenario: Scenario, node: number): number {
 async function agrees(scenario: Scenario): Promise<void> {
   await scenario.run(3000);
   expect(await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree())).toBe(true);
-  expect(scenario.cluster.raftChecks.violations).toEqual([]);
+  expect(scenario.cluster.violations).toEqual([]);
 }
 
 describe('a cluster of seven nodes', () => {

@@ -96,7 +96,7 @@ describe('a node whose files are damaged', () => {
     await scenario.ready();
     await scenario.run(3000);
     expect(await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree())).toBe(true);
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
     // All of the old directory is there still, byte for byte.
     const [, suffix] = /(\.damaged-\w+)\//.exec(machine.disk.paths().join('\n')) ?? [];
     for (const [path, content] of damaged) {
@@ -111,7 +111,7 @@ describe('a node whose files are damaged', () => {
     await rejoined(scenario, 3, 1, 2);
     expect(logged(scenario, 3)).toContain(putAside);
     expect(await scenario.value(scenario.get(3, 'key-7', 'linearizable', 20_000))).toBe('7'.repeat(1500));
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
   });
 
   test('in a table, goes on while the others cannot do without it: it waited for a majority that was none without it', async () => {
@@ -131,7 +131,7 @@ describe('a node whose files are damaged', () => {
     await rejoined(scenario, 3, 1, 2);
     expect(logged(scenario, 3)).toContain(putAside);
     expect(await scenario.value(scenario.get(3, 'k', 'linearizable', 20_000))).toBe('by a majority with it');
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
   });
 
   test('comes back, though a node decides that its configuration does not name: it was told who leads, and not where', async () => {
@@ -176,7 +176,7 @@ describe('a node whose files are damaged', () => {
     }
     await rejoined(scenario, 3, 1, 5);
     expect(await scenario.value(scenario.get(3, 'k', 'linearizable', 20_000))).toBe('v');
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
   });
 
   test('is let in by nodes that have not heard of it yet as soon as they have', async () => {
@@ -191,7 +191,7 @@ describe('a node whose files are damaged', () => {
     scenario.machine(late).process?.resume();
     await rejoined(scenario, damaged, by, 2);
     expect(scenario.cluster.failures.map(({ machine }) => machine.id)).not.toContain(damaged);
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
   });
 });
 

@@ -55,7 +55,7 @@ describe('a node that has lost its disk', () => {
     await scenario.ready();
     await scenario.run(3000);
     expect(await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree())).toBe(true);
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
     expect(scenario.machine(1).node?.shardMap().nodes).toHaveLength(3);
   });
 
@@ -105,7 +105,7 @@ describe('a node that has lost its disk', () => {
     }
     await rejoined(scenario, 3, 1, 5);
     expect(await replaced(scenario, 3, 1, 1000)).toMatch(/node 3 is up/);
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
   });
 
   test('before it registered is replaced as any other', async () => {
@@ -133,7 +133,7 @@ describe('a node that has lost its disk', () => {
     scenario.machine(lost).disk = fresh;
     scenario.machine(lost).start();
     await rejoined(scenario, lost, by, 3);
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
   });
 
   test('is not what it was: with its old disk it is refused, before and after another took its place', async () => {
@@ -161,7 +161,7 @@ describe('a node that has lost its disk', () => {
     const links = scenario.cluster.log.lines.filter(({ message }) => message === 'refused a peer');
     expect(links.length).toBeGreaterThan(0);
     expect(scenario.replica(1).status().leader).not.toBe(2);
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
   });
 
   test('has no replica made in its old directory, though a leader asks for one that has not heard of the replacement', async () => {
@@ -186,7 +186,7 @@ describe('a node that has lost its disk', () => {
     // The placement leader finds it, has it removed, and has another made.
     await rejoined(scenario, 3, 1, 2);
     expect(bound()).toBe(scenario.machine(3).node?.identity.storeId);
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
   });
 
   test('is replaced again, when it has lost the next one too', async () => {
@@ -201,7 +201,7 @@ describe('a node that has lost its disk', () => {
       await rejoined(scenario, 3, 1, 3);
     }
     expect(await scenario.value(scenario.get(3, 'round'))).toBe('2');
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
   });
 
   test('but had only been cut off stops as soon as it reaches the others again', async () => {
@@ -238,14 +238,14 @@ describe('a node that has lost its disk', () => {
     // Who knew nothing may have refused it: then it is started again.
     scenario.machine(lost).start();
     await rejoined(scenario, lost, by, 2);
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
   });
 });
 
 test('an empty disk is not let in while a group still counts on the old one (pitfall 17)', async () => {
   const { scenario, found } = await replaceDisk(replacedSeed);
   expect(found).toBe('written');
-  expect(scenario.cluster.raftChecks.violations).toEqual([]);
+  expect(scenario.cluster.violations).toEqual([]);
 });
 
 describe('a replacement is refused', () => {

@@ -65,6 +65,6 @@ describe.each(topologies)('%s', (_name, isOpen) => {
     scenario.heal();
     await scenario.run(electMsMax);
     for (const id of nodes) await scenario.written(scenario.put(id, `key-${id}`, 'healed'));
-    expect(scenario.cluster.raftChecks.violations).toEqual([]);
+    expect(scenario.cluster.violations).toEqual([]);
   });
 });
