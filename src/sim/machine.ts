@@ -3,19 +3,32 @@ import { assert } from '../base/assert.js';
 import { errorOf, QuorateError } from '../base/errors.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
+import type { JobTable } from '../env/background.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import { Node } from '../node/node.js';
 import type { NodeOptions } from '../node/options.js';
 import type { ScanPage, ScanRequest } from '../rpc/backend.js';
 import type { Replica } from '../shard/replica.js';
 import { MachineClock } from './clock.js';
-import type { SimCluster } from './cluster.js';
 import type { StateMark } from './coverage.js';
 import { SimDisk } from './disk.js';
 import type { CrashKeeps } from './disk.js';
 import { simEnv } from './env.js';
+import type { SimLog } from './logger.js';
+import type { SimNetwork } from './network.js';
 import { SimProcess } from './process.js';
-import { watchReplicas } from './replica-watch.js';
+import { type ReplicaWatch, watchReplicas } from './replica-watch.js';
+import type { Scheduler } from './scheduler.js';
+
+/** What its machines take from a cluster, and tell it. */
+export interface MachineCluster extends ReplicaWatch {
+  readonly scheduler: Scheduler;
+  readonly network: SimNetwork;
+  readonly log: SimLog;
+  readonly jobs: JobTable;
+  /** Of processes that ended by themselves with an error. */
+  readonly failures: SimFailure[];
+}
 
 /** Where the pages of a scan go. */
 export interface ScanReader {
@@ -30,7 +43,7 @@ export class SimMachine {
   /** Another may take its place while no process runs: a lost disk. */
   disk: SimDisk;
   readonly clock: MachineClock;
-  readonly #cluster: SimCluster;
+  readonly #cluster: MachineCluster;
   readonly #options: NodeOptions;
   readonly #random: Prng;
   #incarnation = 0;
@@ -46,7 +59,7 @@ export class SimMachine {
   #isOut = false;
   #isWithdrawn = false;
 
-  constructor(cluster: SimCluster, options: NodeOptions, random: Prng) {
+  constructor(cluster: MachineCluster, options: NodeOptions, random: Prng) {
     this.#cluster = cluster;
     this.#options = options;
     this.#random = random;

@@ -4,8 +4,17 @@ import type { Entry, RaftSnapshot, Ready } from '../raft/types.js';
 import type { EntryEffect } from '../shard/entry-effect.js';
 import { isGroupChange } from '../shard/entry-format.js';
 import type { ReplicaObserver } from '../shard/replica-host.js';
-import type { SimCluster } from './cluster.js';
+import type { Coverage } from './coverage.js';
+import type { RaftChecks } from './raft-checks.js';
+import type { StateChecks } from './state-checks.js';
 import type { WatchedReplica } from './watched-replica.js';
+
+/** What is told of all replicas of a cluster. */
+export interface ReplicaWatch {
+  readonly raftChecks: RaftChecks;
+  readonly stateChecks: StateChecks;
+  readonly coverage: Coverage;
+}
 
 export interface WatchedProcess {
   /** Of its machine. */
@@ -16,7 +25,7 @@ export interface WatchedProcess {
 
 /** For one process of a node: with it goes what its replicas had not synced. */
 export function watchReplicas(
-  { raftChecks: checks, stateChecks, coverage }: Pick<SimCluster, 'raftChecks' | 'stateChecks' | 'coverage'>,
+  { raftChecks: checks, stateChecks, coverage }: ReplicaWatch,
   { disk, onInstalled }: WatchedProcess,
 ): ReplicaObserver {
   const replicas = new Map<ShardId, WatchedReplica>();
