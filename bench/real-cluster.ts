@@ -1,4 +1,4 @@
-/** Three real processes on loopback with default settings, and a client: what the suites of whole clusters measure. */
+/** Three real processes on loopback with settings as users have them, shards too: what the suites of whole clusters measure. */
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -10,7 +10,7 @@ const pollEveryMs = 20;
 /** Started; it may take a while until it answers: {@link whenReady}. */
 export async function startCluster(options: Omit<ProcessClusterOptions, 'program'> = {}): Promise<ProcessCluster> {
   const program = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
-  const cluster = await ProcessCluster.create({ program, ...options });
+  const cluster = await ProcessCluster.create({ program, shards: 'ofTheNode', ...options });
   cluster.start();
   return cluster;
 }

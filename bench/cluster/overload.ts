@@ -13,7 +13,7 @@ import type { InnerCounters } from './system.js';
 import { readProcessCounters } from './process-counters.js';
 import { PutStream, type PutTally } from './put-stream.js';
 import { startQuorate, type RunningQuorate } from './quorate-system.js';
-import { rounded } from './results.js';
+import { rounded, shardsRow } from './results.js';
 
 const usualKeys = 10_000;
 const usualValueBytes = 256;
@@ -41,7 +41,8 @@ export async function overload(options: SuiteOptions): Promise<Row[]> {
   progress(`${timesCapacity} times ${capacity} puts a second, for ${seconds} s`);
   const found = await offer(running, { perSecond: capacity * timesCapacity, seconds, keys, value, progress });
   const after = await runLoad(closed);
-  return rowsOf({ ...found, capacity, after: after.perSecond, leaderChanges: (await termsOf(running)) - before });
+  const leaderChanges = (await termsOf(running)) - before;
+  return [shardsRow(running.shards), ...rowsOf({ ...found, capacity, after: after.perSecond, leaderChanges })];
 }
 
 async function termsOf({ client }: RunningQuorate): Promise<number> {

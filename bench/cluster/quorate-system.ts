@@ -1,4 +1,4 @@
-/** Our side: three processes as users run them, with a probe inside. */
+/** Our side: three processes with default settings, as many shards as they make by themselves, and a probe inside each. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ export interface RunningQuorate extends RunningSystem {
   readonly client: Client;
   /** Folder of the sockets of the processes' probes. */
   readonly probes: string;
+  readonly shards: number;
 }
 
 export const quorateName = 'Quorate';
@@ -37,7 +38,7 @@ export async function startQuorate(
   const probe = new URL('./node-probe.js', import.meta.url).href;
   const nodeOptions = `${process.env.NODE_OPTIONS ?? ''} --import ${probe}`;
   const environment = { NODE_OPTIONS: nodeOptions, BENCH_PROBE_FOLDER: probes };
-  const cluster = await ProcessCluster.create({ program, settings, environment });
+  const cluster = await ProcessCluster.create({ program, shards: 'ofTheNode', settings, environment });
   let client: Client | undefined;
   const dispose = async (): Promise<void> => {
     await client?.close();
@@ -65,6 +66,7 @@ export async function startQuorate(
       processes: cluster.nodes.map((node) => measured(`node ${node.id}`, Number(node.pid), probes)),
       client,
       probes,
+      shards: status.shards.length,
       [Symbol.asyncDispose]: dispose,
     };
   } catch (error) {

@@ -114,6 +114,11 @@ function valuesOf(measurements: readonly Measurement[], { of }: Figure): number[
   return measurements.map(of).filter((value) => value !== undefined);
 }
 
+/** Of our side: what users get unless they ask for another number. */
+export function shardsRow(shards: number): Row {
+  return { name: 'shards', unit: 'shards', ours: shards, isDetail: true };
+}
+
 /** Above 1: ours is better. None where one of them is zero. */
 export function ratioOf(
   { ours, theirs }: { readonly ours: number; readonly theirs: number },

@@ -14,7 +14,7 @@ import { htmlReport } from './html-report.js';
 import { overload } from './overload.js';
 import { askProbe } from './probe-messages.js';
 import { quorateName, startQuorate, type RunningQuorate } from './quorate-system.js';
-import { rowsOf, type Measured, type Measurement } from './results.js';
+import { rowsOf, shardsRow, type Measured, type Measurement } from './results.js';
 import { partNames, type Outcome, type PartName, type Scenario } from './scenario.js';
 import { scenariosOf } from './scenarios.js';
 import { sustained } from './sustained.js';
@@ -47,9 +47,10 @@ export async function cluster(options: SuiteOptions): Promise<Row[]> {
   const { rounds } = quick ? times.quick : times.full;
   const ours: Results = new Map();
   const theirs: Results = new Map();
+  let shards = 0;
   for (let round = 1; round <= rounds; round++) {
     const said = (text: string): void => void progress(`round ${round} of ${rounds}, ${text}`);
-    await oneTurn(scenarios, { ...options, progress: said, data }, ours);
+    shards = await oneTurn(scenarios, { ...options, progress: said, data }, ours);
     if (tools.etcd) await rivalsTurn(scenarios, { ...options, progress: said, data }, theirs);
   }
   const measured = scenarios.map((scenario): Measured => {
@@ -58,7 +59,7 @@ export async function cluster(options: SuiteOptions): Promise<Row[]> {
     const found = { ours: ours.get(scenario.name) ?? [], theirs: theirs.get(nameOfTheirs) ?? [] };
     return { scenario, ...found, rival: etcdName, isBorrowed };
   });
-  const rows = measured.flatMap(rowsOf);
+  const rows = [shardsRow(shards), ...measured.flatMap(rowsOf)];
   if (options.html !== undefined) writeFileSync(options.html, htmlReport(report('cluster', rows), measured));
   return rows;
 }
@@ -79,7 +80,8 @@ interface TurnOptions extends SuiteOptions {
   readonly data: DataOptions;
 }
 
-async function oneTurn(scenarios: readonly Scenario[], options: TurnOptions, results: Results): Promise<void> {
+/** Resolves to the number of our shards. */
+async function oneTurn(scenarios: readonly Scenario[], options: TurnOptions, results: Results): Promise<number> {
   options.progress(`${quorateName}: starting`);
   await using running = await startQuorate(options.data);
   const steps = scenarios.map(({ name, part, ours }) => {
@@ -87,6 +89,7 @@ async function oneTurn(scenarios: readonly Scenario[], options: TurnOptions, res
     return { name, part, run: options.profile === undefined ? run : profiled(run, running, name, options.profile) };
   });
   await measureAll({ system: quorateName, running, steps, results }, options);
+  return running.shards;
 }
 
 async function rivalsTurn(scenarios: readonly Scenario[], options: TurnOptions, results: Results): Promise<void> {

@@ -9,7 +9,7 @@ import { Prng } from '../../src/base/prng.js';
 import { afterFailureMs, percentile, type Row, type SuiteOptions } from '../measure.js';
 import { keyOf, valueOf } from './keys.js';
 import { startQuorate } from './quorate-system.js';
-import { rounded } from './results.js';
+import { rounded, shardsRow } from './results.js';
 import { whileRunning, type ProcessUsage } from './usage.js';
 
 const mib = 1024 * 1024;
@@ -46,7 +46,7 @@ export async function sustained(options: SuiteOptions & { readonly minutes: numb
     }),
   );
   const name = `put of random keys, ${keys} of ${valueBytes} B, ${inFlight} in flight, ${minutes} min`;
-  return rowsOf(name, result, usage, (await terms()) - termsBefore);
+  return [shardsRow(running.shards), ...rowsOf(name, result, usage, (await terms()) - termsBefore)];
 }
 
 async function timeline(

@@ -19,8 +19,11 @@ export interface ProcessClusterOptions {
   readonly nodes?: number;
   /** Settings beyond addresses and directories, for every node: `{ limits: { … } }`. */
   readonly settings?: Readonly<Record<string, unknown>>;
-  /** Shards that the key space is split into. Default 4. */
-  readonly shards?: number;
+  /**
+   * Shards that the key space is split into; `ofTheNode`: the nodes are not told, and take their own default. Default 4, enough
+   * that each node leads some.
+   */
+  readonly shards?: number | 'ofTheNode';
   /** Environment variables of the processes, besides those of this one. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Where the data goes. Default: a temporary folder, removed at the end. */
@@ -141,7 +144,8 @@ export class ProcessCluster implements AsyncDisposable {
       peerAddress: `127.0.0.1:${ports[2 * i + 1]}`,
     }));
     const replicationFactor = count < 3 ? 1 : 3;
-    const cluster = { name: 'processes', nodes: members, initialShards: shards, replicationFactor };
+    const initialShards = shards === 'ofTheNode' ? {} : { initialShards: shards };
+    const cluster = { name: 'processes', nodes: members, ...initialShards, replicationFactor };
     const common = { folder, program, environment };
     const nodes = members.map(({ id, clientAddress, peerAddress }) => {
       const config = { ...settings, cluster };
