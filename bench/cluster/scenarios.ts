@@ -80,7 +80,7 @@ async function loaded(of: {
 }): Promise<Outcome> {
   const [connections, streamsPerConnection] = connectionsOf[of.depth];
   const result = await runH2load({ ...of, connections, streamsPerConnection });
-  return { ...result, payloadBytes: result.operations * of.bytesEach };
+  return { ...result, payloadBytes: result.operations * of.bytesEach, lost: lostOf(result.failed) };
 }
 
 async function once({ leader }: RunningSystem, call: UnaryCall): Promise<void> {

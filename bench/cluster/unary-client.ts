@@ -2,7 +2,13 @@
  * Unary gRPC calls over node:http2, no more than a load generator needs: h2load sends the same bytes again and again, so
  * what has many keys, or a rate, is driven by this, for both systems alike.
  */
-import { connect, constants, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2';
+import {
+  connect,
+  constants,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type IncomingHttpHeaders,
+} from 'node:http2';
 
 import { grpcFrame } from './grpc-frame.js';
 import type { UnaryCall } from './system.js';
@@ -26,7 +32,18 @@ export class UnaryClient implements Disposable {
   }
 
   /** Resolves to nothing: who measures does not read answers. Rejects unless the status is OK. */
-  call({ path, message }: UnaryCall): Promise<void> {
+  call(call: UnaryCall): Promise<void> {
+    return this.#request(call, (stream) => stream.resume());
+  }
+
+  /** Resolves to the length of the answer with its frame. */
+  async answerBytes(call: UnaryCall): Promise<number> {
+    let bytes = 0;
+    await this.#request(call, (stream) => stream.on('data', (chunk: Buffer) => (bytes += chunk.length)));
+    return bytes;
+  }
+
+  #request({ path, message }: UnaryCall, read: (stream: ClientHttp2Stream) => unknown): Promise<void> {
     const session = this.#sessions[this.#next++ % this.#sessions.length];
     return new Promise((resolve, reject) => {
       const stream = session.request({
@@ -49,7 +66,7 @@ export class UnaryClient implements Disposable {
         if (status === '0') resolve();
         else reject(new Error(`${path}: gRPC status ${status ?? '?'} ${reason}`));
       });
-      stream.resume();
+      read(stream);
       stream.end(grpcFrame(message));
     });
   }
