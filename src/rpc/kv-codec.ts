@@ -9,6 +9,9 @@ import { writeResult } from './result-codec.js';
 import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
 
+/** For a value that a caller got no more, who is about to take, or has just got, those before it. */
+const leftOutRetryMs = 20;
+
 /** An operation, or why what came is none: one bad operation does not concern the others of its message. */
 export type DecodedOperation = Operation | QuorateError;
 
@@ -105,5 +108,6 @@ export function withoutValue(result: OperationResult, reason: string): Operation
     return { type: result.type, failures };
   }
   if (result.type !== 'found' && result.type !== 'conditionFailed') return result;
-  return { type: 'failed', error: new QuorateError('OVERLOADED', `${reason}; ask again for this value`) };
+  const message = `${reason}; ask again for this value`;
+  return { type: 'failed', error: new QuorateError('OVERLOADED', message, { retryAfterMs: leftOutRetryMs }) };
 }

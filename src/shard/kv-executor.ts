@@ -26,6 +26,9 @@ import type { Task } from './task.js';
 import { WriteBatches } from './write-batches.js';
 import type { TimestampSource } from './write-batches.js';
 
+/** Space comes back when somebody makes room, or shards move away: nothing that a caller could wait for in milliseconds. */
+const diskFullRetryMs = 1000;
+
 export interface KvExecutorOptions {
   readonly timestamps: TimestampSource;
   readonly clock: Clock;
@@ -77,7 +80,8 @@ export class KvExecutor {
     if (operation.type === 'get' && operation.consistency === 'stale') return undefined;
     if (!this.replica.isLeader) return notLeaderError(shard);
     if (operation.type !== 'get' && this.#space.isDiskFull) {
-      return new QuorateError('DISK_FULL', `the disk of the node that leads shard ${shard} is full`, { shard });
+      const message = `the disk of the node that leads shard ${shard} is full`;
+      return new QuorateError('DISK_FULL', message, { shard, retryAfterMs: diskFullRetryMs });
     }
     return this.#overload() ?? (operation.type === 'get' ? undefined : this.#writes.overload);
   }

@@ -170,7 +170,7 @@ describe('unary calls', () => {
     expect(results).toMatchObject([
       { found: {} },
       { found: {} },
-      { error: { detail: { code: 'ERROR_CODE_OVERLOADED', outcome: 'OUTCOME_NOT_APPLIED' } } },
+      { error: { detail: { code: 'ERROR_CODE_OVERLOADED', outcome: 'OUTCOME_NOT_APPLIED', retry_after_ms: 20 } } },
       { found: { value: text('small') } },
     ]);
   });

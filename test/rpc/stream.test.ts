@@ -169,7 +169,8 @@ describe('stream', () => {
     expect(found).toBeLessThan(70);
     const refused = results().filter(({ result }) => 'error' in result);
     expect(refused).toHaveLength(200 - found);
-    expect(refused[0]).toMatchObject({ result: { error: { detail: { code: 'ERROR_CODE_OVERLOADED' } } } });
+    const detail = { code: 'ERROR_CODE_OVERLOADED', retryable: true, retry_after_ms: 20 };
+    for (const each of refused) expect(each).toMatchObject({ result: { error: { detail } } });
   });
 
   it('answers what is open when the caller closes its side', async () => {

@@ -60,7 +60,7 @@ describe('what does not belong here is refused at the end of the turn', () => {
   test('writes while the disk is full; reads are not', async () => {
     const scripted = await ScriptedExecutor.make();
     scripted.space.isDiskFull = true;
-    const error = { code: 'DISK_FULL', outcome: 'notApplied', shard: 5 };
+    const error = { code: 'DISK_FULL', outcome: 'notApplied', shard: 5, retryAfterMs: 1000 };
     expect(await scripted.answersTo(put('a', '1'))).toMatchObject([{ error }]);
     expect(await scripted.answersTo(del('a'))).toMatchObject([{ error }]);
     expect(await scripted.answersTo(get('a'))).toEqual([]);
