@@ -57,6 +57,8 @@ export class BatchWriter {
   #writtenBytes = 0;
   #largestBatchBytes = 0;
   #recycledSegments = 0;
+  /** Steps of {@link #run} that are done. */
+  #stepsDone = 0;
   readonly #onDurable: () => void;
   readonly #onFailure: (error: Error) => void;
 
@@ -86,6 +88,11 @@ export class BatchWriter {
 
   get syncs(): number {
     return this.#syncs;
+  }
+
+  /** What is being written or synced, by a number that is another for whatever comes next; undefined while nothing is. */
+  get underWay(): number | undefined {
+    return this.#running === undefined ? undefined : this.#stepsDone;
   }
 
   /** Of all batches that are durable. */
@@ -172,10 +179,12 @@ export class BatchWriter {
           throw error;
         }
         batch.durable.resolve();
+        this.#stepsDone++;
       }
     } catch (error) {
       this.fail(error);
     }
+    this.#stepsDone++;
     this.#running = undefined;
   }
 

@@ -196,6 +196,11 @@ export class SharedLog {
     else this.#failureCallbacks.push(callback);
   }
 
+  /** What is being written or synced, by a number that is another for whatever comes next; undefined while nothing is. */
+  get underWay(): number | undefined {
+    return this.#writer.underWay;
+  }
+
   /** The device had no room when the log was last to grow: it lives on its reserve. */
   get isDiskFull(): boolean {
     return this.#writer.isDeviceFull;

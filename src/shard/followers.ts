@@ -22,3 +22,25 @@ export function nodesLacking(status: RaftStatus, descriptor: ShardDescriptor, up
   }
   return nodes;
 }
+
+/** The nodes whose live replicas have stored more than the leader has: their disks take what its own does not. */
+export function nodesStoringMore(status: RaftStatus, descriptor: ShardDescriptor): NodeId[] {
+  const nodes: NodeId[] = [];
+  for (const { replica, matchIndex, isAlive } of status.followers) {
+    const node = isAlive && matchIndex > status.stableIndex ? nodeOf(descriptor, replica) : undefined;
+    if (node !== undefined) nodes.push(node);
+  }
+  return nodes;
+}
+
+/** The live voter that has most of the log, of those that may lead. */
+export function bestFollower(
+  { followers, configuration }: RaftStatus,
+  mayLead: (replica: ReplicaId) => boolean,
+): ReplicaId | undefined {
+  const able = followers.filter(
+    ({ isAlive, replica }) => isAlive && isVoter(configuration, replica) && mayLead(replica),
+  );
+  able.sort((a, b) => b.matchIndex - a.matchIndex);
+  return able.at(0)?.replica;
+}

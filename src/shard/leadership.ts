@@ -8,8 +8,8 @@
 import { LogIndex } from '../base/ids.js';
 import type { ReplicaId, ShardId, Term } from '../base/ids.js';
 import type { Logger } from '../env/logger.js';
-import { isVoter } from '../raft/config.js';
 import type { Raft } from '../raft/raft.js';
+import { bestFollower } from './followers.js';
 
 export interface LeadershipOptions {
   readonly raft: Pick<
@@ -72,35 +72,15 @@ export class Leadership {
    */
   transfer(among?: readonly ReplicaId[]): boolean {
     if (!this.isLeader) return false;
-    const target = among?.length === 1 ? among[0] : this.#bestFollower(among);
-    return target !== undefined && this.#options.raft.transferLeadership(target);
-  }
-
-  /**
-   * This node's log does not sync. Whoever has stored more than it is to lead; where nobody has, disks are slow everywhere, and
-   * another leader would do no better.
-   */
-  yieldStalled(): void {
-    if (!this.isLeader) return;
-    const isNew = !this.isHandingOver;
-    const { stableIndex, followers } = this.#options.raft.status();
-    const storesMore = followers.filter(({ matchIndex, isAlive }) => isAlive && matchIndex > stableIndex);
-    if (!this.transfer(storesMore.map(({ replica }) => replica)) || !isNew) return;
-    this.#options.logger.warn('the log does not sync: hands over', { shard: this.#options.shard });
+    const { raft } = this.#options;
+    const isAmong = (replica: ReplicaId): boolean => among?.includes(replica) ?? true;
+    const target = among?.length === 1 ? among[0] : bestFollower(raft.status(), isAmong);
+    return target !== undefined && raft.transferLeadership(target);
   }
 
   /** A transfer that began here has neither ended nor been given up. */
   get isHandingOver(): boolean {
     return this.isLeader && this.#options.raft.transferTarget !== 0;
-  }
-
-  #bestFollower(among: readonly ReplicaId[] | undefined): ReplicaId | undefined {
-    const { configuration, followers: all } = this.#options.raft.status();
-    const followers = all.filter(
-      ({ isAlive, replica }) => isAlive && isVoter(configuration, replica) && (among?.includes(replica) ?? true),
-    );
-    followers.sort((a, b) => b.matchIndex - a.matchIndex);
-    return followers.at(0)?.replica;
   }
 
   /** Gives it up if somebody takes it, by one transfer, and takes it no more. */

@@ -17,31 +17,17 @@ export interface LogWorkOptions {
 
 export class LogWork {
   readonly #options: LogWorkOptions;
-  #syncsUnderWay = 0;
-  #ticksWithoutSync = 0;
   #closed = false;
 
   constructor(options: LogWorkOptions) {
     this.#options = options;
   }
 
-  tick(): void {
-    this.#ticksWithoutSync = this.#syncsUnderWay === 0 ? 0 : this.#ticksWithoutSync + 1;
-  }
-
-  /** Ticks for which a sync has been waited for: since the log was asked to, or last did. */
-  get ticksWithoutSync(): number {
-    return this.#ticksWithoutSync;
-  }
-
   write(ready: Ready): void {
     const { hardState, entries, mustSync } = ready;
     if (hardState === undefined && entries.length === 0) return;
-    if (mustSync) this.#syncsUnderWay++;
     this.#options.append({ hardState, entries, mustSync }).then(() => {
       if (this.#closed || !mustSync) return;
-      this.#syncsUnderWay--;
-      this.#ticksWithoutSync = 0;
       this.#options.onSynced(ready);
     }, this.#options.onFailure);
   }

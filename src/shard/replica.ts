@@ -184,8 +184,6 @@ export class Replica {
   tick(ticksElapsed = 1): void {
     this.messenger.tick();
     this.#raft.tick(ticksElapsed);
-    this.#logWork.tick();
-    if (this.#logWork.ticksWithoutSync >= this.#host.timing.electionTicksMax) this.#leadership.yieldStalled();
     this.#group.proceed();
     this.#schedule();
   }

@@ -25,6 +25,7 @@ import type { HostedShard } from './hosted-shard.js';
 import { LogKeeper } from './log-keeper.js';
 import { ProtocolError } from '../peers/protocol-error.js';
 import { type OpenedReplica, ReplicaStore } from './replica-store.js';
+import { StalledLog } from './stalled-log.js';
 
 export interface ShardHostOptions {
   readonly env: Env;
@@ -71,6 +72,7 @@ export class ShardHost implements ReplicaHost {
   readonly #store: ReplicaStore;
   readonly #log: SharedLog;
   readonly #logKeeper: LogKeeper;
+  readonly #stalledLog: StalledLog;
   readonly #shards = new Map<ShardId, HostedShard>();
   /** Being made, or ended: until then there is none of the shard. */
   readonly #changing = new Map<ShardId, Promise<void>>();
@@ -107,6 +109,12 @@ export class ShardHost implements ReplicaHost {
       limits: this.limits,
       logger: this.logger,
       onFailure: (error) => this.fail(error),
+    });
+    this.#stalledLog = new StalledLog({
+      underWay: () => this.#log.underWay,
+      shards: () => this.#shards.values(),
+      ticksMax: this.timing.electionTicksMax,
+      logger: this.logger,
     });
     this.#log.onFailure((error) => this.fail(error));
   }
@@ -264,6 +272,7 @@ export class ShardHost implements ReplicaHost {
   tick(ticksElapsed: number): void {
     for (const replica of this.#awake) replica.tick(ticksElapsed);
     this.#logKeeper.tick();
+    this.#stalledLog.tick();
     this.#log.tick();
     if (++this.#ticks % lookForSpaceTicks === 0) this.#lookForSpace();
   }
