@@ -10,6 +10,7 @@ import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
 
 import { connect } from '../src/client/index.js';
 import { NodeDisk } from '../src/platform/disk.js';
+import { valueOf } from './cluster/keys.js';
 import { measureLeaderKills } from './leader-kills.js';
 import { percentile, runLoad, type Row } from './measure.js';
 import { startCluster, whenReady } from './real-cluster.js';
@@ -27,14 +28,13 @@ export async function smoke(options: { quick: boolean; progress: (text: string) 
   await using client = await connect({ endpoints: cluster.endpoints, deadlineMs: 20_000 });
   await whenReady(client);
   const seconds = options.quick ? 2 : 5;
-  const value = 'v'.repeat(valueBytes);
   const rows = await syncFloor();
   for (const inFlight of depths) {
     for (const kind of ['put', 'get'] as const) {
       options.progress(`${kind}, ${inFlight} in flight`);
       const operation = (n: number): Promise<unknown> => {
         const key = `${letter(n)}/${(n * 7919) % keys}`;
-        return kind === 'put' ? client.put(key, value) : client.get(key);
+        return kind === 'put' ? client.put(key, valueOf(valueBytes, n)) : client.get(key);
       };
       const loop = monitorEventLoopDelay({ resolution: loopResolutionMs });
       loop.enable();

@@ -10,6 +10,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { ClusterProcess } from '../jepsen-lite/cluster/process-cluster.js';
 import { defined } from '../src/base/assert.js';
 import { connect, type Client } from '../src/client/index.js';
+import { valueOf } from './cluster/keys.js';
 import { readProcessCounters } from './cluster/process-counters.js';
 import type { Row, SuiteOptions } from './measure.js';
 import { startCluster, whenReady } from './real-cluster.js';
@@ -35,7 +36,7 @@ export async function snapshotCatchUp({ quick, keys, valueBytes, progress }: Sui
   const follower = cluster.nodes.find(({ id }) => id !== Number(shards[0].leader) && id !== Number(placement.leader));
   if (follower === undefined) throw new Error('three nodes, of which two lead');
 
-  const load = new Load(client, 'v'.repeat(valueBytes ?? valueBytesByDefault));
+  const load = new Load(client, valueBytes ?? valueBytesByDefault);
   await setTimeout(warmUpMs);
   const whole = await load.measure(() => setTimeout(measureMs));
   const firstLacked = (await lookAt(client, follower)).committed;
@@ -86,21 +87,22 @@ async function lookAt(client: Client, { id }: ClusterProcess): Promise<{ committ
 /** A closed loop of puts that goes on until it is stopped. */
 class Load {
   readonly #client: Client;
-  readonly #value: string;
+  readonly #valueBytes: number;
   readonly #callers: Promise<void>[];
   #isStopped = false;
   #next = 0;
   done = 0;
 
-  constructor(client: Client, value: string) {
+  constructor(client: Client, valueBytes: number) {
     this.#client = client;
-    this.#value = value;
+    this.#valueBytes = valueBytes;
     this.#callers = Array.from({ length: inFlight }, () => this.#call());
   }
 
   async #call(): Promise<void> {
     while (!this.#isStopped) {
-      await this.#client.put(`key-${(this.#next++ * 7_919_773) % keySpace}`, this.#value);
+      const n = this.#next++;
+      await this.#client.put(`key-${(n * 7_919_773) % keySpace}`, valueOf(this.#valueBytes, n));
       this.done++;
     }
   }

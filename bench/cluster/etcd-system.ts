@@ -114,10 +114,12 @@ async function innerCounters(endpoint: string): Promise<InnerCounters> {
 
 async function preload(endpoint: string, { keys, valueBytes }: DataOptions): Promise<void> {
   using client = new UnaryClient([endpoint], 1);
-  const value = valueOf(valueBytes);
   let next = 0;
   const caller = async (): Promise<void> => {
-    while (next < keys) await client.call(etcdCalls.put(keyOf(next++), value));
+    while (next < keys) {
+      const n = next++;
+      await client.call(etcdCalls.put(keyOf(n), valueOf(valueBytes, n)));
+    }
   };
   await Promise.all(Array.from({ length: preloadInFlight }, caller));
 }

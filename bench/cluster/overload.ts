@@ -6,9 +6,9 @@ import { build } from 'hdr-histogram-js';
 import { setTimeout } from 'node:timers/promises';
 
 import { compareBytes } from '../../src/base/bytes.js';
-import { WireWriter } from '../../src/rpc/wire-writer.js';
 import { runLoad, type Row, type SuiteOptions } from '../measure.js';
-import { keyOf, valueOf } from './keys.js';
+import { encodedPut, renewValue } from './encoded-put.js';
+import { spreadKey, valueOf } from './keys.js';
 import type { InnerCounters } from './system.js';
 import { readProcessCounters } from './process-counters.js';
 import { PutStream, type PutTally } from './put-stream.js';
@@ -31,15 +31,14 @@ export async function overload(options: SuiteOptions): Promise<Row[]> {
   const seconds = 60 * (options.minutes ?? (quick ? usualMinutes / 3 : usualMinutes));
   progress('starting');
   await using running = await startQuorate({ keys, valueBytes });
-  const value = valueOf(valueBytes);
-  const put = (n: number): Promise<unknown> => running.client.put(keyOf((n * 7919) % keys), value);
+  const put = (n: number): Promise<unknown> => running.client.put(spreadKey(n, keys), valueOf(valueBytes, n));
   const closed = { inFlight: capacityInFlight, seconds: quick ? 3 : 8, operation: put };
   progress('how much it can do');
   await runLoad({ ...closed, seconds: 2 });
   const capacity = (await runLoad(closed)).perSecond;
   const before = await termsOf(running);
   progress(`${timesCapacity} times ${capacity} puts a second, for ${seconds} s`);
-  const found = await offer(running, { perSecond: capacity * timesCapacity, seconds, keys, value, progress });
+  const found = await offer(running, { perSecond: capacity * timesCapacity, seconds, keys, valueBytes, progress });
   const after = await runLoad(closed);
   const leaderChanges = (await termsOf(running)) - before;
   return [shardsRow(running.shards), ...rowsOf({ ...found, capacity, after: after.perSecond, leaderChanges })];
@@ -54,7 +53,7 @@ interface Offer {
   readonly perSecond: number;
   readonly seconds: number;
   readonly keys: number;
-  readonly value: Uint8Array;
+  readonly valueBytes: number;
   readonly progress: (text: string) => void;
 }
 
@@ -72,7 +71,7 @@ interface Overloaded {
 }
 
 async function offer(running: RunningQuorate, of: Offer): Promise<Overloaded> {
-  const { perSecond, seconds, progress } = of;
+  const { perSecond, seconds, valueBytes, progress } = of;
   const histogram = (): PutTally['latencies'] =>
     build({ lowestDiscernibleValue: 1, highestTrackableValue: 600_000_000 });
   const tally: PutTally = {
@@ -109,7 +108,8 @@ async function offer(running: RunningQuorate, of: Offer): Promise<Overloaded> {
     for (; offered < dueByNow; offered++) {
       const { address, bytes } = puts[offered % puts.length];
       const dueMs = startMs + (offered / perSecond) * 1000;
-      streams.get(address)?.[offered % streamsEach].add(bytes, dueMs);
+      if (streams.get(address)?.[offered % streamsEach].add(bytes, dueMs) === true)
+        renewValue(bytes, valueBytes, offered);
     }
     for (const stream of all) stream.flush();
     if (nowMs - startMs >= 1000 * (rssMib.length + 1)) {
@@ -140,25 +140,20 @@ function largest(looks: readonly InnerCounters[], of: keyof InnerCounters): numb
   return Math.max(...looks.map((look) => look[of] ?? 0));
 }
 
-/** Of each key, with the node that leads it. Without request ids: the node draws them. */
+/** Of each key, with the node that leads it. */
 async function encodedPuts(
   { client }: RunningQuorate,
-  { keys, value }: Offer,
+  { keys, valueBytes }: Offer,
 ): Promise<{ readonly address: string; readonly bytes: Uint8Array }[]> {
   const { nodes, shards } = await client.shardMap();
   const addressOf = new Map<number, string>(nodes.map(({ id, clientAddress }) => [id, clientAddress]));
   return Array.from({ length: keys }, (_, n) => {
     // Neighbours are led by different nodes.
-    const key = keyOf((n * 7919) % keys);
+    const key = spreadKey(n, keys);
     const shard = shards.findLast(({ descriptor }) => compareBytes(descriptor.start, key) <= 0);
     const address = shard?.leader === undefined ? undefined : addressOf.get(shard.leader);
     if (address === undefined) throw new Error('a shard has no leader');
-    const writer = new WireWriter(value.length + 64);
-    const mark = writer.begin(2);
-    writer.bytes(1, key);
-    writer.bytes(2, value);
-    writer.end(mark);
-    return { address, bytes: writer.finish() };
+    return { address, bytes: encodedPut(key, valueOf(valueBytes, n)) };
   });
 }
 

@@ -73,10 +73,17 @@ export class PutStream implements Disposable {
     return this.#dueMs.size + this.#waiting.length;
   }
 
-  /** @param bytes an encoded `Operation` */
-  add(bytes: Uint8Array, dueMs: number): void {
-    if (this.#waiting.length >= waitingMax) this.#tally.heldBack++;
-    else this.#waiting.push({ bytes, dueMs });
+  /**
+   * @param bytes an encoded `Operation`, read when it is sent
+   * @returns whether it will be sent
+   */
+  add(bytes: Uint8Array, dueMs: number): boolean {
+    if (this.#waiting.length >= waitingMax) {
+      this.#tally.heldBack++;
+      return false;
+    }
+    this.#waiting.push({ bytes, dueMs });
+    return true;
   }
 
   /** Sends what was added, as far as the transport takes it. */

@@ -127,8 +127,7 @@ function streamOperation(
   { valueBytes }: DataOptions,
   key: (n: number) => Uint8Array,
 ): Operation {
-  const value = valueOf(valueBytes);
-  return (n) => (kind === 'put' ? client.put(key(n), value) : client.get(key(n)));
+  return (n) => (kind === 'put' ? client.put(key(n), valueOf(valueBytes, n)) : client.get(key(n)));
 }
 
 async function closedLoop(
@@ -152,9 +151,8 @@ function lostOf(count: number): number | undefined {
 
 /** By h2load: ours in an `AtomicBatch`, etcd's in a `Txn`. */
 function batches({ valueBytes }: DataOptions): Scenario {
-  const value = valueOf(valueBytes);
   const run = async ({ calls, leader, keysOfOneShard }: RunningSystem, seconds: number): Promise<Outcome> => {
-    const puts = keysOfOneShard.slice(0, batchPuts).map((key) => ({ key, value }));
+    const puts = keysOfOneShard.slice(0, batchPuts).map((key, n) => ({ key, value: valueOf(valueBytes, n) }));
     const bytesEach = puts.reduce((sum, { key }) => sum + key.length + valueBytes, 0);
     return loaded({ endpoint: leader, call: calls.batch(puts), depth: batchDepth, seconds, bytesEach });
   };
@@ -164,14 +162,13 @@ function batches({ valueBytes }: DataOptions): Scenario {
 
 /** Reads and writes of popular keys; unary to all nodes on both sides, and through our client. */
 function mixes(readPercent: number, data: DataOptions): Scenario[] {
-  const value = valueOf(data.valueBytes);
   const mixed = (
     read: (key: Uint8Array) => Promise<unknown>,
-    write: (key: Uint8Array) => Promise<unknown>,
+    write: (key: Uint8Array, value: Uint8Array) => Promise<unknown>,
   ): Operation => {
     const draw = popularKeys(data.keys, popularSeed);
     // 37 and 100 have no factor in common: in 100 operations each percentage comes once.
-    return (n) => ((n * 37) % 100 < readPercent ? read(draw()) : write(draw()));
+    return (n) => ((n * 37) % 100 < readPercent ? read(draw()) : write(draw(), valueOf(data.valueBytes, n)));
   };
   const run = async (operation: Operation, seconds: number): Promise<Outcome> => {
     const result = await runLoad({ inFlight: usualDepth, seconds, operation });
@@ -181,14 +178,14 @@ function mixes(readPercent: number, data: DataOptions): Scenario[] {
   const runUnary = async ({ calls, endpoints }: RunningSystem, seconds: number): Promise<Outcome> => {
     using client = new UnaryClient(endpoints, 2);
     const read = (key: Uint8Array): Promise<void> => client.call(calls.get(key));
-    const write = (key: Uint8Array): Promise<void> => client.call(calls.put(key, value));
+    const write = (key: Uint8Array, value: Uint8Array): Promise<void> => client.call(calls.put(key, value));
     return await run(mixed(read, write), seconds);
   };
   const runStream = ({ client }: RunningQuorate, seconds: number): Promise<Outcome> =>
     run(
       mixed(
         (key) => client.get(key),
-        (key) => client.put(key, value),
+        (key, value) => client.put(key, value),
       ),
       seconds,
     );
@@ -204,7 +201,6 @@ function mixes(readPercent: number, data: DataOptions): Scenario[] {
 
 /** Puts at a rate that does not wait for answers. */
 function openLoops(unaryRate: number, streamRate: number, data: DataOptions): Scenario[] {
-  const value = valueOf(data.valueBytes);
   const run = async (perSecond: number, seconds: number, operation: Operation): Promise<Outcome> => {
     const result = await runOpenLoad({ perSecond, seconds, openMax, operation });
     const payloadBytes = result.operations * (keyOf(0).length + data.valueBytes);
@@ -212,7 +208,9 @@ function openLoops(unaryRate: number, streamRate: number, data: DataOptions): Sc
   };
   const runUnary = async ({ calls, endpoints }: RunningSystem, seconds: number): Promise<Outcome> => {
     using client = new UnaryClient(endpoints, 2);
-    return await run(unaryRate, seconds, (n) => client.call(calls.put(spreadKey(n, data.keys), value)));
+    return await run(unaryRate, seconds, (n) =>
+      client.call(calls.put(spreadKey(n, data.keys), valueOf(data.valueBytes, n))),
+    );
   };
   const runStream = (running: RunningQuorate, seconds: number): Promise<Outcome> =>
     run(
