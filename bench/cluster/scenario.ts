@@ -33,7 +33,7 @@ export interface Scenario {
   readonly ours: (running: RunningQuorate, seconds: number) => Promise<Outcome>;
   /**
    * The rival's side; or the name of the scenario whose figures of the rival stand beside ours, where ours is done in a way
-   * that the rival does not have.
+   * that the rival does not have; undefined where nothing stands beside ours, for the same is not asked of the rival.
    */
-  readonly theirs: ((running: RunningSystem, seconds: number) => Promise<Outcome>) | string;
+  readonly theirs: ((running: RunningSystem, seconds: number) => Promise<Outcome>) | string | undefined;
 }

@@ -55,6 +55,7 @@ export async function cluster(options: SuiteOptions): Promise<Row[]> {
   }
   const measured = scenarios.map((scenario): Measured => {
     const isBorrowed = typeof scenario.theirs === 'string';
+    // Of a scenario that is not the rival's nothing is found.
     const nameOfTheirs = typeof scenario.theirs === 'string' ? scenario.theirs : scenario.name;
     const found = { ours: ours.get(scenario.name) ?? [], theirs: theirs.get(nameOfTheirs) ?? [] };
     return { scenario, ...found, rival: etcdName, isBorrowed };
@@ -96,7 +97,7 @@ async function rivalsTurn(scenarios: readonly Scenario[], options: TurnOptions, 
   options.progress(`${etcdName}: starting`);
   await using running = await startEtcd(options.data);
   const steps = scenarios.flatMap(({ name, part, theirs }) =>
-    typeof theirs === 'string' ? [] : [{ name, part, run: (seconds: number) => theirs(running, seconds) }],
+    typeof theirs === 'function' ? [{ name, part, run: (seconds: number) => theirs(running, seconds) }] : [],
   );
   await measureAll({ system: etcdName, running, steps, results }, options);
 }

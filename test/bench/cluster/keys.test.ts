@@ -45,6 +45,18 @@ test('a frame is the length behind a zero, and the message', () => {
   expect([...grpcFrame(Uint8Array.of(7, 8))]).toEqual([0, 0, 0, 0, 2, 7, 8]);
 });
 
+test('figures that stand side by side are of the same rate, or of as many in flight', () => {
+  for (const quick of [true, false]) {
+    const scenarios = scenariosOf({ keys: 100, valueBytes: 256 }, { quick });
+    for (const { theirs, place } of scenarios) {
+      if (typeof theirs === 'string' && place !== undefined) {
+        expect(scenarios.find(({ name }) => name === theirs)?.place).toMatchObject({ plot: place.plot, at: place.at });
+      }
+    }
+    expect(scenarios.filter(({ theirs }) => theirs === undefined).map(({ place }) => place?.at)).toEqual([32_000]);
+  }
+});
+
 test('scenarios have names of their own, and those that borrow figures of the rival borrow from one that there is', () => {
   for (const quick of [true, false]) {
     const scenarios = scenariosOf({ keys: 100, valueBytes: 256 }, { quick });
