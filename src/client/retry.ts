@@ -98,6 +98,7 @@ export function deadlineError(deadlineMs: number, { maybeApplied, lastError }: U
   return new QuorateError(codeAtDeadline(lastError), `no answer within ${Math.round(deadlineMs)} ms${reason}`, {
     outcome: maybeApplied ? 'unknown' : 'notApplied',
     shard: lastError?.shard,
+    retryAfterMs: lastError?.retryAfterMs,
     cause: lastError,
   });
 }

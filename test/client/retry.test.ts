@@ -75,8 +75,11 @@ describe('how a call ends', () => {
       code: 'DEADLINE_EXCEEDED',
       outcome: 'unknown',
     });
-    const overloaded = new QuorateError('OVERLOADED', 'full', { shard: ShardId(3) });
-    expect(deadlineError(1, { maybeApplied: false, lastError: overloaded })).toMatchObject({ code: 'OVERLOADED' });
+    const overloaded = new QuorateError('OVERLOADED', 'full', { shard: ShardId(3), retryAfterMs: 70 });
+    expect(deadlineError(1, { maybeApplied: false, lastError: overloaded })).toMatchObject({
+      code: 'OVERLOADED',
+      retryAfterMs: 70,
+    });
   });
 
   it('cancelled, with the reason', () => {
