@@ -72,12 +72,12 @@ export class Dispatcher {
   submit(operation: PendingOperation): void {
     const { operationsOpenMax, bytesOpenMax } = this.#settings;
     if (this.#drained !== undefined) {
-      answerError(operation, new QuorateError('CANCELLED', 'the client is closed'));
+      operation.settle(failed(new QuorateError('CANCELLED', 'the client is closed')));
       return;
     }
     if (this.#open.size >= operationsOpenMax || this.#bytesOpen + operation.bytes.length > bytesOpenMax) {
       const message = `${this.#open.size} operations of ${this.#bytesOpen} bytes wait in this client already`;
-      answerError(operation, new QuorateError('OVERLOADED', message, { retryAfterMs: tickMs }));
+      operation.settle(failed(new QuorateError('OVERLOADED', message, { retryAfterMs: tickMs })));
       return;
     }
     this.#open.add(operation);
@@ -144,11 +144,10 @@ export class Dispatcher {
 
   #settle(operation: PendingOperation, result: OperationResult): void {
     const { state } = operation;
-    operation.state = { type: 'settled' };
-    if (state.type === 'sent') this.#connections.get(state.address)?.forget(state.id);
     this.#open.delete(operation);
     this.#bytesOpen -= operation.bytes.length;
-    operation.answer(result);
+    operation.settle(result);
+    if ('address' in state) this.#connections.get(state.address)?.forget(state);
     if (this.#open.size === 0) this.#drained?.resolve();
   }
 
@@ -168,9 +167,4 @@ export class Dispatcher {
 
 function failed(error: QuorateError): OperationResult {
   return { type: 'failed', error };
-}
-
-function answerError(operation: PendingOperation, error: QuorateError): void {
-  operation.state = { type: 'settled' };
-  operation.answer(failed(error));
 }

@@ -8,15 +8,12 @@ import { answerTimeoutMs } from '../rpc/timeouts.js';
 import { WireWriter } from '../rpc/wire-writer.js';
 import type { OperationResult } from '../rpc/public-types.js';
 import { connectTimeoutMs, noConnection, openChannel, untilConnected } from './channel.js';
-import type { PendingOperation } from './pending-operation.js';
+import { OperationQueue } from './operation-queue.js';
+import type { OperationState, PendingOperation } from './pending-operation.js';
 import type { Reachability } from './reachability.js';
 
-/** A message is closed at this size; one operation always fits. */
-const messageBytesTarget = 512 * 1024;
-/** The default of the nodes' `batchOperationsMax`. */
-const messageOperationsMax = 1024;
-/** Of an operation in a message, besides its own bytes, at most: tags and lengths, id, timeout, and what its writer reserves. */
-const operationOverheadBytes = 48;
+/** `operationsMax`: the default of the nodes' `batchOperationsMax`. */
+const messageMax = { operationsMax: 1024, bytesMax: 512 * 1024 };
 
 type StreamCall = ClientDuplexStream<Buffer, Buffer>;
 
@@ -44,7 +41,7 @@ export class NodeConnection {
   readonly #reachability: Reachability;
   readonly #events: NodeConnectionEvents;
   #state: ConnectionState = { type: 'idle' };
-  #queue: PendingOperation[] = [];
+  readonly #queue = new OperationQueue();
   readonly #sent = new Map<number, PendingOperation>();
   #nextId = 1;
   #flushScheduled = false;
@@ -64,7 +61,7 @@ export class NodeConnection {
 
   /** Whether it has no operations. */
   get isIdle(): boolean {
-    return this.#queue.length === 0 && this.#sent.size === 0;
+    return this.#queue.waiting === 0 && this.#sent.size === 0;
   }
 
   enqueue(operation: PendingOperation): void {
@@ -73,9 +70,10 @@ export class NodeConnection {
     this.#scheduleFlush();
   }
 
-  /** The caller of a sent operation does not wait any more: its place is free, its answer will be dropped. */
-  forget(id: number): void {
-    if (this.#sent.delete(id) && this.#queue.length > 0) this.#scheduleFlush();
+  /** One of its operations was settled, and was this before: its place is free, an answer will be dropped. */
+  forget(before: OperationState): void {
+    if (before.type === 'queued') this.#queue.letGo();
+    else if (before.type === 'sent' && this.#sent.delete(before.id)) this.#flushIfWaiting();
   }
 
   close(): void {
@@ -92,43 +90,30 @@ export class NodeConnection {
     });
   }
 
+  #flushIfWaiting(): void {
+    if (this.#queue.waiting > 0) this.#scheduleFlush();
+  }
+
   #flush(call: StreamCall): void {
     const nowMs = performance.now();
-    let next = 0;
-    while (next < this.#queue.length && !this.#blocked && this.#sent.size < this.#operationsInFlightMax) {
-      const { end, bytes } = this.#messageFrom(next);
+    while (this.#queue.waiting > 0 && !this.#blocked) {
+      const places = this.#operationsInFlightMax - this.#sent.size;
+      if (places <= 0) return;
+      const { operations, bytes } = this.#queue.take({ places, ...messageMax });
       const writer = new WireWriter(bytes);
-      for (; next < end; next++) {
-        const operation = this.#queue[next];
-        if (operation.state.type !== 'queued') continue;
+      for (const operation of operations) {
         const id = this.#nextId++;
         operation.state = { type: 'sent', address: this.address, id };
         this.#sent.set(id, operation);
         const timeoutMs = Math.max(1, Math.floor(answerTimeoutMs(operation.deadlineMs - nowMs)));
         writeStreamOperation(writer, { id, bytes: operation.bytes, timeoutMs });
       }
-      if (writer.length > 0) this.#blocked = !call.write(writer.finish());
+      this.#blocked = !call.write(writer.finish());
     }
-    this.#queue.splice(0, next);
-  }
-
-  /** Where the message ends that begins with a place of the queue, and what it takes, at most. */
-  #messageFrom(start: number): { readonly end: number; readonly bytes: number } {
-    const endMax = Math.min(this.#queue.length, start + this.#operationsInFlightMax - this.#sent.size);
-    let end = start;
-    let bytes = 0;
-    for (let count = 0; end < endMax; end++) {
-      const operation = this.#queue[end];
-      const size = operation.bytes.length + operationOverheadBytes;
-      if (end > start && (count + operation.count > messageOperationsMax || bytes + size > messageBytesTarget)) break;
-      count += operation.count;
-      bytes += size;
-    }
-    return { end, bytes };
   }
 
   #connect(): void {
-    if (this.#queue.length === 0) return;
+    if (this.#queue.waiting === 0) return;
     const channel = openChannel(this.address);
     this.#state = { type: 'connecting', channel, startMs: performance.now() };
     untilConnected(channel, connectTimeoutMs, (result) => {
@@ -176,7 +161,7 @@ export class NodeConnection {
       this.#sent.delete(id);
       this.#events.onResult(operation, result);
     }
-    if (this.#queue.length > 0) this.#scheduleFlush();
+    this.#flushIfWaiting();
   }
 
   /** Gives back what is queued and what was sent. */
@@ -190,12 +175,12 @@ export class NodeConnection {
     const code = cause === undefined || cause.retryable || cause.code === 'CANCELLED' ? 'UNAVAILABLE' : cause.code;
     const unsentError = new QuorateError('UNAVAILABLE', message, { cause });
     const sentError = new QuorateError(code, message, { outcome: 'unknown', retryable: code === 'UNAVAILABLE', cause });
-    const lost = this.#queue;
+    const unsent = this.#queue.takeAll();
     const sent = [...this.#sent.values()];
-    this.#queue = [];
     this.#sent.clear();
+    for (const operation of unsent) operation.state = { type: 'waiting', untilMs: nowMs };
     for (const operation of sent) this.#events.onLost(operation, sentError);
-    for (const operation of lost) if (operation.state.type === 'queued') this.#events.onLost(operation, unsentError);
+    for (const operation of unsent) this.#events.onLost(operation, unsentError);
   }
 
   #leave(next: ConnectionState): void {

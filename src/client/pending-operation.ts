@@ -1,4 +1,4 @@
-import { copyBytes } from '../base/bytes.js';
+import { copyBytes, emptyBytes } from '../base/bytes.js';
 import { encodeOperation } from '../rpc/kv-codec.js';
 import { routingKey, type Operation, type OperationResult } from '../rpc/public-types.js';
 import type { QuorateError } from '../base/errors.js';
@@ -14,17 +14,20 @@ export type OperationState =
   | { readonly type: 'waiting'; readonly untilMs: number }
   | { readonly type: 'settled' };
 
+const settled: OperationState = { type: 'settled' };
+
 /** One operation of a caller from its call to its answer, over all attempts. */
 export class PendingOperation implements Unanswered {
-  readonly key: Uint8Array;
-  /** Encoded once: every attempt sends the same, request id included. Owns copies of the caller's bytes. */
-  readonly bytes: Buffer;
+  /** As `bytes`, a copy of the caller's, and none any more once it is settled. */
+  key: Uint8Array;
+  /** Encoded once: every attempt sends the same, request id included. */
+  bytes: Uint8Array;
   readonly isWrite: boolean;
   /** Operations, as messages count them. */
   readonly count: number;
   readonly startMs: number;
   readonly deadlineMs: number;
-  /** To be called once, when it is settled. */
+  /** Called by `settle`. */
   answer: (result: OperationResult) => void;
   state: OperationState = { type: 'waiting', untilMs: 0 };
   attempts = 0;
@@ -46,6 +49,14 @@ export class PendingOperation implements Unanswered {
     this.startMs = time.startMs;
     this.deadlineMs = operationDeadlineMs(this.isWrite, time);
     this.answer = answer;
+  }
+
+  /** Once. Its bytes are let go, whoever still holds it. */
+  settle(result: OperationResult): void {
+    this.state = settled;
+    this.key = emptyBytes;
+    this.bytes = emptyBytes;
+    this.answer(result);
   }
 
   /** Whether a write may have taken effect, as far as this client can know now. */
