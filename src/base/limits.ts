@@ -31,7 +31,7 @@ export interface Limits {
   readonly nodeBytesInFlightMax: number;
   /** Operations that wait or run in one shard. */
   readonly shardOperationsInFlightMax: number;
-  /** A shard takes in no more writes than it does in this time, measured while it is overloaded; but always 32. */
+  /** A shard takes in about as many bytes of writes as it does in this time; but always 24 KiB, or one write. */
   readonly writeWaitMsTarget: number;
   /** Longest payload of one Raft entry; a turn that gathered more proposes several. */
   readonly entryBytesMax: number;

@@ -10,15 +10,15 @@ import type { Timestamp } from '../base/ids.js';
 import type { Limits } from '../base/limits.js';
 import type { Clock } from '../env/clock.js';
 import { Evaluator } from '../mvcc/evaluator.js';
-import { entryBytes } from '../mvcc/operation-bytes.js';
 import type { OperationResult, WriteOperation } from '../mvcc/operations.js';
-import { encodeEntry, entryOverheadBytes } from './entry-format.js';
+import { encodeEntry } from './entry-format.js';
 import type { LookupWatch } from './lookup-watch.js';
 import { notLeaderError } from './not-leader.js';
 import type { ProposalEnd } from './proposals.js';
 import type { ProposalRefusal, Replica } from './replica.js';
 import type { Task } from './task.js';
-import { WriteWindow, type WriteArrival } from './write-window.js';
+import { WriteQueue } from './write-queue.js';
+import { WriteWindow } from './write-window.js';
 
 /** Where commit timestamps come from: unique, strictly increasing over the whole cluster. */
 export interface TimestampSource {
@@ -50,10 +50,9 @@ export class WriteBatches {
   readonly #limits: Limits;
   readonly #lookups: LookupWatch;
   readonly #window: WriteWindow;
-  #queue: Task<WriteOperation>[] = [];
-  /** Of the oldest in the queue; of what a full batch has left there, when it left it. */
-  #oldest: WriteArrival;
+  readonly #queue: WriteQueue;
   #running = 0;
+  #runningBytes = 0;
   #batchUnderWay = false;
   /** Batches are numbered when they ask for timestamps; they settle in order. */
   #batchesBegun = 0;
@@ -69,7 +68,7 @@ export class WriteBatches {
     this.#limits = limits;
     this.#lookups = lookups;
     this.#window = new WriteWindow(limits);
-    this.#oldest = this.#window.arrived(clock.monotonicMs());
+    this.#queue = new WriteQueue(() => this.#window.arrived(clock.monotonicMs()));
     this.#evaluator = new Evaluator(replica.machine, { requestIdRetentionMs: limits.requestIdRetentionMs });
     replica.onLeadership((leading) => {
       if (leading) this.#pump();
@@ -89,16 +88,15 @@ export class WriteBatches {
 
   /** What to refuse a write with that would wait too long; it is not added then. */
   get overload(): QuorateError | undefined {
-    const { size } = this.#window;
-    if (this.inFlight < size) return undefined;
+    const { bytes } = this.#window;
+    if (this.#queue.bytes + this.#runningBytes < bytes) return undefined;
     const { shard } = this.#replica;
-    const message = `shard ${shard} has ${size} writes in flight, as many as it does within writeWaitMsTarget`;
+    const message = `shard ${shard} has ${bytes} bytes of writes in flight, as many as it does within writeWaitMsTarget`;
     return new QuorateError('OVERLOADED', message, { shard, retryAfterMs: overloadRetryMs });
   }
 
   add(task: Task<WriteOperation>): void {
-    if (this.#queue.length === 0) this.#oldest = this.#arrivingNow();
-    this.#queue.push(task);
+    this.#queue.add(task);
     this.#pump();
   }
 
@@ -127,39 +125,25 @@ export class WriteBatches {
     return this.#queue.length > 0 && this.#queue.length >= this.#running;
   }
 
-  #arrivingNow(): WriteArrival {
-    return this.#window.arrived(this.#clock.monotonicMs());
-  }
-
   #leadershipLost(): void {
     this.#evaluator.reset();
     const error = notLeaderError(this.#replica.shard);
-    for (const task of this.#queue.splice(0)) task.settle({ type: 'failed', error });
-  }
-
-  /** Up to one entry's worth of what waits. */
-  #takeBatch(): Task<WriteOperation>[] {
-    let bytes = entryOverheadBytes;
-    let count = 0;
-    while (count < this.#queue.length) {
-      bytes += entryBytes(this.#queue[count].operation);
-      if (count > 0 && bytes > this.#limits.entryBytesMax) break;
-      count++;
-    }
-    return this.#queue.splice(0, count).filter((task) => !task.abandoned);
+    for (const task of this.#queue.clear()) task.settle({ type: 'failed', error });
   }
 
   async #runBatch(): Promise<void> {
-    const oldest = this.#oldest;
-    const taken = this.#takeBatch();
-    if (this.#queue.length > 0) this.#oldest = this.#arrivingNow();
+    if (this.#queue.length === 0) return; // leadership was lost, and what waited was told so
+    const { tasks: waited, bytes, arrival } = this.#queue.take(this.#limits.entryBytesMax);
+    const taken = waited.filter((task) => !task.abandoned);
     if (taken.length === 0) return;
     const batch = ++this.#batchesBegun;
     this.#unsettled.add(batch);
     this.#running += taken.length;
+    this.#runningBytes += bytes;
     let tasks = taken;
     const settle = (results: readonly OperationResult[]): void => {
       this.#running -= taken.length;
+      this.#runningBytes -= bytes;
       tasks.forEach((task, i) => task.settle(results[i]));
       this.#batchSettled(batch);
       this.#pump();
@@ -186,7 +170,7 @@ export class WriteBatches {
       const answer = this.#replica.propose(data, (end: ProposalEnd) => {
         if (end.type === 'applied') {
           this.#evaluator.applied(ticket);
-          this.#window.done(tasks.length, oldest, this.#clock.monotonicMs());
+          this.#window.done(bytes, arrival, this.#clock.monotonicMs());
           settle(results);
         } else {
           this.#evaluator.reset(); // what was evaluated on top of it is lost as well

@@ -1,56 +1,65 @@
 import type { Limits } from '../base/limits.js';
+import { operationOverheadBytesMax } from '../mvcc/operation-bytes.js';
 
-/** Even the slowest shard takes in so many: fewer would say nothing about how fast it is. */
-const sizeMin = 32;
+/** Even the slowest shard takes in so many small writes: fewer would say nothing about how fast it is. */
+const smallWritesMin = 32;
+const bytesMin = smallWritesMin * operationOverheadBytesMax;
 
-/** Of the window, with each batch that did not wait too long. */
-const growth = 1.25;
+/** Of the window, at a time. */
+const growthMax = 2;
 
-/** When the oldest write of a batch arrived. */
+/** When a write arrived. */
 export interface WriteArrival {
   readonly ms: number;
-  /** Writes that had been done by then. */
-  readonly done: number;
+  /** Bytes of writes that had been done by then. */
+  readonly doneBytes: number;
 }
 
 /**
- * How many writes a shard takes in: as many as it does within `writeWaitMsTarget`, which is what the last of them has to
- * wait (Little's law). A queue that is longer makes nothing faster, and its callers give up before their turn.
+ * How much a shard takes in: as much as it does within `writeWaitMsTarget`, which is what the last write has to wait (Little's
+ * law). A queue that is longer makes nothing faster, and its callers give up before their turn. It is counted in bytes of entries,
+ * of which each write takes some hundreds besides its key and value: so it means about the same time for small and for large
+ * values (docs/decisions/2026-11-22-write-window.md).
  *
- * The window is `shardOperationsInFlightMax` until a batch has waited longer than the target; then what was done during that wait
- * says how fast the shard is. Whatever is in flight already when the window shrinks shows the same rate, so it does not shrink twice
- * for one reason. It opens again as soon as batches wait less.
+ * What is done while a batch waits says how fast the shard is, at least. If that was longer than the target, the window is no more
+ * than what is done within it; all that was in flight when it shrinks shows the same rate, so it does not shrink twice for one
+ * reason. If it was shorter the window grows, in the same measure. A batch that came before it last grew says nothing of what it
+ * is now: without this, many in flight would make it far too large before the first has waited for that.
  */
 export class WriteWindow {
-  readonly #sizeMax: number;
   readonly #waitMsTarget: number;
-  #size: number;
-  #done = 0;
+  readonly #bytesAtRest: number;
+  #bytes: number;
+  #doneBytes = 0;
+  #grownAtMs = -Infinity;
 
-  constructor(limits: Pick<Limits, 'shardOperationsInFlightMax' | 'writeWaitMsTarget'>) {
-    this.#sizeMax = limits.shardOperationsInFlightMax;
+  constructor(limits: Pick<Limits, 'writeWaitMsTarget' | 'requestBytesMax' | 'batchOperationsMax'>) {
     this.#waitMsTarget = limits.writeWaitMsTarget;
-    this.#size = this.#sizeMax;
+    this.#bytesAtRest = limits.requestBytesMax + limits.batchOperationsMax * operationOverheadBytesMax;
+    this.#bytes = this.#bytesAtRest;
   }
 
-  /** Writes that may wait or run at a time. */
-  get size(): number {
-    return this.#size;
+  /** Of writes that may wait or run at a time. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   arrived(nowMs: number): WriteArrival {
-    return { ms: nowMs, done: this.#done };
+    return { ms: nowMs, doneBytes: this.#doneBytes };
   }
 
-  /** A batch of `count` writes is done, of which the oldest came at `since`. */
-  done(count: number, since: WriteArrival, nowMs: number): void {
-    this.#done += count;
+  /** A batch of so many bytes is done, of which the oldest write came at `since`. */
+  done(bytes: number, since: WriteArrival, nowMs: number): void {
+    this.#doneBytes += bytes;
     const waitedMs = nowMs - since.ms;
-    if (waitedMs <= this.#waitMsTarget) {
-      this.#size = Math.min(this.#sizeMax, Math.ceil(this.#size * growth));
-      return;
+    const targetPerWait = this.#waitMsTarget / waitedMs;
+    const within = Math.floor((this.#doneBytes - since.doneBytes) * targetPerWait);
+    if (waitedMs > this.#waitMsTarget) {
+      this.#bytes = Math.min(this.#bytes, Math.max(within, bytesMin));
+    } else if (since.ms >= this.#grownAtMs) {
+      const grown = Math.ceil(this.#bytes * Math.min(growthMax, targetPerWait));
+      this.#bytes = Math.max(this.#bytes, Math.min(grown, Math.max(within, this.#bytesAtRest)));
+      this.#grownAtMs = nowMs;
     }
-    const within = Math.floor(((this.#done - since.done) * this.#waitMsTarget) / waitedMs);
-    this.#size = Math.min(this.#size, Math.max(within, Math.min(sizeMin, this.#sizeMax)));
   }
 }

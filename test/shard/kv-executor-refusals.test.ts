@@ -36,7 +36,9 @@ describe('what does not belong here is refused at the end of the turn', () => {
     const error = { code: 'OVERLOADED', outcome: 'notApplied', shard: 5, retryAfterMs: 100 };
     const refused = await scripted.answersTo(put('c', '1'));
     expect(refused).toMatchObject([{ error }]);
-    expect(refused).toMatchObject([{ error: { message: expect.stringMatching(/32 .*writeWaitMsTarget/) as string } }]);
+    expect(refused).toMatchObject([
+      { error: { message: expect.stringMatching(/24576 bytes .*writeWaitMsTarget/) as string } },
+    ]);
     expect(await scripted.answersTo(get('a'))).toEqual([]);
   });
 
