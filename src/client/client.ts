@@ -2,12 +2,14 @@ import { onAbort } from '../base/abort.js';
 import { changeReplicasCall, nodeCall, type ReplicaNodes } from './change-replicas.js';
 import { decodeClusterStatus, decodeShardMap } from '../rpc/admin-codec.js';
 import type { ClusterStatus, ScanPage, ScanRecord, ShardMapView } from '../rpc/backend.js';
+import type { MessageLimits } from '../rpc/message-limits.js';
 import type { Operation, OperationResult, RequestId } from '../rpc/public-types.js';
 import { adminMethods } from '../rpc/services.js';
 import { checkObject, checkSignal, invalid, millisecondsOf } from './arguments.js';
 import { Calls, type CallLimits } from './calls.js';
 import { Dispatcher } from './dispatcher.js';
 import { atomicBatch, batchOperations, deleteOperation, getOperation, putOperation } from './operations.js';
+import { bytesInMessage } from './operation-queue.js';
 import { clientSettings, type ClientOptions, type ClientSettings } from './options.js';
 import { PendingOperation } from './pending-operation.js';
 import { Reachability } from './reachability.js';
@@ -206,10 +208,9 @@ export class Client implements AsyncDisposable {
     const { signal, startMs } = limits;
     const { operationBytesMax, mapRefreshMs } = this.#settings;
     const pending = new PendingOperation(operation, limits, answer);
-    if (pending.bytes.length > operationBytesMax) {
-      const message = `an operation of ${pending.bytes.length} bytes; operationBytesMax is ${operationBytesMax}`;
-      answer({ type: 'failed', error: invalid(message) });
-    } else if (signal?.aborted === true) {
+    const tooLong = whyTooLong(pending, operationBytesMax, this.#dispatcher.table.messageLimits);
+    if (tooLong !== undefined) answer({ type: 'failed', error: invalid(tooLong) });
+    else if (signal?.aborted === true) {
       answer({ type: 'failed', error: cancelledError(signal.reason, pending) });
     } else {
       if (signal !== undefined) this.#cancelOnAbort(pending, signal);
@@ -259,6 +260,18 @@ export class Client implements AsyncDisposable {
     }
     return map;
   }
+}
+
+/** Of a message that is too long, a node would end the stream, with all other operations on it. */
+function whyTooLong(
+  operation: PendingOperation,
+  operationBytesMax: number,
+  { bytesMax }: MessageLimits,
+): string | undefined {
+  const what = `an operation of ${operation.bytes.length} bytes`;
+  if (operation.bytes.length > operationBytesMax) return `${what}; operationBytesMax is ${operationBytesMax}`;
+  if (bytesInMessage(operation) <= bytesMax) return undefined;
+  return `${what}; nodes take ${bytesMax} bytes in a message (requestBytesMax)`;
 }
 
 /**

@@ -123,7 +123,9 @@ export class Dispatcher {
       },
       onLost: (operation, error) => this.#attemptFailed(operation, error, address),
     };
-    const connection = new NodeConnection(address, this.#settings, { reachability: this.#reachability, events });
+    const { operationsInFlightMax } = this.#settings;
+    const options = { operationsInFlightMax, messageLimits: () => this.#table.messageLimits };
+    const connection = new NodeConnection(address, options, { reachability: this.#reachability, events });
     this.#connections.set(address, connection);
     return connection;
   }

@@ -6,14 +6,21 @@ import { fromGrpcError } from '../rpc/status.js';
 import { decodeStreamResponse, writeStreamOperation } from '../rpc/stream-codec.js';
 import { answerTimeoutMs } from '../rpc/timeouts.js';
 import { WireWriter } from '../rpc/wire-writer.js';
+import type { MessageLimits } from '../rpc/message-limits.js';
 import type { OperationResult } from '../rpc/public-types.js';
 import { connectTimeoutMs, noConnection, openChannel, untilConnected } from './channel.js';
 import { OperationQueue } from './operation-queue.js';
 import type { OperationState, PendingOperation } from './pending-operation.js';
 import type { Reachability } from './reachability.js';
 
-/** `operationsMax`: the default of the nodes' `batchOperationsMax`. */
-const messageMax = { operationsMax: 1024, bytesMax: 512 * 1024 };
+/** Where nodes take more: of many operations, a node answers the first while the others are on their way. */
+const messageMax: MessageLimits = { operationsMax: 1024, bytesMax: 512 * 1024 };
+
+export interface NodeConnectionOptions {
+  readonly operationsInFlightMax: number;
+  /** What nodes take, as is known now. */
+  readonly messageLimits: () => MessageLimits;
+}
 
 type StreamCall = ClientDuplexStream<Buffer, Buffer>;
 
@@ -37,7 +44,7 @@ export interface NodeConnectionEvents {
  */
 export class NodeConnection {
   readonly address: string;
-  readonly #operationsInFlightMax: number;
+  readonly #options: NodeConnectionOptions;
   readonly #reachability: Reachability;
   readonly #events: NodeConnectionEvents;
   #state: ConnectionState = { type: 'idle' };
@@ -50,11 +57,11 @@ export class NodeConnection {
 
   constructor(
     address: string,
-    options: { readonly operationsInFlightMax: number },
+    options: NodeConnectionOptions,
     dependencies: { readonly reachability: Reachability; readonly events: NodeConnectionEvents },
   ) {
     this.address = address;
-    this.#operationsInFlightMax = options.operationsInFlightMax;
+    this.#options = options;
     this.#reachability = dependencies.reachability;
     this.#events = dependencies.events;
   }
@@ -96,10 +103,12 @@ export class NodeConnection {
 
   #flush(call: StreamCall): void {
     const nowMs = performance.now();
+    const { operationsInFlightMax, messageLimits } = this.#options;
+    const { operationsMax, bytesMax } = lower(messageMax, messageLimits());
     while (this.#queue.waiting > 0 && !this.#blocked) {
-      const places = this.#operationsInFlightMax - this.#sent.size;
+      const places = operationsInFlightMax - this.#sent.size;
       if (places <= 0) return;
-      const { operations, bytes } = this.#queue.take({ places, ...messageMax });
+      const { operations, bytes } = this.#queue.take({ places, operationsMax, bytesMax });
       const writer = new WireWriter(bytes);
       for (const operation of operations) {
         const id = this.#nextId++;
@@ -189,4 +198,11 @@ export class NodeConnection {
     if (left.type === 'open') left.call.cancel();
     if (left.type === 'open' || left.type === 'connecting') left.channel.close();
   }
+}
+
+function lower(a: MessageLimits, b: MessageLimits): MessageLimits {
+  return {
+    operationsMax: Math.min(a.operationsMax, b.operationsMax),
+    bytesMax: Math.min(a.bytesMax, b.bytesMax),
+  };
 }

@@ -3,6 +3,11 @@ import type { PendingOperation } from './pending-operation.js';
 /** Of an operation in a message, besides its own bytes, at most: tags and lengths, id, timeout, and what its writer reserves. */
 const operationOverheadBytes = 48;
 
+/** At most. */
+export function bytesInMessage({ bytes }: PendingOperation): number {
+  return bytes.length + operationOverheadBytes;
+}
+
 export interface MessageRoom {
   /** Operations that the node may get on top of those that it has. */
   readonly places: number;
@@ -59,7 +64,7 @@ export class OperationQueue {
         this.#settled--;
         continue;
       }
-      const size = operation.bytes.length + operationOverheadBytes;
+      const size = bytesInMessage(operation);
       const fits = count + operation.count <= operationsMax && bytes + size <= bytesMax;
       if (!fits && operations.length > 0) break;
       operations.push(operation);

@@ -13,7 +13,7 @@ export interface ClientOptions {
   readonly operationsOpenMax?: number | undefined;
   /** Bytes of those. Default 64 MiB. */
   readonly bytesOpenMax?: number | undefined;
-  /** Longest operation that is sent at all; at most the nodes' `requestBytesMax`. Default 4 MiB. */
+  /** Longest operation that is sent at all; less where the nodes' `requestBytesMax` is less. Default 4 MiB. */
   readonly operationBytesMax?: number | undefined;
   /** How often the client looks where leaders are while it has work. Default 3000. */
   readonly mapRefreshMs?: number | undefined;

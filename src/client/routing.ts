@@ -1,7 +1,8 @@
 /** Where to send what: pure decisions over the shard map that a node gave. */
 import { compareBytes, mapKey } from '../base/bytes.js';
 import type { NodeId } from '../base/ids.js';
-import type { ShardMapView } from '../rpc/backend.js';
+import type { ToldShardMap } from '../rpc/backend.js';
+import { defaultMessageLimits, type MessageLimits } from '../rpc/message-limits.js';
 
 /** Addresses to try for one range of keys, the leader's first. */
 interface Route {
@@ -18,14 +19,16 @@ export interface RoutingTable {
   readonly routes: readonly Route[];
   /** Every node that is known: of the map, then the configured ones. */
   readonly addresses: readonly string[];
+  /** Of all nodes, as far as the one knows that gave the map. */
+  readonly messageLimits: MessageLimits;
 }
 
-/** Before a map is known: any configured endpoint. */
+/** Before a map is known, which operations wait for: any configured endpoint. */
 export function initialTable(endpoints: readonly string[]): RoutingTable {
-  return { revision: -1, routes: [], addresses: endpoints };
+  return { revision: -1, routes: [], addresses: endpoints, messageLimits: defaultMessageLimits };
 }
 
-export function routingTable(map: ShardMapView, endpoints: readonly string[]): RoutingTable {
+export function routingTable(map: ToldShardMap, endpoints: readonly string[]): RoutingTable {
   const addressOf = new Map<NodeId, string>(map.nodes.map(({ id, clientAddress }) => [id, clientAddress]));
   const known = (ids: readonly (NodeId | undefined)[]): string[] => {
     const addresses = new Set<string>();
@@ -43,6 +46,7 @@ export function routingTable(map: ShardMapView, endpoints: readonly string[]): R
       addresses: known([leader, ...descriptor.replicas.map(({ node }) => node)]),
     })),
     addresses: [...new Set([...addressOf.values(), ...endpoints])],
+    messageLimits: map.messageLimits,
   };
 }
 

@@ -1,17 +1,18 @@
 /** The responses of proto/admin.proto; its requests are empty. */
 import { emptyBytes } from '../base/bytes.js';
 import type { NodeId } from '../base/ids.js';
-import type { ClusterStatus, NodeAddress, NodeStatus, ReplicaStatus, ShardMapView, ShardStatus } from './backend.js';
+import type { ClusterStatus, NodeAddress, NodeStatus, ReplicaStatus, ShardStatus, ToldShardMap } from './backend.js';
 import { decodeNodeId, decodeReplicaId, decodeShardId, required } from './decode-ids.js';
 import { nodeStageNumber, nodeStageOf } from './enums.js';
 import { readEpoch, writeEpoch, zeroEpoch } from './epoch-codec.js';
 import { roleNumber, roleOfNumber } from './membership-codec.js';
+import { defaultMessageLimits, readMessageLimits, writeMessageLimits } from './message-limits.js';
 import { readShardLocation, type ShardLocation, writeShardLocation } from './shard-location-codec.js';
 import { noSnapshots, readSnapshotTraffic, writeSnapshotTraffic } from './snapshot-traffic-codec.js';
 import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
 
-export function encodeShardMap(map: ShardMapView): Buffer {
+export function encodeShardMap(map: ToldShardMap): Buffer {
   const writer = new WireWriter();
   writer.uint(1, map.revision);
   for (const node of map.nodes) {
@@ -26,14 +27,16 @@ export function encodeShardMap(map: ShardMapView): Buffer {
     writeShardLocation(writer, location);
     writer.end(mark);
   }
+  writeMessageLimits(writer, 4, map.messageLimits);
   return writer.finish();
 }
 
 /** Throws DecodeError. */
-export function decodeShardMap(bytes: Uint8Array): ShardMapView {
+export function decodeShardMap(bytes: Uint8Array): ToldShardMap {
   let revision = 0;
   const nodes: NodeAddress[] = [];
   const shards: ShardLocation[] = [];
+  let messageLimits = defaultMessageLimits;
   const reader = new WireReader(bytes);
   while (reader.next()) {
     switch (reader.field) {
@@ -46,11 +49,14 @@ export function decodeShardMap(bytes: Uint8Array): ShardMapView {
       case 3:
         shards.push(readShardLocation(reader.message()));
         break;
+      case 4:
+        messageLimits = readMessageLimits(reader.message());
+        break;
       default:
         reader.skip();
     }
   }
-  return { revision, nodes, shards };
+  return { revision, nodes, shards, messageLimits };
 }
 
 function readNodeAddress(reader: WireReader): NodeAddress {

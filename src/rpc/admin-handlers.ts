@@ -6,6 +6,7 @@ import { deadlineError } from './gate.js';
 import { callTimeoutMs, type HandlerContext } from './handler-context.js';
 import { refusal } from './kv-codec.js';
 import { decodeNodeRequest, decodeWantedMembers } from './membership-codec.js';
+import { messageLimitsOf } from './message-limits.js';
 import { toGrpcStatus } from './status.js';
 
 type BytesHandler = handleUnaryCall<Buffer, Buffer>;
@@ -20,9 +21,10 @@ export interface AdminHandlers {
 
 /** Answered while the node drains, too. */
 export function adminHandlers(admin: AdminBackend, context: HandlerContext): AdminHandlers {
+  const messageLimits = messageLimitsOf(context.limits);
   return {
     Status: answering(async (timeoutMs) => encodeClusterStatus(await admin.status(timeoutMs)), context),
-    ShardMap: answering(() => Promise.resolve(encodeShardMap(admin.shardMap())), context),
+    ShardMap: answering(() => Promise.resolve(encodeShardMap({ ...admin.shardMap(), messageLimits })), context),
     ChangeReplicas: answering(async (timeoutMs, request) => {
       await admin.changeReplicas(decodeWantedMembers(request), timeoutMs);
       return Buffer.alloc(0);

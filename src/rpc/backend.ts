@@ -4,6 +4,7 @@ import type { Operation, OperationResult, RequestId } from '../mvcc/operations.j
 import type { ShardDescriptor, ShardEpoch } from '../shard/descriptor.js';
 import type { NodeStage } from '../placement/node-registry.js';
 import type { MemberRole, WantedMembers } from '../shard/member-changes.js';
+import type { MessageLimits } from './message-limits.js';
 
 export interface KvBackend {
   /**
@@ -86,6 +87,12 @@ export interface ShardMapView {
   readonly nodes: readonly NodeAddress[];
   /** Ordered by start; together they tile the key space. Empty until the cluster is formed. */
   readonly shards: readonly { readonly descriptor: ShardDescriptor; readonly leader: NodeId | undefined }[];
+}
+
+/** The map as a node tells it to clients. */
+export interface ToldShardMap extends ShardMapView {
+  /** Of the node that tells it. */
+  readonly messageLimits: MessageLimits;
 }
 
 export interface NodeAddress {

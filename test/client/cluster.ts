@@ -1,6 +1,7 @@
 /** A client of two real gRPC servers that share one fake state. */
 import { expect, onTestFinished } from 'vitest';
 import { QuorateError } from '../../src/base/errors.js';
+import type { Limits } from '../../src/base/limits.js';
 import { connect, type Client, type ClientOptions } from '../../src/client/index.js';
 import { FakeBackend, FakeState, twoShardMap } from '../rpc/fake-backend.js';
 import { startServer, type TestServer } from '../rpc/harness.js';
@@ -12,11 +13,11 @@ export interface Cluster {
 }
 
 /** Two nodes of one state; the first leads the keys before `m`, the second the others. */
-export async function cluster(options: Partial<ClientOptions> = {}): Promise<Cluster> {
+export async function cluster(options: Partial<ClientOptions> = {}, limits: Partial<Limits> = {}): Promise<Cluster> {
   const state = new FakeState();
   const nodes = [
-    await startServer({ backend: new FakeBackend(state) }),
-    await startServer({ backend: new FakeBackend(state) }),
+    await startServer({ backend: new FakeBackend(state), limits }),
+    await startServer({ backend: new FakeBackend(state), limits }),
   ];
   leaders(nodes, 1, [1, 2]);
   const client = await connect({ endpoints: [nodes[0].address], ...options });

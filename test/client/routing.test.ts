@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { emptyBytes, utf8 } from '../../src/base/bytes.js';
+import type { ToldShardMap } from '../../src/rpc/backend.js';
 import { chooseAddress, initialTable, rangeOf, routingTable } from '../../src/client/routing.js';
+import { defaultMessageLimits } from '../../src/rpc/message-limits.js';
 import { twoShardMap } from '../rpc/fake-backend.js';
 
 const addresses = ['n1:1', 'n2:1', 'n3:1'];
-const table = routingTable(twoShardMap(4, addresses, [2, 3]), ['n1:1', 'seed:1']);
+const told = (...map: Parameters<typeof twoShardMap>): ToldShardMap => {
+  return { ...twoShardMap(...map), messageLimits: defaultMessageLimits };
+};
+const table = routingTable(told(4, addresses, [2, 3]), ['n1:1', 'seed:1']);
 const all = (): boolean => true;
 const allBut =
   (...down: string[]) =>
@@ -20,7 +25,7 @@ describe('rangeOf', () => {
   });
 
   it('stays the same when leaders and nodes change', () => {
-    const later = routingTable(twoShardMap(5, [...addresses].reverse(), [1, 1]), []);
+    const later = routingTable(told(5, [...addresses].reverse(), [1, 1]), []);
     for (const key of ['a', 'z']) expect(rangeOf(later, utf8(key))).toBe(rangeOf(table, utf8(key)));
   });
 });
@@ -45,7 +50,7 @@ describe('chooseAddress', () => {
   });
 
   it('takes a replica where no leader is known', () => {
-    const leaderless = routingTable(twoShardMap(1, addresses, [undefined, 3]), []);
+    const leaderless = routingTable(told(1, addresses, [undefined, 3]), []);
     expect(chooseAddress(leaderless, utf8('a'), all, undefined)).toBe('n1:1');
   });
 

@@ -100,8 +100,11 @@ describe('messages of clients, through the twin', () => {
   it('StatusResponse and ShardMapResponse', () => {
     const status = throughTwin('quorate.v1.StatusResponse', encodeClusterStatus(sampleStatus));
     deepStrictEqual(decodeClusterStatus(status), sampleStatus);
-    const map = twoShardMap(7, ['n1:1', 'n2:1'], [2, undefined]);
+    const messageLimits = { operationsMax: 100, bytesMax: 2 ** 20 };
+    const map = { ...twoShardMap(7, ['n1:1', 'n2:1'], [2, undefined]), messageLimits };
     deepStrictEqual(decodeShardMap(throughTwin('quorate.v1.ShardMapResponse', encodeShardMap(map))), map);
+    // Of an earlier release, which tells no limits.
+    deepStrictEqual(decodeShardMap(new Uint8Array(0)).messageLimits, { operationsMax: 1024, bytesMax: 8 * 2 ** 20 });
   });
 });
 
