@@ -1,8 +1,7 @@
 import { Metadata, type ClientDuplexStream, type Client as GrpcClient } from '@grpc/grpc-js';
 import { DecodeError } from '../base/coding.js';
-import { QuorateError } from '../base/errors.js';
+import type { QuorateError } from '../base/errors.js';
 import { kvMethods } from '../rpc/services.js';
-import { fromGrpcError } from '../rpc/status.js';
 import { decodeStreamResponse, writeStreamOperation } from '../rpc/stream-codec.js';
 import { answerTimeoutMs } from '../rpc/timeouts.js';
 import { WireWriter } from '../rpc/wire-writer.js';
@@ -12,6 +11,7 @@ import { connectTimeoutMs, noConnection, openChannel, untilConnected } from './c
 import { OperationQueue } from './operation-queue.js';
 import type { OperationState, PendingOperation } from './pending-operation.js';
 import type { Reachability } from './reachability.js';
+import { lossErrors } from './stream-loss.js';
 
 /** Where nodes take more: of many operations, a node answers the first while the others are on their way. */
 const messageMax: MessageLimits = { operationsMax: 1024, bytesMax: 512 * 1024 };
@@ -51,6 +51,8 @@ export class NodeConnection {
   readonly #queue = new OperationQueue();
   readonly #sent = new Map<number, PendingOperation>();
   #nextId = 1;
+  /** Messages on the stream that is open. */
+  #messages = 0;
   #flushScheduled = false;
   /** The transport is full; `drain` follows. */
   #blocked = false;
@@ -110,9 +112,10 @@ export class NodeConnection {
       if (places <= 0) return;
       const { operations, bytes } = this.#queue.take({ places, operationsMax, bytesMax });
       const writer = new WireWriter(bytes);
+      const message = ++this.#messages;
       for (const operation of operations) {
         const id = this.#nextId++;
-        operation.state = { type: 'sent', address: this.address, id };
+        operation.state = { type: 'sent', address: this.address, id, message };
         this.#sent.set(id, operation);
         const timeoutMs = Math.max(1, Math.floor(answerTimeoutMs(operation.deadlineMs - nowMs)));
         writeStreamOperation(writer, { id, bytes: operation.bytes, timeoutMs });
@@ -136,6 +139,7 @@ export class NodeConnection {
     const { path, requestSerialize, responseDeserialize } = kvMethods.Stream;
     const call = channel.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata());
     this.#state = { type: 'open', channel, call };
+    this.#messages = 0;
     this.#blocked = false;
     const isCurrent = (): boolean => this.#state.type === 'open' && this.#state.call === call;
     call.on('data', (bytes: Buffer) => {
@@ -146,7 +150,7 @@ export class NodeConnection {
       this.#scheduleFlush();
     });
     call.on('error', (error: unknown) => {
-      if (isCurrent()) this.#fail(`the stream to ${this.address} broke`, fromGrpcError(error));
+      if (isCurrent()) this.#fail(`the stream to ${this.address} broke`, error);
     });
     call.on('end', () => {
       if (isCurrent()) this.#fail(`${this.address} ended the stream`);
@@ -174,22 +178,21 @@ export class NodeConnection {
   }
 
   /** Gives back what is queued and what was sent. */
-  #fail(what: string, cause?: QuorateError): void {
+  #fail(what: string, streamError?: unknown): void {
     const nowMs = performance.now();
     const tookMs = this.#state.type === 'connecting' ? nowMs - this.#state.startMs : 0;
     this.#reachability.failed(this.address, { nowMs, tookMs });
     this.#leave({ type: 'idle' });
-    const message = cause === undefined ? what : `${what}: ${cause.message}`;
-    // A status that is not worth a retry (an oversized message) would come again and again.
-    const code = cause === undefined || cause.retryable || cause.code === 'CANCELLED' ? 'UNAVAILABLE' : cause.code;
-    const unsentError = new QuorateError('UNAVAILABLE', message, { cause });
-    const sentError = new QuorateError(code, message, { outcome: 'unknown', retryable: code === 'UNAVAILABLE', cause });
     const unsent = this.#queue.takeAll();
     const sent = [...this.#sent.values()];
     this.#sent.clear();
     for (const operation of unsent) operation.state = { type: 'waiting', untilMs: nowMs };
-    for (const operation of sent) this.#events.onLost(operation, sentError);
-    for (const operation of unsent) this.#events.onLost(operation, unsentError);
+    const lost = lossErrors(what, streamError);
+    for (const operation of sent) {
+      const { state } = operation;
+      if (state.type === 'sent') this.#events.onLost(operation, lost.ofMessage(state.message));
+    }
+    for (const operation of unsent) this.#events.onLost(operation, lost.unsent);
   }
 
   #leave(next: ConnectionState): void {

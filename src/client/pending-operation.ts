@@ -6,11 +6,11 @@ import { operationDeadlineMs, type Unanswered } from './retry.js';
 
 /**
  * `queued` at a node's connection, `sent` there, `waiting` for the time of the next attempt, or `settled`: the caller
- * has its answer, and whoever still holds the operation drops it.
+ * has its answer, and whoever still holds the operation drops it. `message`: of the stream, from 1.
  */
 export type OperationState =
   | { readonly type: 'queued'; readonly address: string }
-  | { readonly type: 'sent'; readonly address: string; readonly id: number }
+  | { readonly type: 'sent'; readonly address: string; readonly id: number; readonly message: number }
   | { readonly type: 'waiting'; readonly untilMs: number }
   | { readonly type: 'settled' };
 

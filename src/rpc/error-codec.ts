@@ -6,13 +6,28 @@ import { errorCodeNumber, errorCodeOf, outcomeNumber, outcomeOf } from './enums.
 import type { WireReader } from './wire-reader.js';
 import type { WireWriter } from './wire-writer.js';
 
-/** The fields of `ErrorDetail`, into the message that the caller has begun. */
-export function writeErrorDetail(writer: WireWriter, error: QuorateError): void {
+/**
+ * The fields of `ErrorDetail`, into the message that the caller has begun.
+ *
+ * @param refusedMessage of a `Stream`, where one of its messages is why it ends
+ */
+export function writeErrorDetail(writer: WireWriter, error: QuorateError, refusedMessage?: number): void {
   writer.uint(1, errorCodeNumber(error.code));
   writer.uint(2, outcomeNumber(error.outcome));
   if (error.shard !== undefined) writer.presentUint(3, error.shard);
   writer.bool(4, error.retryable);
   if (error.retryAfterMs !== undefined) writer.presentUint(5, wholeMs(error.retryAfterMs));
+  if (refusedMessage !== undefined) writer.presentUint(6, refusedMessage);
+}
+
+/** Of an `ErrorDetail`, this field alone. */
+export function readRefusedMessage(reader: WireReader): number | undefined {
+  let refusedMessage: number | undefined;
+  while (reader.next()) {
+    if (reader.field === 6) refusedMessage = reader.uint();
+    else reader.skip();
+  }
+  return refusedMessage;
 }
 
 /**

@@ -37,6 +37,8 @@ export class OperationStream {
   readonly #onClose: () => void;
   /** `reading`: the caller may send more. `finishing`: it may not; what is open is answered first. */
   #state: 'reading' | 'finishing' | 'closed' = 'reading';
+  /** Messages. */
+  #received = 0;
   #open = 0;
   #paused = false;
   /** The transport is full; `drain` follows. */
@@ -71,6 +73,7 @@ export class OperationStream {
 
   #receive(bytes: Buffer): void {
     if (this.#state !== 'reading') return;
+    this.#received++;
     let operations: StreamOperation[];
     try {
       operations = decodeStreamRequest(bytes, this.#rules);
@@ -139,9 +142,10 @@ export class OperationStream {
     this.#call.end();
   }
 
+  /** The last message is refused. */
   #fail(error: QuorateError): void {
     this.#close();
-    this.#call.emit('error', toGrpcStatus(error));
+    this.#call.emit('error', toGrpcStatus(error, this.#received));
   }
 
   #close(): void {

@@ -5,7 +5,7 @@
 import { Metadata, status as GrpcStatus } from '@grpc/grpc-js';
 import { DecodeError } from '../base/coding.js';
 import { QuorateError, type ErrorCode } from '../base/errors.js';
-import { readErrorDetail, writeErrorDetail } from './error-codec.js';
+import { readErrorDetail, readRefusedMessage, writeErrorDetail } from './error-codec.js';
 import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
 
@@ -46,11 +46,14 @@ export function grpcStatusOf(code: ErrorCode): GrpcStatus {
   return statusOfCode[code];
 }
 
-export function toGrpcStatus(error: QuorateError): FailedStatus {
+/** @param refusedMessage of a `Stream`, where one of its messages is why it ends, from 1 */
+export function toGrpcStatus(error: QuorateError, refusedMessage?: number): FailedStatus {
   const code = grpcStatusOf(error.code);
   const details = error.message.slice(0, messageCharsMax);
   const metadata = new Metadata();
-  metadata.set(detailsKey, encodeDetails(code, details, error));
+  const detail = new WireWriter();
+  writeErrorDetail(detail, error, refusedMessage);
+  metadata.set(detailsKey, encodeDetails(code, details, detail.finish()));
   return { code, details, metadata };
 }
 
@@ -61,14 +64,25 @@ export function toGrpcStatus(error: QuorateError): FailedStatus {
 export function fromGrpcError(thrown: unknown): QuorateError {
   if (thrown instanceof QuorateError) return thrown;
   if (!isFailedStatus(thrown)) return QuorateError.from(thrown);
-  const { details, metadata } = thrown;
   const error = undetailed(thrown);
+  return fromDetail(thrown, (detail) => readErrorDetail(detail, thrown.details, error.code)) ?? error;
+}
+
+/**
+ * The message of a `Stream`, from 1, that a node refused and ended the stream for: it says that nothing of this one and of those after
+ * it has been done or will be.
+ */
+export function refusedMessageOf(thrown: unknown): number | undefined {
+  return isFailedStatus(thrown) ? fromDetail(thrown, readRefusedMessage) : undefined;
+}
+
+function fromDetail<T>({ metadata }: GrpcError, read: (detail: WireReader) => T | undefined): T | undefined {
   for (const value of metadata?.get(detailsKey) ?? []) {
     if (typeof value === 'string') continue;
-    const detailed = decodeDetails(value, details, error.code);
-    if (detailed !== undefined) return detailed;
+    const found = decodeDetails(value, read);
+    if (found !== undefined) return found;
   }
-  return error;
+  return undefined;
 }
 
 interface GrpcError {
@@ -106,21 +120,19 @@ function undetailed({ code, details }: GrpcError): QuorateError {
   }
 }
 
-function encodeDetails(code: number, message: string, error: QuorateError): Buffer {
+function encodeDetails(code: number, message: string, detail: Uint8Array): Buffer {
   const writer = new WireWriter();
   writer.uint(1, code);
   writer.text(2, message);
   const any = writer.begin(3);
   writer.text(1, detailTypeUrl);
-  const detail = writer.begin(2);
-  writeErrorDetail(writer, error);
-  writer.end(detail);
+  writer.presentBytes(2, detail);
   writer.end(any);
   return writer.finish();
 }
 
 /** Undefined when there is no detail of ours in `bytes`. */
-function decodeDetails(bytes: Uint8Array, message: string, fallback: ErrorCode): QuorateError | undefined {
+function decodeDetails<T>(bytes: Uint8Array, read: (detail: WireReader) => T): T | undefined {
   try {
     const reader = new WireReader(bytes);
     while (reader.next()) {
@@ -129,7 +141,7 @@ function decodeDetails(bytes: Uint8Array, message: string, fallback: ErrorCode):
         continue;
       }
       const detail = readAny(reader.message());
-      if (detail !== undefined) return readErrorDetail(detail, message, fallback);
+      if (detail !== undefined) return read(detail);
     }
     return undefined;
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { fromUtf8 } from '../../src/base/bytes.js';
 import { QuorateError } from '../../src/base/errors.js';
 import type { Limits } from '../../src/base/limits.js';
 import { routingKey } from '../../src/mvcc/operations.js';
@@ -131,8 +132,20 @@ describe('stream', () => {
     const { send, ended, backend } = await openStream();
     send(...operations);
     const error = await ended;
-    expect(error && errorDetail(error)).toMatchObject({ code: 'ERROR_CODE_INVALID_ARGUMENT' });
+    expect(error && errorDetail(error)).toMatchObject({ code: 'ERROR_CODE_INVALID_ARGUMENT', refused_message: 1 });
     expect(backend.submitted).toEqual([]);
+  });
+
+  it('says which message it refused, and does nothing of that one and of those after it', async () => {
+    const { backend, send, ended } = await openStream({ batchOperationsMax: 2 });
+    backend.onSubmit = () => 'hold';
+    send(put(1, 'a'));
+    send(put(2, 'b'), put(3, 'c'));
+    send(put(4, 'd'), put(5, 'e'), put(6, 'f'));
+    send(put(7, 'g'));
+    const error = await ended;
+    expect(error && errorDetail(error)).toMatchObject({ outcome: 'OUTCOME_NOT_APPLIED', refused_message: 3 });
+    expect(backend.submitted.map(({ operation }) => fromUtf8(routingKey(operation)))).toEqual(['a', 'b', 'c']);
   });
 
   it('stops to read while too many operations are open', async () => {
