@@ -7,13 +7,11 @@ import fs, { writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { createServer } from 'node:net';
-import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
+import { PerformanceObserver } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
 
+import { LoopWatch } from './loop-watch.js';
 import { probeSocket, type ProbeAnswer, type ProbeRequest } from './probe-messages.js';
-
-/** A timer so often. Each wakes the process: a tenth of this took up to 7 % of what one client in series gets. */
-const resolutionMs = 100;
 
 const { BENCH_PROBE_FOLDER: folder } = process.env;
 if (isMainThread && folder !== undefined) probe(folder);
@@ -24,8 +22,7 @@ function probe(socketFolder: string): void {
   new PerformanceObserver((list) => {
     for (const { duration } of list.getEntries()) gcMs += duration;
   }).observe({ entryTypes: ['gc'] });
-  const loop = monitorEventLoopDelay({ resolution: resolutionMs });
-  loop.enable();
+  const loop = new LoopWatch();
   let session: Session | undefined;
 
   const answer = async (request: ProbeRequest): Promise<ProbeAnswer> => {
@@ -40,12 +37,10 @@ function probe(socketFolder: string): void {
       session.disconnect();
       session = undefined;
     }
-    const loopDelayP99Ms = Math.max(0, loop.percentile(99) / 1e6 - resolutionMs);
-    const loopDelayMsMax = Math.max(0, loop.max / 1e6 - resolutionMs);
-    loop.reset();
+    const delays = request.type === 'counters' ? loop.look({ watches: request.watchesLoop }) : undefined;
     const { heapUsed, heapTotal, arrayBuffers } = process.memoryUsage();
     const memory = { heapUsedBytes: heapUsed, heapBytes: heapTotal, arrayBytes: arrayBuffers };
-    return { syncs: syncs(), gcMs, loopDelayP99Ms, loopDelayMsMax, ...memory };
+    return { syncs: syncs(), gcMs, ...delays, ...memory };
   };
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     let received = '';

@@ -3,16 +3,17 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 
 export type ProbeRequest =
-  | { readonly type: 'counters' }
+  /** Also whether to watch the event loop from now on. */
+  | { readonly type: 'counters'; readonly watchesLoop: boolean }
   | { readonly type: 'startProfile' }
   | { readonly type: 'stopProfile'; readonly file: string };
 
-/** Counts since the process began; the delay of timers since the last request. */
+/** Counts since the process began; the delay of timers since counters were last asked for, if it was watched. */
 export interface ProbeAnswer {
   readonly syncs: number;
   readonly gcMs: number;
-  readonly loopDelayP99Ms: number;
-  readonly loopDelayMsMax: number;
+  readonly loopDelayP99Ms?: number;
+  readonly loopDelayMsMax?: number;
   readonly heapUsedBytes: number;
   readonly heapBytes: number;
   /** Of typed arrays, memtables and caches among them. */

@@ -76,7 +76,9 @@ export async function startQuorate(
 }
 
 function measured(name: string, pid: number, probes: string): MeasuredProcess {
-  return { name, pid, inner: () => askProbe(probes, pid, { type: 'counters' }) };
+  const inner: MeasuredProcess['inner'] = ({ watchesLoop } = { watchesLoop: true }) =>
+    askProbe(probes, pid, { type: 'counters', watchesLoop });
+  return { name, pid, inner };
 }
 
 /** One that another node leads than the placement group: so it is with most, and a put has to ask for its timestamp. */

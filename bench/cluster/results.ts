@@ -58,6 +58,7 @@ const processFigures: readonly (Omit<Figure, 'of'> & { readonly of: (usage: Proc
   { suffix: 'syncs', unit: '/s', of: ({ syncsPerSecond }) => syncsPerSecond },
   { suffix: 'garbage collection', unit: '% of the time', of: ({ gcPercent }) => gcPercent },
   { suffix: 'delay of the event loop, p99', unit: 'ms', of: ({ loopDelayP99Ms }) => loopDelayP99Ms },
+  { suffix: 'longest delay of the event loop', unit: 'ms', of: ({ loopDelayMsMax }) => loopDelayMsMax },
   { suffix: 'RSS', unit: 'MiB', of: ({ rssMib }) => rssMib },
 ];
 

@@ -29,6 +29,8 @@ export interface Scenario {
   readonly name: string;
   readonly unit: 'operations/s' | 'batches/s';
   readonly needsH2load: boolean;
+  /** One operation at a time: what wakes a node meanwhile shows in it. */
+  readonly isInSeries?: boolean;
   readonly place?: PlotPlace | undefined;
   readonly ours: (running: RunningQuorate, seconds: number) => Promise<Outcome>;
   /**

@@ -73,7 +73,8 @@ function unary(
   const place: PlotPlace = { plot: kind, line: `unary to ${to === 'leader' ? 'the leader' : 'a follower'}`, at: depth };
   const name = unaryName(kind, to, depth, valueBytes);
   const shown = part === 'unary' ? place : undefined;
-  return { part, name, unit: 'operations/s', needsH2load: true, place: shown, ours: run, theirs: run };
+  const shared = { part, name, unit: 'operations/s', needsH2load: true, isInSeries: depth === 1 } as const;
+  return { ...shared, place: shown, ours: run, theirs: run };
 }
 
 async function loaded(of: {
@@ -107,7 +108,8 @@ function stream(kind: Kind, depth: number, data: DataOptions, part: PartName = '
   const place: PlotPlace = { plot: kind, line: 'stream of the TypeScript client', at: depth };
   const theirs = unaryName(kind, 'leader', depth, data.valueBytes);
   const shown = part === 'stream' ? place : undefined;
-  return { part, name, unit: 'operations/s', needsH2load: false, place: shown, ours, theirs };
+  const shared = { part, name, unit: 'operations/s', needsH2load: false, isInSeries: depth === 1 } as const;
+  return { ...shared, place: shown, ours, theirs };
 }
 
 function streamToOneShard(kind: Kind, data: DataOptions): Scenario {

@@ -15,7 +15,7 @@ import { overload } from './overload.js';
 import { askProbe } from './probe-messages.js';
 import { quorateName, startQuorate, type RunningQuorate } from './quorate-system.js';
 import { rowsOf, shardsRow, type Measured, type Measurement } from './results.js';
-import { partNames, type Outcome, type PartName, type Scenario } from './scenario.js';
+import { partNames, type Outcome, type Scenario } from './scenario.js';
 import { scenariosOf } from './scenarios.js';
 import { sustained } from './sustained.js';
 import type { DataOptions, RunningSystem } from './system.js';
@@ -85,9 +85,10 @@ interface TurnOptions extends SuiteOptions {
 async function oneTurn(scenarios: readonly Scenario[], options: TurnOptions, results: Results): Promise<number> {
   options.progress(`${quorateName}: starting`);
   await using running = await startQuorate(options.data);
-  const steps = scenarios.map(({ name, part, ours }) => {
-    const run = (seconds: number): Promise<Outcome> => ours(running, seconds);
-    return { name, part, run: options.profile === undefined ? run : profiled(run, running, name, options.profile) };
+  const steps = scenarios.map((scenario): Step => {
+    const run: Step['run'] = (seconds) => scenario.ours(running, seconds);
+    if (options.profile === undefined) return { scenario, run };
+    return { scenario, run: profiled(run, running, scenario.name, options.profile) };
   });
   await measureAll({ system: quorateName, running, steps, results }, options);
   return running.shards;
@@ -96,15 +97,16 @@ async function oneTurn(scenarios: readonly Scenario[], options: TurnOptions, res
 async function rivalsTurn(scenarios: readonly Scenario[], options: TurnOptions, results: Results): Promise<void> {
   options.progress(`${etcdName}: starting`);
   await using running = await startEtcd(options.data);
-  const steps = scenarios.flatMap(({ name, part, theirs }) =>
-    typeof theirs === 'function' ? [{ name, part, run: (seconds: number) => theirs(running, seconds) }] : [],
-  );
+  const steps = scenarios.flatMap((scenario): Step[] => {
+    const { theirs } = scenario;
+    return typeof theirs === 'function' ? [{ scenario, run: (seconds) => theirs(running, seconds) }] : [];
+  });
   await measureAll({ system: etcdName, running, steps, results }, options);
 }
 
+/** A scenario on one side. */
 interface Step {
-  readonly name: string;
-  readonly part: PartName;
+  readonly scenario: Scenario;
   readonly run: (seconds: number) => Promise<Outcome>;
 }
 
@@ -125,18 +127,24 @@ async function measureAll(
   const { seconds, drySeconds, leadInSeconds, warmUpSeconds } = quick ? times.quick : times.full;
   progress(`${of.system}: warming up`);
   // Without the large values, which stay.
-  const dry = of.steps.filter(({ part }) => part !== 'values');
+  const dry = of.steps.filter(({ scenario }) => scenario.part !== 'values');
   const beganMs = performance.now();
   do {
     for (const { run } of dry) await run(drySeconds);
   } while (dry.length > 0 && performance.now() - beganMs < warmUpSeconds * 1000);
-  for (const { name, run } of of.steps) {
+  for (const step of of.steps) {
+    const { name } = step.scenario;
     progress(`${of.system}: ${name}`);
-    await run(leadInSeconds);
-    const { result: outcome, usage } = await whileRunning(of.running.processes, () => run(seconds));
+    await step.run(leadInSeconds);
     const before = of.results.get(name) ?? [];
-    of.results.set(name, [...before, { outcome, usage }]);
+    of.results.set(name, [...before, await measure(step, of.running, seconds)]);
   }
+}
+
+async function measure({ scenario, run }: Step, { processes }: RunningSystem, seconds: number): Promise<Measurement> {
+  const watchesLoop = scenario.isInSeries !== true;
+  const { result: outcome, usage } = await whileRunning(processes, () => run(seconds), { watchesLoop });
+  return { outcome, usage };
 }
 
 /** Also writes a processor profile of every node. */

@@ -20,7 +20,7 @@ export interface UnaryCalls {
 export interface InnerCounters {
   readonly syncs: number;
   readonly gcMs: number;
-  /** Since the last look. */
+  /** Since the last look, if they were watched. */
   readonly loopDelayP99Ms?: number | undefined;
   readonly loopDelayMsMax?: number | undefined;
   /** Of JavaScript's heap, and of that what is used; and of typed arrays, memtables and caches among them. */
@@ -29,10 +29,15 @@ export interface InnerCounters {
   readonly arrayBytes?: number | undefined;
 }
 
+export interface LookOptions {
+  /** Whether the event loop is watched until the next look, which costs a little. Default true. */
+  readonly watchesLoop: boolean;
+}
+
 export interface MeasuredProcess {
   readonly name: string;
   readonly pid: number;
-  readonly inner: () => Promise<InnerCounters>;
+  readonly inner: (options?: LookOptions) => Promise<InnerCounters>;
 }
 
 /** A cluster that runs and has all its data. */

@@ -1,6 +1,6 @@
 /** What a cluster's processes used while something ran. */
 import { readProcessCounters } from './process-counters.js';
-import type { CountersNow, MeasuredProcess } from './system.js';
+import type { CountersNow, LookOptions, MeasuredProcess } from './system.js';
 
 export interface ProcessUsage {
   readonly name: string;
@@ -11,8 +11,9 @@ export interface ProcessUsage {
   readonly syncsPerSecond: number;
   /** Percent of the time. */
   readonly gcPercent: number;
-  /** How late timers were; undefined where the process does not tell. */
+  /** How late timers were; undefined where the process does not tell, or nobody watched. */
   readonly loopDelayP99Ms: number | undefined;
+  readonly loopDelayMsMax: number | undefined;
   /** At the end. */
   readonly rssMib: number;
 }
@@ -20,18 +21,19 @@ export interface ProcessUsage {
 export async function whileRunning<T>(
   processes: readonly MeasuredProcess[],
   run: () => Promise<T>,
+  options?: LookOptions,
 ): Promise<{ readonly result: T; readonly usage: readonly ProcessUsage[] }> {
-  const before = await Promise.all(processes.map(countersOf));
+  const before = await Promise.all(processes.map((one) => countersOf(one, options)));
   const beganMs = performance.now();
   const result = await run();
   const elapsedMs = performance.now() - beganMs;
-  const after = await Promise.all(processes.map(countersOf));
+  const after = await Promise.all(processes.map((one) => countersOf(one, options)));
   const usage = processes.map(({ name }, i) => usageOf({ name, before: before[i], after: after[i], elapsedMs }));
   return { result, usage };
 }
 
-async function countersOf({ pid, inner }: MeasuredProcess): Promise<CountersNow> {
-  return { ...(await inner()), ...readProcessCounters(pid) };
+async function countersOf({ pid, inner }: MeasuredProcess, options?: LookOptions): Promise<CountersNow> {
+  return { ...(await inner(options)), ...readProcessCounters(pid) };
 }
 
 export function usageOf(of: {
@@ -50,6 +52,7 @@ export function usageOf(of: {
     syncsPerSecond: (1000 * (after.syncs - before.syncs)) / elapsedMs,
     gcPercent: (100 * (after.gcMs - before.gcMs)) / elapsedMs,
     loopDelayP99Ms: after.loopDelayP99Ms,
+    loopDelayMsMax: after.loopDelayMsMax,
     rssMib: after.rssBytes / 2 ** 20,
   };
 }

@@ -57,6 +57,12 @@ test('figures that stand side by side are of the same rate, or of as many in fli
   }
 });
 
+test("timers that watch a node's event loop are left out with one client in series, and only there", () => {
+  for (const { name, isInSeries } of scenariosOf({ keys: 100, valueBytes: 256 }, { quick: false })) {
+    expect(isInSeries === true).toBe(name.includes(', 1 in flight'));
+  }
+});
+
 test('scenarios have names of their own, and those that borrow figures of the rival borrow from one that there is', () => {
   for (const quick of [true, false]) {
     const scenarios = scenariosOf({ keys: 100, valueBytes: 256 }, { quick });

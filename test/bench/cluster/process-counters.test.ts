@@ -19,7 +19,15 @@ test('a file without the counter is an error', () => {
 
 test('usage is what two looks at the counters differ by', () => {
   const before = { cpuMs: 100, writtenBytes: 10, rssBytes: 1, syncs: 5, gcMs: 1 };
-  const after = { cpuMs: 600, writtenBytes: 30, rssBytes: 2 ** 20, syncs: 25, gcMs: 21, loopDelayP99Ms: 3 };
+  const after = {
+    cpuMs: 600,
+    writtenBytes: 30,
+    rssBytes: 2 ** 20,
+    syncs: 25,
+    gcMs: 21,
+    loopDelayP99Ms: 3,
+    loopDelayMsMax: 4,
+  };
   expect(usageOf({ name: 'node 1', before, after, elapsedMs: 1000 })).toEqual({
     name: 'node 1',
     cpuPercent: 50,
@@ -28,6 +36,7 @@ test('usage is what two looks at the counters differ by', () => {
     syncsPerSecond: 20,
     gcPercent: 2,
     loopDelayP99Ms: 3,
+    loopDelayMsMax: 4,
     rssMib: 1,
   });
 });

@@ -12,6 +12,7 @@ const usage: ProcessUsage = {
   syncsPerSecond: 20,
   gcPercent: 2,
   loopDelayP99Ms: 3,
+  loopDelayMsMax: 4,
   rssMib: 99,
 };
 
