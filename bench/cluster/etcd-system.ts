@@ -35,16 +35,16 @@ export async function startEtcd(data: DataOptions): Promise<RunningSystem> {
   };
   try {
     const leader = await leaderOf(members);
-    const follower = members.find((member) => member !== leader) ?? leader;
+    const others = members.filter((member) => member !== leader);
     await preload(leader.endpoint, data);
     return {
       calls: etcdCalls,
       endpoints: members.map(({ endpoint }) => endpoint),
       leader: leader.endpoint,
-      follower: follower.endpoint,
+      follower: others[0].endpoint,
       cannedKey: keyOf(0),
       keysOfOneShard: Array.from({ length: data.keys }, (_, n) => keyOf(n)),
-      processes: members.map(({ name, endpoint, process }) => ({
+      processes: [leader, ...others].map(({ name, endpoint, process }) => ({
         name,
         pid: Number(process.pid),
         inner: () => innerCounters(endpoint),

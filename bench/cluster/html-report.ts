@@ -1,7 +1,7 @@
 /** The suite's result as one page: what it comes to, plots of latency against throughput, and where the time went. */
 import { percentile, type Report } from '../measure.js';
 import { ratioOf, rounded, type Measured, type Measurement } from './results.js';
-import type { PlotPlace } from './scenario.js';
+import type { Outcome, PlotPlace } from './scenario.js';
 import { escapeXml, svgPlot, type Line, type PlotOptions, type Point } from './svg-plot.js';
 import type { ProcessUsage } from './usage.js';
 
@@ -116,9 +116,20 @@ function compared(
 
 /** A row for each process, of the last round. */
 function usageTable(all: readonly Measured[]): string {
-  const head = ['', 'process', '% of a core', 'syncs /s', 'GC %', 'loop delay p99 ms', 'RSS MiB', 'written MiB'];
-  const cells = (one: ProcessUsage): string[] => [
+  const head = [
+    '',
+    'process',
+    'µs an operation',
+    '% of a core',
+    'syncs /s',
+    'GC %',
+    'loop delay p99 ms',
+    'RSS MiB',
+    'written MiB',
+  ];
+  const cells = (one: ProcessUsage, { operations }: Outcome): string[] => [
     escapeXml(one.name),
+    shown((1000 * one.cpuMs) / operations),
     shown(one.cpuPercent),
     shown(one.syncsPerSecond),
     shown(one.gcPercent),
@@ -127,8 +138,8 @@ function usageTable(all: readonly Measured[]): string {
     shown(one.writtenBytes / 2 ** 20),
   ];
   const body = all.flatMap(({ scenario, ours, theirs, isBorrowed }) =>
-    [ours, isBorrowed ? [] : theirs].flatMap((side) =>
-      (side.at(-1)?.usage ?? []).map((one) => [escapeXml(scenario.name), ...cells(one)]),
+    [ours.at(-1), isBorrowed ? undefined : theirs.at(-1)].flatMap((last) =>
+      last === undefined ? [] : last.usage.map((one) => [escapeXml(scenario.name), ...cells(one, last.outcome)]),
     ),
   );
   return `<details><summary>All processes</summary>${table(head, body)}</details>`;

@@ -17,19 +17,34 @@ export function readProcessCounters(pid: number): ProcessCounters {
   return parseProcessCounters({ stat: read('stat'), io: read('io'), status: read('status') });
 }
 
+/** Processor time of this process' children that have ended, and of theirs. */
+export function readChildrenCpuMs(): number {
+  return parseChildrenCpuMs(readFileSync('/proc/self/stat', 'utf8'));
+}
+
+export function parseChildrenCpuMs(stat: string): number {
+  return sumOfTicks(fieldsOf(stat).slice(13, 15));
+}
+
 export function parseProcessCounters(files: {
   readonly stat: string;
   readonly io: string;
   readonly status: string;
 }): ProcessCounters {
-  // The name of the program, in brackets, may have anything in it.
-  const fields = files.stat.slice(files.stat.lastIndexOf(')') + 2).split(' ');
-  const [userTicks, systemTicks] = fields.slice(11, 13).map(Number);
   return {
-    cpuMs: (userTicks + systemTicks) * tickMs,
+    cpuMs: sumOfTicks(fieldsOf(files.stat).slice(11, 13)),
     writtenBytes: numberAfter('write_bytes:', files.io),
     rssBytes: numberAfter('VmRSS:', files.status) * 1024,
   };
+}
+
+/** From the state of the process on. The name of the program, in brackets before it, may have anything in it. */
+function fieldsOf(stat: string): string[] {
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+function sumOfTicks(fields: readonly string[]): number {
+  return fields.reduce((sum, ticks) => sum + Number(ticks) * tickMs, 0);
 }
 
 function numberAfter(label: string, file: string): number {

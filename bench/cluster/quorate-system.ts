@@ -55,15 +55,15 @@ export async function startQuorate(
     const keys = Array.from({ length: data.keys }, (_, n) => keyOf(n));
     const keysOfOneShard = keys.filter((key) => isIn(shard, key));
     const leader = cluster.node(Number(shard.leader));
-    const follower = cluster.nodes.find((node) => node !== leader) ?? leader;
+    const others = cluster.nodes.filter((node) => node !== leader);
     return {
       calls: quorateCalls,
       endpoints: cluster.endpoints,
       leader: leader.endpoint,
-      follower: follower.endpoint,
+      follower: others[0].endpoint,
       cannedKey: keysOfOneShard[0],
       keysOfOneShard,
-      processes: cluster.nodes.map((node) => measured(`node ${node.id}`, Number(node.pid), probes)),
+      processes: [leader, ...others].map((node) => measured(`node ${node.id}`, Number(node.pid), probes)),
       client,
       probes,
       shards: status.shards.length,

@@ -7,6 +7,8 @@ import type { ProcessUsage } from './usage.js';
 export interface Measurement {
   readonly outcome: Outcome;
   readonly usage: readonly ProcessUsage[];
+  /** Processor time of what made the load. */
+  readonly generatorCpuMs: number;
 }
 
 /** A scenario with what its rounds gave, in the order of time. */
@@ -28,6 +30,14 @@ interface Figure {
   readonly isDetail?: boolean;
   readonly of: (measurement: Measurement) => number | undefined;
 }
+
+/** Of what made the load, which is not the same on both sides where the rival's figures are borrowed. */
+const generatorFigure: Figure = {
+  suffix: ', generator: processor time',
+  unit: 'µs/operation',
+  isDetail: true,
+  of: ({ outcome, generatorCpuMs }) => (1000 * generatorCpuMs) / outcome.operations,
+};
 
 const total = (usage: readonly ProcessUsage[], of: (one: ProcessUsage) => number): number =>
   usage.reduce((sum, one) => sum + of(one), 0);
@@ -53,7 +63,10 @@ const figures: readonly Figure[] = [
 ];
 
 /** Of one process. */
-const processFigures: readonly (Omit<Figure, 'of'> & { readonly of: (usage: ProcessUsage) => number | undefined })[] = [
+const processFigures: readonly (Omit<Figure, 'of'> & {
+  readonly of: (usage: ProcessUsage, outcome: Outcome) => number | undefined;
+})[] = [
+  { suffix: 'processor time', unit: 'µs/operation', of: ({ cpuMs }, { operations }) => (1000 * cpuMs) / operations },
   { suffix: 'processor', unit: '% of a core', of: ({ cpuPercent }) => cpuPercent },
   { suffix: 'syncs', unit: '/s', of: ({ syncsPerSecond }) => syncsPerSecond },
   { suffix: 'garbage collection', unit: '% of the time', of: ({ gcPercent }) => gcPercent },
@@ -71,6 +84,8 @@ export function rowsOf(measured: Measured): Row[] {
     of: ({ outcome }) => outcome.perSecond,
   };
   const rows = [rate, ...figures].flatMap((figure) => rowOf(measured, figure));
+  const withoutBorrowed = isBorrowed ? { ...measured, theirs: [] } : measured;
+  rows.push(...rowOf(withoutBorrowed, generatorFigure));
   const nodes = ours.at(0)?.usage.length ?? 0;
   for (let i = 0; i < nodes; i++) {
     for (const { of, suffix, unit } of processFigures) {
@@ -78,9 +93,9 @@ export function rowsOf(measured: Measured): Row[] {
         suffix: `, process ${i + 1}: ${suffix}`,
         unit,
         isDetail: true,
-        of: ({ usage }) => of(usage[i]),
+        of: ({ usage, outcome }) => of(usage[i], outcome),
       };
-      rows.push(...rowOf(isBorrowed ? { ...measured, theirs: [] } : measured, figure));
+      rows.push(...rowOf(withoutBorrowed, figure));
     }
   }
   return rows;

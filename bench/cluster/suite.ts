@@ -12,6 +12,7 @@ import { etcdName, startEtcd } from './etcd-system.js';
 import { isInstalled } from './h2load.js';
 import { htmlReport } from './html-report.js';
 import { overload } from './overload.js';
+import { readChildrenCpuMs } from './process-counters.js';
 import { askProbe } from './probe-messages.js';
 import { quorateName, startQuorate, type RunningQuorate } from './quorate-system.js';
 import { rowsOf, shardsRow, type Measured, type Measurement } from './results.js';
@@ -143,8 +144,19 @@ async function measureAll(
 
 async function measure({ scenario, run }: Step, { processes }: RunningSystem, seconds: number): Promise<Measurement> {
   const watchesLoop = scenario.isInSeries !== true;
-  const { result: outcome, usage } = await whileRunning(processes, () => run(seconds), { watchesLoop });
-  return { outcome, usage };
+  const generatorCpuMs = scenario.needsH2load ? readChildrenCpuMs : ownCpuMs;
+  const timed = async (): Promise<Omit<Measurement, 'usage'>> => {
+    const beforeMs = generatorCpuMs();
+    const outcome = await run(seconds);
+    return { outcome, generatorCpuMs: generatorCpuMs() - beforeMs };
+  };
+  const { result, usage } = await whileRunning(processes, timed, { watchesLoop });
+  return { ...result, usage };
+}
+
+function ownCpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 /** Also writes a processor profile of every node. */

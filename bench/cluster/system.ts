@@ -52,6 +52,7 @@ export interface RunningSystem extends AsyncDisposable {
   readonly cannedKey: Uint8Array;
   /** Those of the data that are in the same shard. */
   readonly keysOfOneShard: readonly Uint8Array[];
+  /** The leader first, then {@link follower}: so process 1 and 2 of both systems do the same for a canned key. */
   readonly processes: readonly MeasuredProcess[];
 }
 

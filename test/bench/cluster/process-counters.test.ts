@@ -1,16 +1,29 @@
+import { spawnSync } from 'node:child_process';
+
 import { expect, test } from 'vitest';
-import { parseProcessCounters } from '../../../bench/cluster/process-counters.js';
+import {
+  parseChildrenCpuMs,
+  parseProcessCounters,
+  readChildrenCpuMs,
+} from '../../../bench/cluster/process-counters.js';
 import { metric } from '../../../bench/cluster/prometheus.js';
 import { usageOf } from '../../../bench/cluster/usage.js';
 
 const files = {
-  stat: '4711 (node (serve) x) S 1 4711 4711 0 -1 4194304 100 0 0 0 1234 66 0 0 20 0 11 0 9999 1 2',
+  stat: '4711 (node (serve) x) S 1 4711 4711 0 -1 4194304 100 0 0 0 1234 66 7 5 20 0 11 0 9999 1 2',
   io: 'rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 5\nwrite_bytes: 40960\ncancelled_write_bytes: 0\n',
   status: 'Name:\tnode\nVmPeak:\t  1 kB\nVmRSS:\t  102400 kB\n',
 };
 
 test('counters of a process are read from /proc, whatever its program is called', () => {
   expect(parseProcessCounters(files)).toEqual({ cpuMs: 13_000, writtenBytes: 40_960, rssBytes: 104_857_600 });
+});
+
+test('processor time of children is counted when they have ended', () => {
+  expect(parseChildrenCpuMs(files.stat)).toBe(120);
+  const beforeMs = readChildrenCpuMs();
+  spawnSync(process.execPath, ['-e', 'const end = Date.now() + 100; while (Date.now() < end);']);
+  expect(readChildrenCpuMs() - beforeMs).toBeGreaterThanOrEqual(50);
 });
 
 test('a file without the counter is an error', () => {

@@ -18,7 +18,7 @@ const usage: ProcessUsage = {
 
 function measurement(perSecond: number, p50Ms: number): Measurement {
   const outcome = { perSecond, operations: 1000, payloadBytes: 1000, p50Ms, p99Ms: 10 * p50Ms, p999Ms: 20 * p50Ms };
-  return { outcome, usage: [usage, usage] };
+  return { outcome, usage: [usage, { ...usage, cpuMs: 300 }], generatorCpuMs: 50 };
 }
 
 const measured: Measured = {
@@ -48,8 +48,11 @@ test('rows have medians of the rounds, and ratios of them that are above 1 where
   });
   expect(rows[1]).toMatchObject({ name: 'put <1>, p50', unit: 'ms', ours: 2, theirs: 5, ratio: 2.5 });
   const byName = new Map(rows.map((row) => [row.name, row]));
-  expect(byName.get('put <1>, processor time of all nodes')).toMatchObject({ ours: 200, unit: 'µs/operation' });
+  expect(byName.get('put <1>, processor time of all nodes')).toMatchObject({ ours: 400, unit: 'µs/operation' });
   expect(byName.get('put <1>, written by all nodes for each byte of keys and values')).toMatchObject({ ours: 6 });
+  expect(byName.get('put <1>, process 1: processor time')).toMatchObject({ ours: 100, theirs: 100, isDetail: true });
+  expect(byName.get('put <1>, process 2: processor time')).toMatchObject({ ours: 300, unit: 'µs/operation' });
+  expect(byName.get('put <1>, generator: processor time')).toMatchObject({ ours: 50, theirs: 50, isDetail: true });
   expect(byName.get('put <1>, process 2: syncs')).toMatchObject({ ours: 20, theirs: 20, isDetail: true });
 });
 
@@ -61,6 +64,7 @@ test('without a rival there is no ratio; of one round there are no samples', () 
 test("what stands beside figures of another scenario does not repeat the rival's processes", () => {
   const rows = rowsOf({ ...measured, isBorrowed: true });
   expect(rows.find(({ name }) => name.endsWith('process 1: RSS'))).not.toHaveProperty('theirs');
+  expect(rows.find(({ name }) => name.endsWith('generator: processor time'))).not.toHaveProperty('theirs');
   expect(rows[0]).toHaveProperty('theirs', 500);
 });
 
