@@ -1,5 +1,5 @@
 /**
- * Loaded into our nodes' processes (`node --import`): counts syncs and garbage collection, watches the event loop and
+ * Loaded into all threads of our nodes' processes (`node --import`): counts syncs and garbage collection, watches the event loop and
  * takes processor profiles, for whoever asks at a socket in the folder that BENCH_PROBE_FOLDER names. So no counter has to be
  * in the product for the benchmark's sake.
  */
@@ -12,16 +12,17 @@ import { isMainThread } from 'node:worker_threads';
 
 import { LoopWatch } from './loop-watch.js';
 import { probeSocket, type ProbeAnswer, type ProbeRequest } from './probe-messages.js';
+import { ThreadCounters } from './thread-counters.js';
 
 const { BENCH_PROBE_FOLDER: folder } = process.env;
-if (isMainThread && folder !== undefined) probe(folder);
+if (folder !== undefined) {
+  const counters = new ThreadCounters();
+  countSyncs(counters);
+  countGc(counters);
+  if (isMainThread) answerAt(folder, counters);
+}
 
-function probe(socketFolder: string): void {
-  const syncs = countSyncs();
-  let gcMs = 0;
-  new PerformanceObserver((list) => {
-    for (const { duration } of list.getEntries()) gcMs += duration;
-  }).observe({ entryTypes: ['gc'] });
+function answerAt(socketFolder: string, counters: ThreadCounters): void {
   const loop = new LoopWatch();
   let session: Session | undefined;
 
@@ -40,7 +41,7 @@ function probe(socketFolder: string): void {
     const delays = request.type === 'counters' ? loop.look({ watches: request.watchesLoop }) : undefined;
     const { heapUsed, heapTotal, arrayBuffers } = process.memoryUsage();
     const memory = { heapUsedBytes: heapUsed, heapBytes: heapTotal, arrayBytes: arrayBuffers };
-    return { syncs: syncs(), gcMs, ...delays, ...memory };
+    return { ...counters.read(), ...delays, ...memory };
   };
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     let received = '';
@@ -54,9 +55,14 @@ function probe(socketFolder: string): void {
 
 type Callback = (error: Error | null, result?: unknown) => void;
 
-/** Syncs until now, and writes to files whose every write is one. */
-function countSyncs(): () => number {
-  let syncs = 0;
+function countGc(counters: ThreadCounters): void {
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) counters.addGc(duration);
+  }).observe({ entryTypes: ['gc'] });
+}
+
+/** Syncs, and writes to files whose every write is one. */
+function countSyncs(counters: ThreadCounters): void {
   const { open, write, fdatasync } = fs;
   const writtenThrough = new Set<number>();
   Object.assign(fs, {
@@ -68,14 +74,13 @@ function countSyncs(): () => number {
       });
     },
     write: (fd: number, bytes: Uint8Array, from: number, length: number, offset: number, done: Callback) => {
-      if (writtenThrough.has(fd)) syncs++;
+      if (writtenThrough.has(fd)) counters.addSync();
       write(fd, bytes, from, length, offset, done);
     },
     fdatasync: (fd: number, done: Callback) => {
-      syncs++;
+      counters.addSync();
       fdatasync(fd, done);
     },
   });
   syncBuiltinESMExports();
-  return () => syncs;
 }
