@@ -42,7 +42,7 @@ export interface H2loadSummary {
 const firstAnswerMsMax = 5000;
 const pauseMs = 100;
 
-/** Calls may fail; rejects when all did. */
+/** Calls may fail, and in a short run none may be answered in time; rejects when the first alone is not answered. */
 export async function runH2load(run: H2loadRun): Promise<H2loadResult> {
   const answerBytes = await answerBytesOf(run);
   const folder = await mkdtemp(join(tmpdir(), 'quorate-bench-h2load-'));
@@ -56,9 +56,7 @@ export async function runH2load(run: H2loadRun): Promise<H2loadResult> {
       ...['-H', 'content-type: application/grpc', '-H', 'te: trailers', '-d', data, '--log-file', log],
       `http://${run.endpoint}${run.call.path}`,
     ]);
-    const result = resultOf(parseH2load(output), parseH2loadLog(await readFile(log, 'utf8')), answerBytes);
-    if (result.operations === 0) throw new Error(`calls of ${run.call.path} failed at ${run.endpoint}:\n${output}`);
-    return result;
+    return resultOf(parseH2load(output), parseH2loadLog(await readFile(log, 'utf8')), answerBytes);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -74,7 +74,7 @@ function linesOf(plot: PlotPlace['plot'], all: readonly Measured[]): Line[] {
       if (place.line !== line || measurements.length === 0 || (side === 'theirs' && isBorrowed)) return [];
       const latency = median(measurements, ({ outcome }) => outcome[plots[plot].percentile]);
       const rate = median(measurements, ({ outcome }) => outcome.perSecond);
-      return [{ x: rate, y: latency, label: String(place.at) }];
+      return Number.isNaN(latency) ? [] : [{ x: rate, y: latency, label: String(place.at) }];
     });
   const rival = placed.at(0)?.rival ?? '';
   return [
@@ -152,9 +152,10 @@ function table(head: readonly string[], body: readonly (readonly string[])[]): s
 }
 
 function median(measurements: readonly Measurement[], of: (measurement: Measurement) => number): number {
-  return percentile(measurements.map(of), 0.5);
+  const samples = measurements.map(of).filter(Number.isFinite);
+  return samples.length === 0 ? NaN : percentile(samples, 0.5);
 }
 
 function shown(figure: number): string {
-  return rounded(figure).toLocaleString('en');
+  return Number.isFinite(figure) ? rounded(figure).toLocaleString('en') : '';
 }

@@ -126,8 +126,9 @@ function rowOf({ scenario, ours, theirs, rival }: Measured, figure: Figure): Row
   ];
 }
 
+/** Without those that there are none of, as for each operation where none was done. */
 function valuesOf(measurements: readonly Measurement[], { of }: Figure): number[] {
-  return measurements.map(of).filter((value) => value !== undefined);
+  return measurements.map(of).filter((value): value is number => value !== undefined && Number.isFinite(value));
 }
 
 /** Of our side: what users get unless they ask for another number. */
@@ -135,12 +136,12 @@ export function shardsRow(shards: number): Row {
   return { name: 'shards', unit: 'shards', ours: shards, isDetail: true };
 }
 
-/** Above 1: ours is better. None where one of them is zero. */
+/** Above 1: ours is better. None where one of them is zero, or there is none. */
 export function ratioOf(
   { ours, theirs }: { readonly ours: number; readonly theirs: number },
   isMoreBetter: boolean,
 ): { readonly ratio?: number } {
-  if (ours === 0 || theirs === 0) return {};
+  if (!(ours > 0 && theirs > 0)) return {};
   return { ratio: rounded(isMoreBetter ? ours / theirs : theirs / ours) };
 }
 

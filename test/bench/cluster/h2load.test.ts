@@ -58,7 +58,7 @@ test('answers without data were refused: not done, not counted in the rate, and 
 
 test('a run without any answer has no operations', () => {
   const nothing = { perSecond: 0, done: 0, succeeded: 0, failed: 0, dataBytes: 0 };
-  expect(resultOf(nothing, [], 16)).toMatchObject({ perSecond: 0, operations: 0 });
+  expect(resultOf(nothing, [], 16)).toMatchObject({ perSecond: 0, operations: 0, p50Ms: NaN });
 });
 
 let server: Http2Server | undefined;

@@ -4,6 +4,8 @@ import { rowsOf as sustainedRows } from '../../../bench/cluster/sustained.js';
 import { htmlReport } from '../../../bench/cluster/html-report.js';
 import type { ProcessUsage } from '../../../bench/cluster/usage.js';
 
+const machine = { cpu: 'A & B', cores: 2, memoryGiB: 24, node: 'v20', os: 'linux' };
+
 const usage: ProcessUsage = {
   name: 'node 1',
   cpuPercent: 50,
@@ -61,6 +63,18 @@ test('without a rival there is no ratio; of one round there are no samples', () 
   expect(row).toEqual({ name: 'put <1>', unit: 'operations/s', ours: 900 });
 });
 
+test('where no operation was done there are rows of the rate and of what was lost, none of latencies or for each operation', () => {
+  const { outcome, ...rest } = measurement(0, NaN);
+  const nothing = { ...rest, outcome: { ...outcome, operations: 0, payloadBytes: 0, lost: 7 } };
+  const rows = rowsOf({ ...measured, ours: [nothing], theirs: [] });
+  expect(rows.filter(({ isDetail }) => isDetail !== true).map(({ name, ours }) => [name, ours])).toEqual([
+    ['put <1>', 0],
+    ['put <1>, lost', 7],
+  ]);
+  expect(rows.every(({ ours }) => Number.isFinite(ours))).toBe(true);
+  expect(() => htmlReport({ suite: 'cluster', machine, rows }, [{ ...measured, ours: [nothing] }])).not.toThrow();
+});
+
 test("what stands beside figures of another scenario does not repeat the rival's processes", () => {
   const rows = rowsOf({ ...measured, isBorrowed: true });
   expect(rows.find(({ name }) => name.endsWith('process 1: RSS'))).not.toHaveProperty('theirs');
@@ -70,12 +84,12 @@ test("what stands beside figures of another scenario does not repeat the rival's
 
 test('a ratio of nothing is none', () => {
   expect(ratioOf({ ours: 0, theirs: 5 }, true)).toEqual({});
+  expect(ratioOf({ ours: NaN, theirs: 5 }, true)).toEqual({});
   expect(ratioOf({ ours: 4, theirs: 2 }, false)).toEqual({ ratio: 0.5 });
   expect([rounded(1234.56), rounded(0.012345), rounded(0)]).toEqual([1235, 0.0123, 0]);
 });
 
 test('the page has the plots of both systems, the ratios, and no markup from names', () => {
-  const machine = { cpu: 'A & B', cores: 2, memoryGiB: 24, node: 'v20', os: 'linux' };
   const page = htmlReport({ suite: 'cluster', machine, rows: [] }, [measured]);
   expect(page).toContain('A &amp; B, 2 cores');
   expect(page).toContain('Quorate, unary');
