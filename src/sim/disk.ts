@@ -68,6 +68,8 @@ export class SimDisk extends TreeDisk {
   quotaBytes = Infinity;
   /** Multiplies the latency of mounted disks. */
   slowness = 1;
+  /** That mounted disks write, one operation after the other. */
+  bytesPerSecond = Infinity;
   protected override readonly tree: DiskTree;
   readonly #random: Prng;
   readonly #pageCache: Prng;
@@ -76,6 +78,8 @@ export class SimDisk extends TreeDisk {
   #refusedForSpace = 0;
   #generation = 0;
   #isDown = false;
+  /** Until then it writes what it was given. */
+  #writesUntilMs = 0;
   #stalled: (() => void)[] | undefined;
   /** Operations of mounted disks that have not happened yet. */
   readonly #inFlight = new Set<() => void>();
@@ -117,7 +121,7 @@ export class SimDisk extends TreeDisk {
       disk: this,
       tree: this.tree,
       inFlight: this.#inFlight,
-      delayMs: (operation) => this.#delayMs(operation),
+      delayMs: (operation, bytes) => this.#delayMs(operation) + this.#writingMs(bytes, scheduler.nowMs),
       scheduler,
       process,
     });
@@ -246,6 +250,12 @@ export class SimDisk extends TreeDisk {
           ? latency.sync
           : latency.other;
     return (minMs + this.#random.float() * (maxMs - minMs)) * this.slowness;
+  }
+
+  /** Until it has written so much more. */
+  #writingMs(bytes: number, nowMs: number): number {
+    this.#writesUntilMs = Math.max(this.#writesUntilMs, nowMs) + (1000 * bytes) / this.bytesPerSecond;
+    return bytes === 0 ? 0 : this.#writesUntilMs - nowMs;
   }
 
   #maybe(happen: () => unknown): void {

@@ -17,7 +17,7 @@ export interface Mount {
   readonly tree: DiskTree;
   /** Operations of all mounted disks that have not happened yet. */
   readonly inFlight: Set<() => void>;
-  readonly delayMs: (operation: DiskOperation) => number;
+  readonly delayMs: (operation: DiskOperation, bytes: number) => number;
   readonly scheduler: Scheduler;
   readonly process: SimProcess;
 }
@@ -52,7 +52,7 @@ export class MountedDisk extends TreeDisk {
     const happen = disk.begin(operation, path, effect);
     inFlight.add(happen);
     return new Promise((resolve, reject) => {
-      scheduler.schedule(delayMs(operation), `${process.name} ${operation} ${path}`, () => {
+      scheduler.schedule(delayMs(operation, effect.bytes ?? 0), `${process.name} ${operation} ${path}`, () => {
         disk.whenNotStalled(() => {
           if (!inFlight.delete(happen)) return;
           let settle: () => void;

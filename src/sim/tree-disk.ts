@@ -25,6 +25,8 @@ export interface DiskEffect<T> {
   readonly run: () => T;
   /** For syncs: what the disk does instead when the sync fails. */
   readonly fail?: () => void;
+  /** That it writes. Default 0. */
+  readonly bytes?: number;
 }
 
 /**
@@ -133,6 +135,7 @@ class TreeFile implements DiskFile {
   write(bytes: Uint8Array, offset: number): Promise<void> {
     assert(offset >= 0, `the offset must not be negative, got ${offset}`);
     const written = this.#perform('write', {
+      bytes: bytes.length,
       run: () => {
         this.#assertWritable('write');
         const growth = Math.max(0, offset + bytes.length - this.#state.length);

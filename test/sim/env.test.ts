@@ -71,6 +71,21 @@ describe('simEnv', () => {
     expect(await scheduler.complete(write('/b'))).toBeGreaterThan(200);
   });
 
+  test('a disk of limited speed writes one after the other, so many bytes a second', async () => {
+    const { env, disk, scheduler } = new Machine();
+    disk.bytesPerSecond = 10_000;
+    const write = async (path: string): Promise<number> => {
+      const file = await env.disk.open(path, 'create');
+      await file.write(new Uint8Array(1000), 0);
+      return scheduler.nowMs;
+    };
+    const [first, second] = await scheduler.complete(Promise.all([write('/a'), write('/b')]));
+    expect([first, second].map((ms) => Math.floor(ms / 100)).toSorted()).toEqual([1, 2]);
+    await scheduler.run(scheduler.nowMs + 1000);
+    const sinceMs = scheduler.nowMs;
+    expect(Math.floor((await scheduler.complete(write('/c'))) - sinceMs)).toBe(100);
+  });
+
   test('a killed process learns nothing more; what it had begun happens; the next one finds it', async () => {
     const machine = new Machine();
     const { scheduler } = machine;
