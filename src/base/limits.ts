@@ -29,6 +29,13 @@ export interface Limits {
   readonly nodeOperationsInFlightMax: number;
   /** Bytes of keys and values of those. */
   readonly nodeBytesInFlightMax: number;
+  /**
+   * Bytes of answers that callers of a node have not taken, scans apart. With no room for a value, reads are refused; a
+   * value for which there is none is left out of its answer. One stream has up to a quarter.
+   */
+  readonly unsentAnswerBytesMax: number;
+  /** Calls that a client has open on one connection; further ones wait there. */
+  readonly connectionCallsMax: number;
   /** Operations that wait or run in one shard. */
   readonly shardOperationsInFlightMax: number;
   /** A shard takes in about as many bytes of writes as it does in this time; but always 24 KiB, or one write. */
@@ -107,6 +114,8 @@ export const defaultLimits: Limits = {
   scansInFlightMax: 256,
   nodeOperationsInFlightMax: 4096,
   nodeBytesInFlightMax: 128 * mib,
+  unsentAnswerBytesMax: 128 * mib,
+  connectionCallsMax: 4096,
   shardOperationsInFlightMax: 2048,
   writeWaitMsTarget: 500,
   entryBytesMax: 2 * mib,
@@ -160,6 +169,12 @@ export function brokenLimits(limits: Limits): readonly BrokenLimits[] {
     ['requestBytesMax', 'keyBytesMax', 'valueBytesMax'],
     'requestBytesMax must hold one key and value of maximal size',
   );
+  rule(
+    limits.requestBytesMax <= limits.unsentAnswerBytesMax && 4 * largestOperation <= limits.unsentAnswerBytesMax,
+    ['unsentAnswerBytesMax', 'requestBytesMax', 'valueBytesMax'],
+    'unsentAnswerBytesMax must hold one response of requestBytesMax, and four values of maximal size',
+  );
+  rule(limits.connectionCallsMax >= 1, ['connectionCallsMax'], 'connectionCallsMax must be at least 1');
   rule(
     largestOperation <= limits.entryBytesMax,
     ['entryBytesMax', 'keyBytesMax', 'valueBytesMax'],

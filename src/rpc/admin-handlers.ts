@@ -7,7 +7,7 @@ import { callTimeoutMs, type HandlerContext } from './handler-context.js';
 import { refusal } from './kv-codec.js';
 import { decodeNodeRequest, decodeWantedMembers } from './membership-codec.js';
 import { messageLimitsOf } from './message-limits.js';
-import { toGrpcStatus } from './status.js';
+import { fail, succeed } from './unary-answer.js';
 
 type BytesHandler = handleUnaryCall<Buffer, Buffer>;
 
@@ -23,8 +23,14 @@ export interface AdminHandlers {
 export function adminHandlers(admin: AdminBackend, context: HandlerContext): AdminHandlers {
   const messageLimits = messageLimitsOf(context.limits);
   return {
-    Status: answering(async (timeoutMs) => encodeClusterStatus(await admin.status(timeoutMs)), context),
-    ShardMap: answering(() => Promise.resolve(encodeShardMap({ ...admin.shardMap(), messageLimits })), context),
+    Status: answering(async (timeoutMs) => {
+      throwIfNoRoom(context);
+      return encodeClusterStatus(await admin.status(timeoutMs));
+    }, context),
+    ShardMap: answering(() => {
+      throwIfNoRoom(context);
+      return Promise.resolve(encodeShardMap({ ...admin.shardMap(), messageLimits }));
+    }, context),
     ChangeReplicas: answering(async (timeoutMs, request) => {
       await admin.changeReplicas(decodeWantedMembers(request), timeoutMs);
       return Buffer.alloc(0);
@@ -40,6 +46,12 @@ export function adminHandlers(admin: AdminBackend, context: HandlerContext): Adm
   };
 }
 
+/** These answers grow with the cluster. The others are empty. */
+function throwIfNoRoom({ unsent }: HandlerContext): void {
+  const { refusal } = unsent;
+  if (refusal !== undefined) throw refusal;
+}
+
 type Answer = (timeoutMs: number, request: Buffer) => Promise<Buffer>;
 
 function answering(answer: Answer, context: HandlerContext): BytesHandler {
@@ -50,8 +62,8 @@ function answering(answer: Answer, context: HandlerContext): BytesHandler {
   };
   return (call, callback) => {
     attempt(callTimeoutMs(call, context), call.request).then(
-      (bytes) => callback(null, bytes),
-      (error: unknown) => callback(toGrpcStatus(refusal(error))),
+      (bytes) => succeed(call, callback, bytes, context),
+      (error: unknown) => fail(callback, refusal(error)),
     );
   };
 }

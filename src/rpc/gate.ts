@@ -2,10 +2,11 @@ import { assert } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
 import type { Limits } from '../base/limits.js';
 import { deferred, type Deferred } from '../base/promises.js';
-import type { OperationResult } from '../mvcc/operations.js';
+import type { Operation, OperationResult } from '../mvcc/operations.js';
 import { validateOperation, type OperationLimits } from '../mvcc/validate.js';
 import type { KvBackend } from './backend.js';
 import type { DecodedOperation } from './kv-codec.js';
+import type { UnsentAnswers } from './unsent-answers.js';
 
 /** Scans take long, compared with operations. */
 const scanRetryMs = 100;
@@ -13,20 +14,22 @@ const scanRetryMs = 100;
 type GateLimits = OperationLimits & Pick<Limits, 'scansInFlightMax'>;
 
 /**
- * Where operations enter the node: refuses what is invalid, scans beyond their limit and, once the node drains,
- * everything; counts what is open, so that draining can wait for it.
+ * Where operations enter the node: refuses what is invalid, reads while there is no room for answers, scans beyond their
+ * limit and, once the node drains, everything; counts what is open, so that draining can wait for it.
  */
 export class Gate {
   readonly #kv: KvBackend;
   readonly #limits: GateLimits;
+  readonly #unsent: Pick<UnsentAnswers, 'refusal'>;
   #open = 0;
   #scans = 0;
   #draining = false;
   #idle: Deferred<void> | undefined;
 
-  constructor(kv: KvBackend, limits: GateLimits) {
+  constructor(kv: KvBackend, limits: GateLimits, unsent: Pick<UnsentAnswers, 'refusal'>) {
     this.#kv = kv;
     this.#limits = limits;
+    this.#unsent = unsent;
   }
 
   /** Operations and scans that have entered and not left. */
@@ -36,7 +39,7 @@ export class Gate {
 
   /** `done` is called exactly once: before this returns if the operation is refused here. */
   submit(operation: DecodedOperation, timeoutMs: number, done: (result: OperationResult) => void): void {
-    const error = operation instanceof QuorateError ? operation : validateOperation(operation, this.#limits);
+    const error = operation instanceof QuorateError ? operation : this.#refusal(operation);
     const refused = error ?? deadlineError(timeoutMs) ?? this.enter();
     if (refused !== undefined || operation instanceof QuorateError) {
       if (refused !== undefined) done({ type: 'failed', error: refused });
@@ -46,6 +49,11 @@ export class Gate {
       this.leave();
       done(result);
     });
+  }
+
+  /** Writes are let in whatever waits to be sent: their answers are small, and one that was done is told as done. */
+  #refusal(operation: Operation): QuorateError | undefined {
+    return validateOperation(operation, this.#limits) ?? (operation.type === 'get' ? this.#unsent.refusal : undefined);
   }
 
   /** For what does not go through `submit`. Undefined: entered, and must {@link leave}. */

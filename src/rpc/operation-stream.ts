@@ -1,4 +1,5 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { defined } from '../base/assert.js';
 import type { QuorateError } from '../base/errors.js';
 import { resultBytes } from '../mvcc/operation-bytes.js';
 import type { OperationResult } from '../mvcc/operations.js';
@@ -7,16 +8,17 @@ import { refusal, withoutValue, type OperationRules } from './kv-codec.js';
 import { toGrpcStatus } from './status.js';
 import { decodeStreamRequest, writeStreamResult, type StreamOperation } from './stream-codec.js';
 import { cappedTimeoutMs } from './timeouts.js';
+import { noRoom, type UnsentCall } from './unsent-answers.js';
 import { WireWriter } from './wire-writer.js';
 
-/** A message is closed at this size; with one more value of maximal size it stays below gRPC's usual 4 MiB. */
+/** A message is closed before it grows beyond this, but for a single result of more: below gRPC's usual 4 MiB. */
 const messageBytesTarget = 1024 * 1024;
 
 /** Of the results of some dozens of writes. */
 const messageBytesExpected = 1024;
 
-/** Results that wait for the caller to read. */
-const backlogBytesMax = 32 * 1024 * 1024;
+/** What the messages around a result add to it, and room that the writer asks for ahead. */
+const framingBytes = 64;
 
 /** An encoded `StreamResponse` and how many results it has. */
 interface Message {
@@ -27,7 +29,8 @@ interface Message {
 /**
  * One call of the `Stream` method. The results of a turn of the event loop go out in one message. Memory is bounded:
  * an operation is open from its arrival until its result was handed to the transport; while too many are open the
- * call is not read, and while too many bytes wait for the caller, values are left out of results.
+ * call is not read, and while too many bytes wait for the caller, here and in the transport, values are left out of
+ * results. A caller that takes nothing for long is reset.
  */
 export class OperationStream {
   readonly #call: ServerDuplexStream<Buffer, Buffer>;
@@ -47,13 +50,24 @@ export class OperationStream {
   #writer = new WireWriter(messageBytesExpected);
   #writerResults = 0;
   #messages: Message[] = [];
+  /** Of `#messages` and the writer. */
   #backlogBytes = 0;
+  readonly #unsent: UnsentCall;
+  readonly #unsentBytesMax: number;
+  /** Bytes of the messages that the transport has, in order. */
+  readonly #sending: number[] = [];
+  /** One for all messages, since there may be as many of them as operations. */
+  readonly #onSent = (): void =>
+    this.#context.unsent.sent(this.#unsent, defined(this.#sending.shift(), 'a message that was sent'));
 
   constructor(call: ServerDuplexStream<Buffer, Buffer>, context: HandlerContext, onClose: () => void) {
     this.#call = call;
     this.#context = context;
     this.#onClose = onClose;
     this.#openMax = Math.max(1, Math.floor(context.limits.nodeOperationsInFlightMax / 4));
+    // The rest is for others, while the caller of this one does not read.
+    this.#unsentBytesMax = context.limits.unsentAnswerBytesMax / 4;
+    this.#unsent = context.unsent.of(call, context.timeouts.maxMs);
     this.#rules = {
       operationsMax: context.limits.batchOperationsMax,
       missingRequestId: () => context.kv.newRequestId(),
@@ -94,20 +108,38 @@ export class OperationStream {
 
   #answer(id: number, result: OperationResult): void {
     if (this.#state === 'closed') return;
-    const fits = this.#backlogBytes + this.#writer.length + resultBytes(result) <= backlogBytesMax;
-    writeStreamResult(this.#writer, id, fits ? result : withoutValue(result, 'too many results wait to be read'));
+    const kept = this.#fitting(result);
+    const writer = this.#writerFor(resultBytes(kept));
+    const before = writer.length;
+    writeStreamResult(writer, id, kept);
     this.#writerResults++;
-    if (this.#writer.length >= messageBytesTarget) this.#closeMessage();
+    const written = writer.length - before;
+    this.#backlogBytes += written;
+    this.#context.unsent.add(this.#unsent, written);
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     this.#context.clock.endOfTurn(() => this.#flush());
+  }
+
+  #fitting(result: OperationResult): OperationResult {
+    const bytes = resultBytes(result);
+    if (this.#unsent.bytes + bytes > this.#unsentBytesMax) {
+      return withoutValue(result, 'too many results wait to be read');
+    }
+    return this.#context.unsent.hasRoom(bytes) ? result : withoutValue(result, noRoom);
+  }
+
+  /** Messages of about the target's size, and large values in a buffer of theirs: one that doubles may be half empty. */
+  #writerFor(bytes: number): WireWriter {
+    if (this.#writer.length + bytes > messageBytesTarget) this.#closeMessage();
+    if (this.#writerResults === 0 && bytes > messageBytesExpected) this.#writer = new WireWriter(bytes + framingBytes);
+    return this.#writer;
   }
 
   #closeMessage(): void {
     if (this.#writerResults === 0) return;
     const bytes = this.#writer.finish();
     this.#messages.push({ bytes, results: this.#writerResults });
-    this.#backlogBytes += bytes.length;
     this.#writer = new WireWriter(messageBytesExpected);
     this.#writerResults = 0;
   }
@@ -121,7 +153,8 @@ export class OperationStream {
       const { bytes, results } = this.#messages[sent++];
       this.#backlogBytes -= bytes.length;
       this.#open -= results;
-      this.#blocked = !this.#call.write(bytes);
+      this.#sending.push(bytes.length);
+      this.#blocked = !this.#call.write(bytes, this.#onSent);
     }
     this.#messages.splice(0, sent);
     if (this.#paused && this.#open <= this.#openMax / 2) {
@@ -152,6 +185,8 @@ export class OperationStream {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#messages = [];
+    this.#context.unsent.drop(this.#unsent, this.#backlogBytes);
+    this.#backlogBytes = 0;
     this.#onClose();
   }
 }

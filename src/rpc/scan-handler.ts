@@ -41,7 +41,7 @@ export function scanHandler(context: HandlerContext): handleServerStreamingCall<
         if (call.cancelled) return;
         call.emit('error', toGrpcStatus(QuorateError.from(error, 'notApplied')));
         // The status waits behind a page that the caller may never take.
-        const timer = context.clock.after(lingerMs, () => resetCall(call));
+        const timer = context.clock.after(lingerMs, () => resetCall(call, context.clock));
         call.once('cancelled', () => timer.cancel());
       },
     );

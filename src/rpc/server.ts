@@ -13,6 +13,7 @@ import { addReflection } from './reflection.js';
 import { scanHandler } from './scan-handler.js';
 import { adminMethods, adminServiceName, kvMethods, kvServiceName } from './services.js';
 import { unaryHandlers } from './unary-handlers.js';
+import { UnsentAnswers } from './unsent-answers.js';
 
 export interface GrpcServerOptions {
   readonly kv: KvBackend;
@@ -39,6 +40,7 @@ export class GrpcServer {
   readonly #server: Server;
   readonly #health: HealthImplementation;
   readonly #gate: Gate;
+  readonly #unsent: UnsentAnswers;
   readonly #clock: Pick<Clock, 'after'>;
   readonly #logger: Logger;
   readonly #streams = new Set<OperationStream>();
@@ -48,10 +50,12 @@ export class GrpcServer {
     const { kv, limits } = options;
     this.#logger = options.logger;
     this.#clock = options.clock;
-    this.#gate = new Gate(kv, limits);
+    this.#unsent = new UnsentAnswers(limits, options.clock);
+    this.#gate = new Gate(kv, limits, this.#unsent);
     const context: HandlerContext = {
       kv,
       gate: this.#gate,
+      unsent: this.#unsent,
       limits,
       timeouts: { defaultMs: options.defaultTimeoutMs ?? 5000, maxMs: options.timeoutMsMax ?? 300_000 },
       clock: options.clock,
@@ -60,6 +64,8 @@ export class GrpcServer {
     this.#server = new Server({
       'grpc.max_receive_message_length': limits.requestBytesMax,
       'grpc.max_send_message_length': -1,
+      // Not `grpc-node.max_session_memory`: it refuses calls without a hint, those of callers that do read, too.
+      'grpc.max_concurrent_streams': limits.connectionCallsMax,
       'grpc.enable_channelz': 0,
     });
     this.#server.addService(kvMethods, {
@@ -131,6 +137,7 @@ export class GrpcServer {
 
   /** Tells clients to go away, and cuts after `lingerMs`. `forceShutdown` alone does not, where channelz is off. */
   #endConnections(lingerMs: number): void {
+    this.#unsent.close();
     if (this.#address !== undefined) this.#server.drain(this.#address, lingerMs);
   }
 

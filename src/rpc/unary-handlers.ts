@@ -1,5 +1,5 @@
 /** `Get`, `Put`, `Delete`, `AtomicBatch`, `Batch`. A call that was cancelled gets no answer; its writes may still take effect. */
-import type { handleUnaryCall, sendUnaryData } from '@grpc/grpc-js';
+import type { handleUnaryCall, sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
 import { QuorateError } from '../base/errors.js';
 import { resultBytes } from '../mvcc/operation-bytes.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
@@ -14,7 +14,8 @@ import {
   type DecodedOperation,
 } from './kv-codec.js';
 import { readDelete, readGet, readPut } from './operation-codec.js';
-import { toGrpcStatus } from './status.js';
+import { fail, succeed } from './unary-answer.js';
+import { noRoom, type UnsentCall } from './unsent-answers.js';
 import { WireReader } from './wire-reader.js';
 
 type BytesHandler = handleUnaryCall<Buffer, Buffer>;
@@ -49,14 +50,16 @@ function oneOperation(context: HandlerContext, read: (reader: WireReader) => Ope
     }
     context.gate.submit(operation, callTimeoutMs(call, context), (result) => {
       if (call.cancelled) return;
-      if (result.type === 'failed') fail(callback, result.error);
-      else callback(null, encodeResult(result));
+      const fits = context.unsent.hasRoom(resultBytes(result));
+      const answer = fits ? result : withoutValue(result, noRoom);
+      if (answer.type === 'failed') fail(callback, answer.error);
+      else succeed(call, callback, encodeResult(answer), context);
     });
   };
 }
 
 function batch(context: HandlerContext): BytesHandler {
-  const { batchOperationsMax, requestBytesMax } = context.limits;
+  const { batchOperationsMax } = context.limits;
   const rules = { operationsMax: batchOperationsMax, missingRequestId: () => context.kv.newRequestId() };
   return (call, callback) => {
     let operations: DecodedOperation[];
@@ -68,22 +71,57 @@ function batch(context: HandlerContext): BytesHandler {
       return;
     }
     const timeoutMs = callTimeoutMs(call, context);
-    const results = new Array<OperationResult>(operations.length);
-    let open = operations.length;
-    let bytes = 0;
+    const answer = new BatchAnswer(call, callback, operations.length, context);
     for (let i = 0; i < operations.length; i++) {
-      context.gate.submit(operations[i], timeoutMs, (result) => {
-        // Values for which the response has no room are not held until the others are there.
-        const fits = bytes + resultBytes(result) <= requestBytesMax;
-        results[i] = fits ? result : withoutValue(result, 'the response of the batch is full');
-        bytes += resultBytes(results[i]);
-        open--;
-        if (open === 0 && !call.cancelled) callback(null, encodeBatchResponse(results));
-      });
+      context.gate.submit(operations[i], timeoutMs, (result) => answer.add(i, result));
     }
   };
 }
 
-function fail(callback: sendUnaryData<Buffer>, error: QuorateError): void {
-  callback(toGrpcStatus(error));
+/** Results of a batch until all are there. They count as unsent from the first on. */
+class BatchAnswer {
+  readonly #call: ServerUnaryCall<Buffer, Buffer>;
+  readonly #callback: sendUnaryData<Buffer>;
+  readonly #context: HandlerContext;
+  readonly #unsent: UnsentCall;
+  #results: OperationResult[];
+  #open: number;
+
+  constructor(
+    call: ServerUnaryCall<Buffer, Buffer>,
+    callback: sendUnaryData<Buffer>,
+    operations: number,
+    context: HandlerContext,
+  ) {
+    this.#call = call;
+    this.#callback = callback;
+    this.#context = context;
+    this.#unsent = context.unsent.of(call, callTimeoutMs(call, context));
+    this.#results = new Array<OperationResult>(operations);
+    this.#open = operations;
+    call.once('cancelled', () => (this.#results = []));
+  }
+
+  add(index: number, result: OperationResult): void {
+    if (this.#call.cancelled) return;
+    const { unsent } = this.#context;
+    const kept = this.#fitting(result);
+    this.#results[index] = kept;
+    unsent.add(this.#unsent, resultBytes(kept));
+    this.#open--;
+    if (this.#open > 0) return;
+    const response = encodeBatchResponse(this.#results);
+    this.#results = [];
+    this.#callback(null, response);
+  }
+
+  /** Values for which there is no room are not held until the others are there. */
+  #fitting(result: OperationResult): OperationResult {
+    const bytes = resultBytes(result);
+    const { limits, unsent } = this.#context;
+    if (this.#unsent.bytes + bytes > limits.requestBytesMax) {
+      return withoutValue(result, 'the response of the batch is full');
+    }
+    return unsent.hasRoom(bytes) ? result : withoutValue(result, noRoom);
+  }
 }

@@ -16,6 +16,17 @@ describe('checkLimits', () => {
     [{ peerQueueBytesMax: 1024 }, 'peerQueueBytesMax'],
     [{ shardOperationsInFlightMax: 100_000 }, 'nodeOperationsInFlightMax'],
     [{ writeWaitMsTarget: 0 }, 'writeWaitMsTarget'],
+    [{ unsentAnswerBytesMax: 4 * 1024 ** 2 }, 'unsentAnswerBytesMax'],
+    [
+      {
+        unsentAnswerBytesMax: 64 * 1024 ** 2,
+        requestBytesMax: 65 * 1024 ** 2,
+        peerFrameBytesMax: 2 ** 27,
+        peerQueueBytesMax: 2 ** 27,
+      },
+      'unsentAnswerBytesMax',
+    ],
+    [{ connectionCallsMax: 0 }, 'connectionCallsMax'],
     [{ scansInFlightMax: 0 }, 'scansInFlightMax'],
     [{ rowCacheBytesMax: 8 * 1024 ** 3 }, 'rowCacheBytesMax'],
   ])('%j is refused by name', (change, name) => {

@@ -15,7 +15,7 @@ import { fromJSON } from '@grpc/proto-loader';
 import { defaultLimits, type Limits } from '../../src/base/limits.js';
 import { silentLogger } from '../../src/env/logger.js';
 import { SystemClock } from '../../src/platform/clock.js';
-import { GrpcServer } from '../../src/rpc/server.js';
+import { GrpcServer, type GrpcServerOptions } from '../../src/rpc/server.js';
 import { FakeBackend } from './fake-backend.js';
 import { root, twinDecode } from './twin.js';
 
@@ -34,6 +34,7 @@ export async function startServer(
     address?: string;
     defaultTimeoutMs?: number;
     timeoutMsMax?: number;
+    clock?: GrpcServerOptions['clock'];
   } = {},
 ): Promise<TestServer> {
   const backend = options.backend ?? new FakeBackend();
@@ -42,7 +43,7 @@ export async function startServer(
     admin: backend,
     limits: { ...defaultLimits, ...options.limits },
     logger: silentLogger,
-    clock: new SystemClock(),
+    clock: options.clock ?? new SystemClock(),
     nowEpochMs: () => Date.now(),
     ...(options.defaultTimeoutMs === undefined ? {} : { defaultTimeoutMs: options.defaultTimeoutMs }),
     ...(options.timeoutMsMax === undefined ? {} : { timeoutMsMax: options.timeoutMsMax }),
@@ -116,6 +117,6 @@ export async function failure(promise: Promise<unknown>): Promise<ServiceError> 
 }
 
 /** Resolves when `condition` holds, looked at in every turn of the event loop. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -247,6 +247,7 @@ describe('a configuration that is refused', () => {
       { ...file(minimal), flags: ['limits.valueBytesMax=64MiB'] },
       [
         'limits: requestBytesMax must hold one key and value of maximal size',
+        'limits: unsentAnswerBytesMax must hold one response of requestBytesMax, and four values of maximal size',
         'limits: entryBytesMax must hold one key and value of maximal size',
         'limits: peerFrameBytesMax must hold a page of a scan of scanPageBytesMax and one more record',
       ],
