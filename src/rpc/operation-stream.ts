@@ -8,7 +8,7 @@ import { refusal, withoutValue, type OperationRules } from './kv-codec.js';
 import { toGrpcStatus } from './status.js';
 import { decodeStreamRequest, writeStreamResult, type StreamOperation } from './stream-codec.js';
 import { cappedTimeoutMs } from './timeouts.js';
-import { noRoom, type UnsentCall } from './unsent-answers.js';
+import type { UnsentCall } from './unsent-answers.js';
 import { WireWriter } from './wire-writer.js';
 
 /** A message is closed before it grows beyond this, but for a single result of more: below gRPC's usual 4 MiB. */
@@ -122,11 +122,10 @@ export class OperationStream {
   }
 
   #fitting(result: OperationResult): OperationResult {
-    const bytes = resultBytes(result);
-    if (this.#unsent.bytes + bytes > this.#unsentBytesMax) {
+    if (this.#unsent.bytes + resultBytes(result) > this.#unsentBytesMax) {
       return withoutValue(result, 'too many results wait to be read');
     }
-    return this.#context.unsent.hasRoom(bytes) ? result : withoutValue(result, noRoom);
+    return this.#context.unsent.fitting(result);
   }
 
   /** Messages of about the target's size, and large values in a buffer of theirs: one that doubles may be half empty. */

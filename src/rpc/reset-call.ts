@@ -6,10 +6,15 @@ const connectionMsMax = 10_000;
 /** CANCEL of RFC 9113, section 7. */
 const cancelCode = 8;
 
+/** A session of node:http2; without a socket once it is closed. */
+export interface Connection {
+  readonly socket?: { resetAndDestroy(): unknown };
+}
+
 /** As node:http2 has it, of the stream below a call of grpc-js. */
 interface TransportStream {
   readonly destroyed: boolean;
-  readonly session?: { readonly socket?: { resetAndDestroy(): unknown } };
+  readonly session?: Connection;
   close(code: number): void;
   once(event: 'close', listener: () => void): unknown;
 }
@@ -27,18 +32,32 @@ interface TransportStream {
  * @param onClose the transport holds nothing of it any more; perhaps before this returns
  */
 export function resetCall(call: object, clock: Pick<Clock, 'after'>, onClose: () => void = () => undefined): void {
-  const { call: inner } = call as { readonly call?: { readonly stream?: TransportStream } };
-  const stream = inner?.stream;
+  const stream = transportOf(call);
   if (stream === undefined) return;
   if (stream.destroyed) {
     onClose();
     return;
   }
   stream.close(cancelCode);
-  // A session that is destroyed waits for its write, too: only its socket can be.
-  const timer = clock.after(connectionMsMax, () => stream.session?.socket?.resetAndDestroy());
+  const { session } = stream;
+  const timer = clock.after(connectionMsMax, () => session && cut(session));
   stream.once('close', () => {
     timer.cancel();
     onClose();
   });
+}
+
+/** The connection of a call that has not been closed. */
+export function connectionOf(call: object): Connection | undefined {
+  return transportOf(call)?.session;
+}
+
+/** Ends it at once, whatever is under way on it. A session that is destroyed waits for its write: only its socket can be. */
+export function cut(connection: Connection): void {
+  connection.socket?.resetAndDestroy();
+}
+
+function transportOf(call: object): TransportStream | undefined {
+  const { call: inner } = call as { readonly call?: { readonly stream?: TransportStream } };
+  return inner?.stream;
 }

@@ -137,7 +137,7 @@ export class GrpcServer {
 
   /** Tells clients to go away, and cuts after `lingerMs`. `forceShutdown` alone does not, where channelz is off. */
   #endConnections(lingerMs: number): void {
-    this.#unsent.close();
+    this.#unsent.close(lingerMs);
     if (this.#address !== undefined) this.#server.drain(this.#address, lingerMs);
   }
 

@@ -15,7 +15,7 @@ import {
 } from './kv-codec.js';
 import { readDelete, readGet, readPut } from './operation-codec.js';
 import { fail, succeed } from './unary-answer.js';
-import { noRoom, type UnsentCall } from './unsent-answers.js';
+import type { UnsentCall } from './unsent-answers.js';
 import { WireReader } from './wire-reader.js';
 
 type BytesHandler = handleUnaryCall<Buffer, Buffer>;
@@ -50,8 +50,7 @@ function oneOperation(context: HandlerContext, read: (reader: WireReader) => Ope
     }
     context.gate.submit(operation, callTimeoutMs(call, context), (result) => {
       if (call.cancelled) return;
-      const fits = context.unsent.hasRoom(resultBytes(result));
-      const answer = fits ? result : withoutValue(result, noRoom);
+      const answer = context.unsent.fitting(result);
       if (answer.type === 'failed') fail(callback, answer.error);
       else succeed(call, callback, encodeResult(answer), context);
     });
@@ -117,11 +116,10 @@ class BatchAnswer {
 
   /** Values for which there is no room are not held until the others are there. */
   #fitting(result: OperationResult): OperationResult {
-    const bytes = resultBytes(result);
     const { limits, unsent } = this.#context;
-    if (this.#unsent.bytes + bytes > limits.requestBytesMax) {
+    if (this.#unsent.bytes + resultBytes(result) > limits.requestBytesMax) {
       return withoutValue(result, 'the response of the batch is full');
     }
-    return unsent.hasRoom(bytes) ? result : withoutValue(result, noRoom);
+    return unsent.fitting(result);
   }
 }

@@ -11,7 +11,10 @@ import { assert } from '../base/assert.js';
 import { QuorateError } from '../base/errors.js';
 import type { Limits } from '../base/limits.js';
 import type { Clock, Timer } from '../env/clock.js';
-import { resetCall } from './reset-call.js';
+import { resultBytes } from '../mvcc/operation-bytes.js';
+import type { OperationResult } from '../mvcc/operations.js';
+import { withoutValue } from './kv-codec.js';
+import { type Connection, connectionOf, cut, resetCall } from './reset-call.js';
 
 /** Calls that are late are looked for this often; one is reset up to twice this after its time, which leaves a late answer some. */
 const sweepMs = 1000;
@@ -20,7 +23,7 @@ const sweepMs = 1000;
 const unsentRetryMs = 100;
 
 /** Why something is not read, or not answered with its value. */
-export const noRoom = 'answers that their callers do not take fill the node (unsentAnswerBytesMax)';
+const noRoom = 'answers that their callers do not take fill the node (unsentAnswerBytesMax)';
 
 /** A call of grpc-js. */
 interface AnsweredCall {
@@ -33,7 +36,7 @@ export interface UnsentCall {
   /** Sweeps that its caller may take nothing for. */
   readonly patience: number;
   bytes: number;
-  /** The sweep that finds it late. */
+  /** The sweep that finds it late; none, once it was reset. */
   lateAt: number;
   /** The call is over: nothing counts any more. */
   over: boolean;
@@ -44,7 +47,7 @@ type UnsentAnswerLimits = Pick<Limits, 'unsentAnswerBytesMax' | 'valueBytesMax'>
 export class UnsentAnswers {
   readonly #limits: UnsentAnswerLimits;
   readonly #clock: Pick<Clock, 'after'>;
-  /** Calls that hold something, and were not reset. */
+  /** Calls that hold something. */
   readonly #waiting = new Set<UnsentCall>();
   #bytes = 0;
   #sweeps = 0;
@@ -66,8 +69,10 @@ export class UnsentAnswers {
     return new QuorateError('OVERLOADED', noRoom, { retryAfterMs: unsentRetryMs });
   }
 
-  hasRoom(bytes: number): boolean {
-    return this.#bytes + bytes <= this.#limits.unsentAnswerBytesMax;
+  /** As it is, or without its value where there is no room for it. */
+  fitting(result: OperationResult): OperationResult {
+    const fits = this.#bytes + resultBytes(result) <= this.#limits.unsentAnswerBytesMax;
+    return fits ? result : withoutValue(result, noRoom);
   }
 
   /** @param patienceMs the call is reset when its caller takes nothing for so long, or up to two seconds longer */
@@ -88,7 +93,7 @@ export class UnsentAnswers {
   /** The transport has sent them; the caller has its time anew for the rest. */
   sent(unsent: UnsentCall, bytes: number): void {
     this.drop(unsent, bytes);
-    unsent.lateAt = this.#sweeps + unsent.patience;
+    if (unsent.lateAt !== Infinity) unsent.lateAt = this.#sweeps + unsent.patience;
   }
 
   /** They are not going to be sent. */
@@ -100,10 +105,21 @@ export class UnsentAnswers {
     if (unsent.bytes === 0) this.#waiting.delete(unsent);
   }
 
-  /** Looks for late calls no more: the connections are being closed. */
-  close(): void {
-    this.#timer ??= { cancel: () => undefined };
-    this.#timer.cancel();
+  /**
+   * The connections are being closed; those on which something was not taken are cut after `lingerMs`. Node:http2 waits for the
+   * write under way, of a process that is stopped for ever, and the server waits for node:http2. A call does not know its
+   * connection any more when that is being closed.
+   */
+  close(lingerMs: number): void {
+    const connections = new Set<Connection>();
+    for (const { call } of this.#waiting) {
+      const connection = connectionOf(call);
+      if (connection !== undefined) connections.add(connection);
+    }
+    this.#timer?.cancel();
+    this.#timer = this.#clock.after(lingerMs, () => {
+      for (const connection of connections) cut(connection);
+    });
   }
 
   #end(unsent: UnsentCall): void {
@@ -131,7 +147,7 @@ export class UnsentAnswers {
     this.#sweeps++;
     for (const unsent of this.#waiting) {
       if (unsent.lateAt > this.#sweeps) continue;
-      this.#waiting.delete(unsent);
+      unsent.lateAt = Infinity;
       resetCall(unsent.call, this.#clock, () => this.#end(unsent));
     }
   }

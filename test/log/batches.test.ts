@@ -19,6 +19,28 @@ test('what gathers while the disk is slow is written in batches of a quarter of 
   await log.close();
 });
 
+test('what is under way is another thing with each batch, and nothing at rest', async () => {
+  const disk = newDisk();
+  const log = await openLog(disk);
+  expect(log.underWay).toBeUndefined();
+  const append = (index: number): Promise<void> =>
+    log.append(ShardId(1), { entries: entries(index, 1, 1, 100), mustSync: true });
+  disk.stall();
+  const first = append(1);
+  const stalled = log.underWay;
+  expect(stalled).toBeDefined();
+  const second = append(2);
+  expect(log.underWay).toBe(stalled);
+  disk.unstall();
+  await first;
+  disk.stall();
+  expect(log.underWay).not.toBe(stalled);
+  disk.unstall();
+  await second;
+  await log.close();
+  expect(log.underWay).toBeUndefined();
+});
+
 test('a record ends with the entry that reaches 256 KiB: so much is read for one', () => {
   const encoder = new BatchEncoder();
   encoder.begin({ segment: 1, offset: 0, sequence: 1 });

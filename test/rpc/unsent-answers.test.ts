@@ -1,6 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { Timestamp } from '../../src/base/ids.js';
 import type { Clock, Timer } from '../../src/env/clock.js';
+import { resultBytes } from '../../src/mvcc/operation-bytes.js';
+import type { OperationResult } from '../../src/mvcc/operations.js';
 import { SystemClock } from '../../src/platform/clock.js';
 import { UnsentAnswers } from '../../src/rpc/unsent-answers.js';
 import type { FakeBackend } from './fake-backend.js';
@@ -13,9 +16,11 @@ const overloaded = { code: 'ERROR_CODE_OVERLOADED', outcome: 'OUTCOME_NOT_APPLIE
 /** As grpc-js makes them, as far as it matters here. */
 class FakeCall extends EventEmitter {
   readonly resets: number[] = [];
+  cuts = 0;
   readonly call = {
     stream: Object.assign(new EventEmitter(), {
       destroyed: false,
+      session: { socket: { resetAndDestroy: (): void => void this.cuts++ } },
       close: (code: number): void => void this.resets.push(code),
     }),
   };
@@ -52,6 +57,19 @@ describe('what callers have not taken', () => {
     return { unsent: new UnsentAnswers(limits, clock), clock };
   };
 
+  it('leaves room for a value, to the byte, or has it left out', () => {
+    const { unsent } = make();
+    const found = (length: number): OperationResult => ({
+      type: 'found',
+      value: new Uint8Array(length),
+      version: Timestamp(1),
+    });
+    unsent.add(unsent.of(new FakeCall(), 1000), limits.unsentAnswerBytesMax - resultBytes(found(10)));
+    const fits = found(10);
+    expect(unsent.fitting(fits)).toBe(fits);
+    expect(unsent.fitting(found(11))).toMatchObject({ type: 'failed', error: { code: 'OVERLOADED' } });
+  });
+
   it('is counted over all calls until they take it or are over', () => {
     const { unsent } = make();
     const calls = [new FakeCall(), new FakeCall()];
@@ -60,7 +78,6 @@ describe('what callers have not taken', () => {
     unsent.add(second, 30);
     expect(unsent.bytes).toBe(90);
     expect(unsent.refusal).toBeUndefined();
-    expect([unsent.hasRoom(10), unsent.hasRoom(11)]).toEqual([true, false]);
     unsent.add(second, 1);
     expect(unsent.refusal).toMatchObject({ code: 'OVERLOADED', outcome: 'notApplied', retryAfterMs: 100 });
     unsent.sent(second, 20);
@@ -102,7 +119,7 @@ describe('what callers have not taken', () => {
     expect(unsent.bytes).toBe(0);
   });
 
-  it('costs a timer while there is some, and none when the server is closed', () => {
+  it('costs a timer while there is some', () => {
     const { unsent, clock } = make();
     const calls = [1, 2].map(() => unsent.of(new FakeCall(), 5000));
     expect(clock.armed).toBe(0);
@@ -111,8 +128,23 @@ describe('what callers have not taken', () => {
     for (const each of calls) unsent.sent(each, 1);
     clock.fire();
     expect(clock.armed).toBe(0);
-    unsent.add(calls[0], 1);
-    unsent.close();
+  });
+
+  it('ends with its connection when the server is closed, whether it was reset or not; what was taken does not', () => {
+    const { unsent, clock } = make();
+    const calls = [1, 2, 3].map(() => new FakeCall());
+    const [reset, waiting, taken] = calls.map((call, i) => unsent.of(call, i === 0 ? 0 : 5000));
+    unsent.add(reset, 1);
+    clock.fire();
+    unsent.add(waiting, 1);
+    unsent.add(taken, 1);
+    unsent.sent(taken, 1);
+    unsent.close(200);
+    expect(calls.map(({ cuts }) => cuts)).toEqual([0, 0, 0]);
+    clock.fire();
+    expect(calls[1].cuts).toBe(1);
+    expect(calls[0].cuts).toBeGreaterThanOrEqual(1);
+    expect(calls[2].cuts).toBe(0);
     expect(clock.armed).toBe(0);
   });
 });
@@ -202,6 +234,23 @@ describe('callers that do not read', () => {
     await refused(node);
     await answeredInTime(node);
     await caller.disconnected();
+  });
+
+  it('do not keep a server from stopping', async () => {
+    const node = await startServer({ timeoutMsMax: 60_000 });
+    onTestFinished(() => node[Symbol.asyncDispose]());
+    const client = rawClient(node.address);
+    onTestFinished(() => client.close());
+    await client.unary('Put', { key: Buffer.from('large'), value: Buffer.alloc(mib) });
+    node.backend.submitted.length = 0;
+    const caller = new IdleCaller(node.address, { windows: 'large' });
+    onTestFinished(() => caller.close());
+    await caller.callsMax();
+    caller.stopReading();
+    // More than the buffers of the operating system take.
+    for (let i = 0; i < 40; i++) void caller.get('large');
+    await until(() => node.backend.submitted.length === 40);
+    await node.server.drain(20);
   });
 
   it('have a quarter of the room on a stream, and are reset when they take nothing for long', async () => {
