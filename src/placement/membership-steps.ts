@@ -6,7 +6,8 @@
  */
 import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { GroupDescriptor } from '../shard/group-descriptor.js';
-import { groupsOf, hasReplicaOn, isTakingOver, nodeStage, routeOf, type GroupMembers } from './node-registry.js';
+import { groupsOf, hasGivenUp, hasReplicaOn, isTakingOver, nodeStage, routeOf, votersOf } from './node-registry.js';
+import type { GroupMembers } from './node-registry.js';
 import type { PlacementState } from './placement-state.js';
 
 export type MembershipStep =
@@ -82,13 +83,17 @@ function replacementSteps(facts: MembershipFacts, node: NodeId): MembershipStep[
   }
 }
 
-/** Also groups that have no replica on the node, as far as is known, are asked. */
+/**
+ * Also groups that have no replica on the node, as far as is known, are asked. One that the node has left is not done with while a target that
+ * was given up has a replica: its leader may have been that one, have let in the next, and have handed over before it left itself.
+ */
 function departureSteps(facts: MembershipFacts, node: NodeId, end: 'vacate' | 'remove'): MembershipStep[] {
   const { state, placement } = facts;
   const groups = groupsOf(state, placement);
   const left = facts.left(node);
   const unplanned = groups.filter((group) => hasReplicaOn(group, node) && !isPlanned(state, node, group));
-  const others = groups.filter((group) => !left.has(group.shard) && !unplanned.includes(group));
+  const hasLeft = (group: GroupMembers): boolean => left.has(group.shard) && !hasGivenUp(state, node, group);
+  const others = groups.filter((group) => !hasLeft(group) && !unplanned.includes(group));
   const shards = others.filter(({ shard }) => shard !== placementShardId);
   // Last it leaves the placement group: it may lead a shard until then, and has to know of the node that takes its place.
   const isLast = end === 'vacate' || shards.length + unplanned.length === 0;
@@ -109,11 +114,23 @@ function isPlanned(state: PlacementState, node: NodeId, group: GroupMembers): bo
   return shard === placementShardId || routeOf(state, node, shard).length > 0;
 }
 
-function departureStep(facts: MembershipFacts, node: NodeId, { shard }: GroupMembers): MembershipStep {
+function departureStep(facts: MembershipFacts, node: NodeId, group: GroupMembers): MembershipStep {
+  const { shard } = group;
   const [to, ...givenUp] = shard === placementShardId ? successor(facts, node) : routeOf(facts.state, node, shard);
   return to === undefined
     ? { type: 'leave', node, shard }
-    : { type: 'join', node: to, shard, role: 'voter', instead: [node, ...givenUp] };
+    : { type: 'join', node: to, shard, role: roleInPlace(facts.state, node, group), instead: [node, ...givenUp] };
+}
+
+/** Where the node is still there, the shard's leader sees what it is; where it is not, what it was: as those in its place are. */
+function roleInPlace(state: PlacementState, node: NodeId, group: GroupMembers): 'voter' | 'learner' {
+  const { shard } = group;
+  const lost = state.replacements.get(node);
+  if (lost?.shards.includes(shard) === true) return lost.learning.includes(shard) ? 'learner' : 'voter';
+  const route = routeOf(state, node, shard);
+  const inPlace = group.replicas.filter((replica) => route.includes(replica.node));
+  const learns = inPlace.length > 0 && votersOf(group).every((voter) => !inPlace.includes(voter));
+  return learns && !hasReplicaOn(group, node) ? 'learner' : 'voter';
 }
 
 /** Who takes the seat of a voter of the placement group. */

@@ -89,13 +89,24 @@ export function routeOf({ removals }: PlacementState, node: NodeId, shard: Shard
   return moves.map(({ to }) => to).reverse();
 }
 
+/** Whether the group has a replica on one that was to get that of the node, which drains, and was given up. */
+export function hasGivenUp(state: PlacementState, node: NodeId, group: GroupMembers): boolean {
+  const [, ...givenUp] = routeOf(state, node, group.shard);
+  return givenUp.some((target) => hasReplicaOn(group, target));
+}
+
+/** Whether the group has a replica that goes with the node, which drains: its own, or one on a target that was given up. */
+export function isMoving(state: PlacementState, node: NodeId, group: GroupMembers): boolean {
+  return hasReplicaOn(group, node) || hasGivenUp(state, node, group);
+}
+
 /**
- * Whether the node is in this group only to take the place of one that drains and is still there: what becomes of the shard is in that
- * node's plan, which may have turned to another node.
+ * Whether the node is in this group only to take the place of one that drains and has not gone from it: what becomes of the shard is in
+ * that node's plan, which may have turned to another node.
  */
-export function isTakingOver({ removals }: PlacementState, node: NodeId, group: GroupMembers): boolean {
-  const draining = [...removals.values()].filter(
-    (removal) => removal.node !== node && hasReplicaOn(group, removal.node),
+export function isTakingOver(state: PlacementState, node: NodeId, group: GroupMembers): boolean {
+  const draining = [...state.removals.values()].filter(
+    (removal) => removal.node !== node && isMoving(state, removal.node, group),
   );
   return draining.some(({ moves }) => moves.some(({ shard, to }) => shard === group.shard && to === node));
 }

@@ -6,7 +6,7 @@ import { equalBytes } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
 import { placementShardId, type NodeId } from '../base/ids.js';
 import { noSuchNode, requireFewEmptyFounders, requireMajorities, type DepartureFacts } from './node-departure.js';
-import { hasReplicaOn, isGone, nodeStage, routeOf, type GroupMembers } from './node-registry.js';
+import { hasReplicaOn, isGone, isMoving, nodeStage, routeOf, type GroupMembers } from './node-registry.js';
 import {
   encodeNodeRecord,
   encodeRemoval,
@@ -59,13 +59,18 @@ function isSame(a: Removal, b: Removal | undefined): boolean {
   return b !== undefined && equalBytes(encodeRemoval(a), encodeRemoval(b));
 }
 
-/** Where each replica of the node goes: to the node that has the fewest, of those that have none of that shard. */
+/**
+ * Where each replica of the node goes: to the node that has the fewest, of those that have none of that shard and that no other plan
+ * names for it: also what one has given up goes again.
+ */
 function movesOf(state: PlacementState, node: NodeId, { groups, isReachable }: DepartureFacts): readonly Move[] {
   const shards = groups.filter(({ shard }) => shard !== placementShardId);
   const lost = state.replacements.get(node)?.shards ?? [];
   const others = [...state.removals.keys()].filter((other) => other !== node);
   const awaited = ({ shard }: GroupMembers): NodeId[] =>
     others.flatMap((other) => routeOf(state, other, shard).slice(0, 1));
+  const isNamed = (host: NodeId, { shard }: GroupMembers): boolean =>
+    others.some((other) => routeOf(state, other, shard).includes(host));
   const counts = new Map<NodeId, number>();
   const count = (on: NodeId): unknown => counts.set(on, (counts.get(on) ?? 0) + 1);
   for (const group of shards) {
@@ -78,11 +83,11 @@ function movesOf(state: PlacementState, node: NodeId, { groups, isReachable }: D
   const moves: Move[] = [];
   for (const group of shards) {
     const { shard } = group;
-    if (!hasReplicaOn(group, node) && !lost.includes(shard)) continue;
+    if (!isMoving(state, node, group) && !lost.includes(shard)) continue;
     // What it was to get from another node, which has a further target by now, goes there, too.
     const [further] = others.map((other) => routeOf(state, other, shard)).find((to) => to.indexOf(node) > 0) ?? [];
     const route = routeOf(state, node, shard);
-    const free = hosts.filter((host) => !hasReplicaOn(group, host) && !awaited(group).includes(host));
+    const free = hosts.filter((host) => !hasReplicaOn(group, host) && !isNamed(host, group));
     const to = further ?? targetOf(route, hosts) ?? leastOf(free, counts) ?? laterTarget(state, route);
     if (to === undefined) throw noRoom(node, group);
     count(to);
@@ -118,13 +123,13 @@ function noRoom(node: NodeId, { shard, replicas }: GroupMembers): QuorateError {
   return new QuorateError('INVALID_ARGUMENT', message, { shard });
 }
 
-/** The node, which drains, has no replica any more: it is gone. No effect where that is not so. */
+/** The node, which drains, has no replica any more, nor has a target that was given up: it is gone. No effect where that is not so. */
 export function removalEnd(
   state: PlacementState,
   node: NodeId,
   groups: readonly GroupMembers[],
 ): readonly PlacementChange[] {
-  if (nodeStage(state, node) !== 'draining' || groups.some((group) => hasReplicaOn(group, node))) return [];
+  if (nodeStage(state, node) !== 'draining' || groups.some((group) => isMoving(state, node, group))) return [];
   const record = state.nodes.get(node);
   const ended = [nodeKey(node), removalKey(node), replacementKey(node)].map((key) => ({ key, value: undefined }));
   return record === undefined

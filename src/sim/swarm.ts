@@ -93,6 +93,9 @@ const tinyLimits = {
 /** Log segments that are kept to be overwritten: as by default, or another number. */
 const spares = [{}, { spareSegmentsMax: 0 }, { spareSegmentsMax: 1 }, { spareSegmentsMax: 8 }] as const;
 
+/** Longer than what all jumps of a run come to. */
+const jumpsRetentionMs = 24 * 3600_000;
+
 const restlessThinkMsMax = 500;
 
 /** Few runs have faults of minutes, since each of them costs as much as many others. */
@@ -106,7 +109,16 @@ const drawnApart: readonly FaultType[] = [...faultsOfMinutes, ...nodeFaults];
 export function drawPlan(seed: number): SimPlan {
   const plan = drawShortPlan(seed);
   const drawn = new Prng(seed).split('nodes').chance(nodesChance) ? withNodes(plan) : plan;
-  return new Prng(seed).split('minutes').chance(minutesChance) ? lengthened(drawn) : drawn;
+  const long = new Prng(seed).split('minutes').chance(minutesChance) ? lengthened(drawn) : drawn;
+  return plan.faults.types.includes('monotonicJump') ? withJumps(long) : long;
+}
+
+/**
+ * Timestamps pass as fast as the monotonic clock of whoever issues them, or twice as fast: with each jump minutes, and several of them
+ * while a client keeps sending one write.
+ */
+function withJumps(plan: SimPlan): SimPlan {
+  return { ...plan, limits: { ...plan.limits, requestIdRetentionMs: jumpsRetentionMs } };
 }
 
 /** Their operator says where replicas are: nobody else moves any. A node that has lost its disk gets back what it had. */

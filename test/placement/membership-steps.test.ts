@@ -5,6 +5,8 @@ import { registration } from '../../src/placement/node-registry.js';
 import { removalBegin } from '../../src/placement/node-removal.js';
 import { rejoined } from '../../src/placement/node-replacement.js';
 import type { PlacementState } from '../../src/placement/placement-state.js';
+import { ShardMap } from '../../src/placement/shard-map.js';
+import { withLearners } from '../../src/shard/descriptor.js';
 import {
   after,
   facts,
@@ -110,6 +112,42 @@ describe('a node that is removed', () => {
     const again = after(first, removalBegin(first, three, facts(five.shardMap.shards, others)));
     const step = { type: 'join', node: 5, role: 'voter', instead: [3, 4], shard: 1 };
     expect(steps(again, { placement: seated([1, 2, 5]), ...left(0), ...others })).toEqual([step]);
+  });
+
+  test('is not done with a shard while a target that was given up has a replica there, as what it is in place of', () => {
+    const five = withShards(joined(...[1, 2, 3, 4, 5].map((node) => record(node))), [1, 2, 3]);
+    const first = after(five, removalBegin(five, three, facts(five.shardMap.shards, { isReachable: () => true })));
+    const others = { isReachable: (node: NodeId): boolean => node !== 4 };
+    const again = after(first, removalBegin(first, three, facts(five.shardMap.shards, others)));
+    const placement = seated([1, 2, 4], [5]);
+    const done = { placement, ...left(0, 1) };
+    const withMembers = (nodes: readonly number[], learners: readonly number[]): PlacementState => {
+      const { shards } = withShards(again, nodes).shardMap;
+      const ids = learners.map((node) => ReplicaId(10 + node));
+      return { ...again, shardMap: new ShardMap(1, [withLearners(shards[0], ids)]) };
+    };
+    const step = { type: 'join', node: 5, instead: [3, 4], shard: 1 };
+    expect(steps(withMembers([1, 2, 4, 5], []), done)).toEqual([{ ...step, role: 'voter' }]);
+    expect(steps(withMembers([1, 2, 4], []), done)).toEqual([{ ...step, role: 'voter' }]);
+    expect(steps(withMembers([1, 2, 4], [4]), done)).toEqual([{ ...step, role: 'learner' }]);
+    expect(steps(withMembers([1, 2, 5], [5]), { placement, ...left(0) })).toEqual([{ ...step, role: 'learner' }]);
+    // What the node itself is, the shard's leader knows best.
+    expect(steps(withMembers([1, 2, 3, 4], [4]), { placement, ...left(0) })).toEqual([{ ...step, role: 'voter' }]);
+    expect(steps(withMembers([1, 2, 5], []), done)).toEqual([{ type: 'remove', node: three }]);
+  });
+
+  test('that had lost what it learned has it made elsewhere as it was', () => {
+    const lost = { node: three, shards: [ShardId(1), ShardId(2)], learning: [ShardId(2)] };
+    const state = withShards(joined(...[1, 2, 4].map((node) => record(node))), [1, 2], [1, 2]);
+    const vacated = { ...state, replacements: new Map([[three, lost]]) };
+    const removed = after(vacated, removalBegin(vacated, three, facts([group(0, 1, 2), ...state.shardMap.shards])));
+    const roles = steps(removed, { placement: seated([1, 2, 4]), ...left(0) }).map((step) =>
+      step.type === 'join' ? [step.shard, step.role] : [],
+    );
+    expect(roles).toEqual([
+      [1, 'voter'],
+      [2, 'learner'],
+    ]);
   });
 
   test('is gone when each group has said that it has no replica there', () => {

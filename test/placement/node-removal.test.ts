@@ -3,6 +3,7 @@ import { QuorateError } from '../../src/base/errors.js';
 import { NodeId, ReplicaId, ShardId } from '../../src/base/ids.js';
 import { isGone, nodeStage, routeOf } from '../../src/placement/node-registry.js';
 import { removalBegin, removalEnd } from '../../src/placement/node-removal.js';
+import { replacementBegin } from '../../src/placement/node-replacement.js';
 import { decodeRemoval, encodeRemoval } from '../../src/placement/placement-format.js';
 import type { PlacementState } from '../../src/placement/placement-state.js';
 import { after, facts, formed, group, joined, record, seated, thrown, three, vacant } from './registry-states.js';
@@ -81,6 +82,25 @@ describe('a node that is removed', () => {
     const second = { ...group(1, 1, 2, 3, 4), learners: [ReplicaId(14)] };
     const back = removalBegin(again, three, facts([groups[0], second], { isReachable: (node) => node !== 4 }));
     expect(routes(after(again, back), 3)[0]).toEqual([5, 4]);
+  });
+
+  test('is not gone, and its plan is kept, while a target that was given up has a replica', () => {
+    const down = (node: number) => ({ isReachable: (other: NodeId): boolean => other !== node });
+    const again = after(draining, removalBegin(draining, three, facts(groups, down(5))));
+    expect(routes(again, 3)[0]).toEqual([4, 5]);
+    const given = [group(0, 1, 2, 4, 5), group(1, 1, 2, 4, 5)];
+    expect(removalEnd(again, three, given)).toEqual([]);
+    expect(removalEnd(again, three, [given[0], group(1, 1, 2, 4)])).not.toEqual([]);
+    const kept = after(again, removalBegin(again, three, facts(given, all)));
+    expect(routes(kept, 3)).toEqual([[4, 5]]);
+    // Who was given up is only there in place of another, also when that one has left: it does not come back when it is replaced.
+    const replaced = after(kept, replacementBegin(kept, NodeId(5), facts(given, down(5))));
+    expect(replaced.replacements.get(NodeId(5))?.shards).toEqual([0]);
+    // Nor does another plan choose it, which would have it come and go in turns.
+    const seven = joined(...[1, 2, 3, 4, 5, 6, 7].map((node) => record(node)));
+    const both = { ...seven, removals: kept.removals };
+    const other = removalBegin(both, NodeId(6), facts([given[0], group(1, 1, 2, 3, 6)], all));
+    expect(routes(after(both, other), 6)).toEqual([[7]]);
   });
 
   test('gets none where it is to go itself: the other has a further target, and so has what it has got', () => {

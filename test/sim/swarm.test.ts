@@ -22,6 +22,12 @@ describe('what seeds draw', () => {
     }
   });
 
+  test('keeps request ids for longer than monotonic clocks jump', () => {
+    const jumping = plans.filter(({ faults }) => faults.types.includes('monotonicJump'));
+    expect(jumping.length).toBeGreaterThan(0);
+    for (const { limits } of jumping) expect(limits.requestIdRetentionMs).toBeGreaterThan(3600_000);
+  });
+
   test('comes in all shapes', () => {
     const drawn = (of: (plan: (typeof plans)[number]) => unknown): Set<unknown> => new Set(plans.map(of));
     expect(drawn(({ nodes }) => nodes)).toEqual(new Set([3, 5]));
