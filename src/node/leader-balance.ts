@@ -31,6 +31,23 @@ interface Pause {
   readonly looks: number;
 }
 
+/**
+ * Who had better lead the placement group than this node, where members refuse it: it came in place of another, which they have not heard
+ * of, and who hears nothing of it can be told by another leader only. The next one in turn, since that one may be refused as well.
+ *
+ * @param members of the group
+ * @param voters those of them that may lead
+ */
+export function leaderInstead(
+  self: NodeId,
+  { members, voters }: { readonly members: readonly NodeId[]; readonly voters: readonly NodeId[] },
+  refusedBy: ReadonlySet<NodeId>,
+): NodeId | undefined {
+  if (!members.some((node) => refusedBy.has(node))) return undefined;
+  const able = voters.filter((node) => node !== self && !refusedBy.has(node)).sort((a, b) => a - b);
+  return able.find((node) => node > self) ?? able.at(0);
+}
+
 export class LeaderBalance {
   readonly #options: LeaderBalanceOptions;
   #ticks = 0;

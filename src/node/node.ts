@@ -190,6 +190,7 @@ export class Node implements KvBackend, AdminBackend {
       assigned: this.#assigned,
       placement: this.#placement,
       request,
+      refusedBy: () => this.#peers.refusedBy,
       onAddress: (node, address) => this.#peers.told(node, address),
       logger,
       silentTicksMax: silentTimeouts * options.raft.electionTicksMax,

@@ -2,15 +2,17 @@
  * What a node does by itself, with the ticks, so that the cluster knows of it and its replicas are where they belong: enters itself in
  * the registry, hands leaderships to better nodes, finds out which replicas were removed, tells the shard map of changes.
  */
-import { placementShardId, type NodeId } from '../base/ids.js';
+import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { QuorateError } from '../base/errors.js';
 import type { Logger } from '../env/logger.js';
 import { placementDescriptor } from '../placement/bootstrap.js';
 import type { NodeRecord } from '../placement/placement-format.js';
+import { isVoter } from '../raft/config.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
+import type { GroupDescriptor } from '../shard/group-descriptor.js';
 import type { Replica } from '../shard/replica.js';
 import type { AssignedShards } from './replicas/assigned-shards.js';
-import { LeaderBalance } from './leader-balance.js';
+import { LeaderBalance, leaderInstead } from './leader-balance.js';
 import { MembershipCheck } from './membership/membership-check.js';
 import type { PlacementGroup } from './placement-group.js';
 import { Registration } from './membership/registration.js';
@@ -26,6 +28,8 @@ export interface UpkeepOptions {
   readonly assigned: AssignedShards;
   readonly placement: PlacementGroup;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
+  /** See `Peers.refusedBy`. */
+  readonly refusedBy: () => ReadonlySet<NodeId>;
   /** Another node says where this one listens. */
   readonly onAddress: (node: NodeId, address: string) => void;
   readonly logger: Logger;
@@ -62,7 +66,12 @@ export class Upkeep {
     host.onSuperseded = (shard, replica) => this.#membershipCheck.superseded(shard, replica);
     const shardInMap = assigned.shard.bind(assigned);
     this.#shardReports = new ShardReports({ ...common, nodeId, replicas, shardInMap, group: placement });
-    const preferredLeader = assigned.preferredLeader.bind(assigned);
+    const placementLeader = (): NodeId | undefined => {
+      const descriptor = placement.replica?.descriptor;
+      return descriptor && leaderInstead(nodeId, nodesOf(descriptor), options.refusedBy());
+    };
+    const preferredLeader = (shard: ShardId): NodeId | undefined =>
+      shard === placementShardId ? placementLeader() : assigned.preferredLeader(shard);
     this.#leaderBalance = new LeaderBalance({ ...common, nodeId, replicas, preferredLeader });
   }
 
@@ -81,4 +90,9 @@ export class Upkeep {
   close(): void {
     this.#membershipCheck.close();
   }
+}
+
+function nodesOf({ replicas, configuration }: GroupDescriptor): Parameters<typeof leaderInstead>[1] {
+  const voters = replicas.filter(({ replica }) => isVoter(configuration, replica));
+  return { members: replicas.map(({ node }) => node), voters: voters.map(({ node }) => node) };
 }

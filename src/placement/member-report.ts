@@ -1,9 +1,18 @@
 /** What the placement group makes of the members that a shard's leader has applied. Pure. */
 import { QuorateError } from '../base/errors.js';
+import type { NodeId } from '../base/ids.js';
 import { encodeDescriptor, withLearners, type ShardDescriptor } from '../shard/descriptor.js';
 import { nodeStage } from './node-registry.js';
-import { encodeRemoval, encodeReplacement, removalKey, replacementKey, shardKey } from './placement-format.js';
-import type { PlacementChange } from './placement-format.js';
+import {
+  encodeRemoval,
+  encodeReplacement,
+  removalKey,
+  replacementKey,
+  shardKey,
+  withoutGroup,
+  withoutShard,
+} from './placement-format.js';
+import type { PlacementChange, Replacement } from './placement-format.js';
 import type { PlacementState } from './placement-state.js';
 
 /**
@@ -28,33 +37,47 @@ export function membersReported(
   if (isWanted && newer < 0) {
     throw new QuorateError('UNAVAILABLE', `the replicas of shard ${shard} have changed meanwhile`, { shard });
   }
-  const plans = isWanted ? withoutPlans(state, descriptor) : [];
+  const plans = isWanted ? plansAfter(state, descriptor) : [];
   if (newer <= 0) return plans;
   const value = encodeDescriptor(withLearners({ ...known, epoch, replicas }, learners));
   return [{ key: shardKey(shard), value }, ...plans];
 }
 
 /**
- * A node that is being replaced and is none of the members does not get its replica back, and for one that is being removed no
- * other node gets one: the shard would have one more than was wanted.
+ * A node that is being replaced comes back as what was wanted of it, if anything was: the shard would have one more. A plan of a node that
+ * is being removed is struck: the target may be one of the members, or the node none. Where it is one, its plan is made anew.
  */
-function withoutPlans(state: PlacementState, { shard, replicas }: ShardDescriptor): readonly PlacementChange[] {
-  const isOther = (other: typeof shard): boolean => other !== shard;
-  const hasNone = ({ node }: Pick<(typeof replicas)[number], 'node'>): boolean =>
-    replicas.every((of) => of.node !== node);
-  const replacements = [...state.replacements.values()].filter((of) => hasNone(of) && of.shards.includes(shard));
-  const removals = [...state.removals.values()].filter(
-    (of) => hasNone(of) && of.moves.some((move) => move.shard === shard),
+function plansAfter(state: PlacementState, descriptor: ShardDescriptor): readonly PlacementChange[] {
+  const { shard } = descriptor;
+  const replaced = [...state.replacements.values()].filter(
+    ({ node, shards, learning }) =>
+      shards.includes(shard) && roleIn(descriptor, node) !== (learning.includes(shard) ? 'learner' : 'voter'),
   );
+  const removed = [...state.removals.values()].filter(({ moves }) => moves.some((move) => move.shard === shard));
   return [
-    ...replacements.map(({ node, shards, learning }) => {
-      const rest = { node, shards: shards.filter(isOther), learning: learning.filter(isOther) };
-      const isOver = rest.shards.length === 0 && nodeStage(state, node) === 'joining';
-      return { key: replacementKey(node), value: isOver ? undefined : encodeReplacement(rest) };
-    }),
-    ...removals.map(({ node, moves }) => {
-      const rest = { node, moves: moves.filter((move) => isOther(move.shard)) };
-      return { key: removalKey(node), value: encodeRemoval(rest) };
-    }),
+    ...replaced.map((of) => ({ key: replacementKey(of.node), value: replacementAfter(state, of, descriptor) })),
+    ...removed.map((of) => ({ key: removalKey(of.node), value: encodeRemoval(withoutShard(of, shard)) })),
   ];
+}
+
+function replacementAfter(
+  state: PlacementState,
+  replacement: Replacement,
+  descriptor: ShardDescriptor,
+): Uint8Array | undefined {
+  const { node, shards } = replacement;
+  const { shard } = descriptor;
+  const rest = withoutGroup(replacement, shard);
+  const role = roleIn(descriptor, node);
+  if (role !== undefined) {
+    const learning = role === 'learner' ? [...rest.learning, shard].sort((a, b) => a - b) : rest.learning;
+    return encodeReplacement({ node, shards, learning });
+  }
+  const isOver = rest.shards.length === 0 && nodeStage(state, node) === 'joining';
+  return isOver ? undefined : encodeReplacement(rest);
+}
+
+function roleIn({ replicas, learners = [] }: ShardDescriptor, node: NodeId): 'voter' | 'learner' | undefined {
+  const member = replicas.find((of) => of.node === node);
+  return member && (learners.includes(member.replica) ? 'learner' : 'voter');
 }

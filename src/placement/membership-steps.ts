@@ -6,7 +6,7 @@
  */
 import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { GroupDescriptor } from '../shard/group-descriptor.js';
-import { groupsOf, hasGivenUp, hasReplicaOn, isTakingOver, nodeStage, routeOf, votersOf } from './node-registry.js';
+import { groupsOf, hasReplicaOn, isMoved, isTakingOver, nodeStage, routeOf } from './node-registry.js';
 import type { GroupMembers } from './node-registry.js';
 import type { PlacementState } from './placement-state.js';
 
@@ -23,6 +23,8 @@ export type MembershipStep =
     }
   /** The node has got a replica that its plan does not know of, which is made anew before that replica goes. */
   | { readonly type: 'plan'; readonly node: NodeId }
+  /** The shard's replica has gone where the node's plan has it: the plan is done with it. */
+  | { readonly type: 'strike'; readonly node: NodeId; readonly shard: ShardId }
   /** The node has no replica any more, and another directory may come. */
   | { readonly type: 'vacate'; readonly node: NodeId }
   /** The node has no replica any more, and is gone. */
@@ -83,16 +85,13 @@ function replacementSteps(facts: MembershipFacts, node: NodeId): MembershipStep[
   }
 }
 
-/**
- * Also groups that have no replica on the node, as far as is known, are asked. One that the node has left is not done with while a target that
- * was given up has a replica: its leader may have been that one, have let in the next, and have handed over before it left itself.
- */
+/** Also groups that have no replica on the node, as far as is known, are asked; and what is planned is done, also where it has left. */
 function departureSteps(facts: MembershipFacts, node: NodeId, end: 'vacate' | 'remove'): MembershipStep[] {
   const { state, placement } = facts;
   const groups = groupsOf(state, placement);
   const left = facts.left(node);
   const unplanned = groups.filter((group) => hasReplicaOn(group, node) && !isPlanned(state, node, group));
-  const hasLeft = (group: GroupMembers): boolean => left.has(group.shard) && !hasGivenUp(state, node, group);
+  const hasLeft = ({ shard }: GroupMembers): boolean => left.has(shard) && routeOf(state, node, shard).length === 0;
   const others = groups.filter((group) => !hasLeft(group) && !unplanned.includes(group));
   const shards = others.filter(({ shard }) => shard !== placementShardId);
   // Last it leaves the placement group: it may lead a shard until then, and has to know of the node that takes its place.
@@ -115,28 +114,21 @@ function isPlanned(state: PlacementState, node: NodeId, group: GroupMembers): bo
 }
 
 function departureStep(facts: MembershipFacts, node: NodeId, group: GroupMembers): MembershipStep {
+  const { state } = facts;
   const { shard } = group;
-  const [to, ...givenUp] = shard === placementShardId ? successor(facts, node) : routeOf(facts.state, node, shard);
-  return to === undefined
-    ? { type: 'leave', node, shard }
-    : { type: 'join', node: to, shard, role: roleInPlace(facts.state, node, group), instead: [node, ...givenUp] };
+  const [to, ...givenUp] = shard === placementShardId ? successor(facts, node) : routeOf(state, node, shard);
+  if (to === undefined) return { type: 'leave', node, shard };
+  if (isMoved(state, node, group)) return { type: 'strike', node, shard };
+  const role = state.removals.get(node)?.learning.includes(shard) === true ? 'learner' : 'voter';
+  return { type: 'join', node: to, shard, role, instead: [node, ...givenUp] };
 }
 
-/** Where the node is still there, the shard's leader sees what it is; where it is not, what it was: as those in its place are. */
-function roleInPlace(state: PlacementState, node: NodeId, group: GroupMembers): 'voter' | 'learner' {
-  const { shard } = group;
-  const lost = state.replacements.get(node);
-  if (lost?.shards.includes(shard) === true) return lost.learning.includes(shard) ? 'learner' : 'voter';
-  const route = routeOf(state, node, shard);
-  const inPlace = group.replicas.filter((replica) => route.includes(replica.node));
-  const learns = inPlace.length > 0 && votersOf(group).every((voter) => !inPlace.includes(voter));
-  return learns && !hasReplicaOn(group, node) ? 'learner' : 'voter';
-}
-
-/** Who takes the seat of a voter of the placement group. */
+/** Who takes the seat of a voter of the placement group: nobody where one does already, of which the voter, who led, has been told. */
 function successor(facts: MembershipFacts, node: NodeId): readonly NodeId[] {
-  const isVoter = voters(facts.placement).includes(node);
-  return isVoter ? learners(facts).filter(facts.isReachable).slice(0, 1) : [];
+  const { placement, seats } = facts;
+  const voting = voters(placement);
+  const leavesSeat = voting.includes(node) && voting.length <= seats;
+  return leavesSeat ? learners(facts).filter(facts.isReachable).slice(0, 1) : [];
 }
 
 /** A node without a replica of the placement group gets one; a seat that is free is taken. */

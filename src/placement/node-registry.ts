@@ -89,26 +89,27 @@ export function routeOf({ removals }: PlacementState, node: NodeId, shard: Shard
   return moves.map(({ to }) => to).reverse();
 }
 
-/** Whether the group has a replica on one that was to get that of the node, which drains, and was given up. */
-export function hasGivenUp(state: PlacementState, node: NodeId, group: GroupMembers): boolean {
-  const [, ...givenUp] = routeOf(state, node, group.shard);
-  return givenUp.some((target) => hasReplicaOn(group, target));
-}
-
-/** Whether the group has a replica that goes with the node, which drains: its own, or one on a target that was given up. */
-export function isMoving(state: PlacementState, node: NodeId, group: GroupMembers): boolean {
-  return hasReplicaOn(group, node) || hasGivenUp(state, node, group);
+/**
+ * Whether the shard has, as far as the map tells, what the plan of the node, which drains, wants of it: it votes, or learns, on the last
+ * target, and is neither on the node nor on a target that was given up.
+ */
+export function isMoved(state: PlacementState, node: NodeId, group: GroupMembers): boolean {
+  const [to, ...givenUp] = routeOf(state, node, group.shard);
+  if (to === undefined || [node, ...givenUp].some((from) => hasReplicaOn(group, from))) return false;
+  const isInUse = ({ storeId }: ReplicaDescriptor): boolean =>
+    storeInUse(state, to) !== undefined && (storeId === undefined || storeId === storeInUse(state, to));
+  const learns = state.removals.get(node)?.learning.includes(group.shard) === true;
+  const able = learns ? group.replicas : votersOf(group);
+  return able.some((replica) => replica.node === to && isInUse(replica));
 }
 
 /**
- * Whether the node is in this group only to take the place of one that drains and has not gone from it: what becomes of the shard is in
- * that node's plan, which may have turned to another node.
+ * Whether the plan of another node, which drains, names this one for the shard: what becomes of that replica is in that plan, which may have
+ * turned to yet another node.
  */
-export function isTakingOver(state: PlacementState, node: NodeId, group: GroupMembers): boolean {
-  const draining = [...state.removals.values()].filter(
-    (removal) => removal.node !== node && isMoving(state, removal.node, group),
-  );
-  return draining.some(({ moves }) => moves.some(({ shard, to }) => shard === group.shard && to === node));
+export function isTakingOver({ removals }: PlacementState, node: NodeId, { shard }: GroupMembers): boolean {
+  const others = [...removals.values()].filter((removal) => removal.node !== node);
+  return others.some(({ moves }) => moves.some((move) => move.shard === shard && move.to === node));
 }
 
 /** Whether the node was removed, and did not come again. */

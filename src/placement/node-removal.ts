@@ -4,16 +4,19 @@
  */
 import { equalBytes } from '../base/bytes.js';
 import { QuorateError } from '../base/errors.js';
-import { placementShardId, type NodeId } from '../base/ids.js';
+import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import { noSuchNode, requireFewEmptyFounders, requireMajorities, type DepartureFacts } from './node-departure.js';
-import { hasReplicaOn, isGone, isMoving, nodeStage, routeOf, type GroupMembers } from './node-registry.js';
+import { hasReplicaOn, isGone, isMoved, nodeStage, routeOf, votersOf, type GroupMembers } from './node-registry.js';
 import {
   encodeNodeRecord,
   encodeRemoval,
+  encodeReplacement,
   nodeKey,
   removalKey,
   replacementKey,
   retiredKey,
+  withoutGroup,
+  withoutShard,
 } from './placement-format.js';
 import type { Move, PlacementChange, Removal } from './placement-format.js';
 import type { PlacementState } from './placement-state.js';
@@ -36,16 +39,17 @@ export function removalBegin(
   const inUse = state.nodes.get(node)?.storeId;
   if (storeId !== undefined && inUse !== undefined && inUse !== storeId) return [];
   if (!state.nodes.has(node) && nodeStage(state, node) === undefined) throw noSuchNode(node);
-  // A shard gets another replica before this one goes; the placement group gets none where it has no learner.
-  requireMajorities(node, facts, (shard) => shard !== placementShardId);
-  requireFewEmptyFounders(state, node, facts.founders);
+  // Once it has begun it must be able to turn to other targets, whatever has happened since: nothing goes before there is another.
+  if (nodeStage(state, node) !== 'draining') {
+    // A shard gets another replica before this one goes; the placement group gets none where it has no learner.
+    requireMajorities(node, facts, (shard) => shard !== placementShardId);
+    requireFewEmptyFounders(state, node, facts.founders);
+  }
   const others = [...state.removals.values()].filter((removal) => removal.node !== node);
-  const itself = state.removals.get(node) ?? { node, moves: [] };
+  const itself = state.removals.get(node) ?? { node, moves: [], learning: [] };
   // The last is this one: what was to move to it has another target by then.
   let planned = withRemoval(state, itself);
-  for (const { node: going } of [...others, itself]) {
-    planned = withRemoval(planned, { node: going, moves: movesOf(planned, going, facts) });
-  }
+  for (const removal of [...others, itself]) planned = withRemoval(planned, replanned(planned, removal, facts));
   return [...planned.removals.values()]
     .filter((removal) => removal.node === node || !isSame(removal, state.removals.get(removal.node)))
     .map((removal) => ({ key: removalKey(removal.node), value: encodeRemoval(removal) }));
@@ -63,7 +67,8 @@ function isSame(a: Removal, b: Removal | undefined): boolean {
  * Where each replica of the node goes: to the node that has the fewest, of those that have none of that shard and that no other plan
  * names for it: also what one has given up goes again.
  */
-function movesOf(state: PlacementState, node: NodeId, { groups, isReachable }: DepartureFacts): readonly Move[] {
+function replanned(state: PlacementState, removal: Removal, { groups, isReachable }: DepartureFacts): Removal {
+  const { node } = removal;
   const shards = groups.filter(({ shard }) => shard !== placementShardId);
   const lost = state.replacements.get(node)?.shards ?? [];
   const others = [...state.removals.keys()].filter((other) => other !== node);
@@ -81,19 +86,33 @@ function movesOf(state: PlacementState, node: NodeId, { groups, isReachable }: D
     (other) => other !== node && nodeStage(state, other) === undefined && isReachable(other),
   );
   const moves: Move[] = [];
+  const learning: ShardId[] = [];
   for (const group of shards) {
     const { shard } = group;
-    if (!isMoving(state, node, group) && !lost.includes(shard)) continue;
+    const route = routeOf(state, node, shard);
+    if (!hasReplicaOn(group, node) && route.length === 0 && !lost.includes(shard)) continue;
+    if (learns(state, removal, group)) learning.push(shard);
     // What it was to get from another node, which has a further target by now, goes there, too.
     const [further] = others.map((other) => routeOf(state, other, shard)).find((to) => to.indexOf(node) > 0) ?? [];
-    const route = routeOf(state, node, shard);
     const free = hosts.filter((host) => !hasReplicaOn(group, host) && !isNamed(host, group));
-    const to = further ?? targetOf(route, hosts) ?? leastOf(free, counts) ?? laterTarget(state, route);
+    const planned = isMoved(state, node, group) ? route[0] : targetOf(route, hosts);
+    const to = further ?? planned ?? leastOf(free, counts) ?? laterTarget(state, route);
     if (to === undefined) throw noRoom(node, group);
     count(to);
     for (const on of [...route.filter((earlier) => earlier !== to).reverse(), to]) moves.push({ shard, to: on });
   }
-  return moves;
+  return { node, moves, learning };
+}
+
+/** What the replica is that moves. On the way it learns in any case: what it was is in the plan then. */
+function learns(state: PlacementState, { node, moves, learning }: Removal, group: GroupMembers): boolean {
+  const { shard } = group;
+  if (moves.some((move) => move.shard === shard)) return learning.includes(shard);
+  const inPlaceOf = [...state.removals.values()].find((other) => routeOf(state, other.node, shard).includes(node));
+  if (inPlaceOf !== undefined) return inPlaceOf.learning.includes(shard);
+  const lost = state.replacements.get(node);
+  if (lost?.shards.includes(shard) === true) return lost.learning.includes(shard);
+  return votersOf(group).every((voter) => voter.node !== node);
 }
 
 /** The target as planned, if it can take the replica now. */
@@ -123,13 +142,29 @@ function noRoom(node: NodeId, { shard, replicas }: GroupMembers): QuorateError {
   return new QuorateError('INVALID_ARGUMENT', message, { shard });
 }
 
-/** The node, which drains, has no replica any more, nor has a target that was given up: it is gone. No effect where that is not so. */
+/** The shard's replica is where the plan of the node has it: that is done with. No effect where the map does not say so. */
+export function moveDone(state: PlacementState, node: NodeId, shard: ShardId): readonly PlacementChange[] {
+  const group = state.shardMap.byId(shard);
+  const removal = state.removals.get(node);
+  if (group === undefined || removal === undefined || !isMoved(state, node, group)) return [];
+  const value = encodeRemoval(withoutShard(removal, shard));
+  const lost = state.replacements.get(node);
+  const replaced =
+    lost?.shards.includes(shard) === true
+      ? [{ key: replacementKey(node), value: encodeReplacement(withoutGroup(lost, shard)) }]
+      : [];
+  return [{ key: removalKey(node), value }, ...replaced];
+}
+
+/** The node, which drains, has no replica any more, and all is moved that was planned: it is gone. No effect where that is not so. */
 export function removalEnd(
   state: PlacementState,
   node: NodeId,
   groups: readonly GroupMembers[],
 ): readonly PlacementChange[] {
-  if (nodeStage(state, node) !== 'draining' || groups.some((group) => isMoving(state, node, group))) return [];
+  const removal = state.removals.get(node);
+  if (removal === undefined || removal.moves.length > 0) return [];
+  if (groups.some((group) => hasReplicaOn(group, node))) return [];
   const record = state.nodes.get(node);
   const ended = [nodeKey(node), removalKey(node), replacementKey(node)].map((key) => ({ key, value: undefined }));
   return record === undefined

@@ -6,7 +6,14 @@ import { QuorateError } from '../base/errors.js';
 import type { NodeId, ShardId } from '../base/ids.js';
 import { noSuchNode, requireFewEmptyFounders, requireMajorities, type DepartureFacts } from './node-departure.js';
 import { hasReplicaOn, isTakingOver, nodeStage, storeFault, votersOf, type GroupMembers } from './node-registry.js';
-import { encodeNodeRecord, encodeReplacement, nodeKey, replacementKey, retiredKey } from './placement-format.js';
+import {
+  encodeNodeRecord,
+  encodeReplacement,
+  nodeKey,
+  replacementKey,
+  retiredKey,
+  withoutGroup,
+} from './placement-format.js';
 import type { PlacementChange, Replacement } from './placement-format.js';
 import type { PlacementState } from './placement-state.js';
 
@@ -100,9 +107,7 @@ export function vacancy(
 export function rejoined(state: PlacementState, node: NodeId, shard: ShardId): readonly PlacementChange[] {
   const replacement = state.replacements.get(node);
   if (replacement?.shards.includes(shard) !== true || nodeStage(state, node) !== 'joining') return [];
-  const isOther = (other: ShardId): boolean => other !== shard;
-  const shards = replacement.shards.filter(isOther);
-  const learning = replacement.learning.filter(isOther);
-  const value = shards.length === 0 ? undefined : encodeReplacement({ node, shards, learning });
+  const rest = withoutGroup(replacement, shard);
+  const value = rest.shards.length === 0 ? undefined : encodeReplacement(rest);
   return [{ key: replacementKey(node), value }];
 }

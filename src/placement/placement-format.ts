@@ -33,8 +33,19 @@ export interface Move {
 /** A node that is to go, from the decision until it has no replica any more. */
 export interface Removal {
   readonly node: NodeId;
-  /** Where its replicas go, of all shards that it had one of. Of a shard the last counts: the nodes before it were given up. */
+  /** Where replicas go that have not gone yet. Of a shard the last counts: the nodes before it were given up. */
   readonly moves: readonly Move[];
+  /** Shards of which the node learned: so does who gets that replica. */
+  readonly learning: readonly ShardId[];
+}
+
+export function withoutGroup({ node, shards, learning }: Replacement, group: ShardId): Replacement {
+  const isOther = (other: ShardId): boolean => other !== group;
+  return { node, shards: shards.filter(isOther), learning: learning.filter(isOther) };
+}
+
+export function withoutShard({ node, moves, learning }: Removal, shard: ShardId): Removal {
+  return { node, moves: moves.filter((move) => move.shard !== shard), learning: learning.filter((of) => of !== shard) };
 }
 
 /** One change of the state; without a value the key goes. */
@@ -130,24 +141,29 @@ function readShardIds(reader: ByteReader): ShardId[] {
   return shards;
 }
 
-const removalFormat = 1;
+const removalFormat = 2;
+/** As it was before it said who learns: without `learning`. */
+const votersRemovalFormat = 1;
 
-export function encodeRemoval({ node, moves }: Removal): Uint8Array {
+export function encodeRemoval({ node, moves, learning }: Removal): Uint8Array {
   const writer = new ByteWriter().u8(removalFormat).varint(node).varint(moves.length);
   for (const { shard, to } of moves) writer.varint(shard).varint(to);
+  writer.varint(learning.length);
+  for (const shard of learning) writer.varint(shard);
   return writer.finish();
 }
 
 export function decodeRemoval(bytes: Uint8Array): Removal {
   const reader = new ByteReader(bytes);
   const format = reader.u8();
-  if (format !== removalFormat) throw new DecodeError(`removal of format ${format}`);
+  if (format !== removalFormat && format !== votersRemovalFormat) throw new DecodeError(`removal of format ${format}`);
   const node = NodeId(reader.varint());
   const count = reader.varint();
   const moves: Move[] = [];
   for (let i = 0; i < count; i++) moves.push({ shard: ShardId(reader.varint()), to: NodeId(reader.varint()) });
+  const learning = format === removalFormat ? readShardIds(reader) : [];
   reader.end();
-  return { node, moves };
+  return { node, moves, learning };
 }
 
 export function encodeHighWater(highWater: Timestamp): Uint8Array {

@@ -19,7 +19,7 @@ import {
   wasRemoved,
   withConfiguration,
 } from './group-descriptor.js';
-import { MemberChanges, type MembersDone, membersFault, type WantedMembers } from './member-changes.js';
+import { MemberChanges, membersFault, membersOfWish, type MembersDone, type MembersWanted } from './member-changes.js';
 import type { ReplicaHost } from './replica-host.js';
 
 /**
@@ -71,9 +71,13 @@ export class Group {
     return wasRemoved(this.#descriptor, this.#options.self) ? 'removed' : 'member';
   }
 
+  get isChangingMembers(): boolean {
+    return this.#memberChanges.isUnderWay;
+  }
+
   /** See `Replica.changeMembers`; by the leader. */
-  changeMembers(members: WantedMembers, done: MembersDone): void {
-    const fault = membersFault(this.#descriptor, members);
+  changeMembers(members: MembersWanted, done: MembersDone): void {
+    const fault = membersFault(this.#descriptor, membersOfWish(members, this.#descriptor));
     if (fault !== undefined) throw new QuorateError('INVALID_ARGUMENT', fault, { shard: this.#descriptor.shard });
     this.#memberChanges.begin(members, done);
   }

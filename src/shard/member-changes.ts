@@ -25,6 +25,9 @@ export interface WantedMembers {
   readonly learners: readonly NodeId[];
 }
 
+/** These, or what makes them of whoever belongs to the group by then: another wish may have proposed a change that was still under way. */
+export type MembersWanted = WantedMembers | ((now: GroupDescriptor) => WantedMembers);
+
 /** Undefined: these are the members. Otherwise nothing more is done, and what was proposed may still act. */
 export type MembersDone = (error: QuorateError | undefined) => void;
 
@@ -54,7 +57,7 @@ export function roleOf({ voters, votersOutgoing }: Configuration, replica: Repli
 }
 
 interface Wish {
-  readonly members: WantedMembers;
+  readonly members: MembersWanted;
   readonly done: MembersDone;
 }
 
@@ -67,11 +70,15 @@ export function membersFault({ shard }: { readonly shard: ShardId }, members: Wa
   return twice === undefined ? undefined : `node ${twice} is named twice`;
 }
 
+export function membersOfWish(members: MembersWanted, now: GroupDescriptor): WantedMembers {
+  return typeof members === 'function' ? members(now) : members;
+}
+
 /** What one node is to be in a group. */
 export interface WantedMember {
   readonly node: NodeId;
   readonly role: 'voter' | 'learner' | 'none';
-  /** Have no replica, where that is so. If the first of them learns, and none votes, the node learns, too. */
+  /** Have no replica, where that is so. */
   readonly instead: readonly NodeId[];
 }
 
@@ -87,15 +94,9 @@ export function membersNow({ replicas, configuration }: GroupDescriptor): Wanted
  * Who the members are when one node is what is wanted, and the others stay what they are or become. Asked for again on the way there,
  * it is the same. Pure.
  */
-export function membersWith(descriptor: GroupDescriptor, wanted: WantedMember): WantedMembers {
-  const { node, instead } = wanted;
+export function membersWith(descriptor: GroupDescriptor, { node, role, instead }: WantedMember): WantedMembers {
   const { voters, learners } = membersNow(descriptor);
   const isOther = (other: NodeId): boolean => other !== node && !instead.includes(other);
-  // On the way a voter that goes learns, too; then the node votes already.
-  const takesVote = voters.some((voter) => !isOther(voter));
-  const [first] = instead;
-  const learns = !takesVote && first !== undefined && learners.includes(first);
-  const role = learns ? 'learner' : wanted.role;
   const added = (as: WantedMember['role']): NodeId[] => (role === as ? [node] : []);
   return {
     voters: [...voters.filter(isOther), ...added('voter')],
@@ -151,13 +152,20 @@ function equalIds(a: readonly ReplicaId[], b: readonly ReplicaId[]): boolean {
 export class MemberChanges {
   readonly #options: MemberChangesOptions;
   #wish: Wish | undefined;
+  /** The membership epoch on which a change was proposed last. */
+  #proposedOn: number | undefined;
 
   constructor(options: MemberChangesOptions) {
     this.#options = options;
   }
 
+  /** A change was proposed, and does not act yet: the members are about to be others. */
+  get isUnderWay(): boolean {
+    return this.#proposedOn === this.#options.descriptor().epoch.membership;
+  }
+
   /** Takes the place of a wish that is under way. `members` are without {@link membersFault}. */
-  begin(members: WantedMembers, done: MembersDone): void {
+  begin(members: MembersWanted, done: MembersDone): void {
     this.#end(this.#notLeader('another change of its members has begun'));
     this.#wish = { members, done };
     this.proceed();
@@ -168,7 +176,8 @@ export class MemberChanges {
     const wish = this.#wish;
     if (wish === undefined) return;
     const { descriptor, self, storeOf, propose, handOver } = this.#options;
-    const step = nextMemberStep(descriptor(), wish.members, self, storeOf);
+    const now = descriptor();
+    const step = nextMemberStep(now, membersOfWish(wish.members, now), self, storeOf);
     switch (step.type) {
       case 'reached':
         this.#end(undefined);
@@ -180,7 +189,8 @@ export class MemberChanges {
         return;
       case 'propose': {
         const result = propose(step.next);
-        if (result.type === 'refused' && result.reason === 'notLeader') this.lost();
+        if (result.type === 'accepted') this.#proposedOn = now.epoch.membership;
+        else if (result.reason === 'notLeader') this.lost();
         return;
       }
     }
@@ -188,6 +198,7 @@ export class MemberChanges {
 
   /** This replica leads no more. */
   lost(): void {
+    this.#proposedOn = undefined;
     this.#end(this.#notLeader('the leader changed'));
   }
 

@@ -24,7 +24,7 @@ import type { GroupDescriptor } from './group-descriptor.js';
 import { Leadership } from './leadership.js';
 import { LogPrefix } from './log-prefix.js';
 import { LogWork } from './log-work.js';
-import type { MembersDone, WantedMembers } from './member-changes.js';
+import type { MembersDone, MembersWanted } from './member-changes.js';
 import { Messenger } from './messenger.js';
 import { openRaft } from './open-raft.js';
 import { notLeaderError } from './not-leader.js';
@@ -131,6 +131,10 @@ export class Replica {
     return this.#group.descriptor;
   }
 
+  get isChangingMembers(): boolean {
+    return this.#group.isChangingMembers;
+  }
+
   get appliedIndex(): LogIndex {
     return this.machine.appliedIndex;
   }
@@ -232,7 +236,7 @@ export class Replica {
    * hands over, and the wish ends with NOT_LEADER: the next one is to be asked. That these are the members is said when a majority
    * has confirmed that this one still leads. Throws INVALID_ARGUMENT and NOT_LEADER.
    */
-  changeMembers(members: WantedMembers, done: MembersDone): void {
+  changeMembers(members: MembersWanted, done: MembersDone): void {
     if (!this.isReadyLeader) throw notLeaderError(this.shard);
     this.wakeGroup();
     this.#group.changeMembers(members, (error) => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { emptyBytes, fromUtf8 } from '../../src/base/bytes.js';
 import { NodeId, placementShardId, ReplicaId, ShardId } from '../../src/base/ids.js';
+import { decodeReplacement } from '../../src/placement/placement-format.js';
 import { removalBegin } from '../../src/placement/node-removal.js';
 import { rejoined } from '../../src/placement/node-replacement.js';
 import type { PlacementChange } from '../../src/placement/placement-format.js';
@@ -67,8 +68,19 @@ test('in place of a node that is removed nobody gets what an operator has moved 
   const draining = after(state, removalBegin(state, four, facts(groups, all)));
   const moved = after(draining, wanted(draining, 1, 1, 2, 3));
   expect(moved.removals.get(four)?.moves.map(({ shard }) => shard)).toEqual([ShardId(2)]);
-  expect(wanted(moved, 2, 1, 2, 4)).toEqual([]);
+  // Where it is a member itself its plan is made anew: the target may be one, too.
+  const again = after(moved, wanted(moved, 2, 1, 2, 4));
+  expect(again.removals.get(four)?.moves).toEqual([]);
   expect(wanted(formed, 1, 1, 2, 4)).toEqual([]);
+});
+
+test('a node that is replaced comes back as what an operator wants of it', () => {
+  const state = withShards(leaving, [1, 2, 3], [1, 2]);
+  const report = (membership: number, learners: readonly number[]): ReturnType<typeof membersReported> =>
+    membersReported(state, withLearners(at(shardOf(state, 1), membership), learners.map(ReplicaId)), true);
+  const [, replaced] = report(6, [13]);
+  expect(decodeReplacement(replaced?.value ?? emptyBytes)).toEqual({ node: three, shards: [0, 1], learning: [1] });
+  expect(report(6, []).map(({ key }) => fromUtf8(key))).toEqual(['shard/1']);
 });
 
 test('the map takes what is newer, and says who only learns', () => {

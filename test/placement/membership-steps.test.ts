@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { NodeId, placementShardId, ReplicaId, ShardId } from '../../src/base/ids.js';
 import { membershipSteps, type MembershipFacts, type MembershipStep } from '../../src/placement/membership-steps.js';
 import { registration } from '../../src/placement/node-registry.js';
-import { removalBegin } from '../../src/placement/node-removal.js';
+import { moveDone, removalBegin } from '../../src/placement/node-removal.js';
 import { rejoined } from '../../src/placement/node-replacement.js';
 import type { PlacementState } from '../../src/placement/placement-state.js';
 import { ShardMap } from '../../src/placement/shard-map.js';
@@ -92,6 +92,7 @@ describe('the placement group', () => {
 });
 
 describe('a node that is removed', () => {
+  const five = joined(...[1, 2, 3, 4, 5].map((node) => record(node)));
   const state = withShards(joined(...[1, 2, 3, 4].map((node) => record(node))), [1, 2, 3], [1, 2]);
   const groups = [group(0, 1, 2, 3, 4), ...state.shardMap.shards];
   const draining = after(state, removalBegin(state, three, facts(groups, { isReachable: () => true })));
@@ -100,9 +101,17 @@ describe('a node that is removed', () => {
 
   test('has its replicas moved as planned, and its seat taken by a learner when it leads no shard any more', () => {
     expect(steps(draining, { placement })).toEqual([{ ...move, shard: 1 }, leave2]);
-    expect(steps(draining, { placement, ...left(1) })).toEqual([leave2]);
-    expect(steps(draining, { placement, ...left(1, 2) })).toEqual([{ ...move, shard: 0 }]);
-    expect(steps(draining, { placement: seated([1, 2, 4], [3]), ...left(1, 2) })).toEqual([leave0]);
+    // Also when it is done, until the map has it and the plan is struck.
+    expect(steps(draining, { placement, ...left(1) })).toEqual([{ ...move, shard: 1 }, leave2]);
+    const mapped = withShards(draining, [1, 2, 4], [1, 2]);
+    expect(steps(mapped, { placement, ...left(1, 2) })).toEqual([{ type: 'strike', node: three, shard: 1 }]);
+    const struck = after(mapped, moveDone(mapped, three, ShardId(1)));
+    expect(steps(struck, { placement, ...left(2) })).toEqual([leave1]);
+    expect(steps(struck, { placement, ...left(1, 2) })).toEqual([{ ...move, shard: 0 }]);
+    expect(steps(struck, { placement: seated([1, 2, 4], [3]), ...left(1, 2) })).toEqual([leave0]);
+    // Its seat is taken already, by one that it let in before it handed over.
+    const taken = { placement: seated([1, 2, 3, 4], [5]), ...left(1, 2) };
+    expect(steps({ ...struck, nodes: five.nodes }, taken)).toEqual([leave0]);
   });
 
   test('has those that were to get a replica before have none', () => {
@@ -114,7 +123,7 @@ describe('a node that is removed', () => {
     expect(steps(again, { placement: seated([1, 2, 5]), ...left(0), ...others })).toEqual([step]);
   });
 
-  test('is not done with a shard while a target that was given up has a replica there, as what it is in place of', () => {
+  test('is not done with a shard until the last target votes, and none that was given up has a replica', () => {
     const five = withShards(joined(...[1, 2, 3, 4, 5].map((node) => record(node))), [1, 2, 3]);
     const first = after(five, removalBegin(five, three, facts(five.shardMap.shards, { isReachable: () => true })));
     const others = { isReachable: (node: NodeId): boolean => node !== 4 };
@@ -127,13 +136,15 @@ describe('a node that is removed', () => {
       return { ...again, shardMap: new ShardMap(1, [withLearners(shards[0], ids)]) };
     };
     const step = { type: 'join', node: 5, instead: [3, 4], shard: 1 };
-    expect(steps(withMembers([1, 2, 4, 5], []), done)).toEqual([{ ...step, role: 'voter' }]);
-    expect(steps(withMembers([1, 2, 4], []), done)).toEqual([{ ...step, role: 'voter' }]);
-    expect(steps(withMembers([1, 2, 4], [4]), done)).toEqual([{ ...step, role: 'learner' }]);
-    expect(steps(withMembers([1, 2, 5], [5]), { placement, ...left(0) })).toEqual([{ ...step, role: 'learner' }]);
-    // What the node itself is, the shard's leader knows best.
-    expect(steps(withMembers([1, 2, 3, 4], [4]), { placement, ...left(0) })).toEqual([{ ...step, role: 'voter' }]);
-    expect(steps(withMembers([1, 2, 5], []), done)).toEqual([{ type: 'remove', node: three }]);
+    const strike = { type: 'strike', node: three, shard: 1 };
+    for (const members of [
+      [1, 2, 4, 5],
+      [1, 2, 4],
+      [1, 2],
+    ])
+      expect(steps(withMembers(members, []), done), String(members)).toEqual([{ ...step, role: 'voter' }]);
+    expect(steps(withMembers([1, 2, 5], [5]), done)).toEqual([{ ...step, role: 'voter' }]);
+    expect(steps(withMembers([1, 2, 5], []), done)).toEqual([strike]);
   });
 
   test('that had lost what it learned has it made elsewhere as it was', () => {
@@ -151,16 +162,17 @@ describe('a node that is removed', () => {
   });
 
   test('is gone when each group has said that it has no replica there', () => {
-    const moved = { ...draining, shardMap: withShards(draining, [1, 2, 4], [1, 2]).shardMap };
+    const mapped = withShards(draining, [1, 2, 4], [1, 2]);
+    const moved = after(mapped, moveDone(mapped, three, ShardId(1)));
     const seatedElsewhere = { placement: seated([1, 2, 4]) };
     expect(steps(moved, { ...seatedElsewhere, ...left(0, 1) })).toEqual([leave2]);
     expect(steps(moved, { ...seatedElsewhere, ...left(0, 1, 2) })).toEqual([{ type: 'remove', node: three }]);
-    expect(steps(draining, { ...seatedElsewhere, ...left(0, 1, 2) })).toEqual([]);
+    const behind = withShards(moved, [1, 2, 3], [1, 2]);
+    expect(steps(behind, { ...seatedElsewhere, ...left(0, 1, 2) })).toEqual([{ type: 'plan', node: three }]);
   });
 
   test('gets no replica back', () => {
-    const seatless = { ...draining, nodes: new Map(draining.nodes) };
-    expect(steps(seatless, { placement: seated([1, 2, 4]), ...left(1, 2) })[0]).toEqual(leave0);
+    expect(steps(draining, { placement: seated([1, 2, 4]), ...left(2) })).toEqual([{ ...move, shard: 1 }]);
     expect(registration(draining, record(3))).toEqual([]);
     expect(NodeId(3)).toBe(three);
   });

@@ -2,11 +2,23 @@ import { describe, expect, test } from 'vitest';
 import { QuorateError } from '../../src/base/errors.js';
 import { NodeId, ReplicaId, ShardId } from '../../src/base/ids.js';
 import { isGone, nodeStage, routeOf } from '../../src/placement/node-registry.js';
-import { removalBegin, removalEnd } from '../../src/placement/node-removal.js';
+import { moveDone, removalBegin, removalEnd } from '../../src/placement/node-removal.js';
 import { replacementBegin } from '../../src/placement/node-replacement.js';
 import { decodeRemoval, encodeRemoval } from '../../src/placement/placement-format.js';
 import type { PlacementState } from '../../src/placement/placement-state.js';
-import { after, facts, formed, group, joined, record, seated, thrown, three, vacant } from './registry-states.js';
+import {
+  after,
+  facts,
+  formed,
+  group,
+  joined,
+  record,
+  seated,
+  thrown,
+  three,
+  vacant,
+  withShards,
+} from './registry-states.js';
 
 const all = { isReachable: (): boolean => true };
 const five = joined(...[1, 2, 3, 4, 5].map((node) => record(node)));
@@ -32,7 +44,14 @@ describe('a node that is removed', () => {
   test('is gone when no group has a replica on it, and its directory is out of use', () => {
     expect(removalEnd(draining, three, groups)).toEqual([]);
     expect(removalEnd(five, three, [group(0, 1, 2)])).toEqual([]);
-    const gone = after(draining, removalEnd(draining, three, [group(0, 1, 2, 4, 5), group(1, 1, 2, 5)]));
+    const members = [group(0, 1, 2, 4, 5), group(1, 1, 2, 5), group(2, 1, 2, 4), group(3, 2, 4, 5)];
+    // What is planned has to be done, also where the node has gone.
+    expect(removalEnd(draining, three, members)).toEqual([]);
+    const moved = withShards(draining, [1, 2, 5], [1, 2, 4], [2, 4, 5]);
+    const done = [1, 2, 3].reduce((state, shard) => after(state, moveDone(state, three, ShardId(shard))), moved);
+    expect(done.removals.get(three)).toEqual({ node: three, moves: [], learning: [] });
+    expect(removalEnd(done, three, groups)).toEqual([]);
+    const gone = after(done, removalEnd(done, three, members));
     expect([gone.nodes.has(three), gone.removals.size, gone.retiredStores.get('store-3')]).toEqual([false, 0, three]);
     expect(isGone(gone, three)).toBe(true);
     expect(removalBegin(gone, three, facts(groups))).toEqual([]);
@@ -54,7 +73,9 @@ describe('a node that is removed', () => {
     expect(targets(again(() => true))).toEqual([5, 1, 5]);
     expect(targets(again((node) => node !== 5))).toEqual([4, 1, 1]);
     const moved = [group(0, 1, 2, 3, 4, 5), group(1, 1, 2, 5), group(2, 1, 2, 3, 4), group(3, 2, 3, 4)];
-    expect(targets(again(() => true, moved))).toEqual([undefined, 1, 5]);
+    expect(targets(again(() => true, moved))).toEqual([5, 1, 5]);
+    // Where it is done the target is no longer exchanged.
+    expect(targets(again((node) => node !== 5, moved))).toEqual([5, 1, 1]);
   });
 
   test('gives no replica to where another one of the shard goes', () => {
@@ -89,8 +110,13 @@ describe('a node that is removed', () => {
     const again = after(draining, removalBegin(draining, three, facts(groups, down(5))));
     expect(routes(again, 3)[0]).toEqual([4, 5]);
     const given = [group(0, 1, 2, 4, 5), group(1, 1, 2, 4, 5)];
-    expect(removalEnd(again, three, given)).toEqual([]);
-    expect(removalEnd(again, three, [given[0], group(1, 1, 2, 4)])).not.toEqual([]);
+    const struck = (...members: readonly number[]): number => {
+      const map = withShards(again, members);
+      return moveDone(map, three, ShardId(1)).length;
+    };
+    expect([struck(1, 2, 3), struck(1, 2), struck(1, 2, 5), struck(1, 2, 4, 5), struck(1, 2, 4)]).toEqual([
+      0, 0, 0, 0, 1,
+    ]);
     const kept = after(again, removalBegin(again, three, facts(given, all)));
     expect(routes(kept, 3)).toEqual([[4, 5]]);
     // Who was given up is only there in place of another, also when that one has left: it does not come back when it is replaced.
@@ -120,14 +146,23 @@ describe('a node that is removed', () => {
     const state: PlacementState = { ...vacant, nodes: new Map([...vacant.nodes, [NodeId(4), record(4)]]) };
     const removed = after(state, removalBegin(state, three, facts([group(0, 1, 2), group(1, 1, 2), group(2, 1, 2)])));
     expect(targets(removed)).toEqual([4, undefined, undefined]);
-    const gone = after(removed, removalEnd(removed, three, [group(0, 1, 2)]));
+    const moved = withShards(removed, [1, 2, 4], [1, 2]);
+    const done = after(moved, moveDone(moved, three, ShardId(1)));
+    expect(done.replacements.get(three)?.shards).not.toContain(1);
+    const gone = after(done, removalEnd(done, three, [group(0, 1, 2)]));
     expect([gone.replacements.size, gone.removals.size]).toEqual([0, 0]);
   });
 
-  test('comes back from its bytes', () => {
-    const removal = { node: three, moves: [{ shard: ShardId(300), to: NodeId(5) }] };
+  test('comes back from its bytes, also from those of before it was known who learns', () => {
+    const removal = { node: three, moves: [{ shard: ShardId(300), to: NodeId(5) }], learning: [ShardId(300)] };
     expect(decodeRemoval(encodeRemoval(removal))).toEqual(removal);
-    expect(() => decodeRemoval(Uint8Array.of(2, ...encodeRemoval(removal).subarray(1)))).toThrow(/format 2/);
+    // Of before it was known who learns.
+    expect(decodeRemoval(Uint8Array.of(1, 3, 1, 7, 5))).toEqual({
+      node: three,
+      moves: [{ shard: 7, to: 5 }],
+      learning: [],
+    });
+    expect(() => decodeRemoval(Uint8Array.of(3, ...encodeRemoval(removal).subarray(1)))).toThrow(/format 3/);
   });
 });
 

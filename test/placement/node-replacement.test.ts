@@ -4,7 +4,7 @@ import { NodeId, placementShardId, ReplicaId, ShardId } from '../../src/base/ids
 import { membershipSteps } from '../../src/placement/membership-steps.js';
 import { departureOf, unknownStore } from '../../src/placement/node-departure.js';
 import { isGone, nodeStage, registration, routeOf } from '../../src/placement/node-registry.js';
-import { removalBegin, removalEnd } from '../../src/placement/node-removal.js';
+import { moveDone, removalBegin, removalEnd } from '../../src/placement/node-removal.js';
 import { rejoined, replacementAmended, replacementBegin, vacancy } from '../../src/placement/node-replacement.js';
 import { decodeReplacement, encodeReplacement, type PlacementChange } from '../../src/placement/placement-format.js';
 import type { PlacementState } from '../../src/placement/placement-state.js';
@@ -95,11 +95,13 @@ describe('a node that is replaced', () => {
       isReachable: () => true,
     };
     expect(membershipSteps({ state: begun, ...common })).toContainEqual({ type: 'leave', node: three, shard: 1 });
-    // When node 4 has left the shard, node 3 is there for itself, and the plan has to say so.
+    // Also when node 4 has left the shard: its plan stands until the target has a replica that lasts.
     const alone = withShards(begun, [1, 2, 3]);
-    expect(membershipSteps({ state: alone, ...common })).toContainEqual({ type: 'plan', node: three });
-    const planned = after(alone, replacementAmended(alone, three, [group(0, 1, 2, 3, 4), group(1, 1, 2, 3)]));
-    expect(planned.replacements.get(three)?.shards).toEqual([0, 1]);
+    const steps = membershipSteps({ state: alone, ...common });
+    expect(steps).toContainEqual({ type: 'leave', node: three, shard: 1 });
+    expect(steps).toContainEqual({ type: 'join', node: three, shard: 1, role: 'voter', instead: [four] });
+    const amended = after(alone, replacementAmended(alone, three, [group(0, 1, 2, 3, 4), group(1, 1, 2, 3)]));
+    expect(amended.replacements.get(three)?.shards).toEqual([0]);
   });
 
   test('comes back from its bytes, also from those of before it was known who learned', () => {
@@ -127,7 +129,9 @@ describe('a node that is replaced', () => {
     const removed = departureOf(four, founder, facts(groups), (known) => removalBegin(known, three, facts(groups)));
     const draining = after(four, removed);
     expect(nodeStage(draining, three)).toBe('draining');
-    expect(isGone(after(draining, removalEnd(draining, three, without)), three)).toBe(true);
+    const moved = withShards(draining, [1, 2, 4]);
+    const done = after(moved, moveDone(moved, three, ShardId(1)));
+    expect(isGone(after(done, removalEnd(done, three, without)), three)).toBe(true);
 
     const begin = (of: PlacementState): readonly PlacementChange[] => replacementBegin(of, three, reachable);
     expect(thrown(() => departureOf(state, founder, reachable, begin))).toMatchObject({

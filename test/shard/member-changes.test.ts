@@ -195,7 +195,7 @@ describe('a node in place of others', () => {
 
   test.each<[string, [number[], number[]], number[], [number[], number[]]]>([
     ['votes where one of them votes', [[1, 2, 3], []], [3], [[1, 2, 5], []]],
-    ['learns where the first learns', [[1, 2, 3], [4]], [4], [[1, 2, 3], [5]]],
+    ['is what is wanted of it, whatever the one before it is', [[1, 2, 3], [4]], [4], [[1, 2, 3, 5], []]],
     ['votes still when that one learns, to leave', [[1, 2, 5], [3]], [3], [[1, 2, 5], []]],
     ['votes in place of a voter and of a learner that was to', [[1, 2, 3], [4]], [3, 4], [[1, 2, 5], []]],
     ['votes in place of one that is lost, and of a learner that was to', [[1, 2], [4]], [3, 4], [[1, 2, 5], []]],

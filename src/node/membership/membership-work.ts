@@ -11,7 +11,7 @@ import { placementShardId, type NodeId, type ShardId } from '../../base/ids.js';
 import type { Logger } from '../../env/logger.js';
 import { membershipSteps, type MembershipStep } from '../../placement/membership-steps.js';
 import { groupsOf, isLeaving, nodeStage, storeInUse, votersOf } from '../../placement/node-registry.js';
-import { removalBegin, removalEnd } from '../../placement/node-removal.js';
+import { moveDone, removalBegin, removalEnd } from '../../placement/node-removal.js';
 import { rejoined, replacementAmended, vacancy } from '../../placement/node-replacement.js';
 import type { PlacementChange } from '../../placement/placement-format.js';
 import type { PlacementState } from '../../placement/placement-state.js';
@@ -113,6 +113,9 @@ export class MembershipWork {
       switch (type) {
         case 'plan':
           await group.decide((state, placement) => this.#planned(state, placement, node));
+          return true;
+        case 'strike':
+          await group.decide((state) => moveDone(state, node, step.shard));
           return true;
         case 'vacate':
           await group.decide((state, placement) => vacancy(state, node, groupsOf(state, placement)));

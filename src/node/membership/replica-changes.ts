@@ -18,7 +18,7 @@ import type { Replica } from '../../shard/replica.js';
 
 /** A shard here, whose replica may lead it. */
 interface LedShard {
-  readonly replica: Pick<Replica, 'descriptor' | 'changeMembers'>;
+  readonly replica: Pick<Replica, 'descriptor' | 'isChangingMembers' | 'changeMembers'>;
 }
 
 export interface ReplicaChangesOptions {
@@ -52,8 +52,8 @@ export type MembersWish = Extract<PeerRequest, { type: 'changeMembers' | 'change
 
 /**
  * By the leader of the shard. Resolves with the group when these are its members; rejects with NOT_LEADER when another must go on, with
- * UNAVAILABLE when it would give a replica to a node that is not in service, or has another data directory than was wished for, and
- * with EPOCH_MISMATCH what was decided on members that the shard has no more: by a placement leader that was deposed since, or that
+ * UNAVAILABLE when it would give a replica to a node that is not in service, or has another data directory than was wished for, or while
+ * a change that was proposed before does not act yet, and with EPOCH_MISMATCH what was decided on members that the shard has no more: by a placement leader that was deposed since, or that
  * has a map that is behind (as PD's operators name the region's conf_ver in TiKV).
  */
 export function changeMembers(
@@ -66,11 +66,12 @@ export function changeMembers(
     if (hosted === undefined) throw new QuorateError('NOT_LEADER', `no replica of shard ${shard} here`, { shard });
     const { replica } = hosted;
     const { descriptor } = replica;
-    const members = wish.type === 'changeMembers' ? wish.members : membersWished(descriptor, wish, storeOf);
+    const members = wish.type === 'changeMembers' ? wish.members : membersWished(replica, wish, storeOf);
+    const wanted = wish.type === 'changeMembers' ? members : (now: GroupDescriptor) => membersAsWished(now, wish);
     const isNew = (node: NodeId): boolean => descriptor.replicas.every((of) => of.node !== node);
     const absent = [...members.voters, ...members.learners].find((node) => isNew(node) && storeOf(node) === undefined);
     if (absent !== undefined) throw new QuorateError('UNAVAILABLE', `node ${absent} takes no replicas now`, { shard });
-    replica.changeMembers(members, (error) => {
+    replica.changeMembers(wanted, (error) => {
       if (error === undefined) resolve(replica.descriptor);
       else reject(error);
     });
@@ -82,7 +83,7 @@ export function changeMembers(
  * is not the one in the directory that is in use.
  */
 function membersWished(
-  descriptor: GroupDescriptor,
+  { descriptor, isChangingMembers }: LedShard['replica'],
   wish: Extract<MembersWish, { type: 'changeMember' }>,
   storeOf: (node: NodeId) => string | undefined,
 ): WantedMembers {
@@ -92,15 +93,24 @@ function membersWished(
     const message = `shard ${shard} is at membership epoch ${current}, and this was decided at ${membership}`;
     throw new QuorateError('EPOCH_MISMATCH', message, { shard });
   }
-  const bound = descriptor.replicas.find((of) => of.node === node)?.storeId;
-  if (wish.role === 'none') {
-    const isInUse = bound !== undefined && bound === storeId;
-    return isInUse ? membersNow(descriptor) : membersWith(descriptor, wish);
-  }
+  if (isChangingMembers) throw new QuorateError('UNAVAILABLE', `the members of shard ${shard} are changing`, { shard });
+  const bound = storeOn(descriptor, node);
   const inUse = storeOf(node);
-  if (inUse === storeId && (bound === undefined || bound === storeId)) return membersWith(descriptor, wish);
+  const isFitting = inUse === storeId && (bound === undefined || bound === storeId);
+  if (wish.role === 'none' || isFitting) return membersAsWished(descriptor, wish);
   const message = `the data directory of node ${node} is ${inUse ?? 'not in use'}, and its replica is in ${bound ?? 'none'}`;
   throw new QuorateError('UNAVAILABLE', message, { shard });
+}
+
+/** On the way there, too: the members may have changed by what was under way when it came. */
+function membersAsWished(now: GroupDescriptor, wish: MemberWish): WantedMembers {
+  const bound = storeOn(now, wish.node);
+  const isOther = wish.role === 'none' && bound !== undefined && bound === wish.storeId;
+  return isOther ? membersNow(now) : membersWith(now, wish);
+}
+
+function storeOn({ replicas }: GroupDescriptor, node: NodeId): string | undefined {
+  return replicas.find((of) => of.node === node)?.storeId;
 }
 
 export class ReplicaChanges {

@@ -64,6 +64,7 @@ export class Peers {
   /** Identities of the data directories that nodes of the cluster first came with. */
   readonly #met = new Map<NodeId, string>();
   readonly #told = new ToldAddresses();
+  readonly #refusedBy = new Set<NodeId>();
   #protocolErrors = 0;
   /** The last one that was logged. */
   #logged: { readonly reason: string; readonly atMs: number } | undefined;
@@ -144,6 +145,11 @@ export class Peers {
     return this.#links.get(node)?.isReady ?? false;
   }
 
+  /** Nodes that do not know this one's data directory, and have not been reached since they said so. */
+  get refusedBy(): ReadonlySet<NodeId> {
+    return this.#refusedBy;
+  }
+
   /** All nodes of which {@link isReachable} says so. */
   get reachable(): NodeId[] {
     return [...this.#links].flatMap(([node, link]) => (link.isReady ? [node] : []));
@@ -190,7 +196,10 @@ export class Peers {
       const { handler } = this.#options;
       link = this.#newLink(node, `link-${node}`, {
         onUnreachable: () => handler.onUnreachable(node),
-        onReachable: () => handler.onReachable(node),
+        onReachable: () => {
+          this.#refusedBy.delete(node);
+          handler.onReachable(node);
+        },
       });
       this.#links.set(node, link);
     }
@@ -212,7 +221,10 @@ export class Peers {
       refusal: (hello) => this.#refusal(hello, node),
       ...on,
       onGreeted: (hello) => this.#welcomed(hello),
-      onRefused: (error) => handler.onRefused(error),
+      onRefused: (error) => {
+        this.#refusedBy.add(node);
+        handler.onRefused(error);
+      },
       onProtocolError: (error, remote) => this.#onProtocolError(error, remote, node),
       onFailure: (error) => handler.onFailure(error),
     });

@@ -5,6 +5,7 @@ import { NodeId, ReplicaId, ShardId } from '../../../src/base/ids.js';
 import { ReplicaChanges } from '../../../src/node/membership/replica-changes.js';
 import type { NodeStage } from '../../../src/placement/node-registry.js';
 import { newGroup } from '../../../src/shard/group-descriptor.js';
+import { membersOfWish } from '../../../src/shard/member-changes.js';
 import type { Replica } from '../../../src/shard/replica.js';
 import { SystemClock } from '../../../src/platform/clock.js';
 
@@ -64,9 +65,11 @@ test.each(['leaving', 'vacant', 'draining'] as const)(
 /** Node 2 leads the shard and carries out what is wished for at once; what happened, in order. */
 function changesAtLeader(tell: () => Promise<void>): { events: string[]; changes: ReplicaChanges } {
   const events: string[] = [];
-  const replica: Pick<Replica, 'descriptor' | 'changeMembers'> = {
+  const replica: Pick<Replica, 'descriptor' | 'isChangingMembers' | 'changeMembers'> = {
+    isChangingMembers: false,
     descriptor: newGroup(shard),
-    changeMembers: ({ voters }, done) => {
+    changeMembers: (members, done) => {
+      const { voters } = membersOfWish(members, newGroup(shard));
       events.push(`members ${voters.join(' ')}`);
       done(undefined);
     },
