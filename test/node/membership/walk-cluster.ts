@@ -3,9 +3,8 @@
  * and knows of the placement group's state as much as its node has applied. Machines stop, lose their disks and are removed, one thing
  * at a time with another.
  */
-import { emptyBytes } from '../../../src/base/bytes.js';
 import { QuorateError } from '../../../src/base/errors.js';
-import { NodeId, placementShardId, ReplicaId, ShardId } from '../../../src/base/ids.js';
+import { NodeId, ShardId } from '../../../src/base/ids.js';
 import { Prng } from '../../../src/base/prng.js';
 import { silentLogger } from '../../../src/env/logger.js';
 import { MembershipWork, type MembershipWorkOptions } from '../../../src/node/membership/membership-work.js';
@@ -21,17 +20,18 @@ import {
 import { removalBegin } from '../../../src/placement/node-removal.js';
 import { replacementBegin } from '../../../src/placement/node-replacement.js';
 import { membersReported } from '../../../src/placement/member-report.js';
-import { placementKeyType, type PlacementChange } from '../../../src/placement/placement-format.js';
+import { placementKeyType } from '../../../src/placement/placement-format.js';
 import type { WantedMembers } from '../../../src/shard/member-changes.js';
 import type { PlacementState } from '../../../src/placement/placement-state.js';
 import { ShardMap } from '../../../src/placement/shard-map.js';
 import { isJoint } from '../../../src/raft/config.js';
 import type { MemberWish } from '../../../src/rpc/peer-messages.js';
 import { withLearners, type ReplicaDescriptor } from '../../../src/shard/descriptor.js';
-import { type GroupDescriptor, newGroup, withConfiguration } from '../../../src/shard/group-descriptor.js';
-import { createConfiguration } from '../../../src/raft/config.js';
+import type { GroupDescriptor } from '../../../src/shard/group-descriptor.js';
 import { after, joined, record } from '../../placement/registry-states.js';
 import { WalkGroup } from './walk-group.js';
+import { LedPlacement, type Decision } from './walk-placement.js';
+import { formed, placementGroup, replicasOfShard, survives } from './walk-members.js';
 
 interface Machine {
   readonly node: NodeId;
@@ -59,13 +59,13 @@ interface Wish {
   isUnderWay: boolean;
 }
 
-const replicasOfShard = 3;
-
 export class WalkCluster {
   readonly random: Prng;
   readonly machines: readonly Machine[];
   readonly groups: readonly WalkGroup[];
   readonly seats: number;
+  /** How many learn, where an operator wanted that. */
+  readonly learning = new Map<ShardId, number>();
   orders: Order[] = [];
   wishes: Wish[] = [];
   /** How often what happened; for the test that all of it does. */
@@ -78,8 +78,6 @@ export class WalkCluster {
   #asked: Asked[] = [];
   #late: MemberWish[] = [];
   #work: { readonly leader: ReplicaDescriptor; readonly work: MembershipWork } | undefined;
-  /** How many learn, where an operator wanted that. */
-  readonly #learning = new Map<ShardId, number>();
   #stores = 0;
 
   constructor(seed: number) {
@@ -92,7 +90,7 @@ export class WalkCluster {
     this.machines = nodes.map((node) => ({ node, storeId: `store-${node}`, isUp: true, applied: 0 }));
     const world = {
       random,
-      isAlive: (replica: ReplicaDescriptor): boolean => this.#isAlive(replica),
+      isAlive: (replica: ReplicaDescriptor): boolean => this.isAlive(replica),
       storeOf: (node: NodeId, asKnownBy: NodeId): string | undefined => {
         const state = this.#states[this.machine(asKnownBy).applied];
         return storeInUse(state, node);
@@ -121,7 +119,8 @@ export class WalkCluster {
     return this.machines[node - 1];
   }
 
-  #isAlive({ node, storeId }: ReplicaDescriptor): boolean {
+  /** Its machine runs, and has the data directory that it is in. */
+  isAlive({ node, storeId }: ReplicaDescriptor): boolean {
     const machine = this.machine(node);
     return machine.isUp && machine.storeId === (storeId ?? `store-${node}`);
   }
@@ -158,7 +157,6 @@ export class WalkCluster {
         .catch(() => undefined);
     }
     await settled();
-    this.#check();
   }
 
   #group(shard: ShardId): WalkGroup {
@@ -172,29 +170,10 @@ export class WalkCluster {
     this.#work?.work.close();
     this.#work = undefined;
     if (leader === undefined) return;
-    const group = {
-      state: (): PlacementState => this.state,
-      replica: (): unknown => ({
-        isReadyLeader: this.placement.leader === leader,
-        descriptor: this.placement.descriptor,
-      }),
-      decide: (decision: Decision): Promise<void> => {
-        if (this.placement.leader !== leader) return Promise.reject(new QuorateError('NOT_LEADER', 'it leads no more'));
-        return Promise.resolve().then(() => this.#decide(decision));
-      },
-    };
     const work = new MembershipWork({
       nodeId: leader.node,
       logger: silentLogger,
-      group: {
-        get state(): PlacementState {
-          return group.state();
-        },
-        get replica(): unknown {
-          return group.replica();
-        },
-        decide: group.decide,
-      } as unknown as MembershipWorkOptions['group'],
+      group: new LedPlacement(this, leader) as unknown as MembershipWorkOptions['group'],
       changes: { changeMember: (wish, _, signal) => this.#ask(wish, signal) },
       founders: this.#founders,
       isReachable: (node) => this.#isReachable(node),
@@ -205,7 +184,8 @@ export class WalkCluster {
     this.#work = { leader, work };
   }
 
-  #decide(decision: Decision): void {
+  /** By the leader of the placement group. */
+  decide(decision: Decision): void {
     const { state } = this;
     const changes = decision(state, this.placement.descriptor);
     if (changes.length > 0) this.#states.push(after(this.#states[this.#states.length - 1], changes));
@@ -244,9 +224,9 @@ export class WalkCluster {
         () => {
           asked.end(undefined);
         },
-        (error: QuorateError | undefined) => {
+        (error: QuorateError) => {
           asked.isThere = false;
-          if (error?.code === 'INVALID_ARGUMENT' || error?.code === 'EPOCH_MISMATCH') asked.end(error);
+          if (error.code === 'INVALID_ARGUMENT' || error.code === 'EPOCH_MISMATCH') asked.end(error);
         },
       );
   }
@@ -273,7 +253,7 @@ export class WalkCluster {
     // What others would say to it.
     if (storeFault(state, { nodeId: node, storeId }, undefined) !== undefined) return;
     if (state.nodes.has(node)) return;
-    this.#decide((known) => registration(known, record(node, storeId)));
+    this.decide((known) => registration(known, record(node, storeId)));
     this.marks.cameAgain++;
   }
 
@@ -295,7 +275,7 @@ export class WalkCluster {
     const routes = (): string => JSON.stringify([...this.state.removals.values()]);
     const before = routes();
     try {
-      this.#decide((known, placement) => {
+      this.decide((known, placement) => {
         const facts = { groups: groupsOf(known, placement), founders: this.#founders, isReachable };
         return type === 'replace' ? replacementBegin(known, node, facts) : removalBegin(known, node, facts, storeId);
       });
@@ -317,12 +297,10 @@ export class WalkCluster {
       if (leader === undefined) throw new QuorateError('NOT_LEADER', 'nobody leads');
       const { descriptor } = group;
       const told = withLearners(descriptor, descriptor.configuration.learners);
-      this.#decide((state) =>
-        membersReported(state, told, true).filter(({ key }) => placementKeyType(key) !== 'shard'),
-      );
+      this.decide((state) => membersReported(state, told, true).filter(({ key }) => placementKeyType(key) !== 'shard'));
       if ((this.#mapped.get(shard)?.epoch.membership ?? 0) < descriptor.epoch.membership)
         this.#mapped.set(shard, descriptor);
-      this.#learning.set(shard, members.learners.length);
+      this.learning.set(shard, members.learners.length);
       this.wishes = this.wishes.filter((other) => other !== wish);
       this.marks.wished++;
     };
@@ -330,7 +308,7 @@ export class WalkCluster {
       .ask({ type: 'changeMembers', shard, members })
       .then(report)
       .catch((error: unknown) => {
-        if (error !== undefined && !(error instanceof QuorateError)) throw error;
+        if (!(error instanceof QuorateError)) throw error;
         wish.isUnderWay = false;
       });
   }
@@ -394,73 +372,9 @@ export class WalkCluster {
     this.#late = [];
   }
 
-  /** Nobody votes in a directory that is out of use, once another may come. */
-  #check(): void {
-    const { state } = this;
-    for (const { descriptor } of this.groups) {
-      const { replicas, configuration } = descriptor;
-      for (const { replica, node, storeId = `store-${node}` } of replicas) {
-        const votes = [...configuration.voters, ...configuration.votersOutgoing].includes(replica);
-        const stage = nodeStage(state, node);
-        if (votes && state.retiredStores.has(storeId) && (stage === 'vacant' || stage === 'joining'))
-          throw new Error(`replica ${replica} of shard ${descriptor.shard} votes in ${storeId}, which is out of use`);
-      }
-    }
-  }
-
-  /** What is not as it should be when all has been well for long. */
-  faults(): string[] {
-    const { state } = this;
-    const faults: string[] = [];
-    if (state.removals.size > 0) faults.push(`removals ${[...state.removals.keys()].join(' ')}`);
-    if (state.replacements.size > 0) faults.push(`replacements ${[...state.replacements.keys()].join(' ')}`);
-    if (this.orders.length > 0) faults.push(`orders ${JSON.stringify(this.orders)}`);
-    if (this.wishes.length > 0) faults.push(`wishes ${JSON.stringify(this.wishes)}`);
-    const inService = [...state.nodes.keys()].sort((a, b) => a - b);
-    for (const { descriptor, leader } of this.groups) {
-      const { shard, replicas, configuration } = descriptor;
-      const on = replicas.map(({ node }) => node);
-      const isSeated = shard === placementShardId;
-      const voters = isSeated ? Math.min(this.seats, inService.length) : replicasOfShard;
-      const says = `shard ${shard} on ${replicas.map((of) => `${of.node} (${of.storeId ?? ''})`).join(', ')}`;
-      if (leader === undefined) faults.push(`${says} has no leader`);
-      if (configuration.voters.length !== voters || isJoint(configuration))
-        faults.push(`${says} has voters ${configuration.voters.join(' ')}, not ${voters}`);
-      const learns = isSeated ? inService.length - voters : (this.#learning.get(shard) ?? 0);
-      if (configuration.learners.length !== learns || (isSeated && String([...on].sort()) !== String(inService)))
-        faults.push(`${says} has learners ${configuration.learners.join(' ')}; in service are ${inService.join(' ')}`);
-      for (const of of replicas) if (!this.#isAlive(of)) faults.push(`${says}: that on ${of.node} does not live`);
-    }
-    return faults;
-  }
-
   close(): void {
     this.#work?.work.close();
   }
-}
-
-type Decision = (state: PlacementState, placement: GroupDescriptor) => readonly PlacementChange[];
-
-/** The group stands without the node for ever. */
-function survives({ replicas, configuration }: GroupDescriptor, node: NodeId): boolean {
-  const lost = replicas.find((of) => of.node === node)?.replica;
-  return [configuration.voters, configuration.votersOutgoing].every(
-    (ids) => ids.length === 0 || 2 * ids.filter((id) => id !== lost).length > ids.length,
-  );
-}
-
-function formed(shard: ShardId, nodes: readonly NodeId[], isLast = true): GroupDescriptor {
-  const replicas = [...nodes].sort((a, b) => a - b).map((node, i) => ({ replica: ReplicaId(i + 1), node }));
-  const start = shard <= 1 ? emptyBytes : Uint8Array.of(shard - 1);
-  const end = isLast ? emptyBytes : Uint8Array.of(shard);
-  return newGroup({ shard, start, end, epoch: { membership: 1, range: 1 }, replicas });
-}
-
-function placementGroup(nodes: readonly NodeId[], seats: number): GroupDescriptor {
-  const group = formed(placementShardId, nodes);
-  const ids = group.replicas.map(({ replica }) => replica);
-  const configuration = createConfiguration({ voters: ids.slice(0, seats), learners: ids.slice(seats) });
-  return withConfiguration(group, configuration);
 }
 
 /** What waits for nothing but turns of promises has happened. */

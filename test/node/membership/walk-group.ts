@@ -1,5 +1,5 @@
 /** A group whose leader has applied all: it takes the steps of its members by itself, one at a time, while a majority lives. */
-import type { QuorateError } from '../../../src/base/errors.js';
+import { QuorateError } from '../../../src/base/errors.js';
 import type { NodeId, ReplicaId } from '../../../src/base/ids.js';
 import type { Prng } from '../../../src/base/prng.js';
 import { changeMembers, type MembersWish } from '../../../src/node/membership/replica-changes.js';
@@ -89,11 +89,10 @@ export class WalkGroup {
     if (this.hasMajority && able.length > 0 && (mustGo || anew)) this.#elect(this.#world.random.pick([...able]));
   }
 
-  /** As a request comes to its leader; rejects as that says, with undefined where there is none. */
+  /** As a request comes to its leader; rejects as that says. */
   async ask(wish: MembersWish): Promise<void> {
     const { leader } = this;
-    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
-    if (leader === undefined) return Promise.reject(undefined);
+    if (leader === undefined) throw new QuorateError('NOT_LEADER', 'nobody leads');
     const replica = {
       descriptor: this.descriptor,
       isChangingMembers: this.#changes.isUnderWay,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { WalkCluster } from './walk-cluster.js';
+import { membersFaults, voterOutOfUse } from './walk-members.js';
 
 const turns = 150;
 const seeds = 400;
@@ -12,10 +13,11 @@ test('whatever happens to machines, every shard comes to the members that are wa
       if (cluster.random.chance(0.1)) cluster.strike();
       if (cluster.random.chance(0.04)) cluster.wish();
       await cluster.turn(true);
+      expect(voterOutOfUse(cluster), `seed ${seed}`).toBeUndefined();
     }
     cluster.heal();
     for (let i = 0; i < turns; i++) await cluster.turn(false);
-    expect(cluster.faults(), `seed ${seed}`).toEqual([]);
+    expect(membersFaults(cluster), `seed ${seed}`).toEqual([]);
     for (const [mark, count] of Object.entries(cluster.marks)) marks.set(mark, (marks.get(mark) ?? 0) + count);
     cluster.close();
   }
