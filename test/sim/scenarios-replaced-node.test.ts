@@ -72,6 +72,30 @@ describe('a node that has lost its disk', () => {
     await scenario.written(scenario.put(lost, 'k', 'v'));
   });
 
+  test('and then leads the placement group hands over where one was away that has not heard of it and refuses it', async () => {
+    const scenario = await Scenario.formed({ seed: 76, nodes: 5, replicas: 3 });
+    await scenario.run(3000);
+    scenario.machine(1).crash('none');
+    loseDisk(scenario, 3);
+    await scenario.run(3000);
+    expect(await replaced(scenario, 3, 2)).toBe('done');
+    scenario.machine(3).start();
+    const hasSeat = (): boolean => votesOn(scenario, 3, 2).has(placementShardId);
+    await scenario.until('node 3 votes in the placement group', hasSeat, 30_000);
+    await scenario.leadBy(3, placementShardId);
+    scenario.machine(1).start();
+    const upTo = scenario.replica(2, placementShardId).appliedIndex;
+    const isTold = (): boolean =>
+      scenario.machine(1).node !== undefined && scenario.replica(1, placementShardId).appliedIndex >= upTo;
+    await scenario.until('node 1 is told by another leader', isTold, 20_000);
+    expect(scenario.placementLeader).not.toBe(3);
+    await scenario.written(scenario.put(1, 'k', 'v'));
+    // By then node 1 knows it, and it may lead again.
+    await scenario.leadBy(3, placementShardId);
+    await scenario.run(20_000);
+    expect(scenario.placementLeader).toBe(3);
+  });
+
   test('may be started before, be refused, and come back with what it made then', async () => {
     const scenario = await Scenario.formed({ seed: 73 });
     await scenario.run(3000);
