@@ -36,16 +36,16 @@ interface Pause {
  * of, and who hears nothing of it can be told by another leader only. The next one in turn, since that one may be refused as well.
  *
  * @param members of the group
- * @param voters those of them that may lead
+ * @param able those of them that could lead at once
  */
 export function leaderInstead(
   self: NodeId,
-  { members, voters }: { readonly members: readonly NodeId[]; readonly voters: readonly NodeId[] },
+  { members, able }: { readonly members: readonly NodeId[]; readonly able: readonly NodeId[] },
   refusedBy: ReadonlySet<NodeId>,
 ): NodeId | undefined {
   if (!members.some((node) => refusedBy.has(node))) return undefined;
-  const able = voters.filter((node) => node !== self && !refusedBy.has(node)).sort((a, b) => a - b);
-  return able.find((node) => node > self) ?? able.at(0);
+  const others = able.filter((node) => node !== self && !refusedBy.has(node)).sort((a, b) => a - b);
+  return others.find((node) => node > self) ?? others.at(0);
 }
 
 export class LeaderBalance {

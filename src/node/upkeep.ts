@@ -7,9 +7,7 @@ import type { QuorateError } from '../base/errors.js';
 import type { Logger } from '../env/logger.js';
 import { placementDescriptor } from '../placement/bootstrap.js';
 import type { NodeRecord } from '../placement/placement-format.js';
-import { isVoter } from '../raft/config.js';
 import type { PeerRequest, PeerResponse } from '../rpc/peer-messages.js';
-import type { GroupDescriptor } from '../shard/group-descriptor.js';
 import type { Replica } from '../shard/replica.js';
 import type { AssignedShards } from './replicas/assigned-shards.js';
 import { LeaderBalance, leaderInstead } from './leader-balance.js';
@@ -67,8 +65,11 @@ export class Upkeep {
     const shardInMap = assigned.shard.bind(assigned);
     this.#shardReports = new ShardReports({ ...common, nodeId, replicas, shardInMap, group: placement });
     const placementLeader = (): NodeId | undefined => {
-      const descriptor = placement.replica?.descriptor;
-      return descriptor && leaderInstead(nodeId, nodesOf(descriptor), options.refusedBy());
+      const { replica } = placement;
+      if (replica === undefined) return undefined;
+      const members = replica.descriptor.replicas.map(({ node }) => node);
+      const able = members.filter((node) => replica.isCaughtUp(node));
+      return leaderInstead(nodeId, { members, able }, options.refusedBy());
     };
     const preferredLeader = (shard: ShardId): NodeId | undefined =>
       shard === placementShardId ? placementLeader() : assigned.preferredLeader(shard);
@@ -90,9 +91,4 @@ export class Upkeep {
   close(): void {
     this.#membershipCheck.close();
   }
-}
-
-function nodesOf({ replicas, configuration }: GroupDescriptor): Parameters<typeof leaderInstead>[1] {
-  const voters = replicas.filter(({ replica }) => isVoter(configuration, replica));
-  return { members: replicas.map(({ node }) => node), voters: voters.map(({ node }) => node) };
 }

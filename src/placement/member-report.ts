@@ -2,7 +2,7 @@
 import { QuorateError } from '../base/errors.js';
 import type { NodeId } from '../base/ids.js';
 import { encodeDescriptor, withLearners, type ShardDescriptor } from '../shard/descriptor.js';
-import { nodeStage } from './node-registry.js';
+import { isGone, nodeStage } from './node-registry.js';
 import {
   encodeRemoval,
   encodeReplacement,
@@ -21,7 +21,7 @@ import type { PlacementState } from './placement-state.js';
  * @param isWanted these members are those that an operator has just wanted: plans to change them, which began while that was
  *   carried out, are struck
  * @throws QuorateError INVALID_ARGUMENT for a shard that there is not; UNAVAILABLE where `isWanted` and the members have changed
- *   since, which must be seen before they can be said to stand
+ *   since, which must be seen before they can be said to stand, or one of their nodes is gone
  */
 export function membersReported(
   state: PlacementState,
@@ -36,6 +36,11 @@ export function membersReported(
   const newer = epoch.membership - known.epoch.membership;
   if (isWanted && newer < 0) {
     throw new QuorateError('UNAVAILABLE', `the replicas of shard ${shard} have changed meanwhile`, { shard });
+  }
+  const gone = replicas.find(({ node }) => isGone(state, node));
+  if (isWanted && gone !== undefined) {
+    const message = `node ${gone.node}, which shard ${shard} was to have a replica on, was removed meanwhile`;
+    throw new QuorateError('UNAVAILABLE', message, { shard });
   }
   const plans = isWanted ? plansAfter(state, descriptor) : [];
   if (newer <= 0) return plans;

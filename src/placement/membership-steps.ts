@@ -6,7 +6,7 @@
  */
 import { placementShardId, type NodeId, type ShardId } from '../base/ids.js';
 import type { GroupDescriptor } from '../shard/group-descriptor.js';
-import { groupsOf, hasReplicaOn, isMoved, isTakingOver, nodeStage, routeOf } from './node-registry.js';
+import { groupsOf, hasReplicaOn, isMoved, isTakingOver, nodeStage, routeOf, votersOf } from './node-registry.js';
 import type { GroupMembers } from './node-registry.js';
 import type { PlacementState } from './placement-state.js';
 
@@ -23,8 +23,8 @@ export type MembershipStep =
     }
   /** The node has got a replica that its plan does not know of, which is made anew before that replica goes. */
   | { readonly type: 'plan'; readonly node: NodeId }
-  /** The shard's replica has gone where the node's plan has it: the plan is done with it. */
-  | { readonly type: 'strike'; readonly node: NodeId; readonly shard: ShardId }
+  /** Replicas have gone where the node's plan has them: it is done with these. */
+  | { readonly type: 'strike'; readonly node: NodeId }
   /** The node has no replica any more, and another directory may come. */
   | { readonly type: 'vacate'; readonly node: NodeId }
   /** The node has no replica any more, and is gone. */
@@ -85,20 +85,29 @@ function replacementSteps(facts: MembershipFacts, node: NodeId): MembershipStep[
   }
 }
 
-/** Also groups that have no replica on the node, as far as is known, are asked; and what is planned is done, also where it has left. */
+/**
+ * Also groups that have no replica on the node, as far as is known, are asked; and what is planned is done, also where it has left. Of a
+ * group in which the node is to go by the plan of another one, it takes no step itself.
+ */
 function departureSteps(facts: MembershipFacts, node: NodeId, end: 'vacate' | 'remove'): MembershipStep[] {
   const { state, placement } = facts;
   const groups = groupsOf(state, placement);
   const left = facts.left(node);
   const unplanned = groups.filter((group) => hasReplicaOn(group, node) && !isPlanned(state, node, group));
   const hasLeft = ({ shard }: GroupMembers): boolean => left.has(shard) && routeOf(state, node, shard).length === 0;
-  const others = groups.filter((group) => !hasLeft(group) && !unplanned.includes(group));
+  const moved = groups.filter((group) => isMoved(state, node, group));
+  const isOthers = (group: GroupMembers): boolean => end === 'remove' && isTakingOver(state, node, group);
+  const isOpen = (group: GroupMembers): boolean => !hasLeft(group) && !isOthers(group) && !moved.includes(group);
+  const others = groups.filter((group) => isOpen(group) && !unplanned.includes(group));
   const shards = others.filter(({ shard }) => shard !== placementShardId);
   // Last it leaves the placement group: it may lead a shard until then, and has to know of the node that takes its place.
-  const isLast = end === 'vacate' || shards.length + unplanned.length === 0;
-  const steps = (isLast ? others : shards).map((group) => departureStep(facts, node, group));
-  if (unplanned.length > 0) return [{ type: 'plan', node }, ...steps];
-  if (others.length > 0) return steps;
+  const hasShards = shards.length + unplanned.length + moved.length > 0 || groups.some(isOthers);
+  const steps: MembershipStep[] = (end === 'vacate' || !hasShards ? others : shards).map((group) =>
+    departureStep(facts, node, group),
+  );
+  if (unplanned.length > 0) steps.unshift({ type: 'plan', node });
+  if (moved.length > 0) steps.unshift({ type: 'strike', node });
+  if (hasShards || others.length > 0) return steps;
   return groups.some((group) => hasReplicaOn(group, node)) ? [] : [{ type: end, node }];
 }
 
@@ -110,7 +119,7 @@ function isPlanned(state: PlacementState, node: NodeId, group: GroupMembers): bo
   const { shard } = group;
   if (nodeStage(state, node) === 'leaving')
     return state.replacements.get(node)?.shards.includes(shard) === true || isTakingOver(state, node, group);
-  return shard === placementShardId || routeOf(state, node, shard).length > 0;
+  return shard === placementShardId || routeOf(state, node, shard).length > 0 || isTakingOver(state, node, group);
 }
 
 function departureStep(facts: MembershipFacts, node: NodeId, group: GroupMembers): MembershipStep {
@@ -118,9 +127,10 @@ function departureStep(facts: MembershipFacts, node: NodeId, group: GroupMembers
   const { shard } = group;
   const [to, ...givenUp] = shard === placementShardId ? successor(facts, node) : routeOf(state, node, shard);
   if (to === undefined) return { type: 'leave', node, shard };
-  if (isMoved(state, node, group)) return { type: 'strike', node, shard };
-  const role = state.removals.get(node)?.learning.includes(shard) === true ? 'learner' : 'voter';
-  return { type: 'join', node: to, shard, role, instead: [node, ...givenUp] };
+  // An operator's wish may have given the node a vote since the plan was made.
+  const votes = votersOf(group).some((voter) => voter.node === node);
+  const learned = state.removals.get(node)?.learning.includes(shard) === true;
+  return { type: 'join', node: to, shard, role: learned && !votes ? 'learner' : 'voter', instead: [node, ...givenUp] };
 }
 
 /** Who takes the seat of a voter of the placement group: nobody where one does already, of which the voter, who led, has been told. */

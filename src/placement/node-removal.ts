@@ -24,7 +24,8 @@ import type { PlacementState } from './placement-state.js';
 /**
  * The node is to go. All plans that there are are made anew where they cannot be carried out: one to which a replica was to move takes
  * none any more, or cannot be reached. No effect where the node is gone, also where it has come again since. Throws INVALID_ARGUMENT for a node that there is not, and
- * where no other node could take a replica; SHARD_UNAVAILABLE where a group would stand without it.
+ * where no other node could take a replica, of it or of another that goes; UNAVAILABLE where one could a little later. Where it begins also
+ * SHARD_UNAVAILABLE, if a group would stand without it, and INVALID_ARGUMENT, if too many founders would be empty.
  *
  * @param storeId the data directory that it had as far as was known where this was wished for
  */
@@ -39,7 +40,7 @@ export function removalBegin(
   const inUse = state.nodes.get(node)?.storeId;
   if (storeId !== undefined && inUse !== undefined && inUse !== storeId) return [];
   if (!state.nodes.has(node) && nodeStage(state, node) === undefined) throw noSuchNode(node);
-  // Once it has begun it must be able to turn to other targets, whatever has happened since: nothing goes before there is another.
+  // Once it has begun it must be able to turn to other targets, whatever has happened since.
   if (nodeStage(state, node) !== 'draining') {
     // A shard gets another replica before this one goes; the placement group gets none where it has no learner.
     requireMajorities(node, facts, (shard) => shard !== placementShardId);
@@ -47,7 +48,7 @@ export function removalBegin(
   }
   const others = [...state.removals.values()].filter((removal) => removal.node !== node);
   const itself = state.removals.get(node) ?? { node, moves: [], learning: [] };
-  // The last is this one: what was to move to it has another target by then.
+  // The last is this one: what was to move to it has another target by then, and is that plan's.
   let planned = withRemoval(state, itself);
   for (const removal of [...others, itself]) planned = withRemoval(planned, replanned(planned, removal, facts));
   return [...planned.removals.values()]
@@ -90,14 +91,15 @@ function replanned(state: PlacementState, removal: Removal, { groups, isReachabl
   for (const group of shards) {
     const { shard } = group;
     const route = routeOf(state, node, shard);
-    if (!hasReplicaOn(group, node) && route.length === 0 && !lost.includes(shard)) continue;
+    const isOwn = route.length > 0 || (hasReplicaOn(group, node) && !isNamed(node, group)) || lost.includes(shard);
+    if (!isOwn) continue;
     if (learns(state, removal, group)) learning.push(shard);
-    // What it was to get from another node, which has a further target by now, goes there, too.
-    const [further] = others.map((other) => routeOf(state, other, shard)).find((to) => to.indexOf(node) > 0) ?? [];
-    const free = hosts.filter((host) => !hasReplicaOn(group, host) && !isNamed(host, group));
+    // One that was given up may have a replica still.
+    const able = hosts.filter((host) => !hasReplicaOn(group, host) || route.includes(host));
+    const free = able.filter((host) => !isNamed(host, group));
     const planned = isMoved(state, node, group) ? route[0] : targetOf(route, hosts);
-    const to = further ?? planned ?? leastOf(free, counts) ?? laterTarget(state, route);
-    if (to === undefined) throw noRoom(node, group);
+    const to = planned ?? leastOf(free, counts) ?? laterTarget(state, route);
+    if (to === undefined) throw able.length > 0 ? noRoomYet(node, group, others) : noRoom(node, group);
     count(to);
     for (const on of [...route.filter((earlier) => earlier !== to).reverse(), to]) moves.push({ shard, to: on });
   }
@@ -108,8 +110,6 @@ function replanned(state: PlacementState, removal: Removal, { groups, isReachabl
 function learns(state: PlacementState, { node, moves, learning }: Removal, group: GroupMembers): boolean {
   const { shard } = group;
   if (moves.some((move) => move.shard === shard)) return learning.includes(shard);
-  const inPlaceOf = [...state.removals.values()].find((other) => routeOf(state, other.node, shard).includes(node));
-  if (inPlaceOf !== undefined) return inPlaceOf.learning.includes(shard);
   const lost = state.replacements.get(node);
   if (lost?.shards.includes(shard) === true) return lost.learning.includes(shard);
   return votersOf(group).every((voter) => voter.node !== node);
@@ -142,18 +142,22 @@ function noRoom(node: NodeId, { shard, replicas }: GroupMembers): QuorateError {
   return new QuorateError('INVALID_ARGUMENT', message, { shard });
 }
 
-/** The shard's replica is where the plan of the node has it: that is done with. No effect where the map does not say so. */
-export function moveDone(state: PlacementState, node: NodeId, shard: ShardId): readonly PlacementChange[] {
-  const group = state.shardMap.byId(shard);
+/** Another plan names those that could take it, and is done before long. */
+function noRoomYet(node: NodeId, { shard }: GroupMembers, others: readonly NodeId[]): QuorateError {
+  const message = `no node can take the replica of shard ${shard} on node ${node} until node ${others.join(' and ')} is removed`;
+  return new QuorateError('UNAVAILABLE', message, { shard });
+}
+
+/** Replicas are where the plan of the node has them: it is done with these. No effect where the map does not say so of any. */
+export function movesDone(state: PlacementState, node: NodeId): readonly PlacementChange[] {
   const removal = state.removals.get(node);
-  if (group === undefined || removal === undefined || !isMoved(state, node, group)) return [];
-  const value = encodeRemoval(withoutShard(removal, shard));
+  const moved = state.shardMap.shards.filter((group) => isMoved(state, node, group)).map(({ shard }) => shard);
+  if (removal === undefined || moved.length === 0) return [];
+  const changes = [{ key: removalKey(node), value: encodeRemoval(moved.reduce(withoutShard, removal)) }];
   const lost = state.replacements.get(node);
-  const replaced =
-    lost?.shards.includes(shard) === true
-      ? [{ key: replacementKey(node), value: encodeReplacement(withoutGroup(lost, shard)) }]
-      : [];
-  return [{ key: removalKey(node), value }, ...replaced];
+  if (lost?.shards.some((shard) => moved.includes(shard)) === true)
+    changes.push({ key: replacementKey(node), value: encodeReplacement(moved.reduce(withoutGroup, lost)) });
+  return changes;
 }
 
 /** The node, which drains, has no replica any more, and all is moved that was planned: it is gone. No effect where that is not so. */

@@ -30,7 +30,7 @@ export interface Move {
   readonly to: NodeId;
 }
 
-/** A node that is to go, from the decision until it has no replica any more. */
+/** A node that is to go, from the decision until it has no replica any more, and all that was planned has moved. */
 export interface Removal {
   readonly node: NodeId;
   /** Where replicas go that have not gone yet. Of a shard the last counts: the nodes before it were given up. */

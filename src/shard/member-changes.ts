@@ -25,7 +25,7 @@ export interface WantedMembers {
   readonly learners: readonly NodeId[];
 }
 
-/** These, or what makes them of whoever belongs to the group by then: another wish may have proposed a change that was still under way. */
+/** These, or what makes them of whoever belongs to the group by then: the wish may come while it is joint, by an earlier one. */
 export type MembersWanted = WantedMembers | ((now: GroupDescriptor) => WantedMembers);
 
 /** Undefined: these are the members. Otherwise nothing more is done, and what was proposed may still act. */

@@ -57,6 +57,6 @@ test.each<[string, number[], number, number | undefined]>([
   ['a learner refuses it', [4], 2, 3],
   ['all others refuse it', [1, 3], 2, undefined],
 ])('who leads the placement group instead of a node, where %s', (_, refusedBy, self, expected) => {
-  const group = { members: [1, 2, 3, 4].map(NodeId), voters: [1, 2, 3].map(NodeId) };
+  const group = { members: [1, 2, 3, 4].map(NodeId), able: [1, 2, 3].map(NodeId) };
   expect(leaderInstead(NodeId(self), group, new Set(refusedBy.map(NodeId)))).toBe(expected);
 });

@@ -105,6 +105,19 @@ test('an operator is not told that what he wanted stands when the members have c
   });
 });
 
+test('nor when one of the nodes was removed meanwhile', () => {
+  const gone = {
+    ...mapped,
+    retiredStores: new Map([['store-2', NodeId(2)]]),
+    nodes: new Map([...mapped.nodes].filter(([id]) => id !== 2)),
+  };
+  expect(thrown(() => membersReported(gone, second, true))).toMatchObject({
+    code: 'UNAVAILABLE',
+    message: expect.stringMatching(/^node 2, .* was removed/) as unknown,
+  });
+  expect(thrown(() => membersReported(gone, second, false))).toBeUndefined();
+});
+
 test('a report of a shard that there is not, or of another range, is refused', () => {
   const other = { ...first, shard: ShardId(9), epoch: { membership: 6, range: 1 } };
   const split = { ...first, epoch: { membership: 6, range: 2 } };

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { NodeId, placementShardId, ReplicaId, ShardId } from '../../src/base/ids.js';
 import { membershipSteps, type MembershipFacts, type MembershipStep } from '../../src/placement/membership-steps.js';
 import { registration } from '../../src/placement/node-registry.js';
-import { moveDone, removalBegin } from '../../src/placement/node-removal.js';
+import { movesDone, removalBegin } from '../../src/placement/node-removal.js';
 import { rejoined } from '../../src/placement/node-replacement.js';
 import type { PlacementState } from '../../src/placement/placement-state.js';
 import { ShardMap } from '../../src/placement/shard-map.js';
@@ -104,8 +104,8 @@ describe('a node that is removed', () => {
     // Also when it is done, until the map has it and the plan is struck.
     expect(steps(draining, { placement, ...left(1) })).toEqual([{ ...move, shard: 1 }, leave2]);
     const mapped = withShards(draining, [1, 2, 4], [1, 2]);
-    expect(steps(mapped, { placement, ...left(1, 2) })).toEqual([{ type: 'strike', node: three, shard: 1 }]);
-    const struck = after(mapped, moveDone(mapped, three, ShardId(1)));
+    expect(steps(mapped, { placement, ...left(1, 2) })).toEqual([{ type: 'strike', node: three }]);
+    const struck = after(mapped, movesDone(mapped, three));
     expect(steps(struck, { placement, ...left(2) })).toEqual([leave1]);
     expect(steps(struck, { placement, ...left(1, 2) })).toEqual([{ ...move, shard: 0 }]);
     expect(steps(struck, { placement: seated([1, 2, 4], [3]), ...left(1, 2) })).toEqual([leave0]);
@@ -136,7 +136,7 @@ describe('a node that is removed', () => {
       return { ...again, shardMap: new ShardMap(1, [withLearners(shards[0], ids)]) };
     };
     const step = { type: 'join', node: 5, instead: [3, 4], shard: 1 };
-    const strike = { type: 'strike', node: three, shard: 1 };
+    const strike = { type: 'strike', node: three };
     for (const members of [
       [1, 2, 4, 5],
       [1, 2, 4],
@@ -163,7 +163,7 @@ describe('a node that is removed', () => {
 
   test('is gone when each group has said that it has no replica there', () => {
     const mapped = withShards(draining, [1, 2, 4], [1, 2]);
-    const moved = after(mapped, moveDone(mapped, three, ShardId(1)));
+    const moved = after(mapped, movesDone(mapped, three));
     const seatedElsewhere = { placement: seated([1, 2, 4]) };
     expect(steps(moved, { ...seatedElsewhere, ...left(0, 1) })).toEqual([leave2]);
     expect(steps(moved, { ...seatedElsewhere, ...left(0, 1, 2) })).toEqual([{ type: 'remove', node: three }]);

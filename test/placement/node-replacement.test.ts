@@ -4,7 +4,7 @@ import { NodeId, placementShardId, ReplicaId, ShardId } from '../../src/base/ids
 import { membershipSteps } from '../../src/placement/membership-steps.js';
 import { departureOf, unknownStore } from '../../src/placement/node-departure.js';
 import { isGone, nodeStage, registration, routeOf } from '../../src/placement/node-registry.js';
-import { moveDone, removalBegin, removalEnd } from '../../src/placement/node-removal.js';
+import { movesDone, removalBegin, removalEnd } from '../../src/placement/node-removal.js';
 import { rejoined, replacementAmended, replacementBegin, vacancy } from '../../src/placement/node-replacement.js';
 import { decodeReplacement, encodeReplacement, type PlacementChange } from '../../src/placement/placement-format.js';
 import type { PlacementState } from '../../src/placement/placement-state.js';
@@ -130,7 +130,7 @@ describe('a node that is replaced', () => {
     const draining = after(four, removed);
     expect(nodeStage(draining, three)).toBe('draining');
     const moved = withShards(draining, [1, 2, 4]);
-    const done = after(moved, moveDone(moved, three, ShardId(1)));
+    const done = after(moved, movesDone(moved, three));
     expect(isGone(after(done, removalEnd(done, three, without)), three)).toBe(true);
 
     const begin = (of: PlacementState): readonly PlacementChange[] => replacementBegin(of, three, reachable);

@@ -11,7 +11,7 @@ import { placementShardId, type NodeId, type ShardId } from '../../base/ids.js';
 import type { Logger } from '../../env/logger.js';
 import { membershipSteps, type MembershipStep } from '../../placement/membership-steps.js';
 import { groupsOf, isLeaving, nodeStage, storeInUse, votersOf } from '../../placement/node-registry.js';
-import { moveDone, removalBegin, removalEnd } from '../../placement/node-removal.js';
+import { movesDone, removalBegin, removalEnd } from '../../placement/node-removal.js';
 import { rejoined, replacementAmended, vacancy } from '../../placement/node-replacement.js';
 import type { PlacementChange } from '../../placement/placement-format.js';
 import type { PlacementState } from '../../placement/placement-state.js';
@@ -50,6 +50,9 @@ export class MembershipWork {
   readonly #options: MembershipWorkOptions;
   /** By the group, or the node. */
   readonly #underWay = new Map<string, StepUnderWay>();
+  /** Which of the steps that are due was taken when, as the how many. */
+  readonly #taken = new Map<string, number>();
+  #takes = 0;
   /** Groups that have said that they have no replica on a node that leaves, by the node and its data directory. */
   readonly #left = new Map<string, Set<ShardId>>();
   #ticksToLook = lookTicks;
@@ -69,17 +72,26 @@ export class MembershipWork {
     for (const { step, giveUp } of this.#underWay.values()) {
       if (!steps.some((due) => isSame(due, step))) giveUp.abort(noLongerDue());
     }
-    for (const step of steps) {
-      const key = 'shard' in step ? `shard ${step.shard}` : `node ${step.node}`;
+    for (const step of this.#inTurn(steps)) {
+      const key = keyOf(step);
       if (this.#underWay.has(key) || this.#underWay.size >= stepsMax) continue;
       const giveUp = new AbortController();
       this.#underWay.set(key, { step, giveUp });
+      this.#taken.set(nameOf(step), ++this.#takes);
       void this.#take(step, giveUp.signal).then((isDone) => {
         this.#underWay.delete(key);
         // What comes after it waits for the next tick only: not for none, in case nothing has changed.
         if (isDone) this.#ticksToLook = 0;
       });
     }
+  }
+
+  /** Those first that were taken longest ago: one that fails again and again must not keep others of its group waiting. */
+  #inTurn(steps: readonly MembershipStep[]): readonly MembershipStep[] {
+    const names = new Set(steps.map(nameOf));
+    for (const name of this.#taken.keys()) if (!names.has(name)) this.#taken.delete(name);
+    const takenAt = (step: MembershipStep): number => this.#taken.get(nameOf(step)) ?? 0;
+    return [...steps].sort((a, b) => takenAt(a) - takenAt(b));
   }
 
   /** By this node. */
@@ -115,7 +127,7 @@ export class MembershipWork {
           await group.decide((state, placement) => this.#planned(state, placement, node));
           return true;
         case 'strike':
-          await group.decide((state) => moveDone(state, node, step.shard));
+          await group.decide((state) => movesDone(state, node));
           return true;
         case 'vacate':
           await group.decide((state, placement) => vacancy(state, node, groupsOf(state, placement)));
@@ -183,6 +195,15 @@ export class MembershipWork {
     const stopping = new QuorateError('NODE_STOPPING', 'the node is stopping', { outcome: 'unknown' });
     for (const { giveUp } of this.#underWay.values()) giveUp.abort(stopping);
   }
+}
+
+/** One of a group at a time, and one decision about a node. */
+function keyOf(step: MembershipStep): string {
+  return 'shard' in step ? `shard ${step.shard}` : `node ${step.node}`;
+}
+
+function nameOf(step: MembershipStep): string {
+  return `${keyOf(step)} ${step.type} ${step.node}`;
 }
 
 function isSame(a: MembershipStep, b: MembershipStep): boolean {

@@ -11,7 +11,7 @@ import { inTime } from '../../env/in-time.js';
 import type { Logger } from '../../env/logger.js';
 import { pause } from '../../env/pause.js';
 import { departureOf, unknownStore } from '../../placement/node-departure.js';
-import { groupsOf, hasReplicaOn, isGone } from '../../placement/node-registry.js';
+import { groupsOf, hasReplicaOn, isGone, routeOf } from '../../placement/node-registry.js';
 import { removalBegin } from '../../placement/node-removal.js';
 import { replacementBegin } from '../../placement/node-replacement.js';
 import type { PlacementState } from '../../placement/placement-state.js';
@@ -124,9 +124,16 @@ export class NodeWishes {
   }
 }
 
-function waitedFor({ shardMap }: PlacementState, node: NodeId, what: string): string {
-  const shards = shardMap.shards.filter((group) => hasReplicaOn(group, node)).map(({ shard }) => shard);
-  return shards.length === 0 ? 'it is almost done' : `its replicas of shards ${shards.join(', ')} are not ${what} yet`;
+function waitedFor(state: PlacementState, node: NodeId, what: string): string {
+  const { shards } = state.shardMap;
+  const moves = shards.flatMap(({ shard }) =>
+    routeOf(state, node, shard)
+      .slice(0, 1)
+      .map((to) => `${shard} to node ${to}`),
+  );
+  if (moves.length > 0) return `its replicas of these shards are not ${what} yet: ${moves.join(', ')}`;
+  const left = shards.filter((group) => hasReplicaOn(group, node)).map(({ shard }) => shard);
+  return left.length === 0 ? 'it is almost done' : `its replicas of shards ${left.join(', ')} are not ${what} yet`;
 }
 
 function noAnswer(): QuorateError {

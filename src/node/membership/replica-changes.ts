@@ -102,7 +102,7 @@ function membersWished(
   throw new QuorateError('UNAVAILABLE', message, { shard });
 }
 
-/** On the way there, too: the members may have changed by what was under way when it came. */
+/** On the way there, too: it may have come while the group was joint, by an earlier wish. */
 function membersAsWished(now: GroupDescriptor, wish: MemberWish): WantedMembers {
   const bound = storeOn(now, wish.node);
   const isOther = wish.role === 'none' && bound !== undefined && bound === wish.storeId;

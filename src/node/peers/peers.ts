@@ -55,6 +55,11 @@ const unreachedTimeouts = 30;
 /** One line for each reason in this time, however often a peer comes back with it. */
 const sameReasonMs = 60_000;
 
+interface LinkEvents extends Pick<PeerLinkOptions, 'onUnreachable' | 'onReachable'> {
+  /** After `onUnreachable`. */
+  readonly onRefused?: () => void;
+}
+
 export class Peers {
   readonly #options: PeersOptions;
   readonly #links = new Map<NodeId, PeerLink>();
@@ -145,7 +150,7 @@ export class Peers {
     return this.#links.get(node)?.isReady ?? false;
   }
 
-  /** Nodes that do not know this one's data directory, and have not been reached since they said so. */
+  /** Nodes that are up, and do not know this one's data directory: the last attempt to reach them was refused so. */
   get refusedBy(): ReadonlySet<NodeId> {
     return this.#refusedBy;
   }
@@ -195,18 +200,22 @@ export class Peers {
     if (link === undefined) {
       const { handler } = this.#options;
       link = this.#newLink(node, `link-${node}`, {
-        onUnreachable: () => handler.onUnreachable(node),
+        onUnreachable: () => {
+          this.#refusedBy.delete(node);
+          handler.onUnreachable(node);
+        },
         onReachable: () => {
           this.#refusedBy.delete(node);
           handler.onReachable(node);
         },
+        onRefused: () => this.#refusedBy.add(node),
       });
       this.#links.set(node, link);
     }
     return link;
   }
 
-  #newLink(node: NodeId, name: string, on: Pick<PeerLinkOptions, 'onUnreachable' | 'onReachable'>): PeerLink {
+  #newLink(node: NodeId, name: string, on: LinkEvents): PeerLink {
     const { network, clock, logger, random, limits, timing, handler } = this.#options;
     return new PeerLink({
       node,
@@ -219,10 +228,11 @@ export class Peers {
       hello: this.#hello(),
       addressOf: () => this.#addressOf(node),
       refusal: (hello) => this.#refusal(hello, node),
-      ...on,
+      onUnreachable: on.onUnreachable,
+      onReachable: on.onReachable,
       onGreeted: (hello) => this.#welcomed(hello),
       onRefused: (error) => {
-        this.#refusedBy.add(node);
+        on.onRefused?.();
         handler.onRefused(error);
       },
       onProtocolError: (error, remote) => this.#onProtocolError(error, remote, node),

@@ -1,7 +1,8 @@
 /**
  * A node whose log has not synced for an election timeout hands over all that it leads, shards that nobody writes to as well: to nodes
- * of which it knows that their logs sync, since a follower there has stored entries that wait here. Where it knows none, disks
- * are slow everywhere, and another leader would do no better.
+ * of which it knows that their logs sync. A follower there has stored entries that wait here, or the node leads a shard of which a majority has
+ * stored what waits here: on a full disk a leader's own shards take nothing. Where it knows none, disks are slow everywhere, and another
+ * leader would do no better.
  */
 import type { NodeId, ReplicaId, ShardId } from '../../base/ids.js';
 import type { Logger } from '../../env/logger.js';
@@ -20,7 +21,7 @@ export interface StalledLogOptions {
 
 export type StallingReplica = Pick<
   Replica,
-  'shard' | 'isLeader' | 'isHandingOver' | 'descriptor' | 'status' | 'transferLeadership'
+  'shard' | 'isLeader' | 'isHandingOver' | 'leaderNode' | 'descriptor' | 'status' | 'transferLeadership'
 >;
 
 export class StalledLog {
@@ -52,11 +53,10 @@ export class StalledLog {
   }
 
   #handOver(): void {
-    const led = [...this.#options.shards()].map(({ replica }) => replica).filter(({ isLeader }) => isLeader);
-    for (const replica of led)
-      for (const node of nodesStoringMore(replica.status(), replica.descriptor)) this.#working.add(node);
+    const replicas = [...this.#options.shards()].map(({ replica }) => replica);
+    for (const replica of replicas) for (const node of nodesSyncing(replica)) this.#working.add(node);
     if (this.#working.size === 0) return;
-    for (const replica of led) if (!replica.isHandingOver) this.#handOverOne(replica);
+    for (const replica of replicas) if (replica.isLeader && !replica.isHandingOver) this.#handOverOne(replica);
   }
 
   #handOverOne(replica: StallingReplica): void {
@@ -71,4 +71,10 @@ export class StalledLog {
     this.#told.add(shard);
     this.#options.logger.warn('the log does not sync: hands over', { shard, to });
   }
+}
+
+function nodesSyncing({ isLeader, leaderNode, descriptor, status }: StallingReplica): readonly NodeId[] {
+  const now = status();
+  if (isLeader) return nodesStoringMore(now, descriptor);
+  return leaderNode !== undefined && now.commitIndex > now.stableIndex ? [leaderNode] : [];
 }

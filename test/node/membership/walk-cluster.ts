@@ -14,6 +14,7 @@ import {
   nodeStage,
   plannedFor,
   registration,
+  routeOf,
   storeFault,
   storeInUse,
 } from '../../../src/placement/node-registry.js';
@@ -21,7 +22,6 @@ import { removalBegin } from '../../../src/placement/node-removal.js';
 import { replacementBegin } from '../../../src/placement/node-replacement.js';
 import { membersReported } from '../../../src/placement/member-report.js';
 import { placementKeyType } from '../../../src/placement/placement-format.js';
-import type { WantedMembers } from '../../../src/shard/member-changes.js';
 import type { PlacementState } from '../../../src/placement/placement-state.js';
 import { ShardMap } from '../../../src/placement/shard-map.js';
 import { isJoint } from '../../../src/raft/config.js';
@@ -30,8 +30,8 @@ import { withLearners, type ReplicaDescriptor } from '../../../src/shard/descrip
 import type { GroupDescriptor } from '../../../src/shard/group-descriptor.js';
 import { after, joined, record } from '../../placement/registry-states.js';
 import { WalkGroup } from './walk-group.js';
-import { LedPlacement, type Decision } from './walk-placement.js';
-import { formed, placementGroup, replicasOfShard, survives } from './walk-members.js';
+import { inOrder, LedPlacement, settled, type Decision } from './walk-placement.js';
+import { formed, placementGroup, replicasOfShard, survives, type Order, type Wish } from './walk-members.js';
 
 interface Machine {
   readonly node: NodeId;
@@ -47,23 +47,19 @@ interface Asked {
   readonly signal: AbortSignal;
   readonly end: (error: QuorateError | undefined) => void;
   isThere: boolean;
+  turns: number;
 }
 
-/** What an operator wants of a node, until it is so. */
-type Order = { readonly type: 'replace' | 'remove'; readonly node: NodeId; readonly storeId: string };
-
-/** What an operator wants of a shard, until the placement group knows that it is so. */
-interface Wish {
-  readonly shard: ShardId;
-  readonly members: WantedMembers;
-  isUnderWay: boolean;
-}
+/** After as many the placement leader gives a step up, and decides anew. */
+const turnsOfStepMax = 40;
 
 export class WalkCluster {
   readonly random: Prng;
   readonly machines: readonly Machine[];
   readonly groups: readonly WalkGroup[];
   readonly seats: number;
+  /** Shards of which nobody can say what they should have. */
+  readonly abandoned = new Set<ShardId>();
   /** How many learn, where an operator wanted that. */
   readonly learning = new Map<ShardId, number>();
   orders: Order[] = [];
@@ -78,11 +74,14 @@ export class WalkCluster {
   #asked: Asked[] = [];
   #late: MemberWish[] = [];
   #work: { readonly leader: ReplicaDescriptor; readonly work: MembershipWork } | undefined;
+  /** Commands are given again and again until they are done, or only where a target is down. */
+  readonly #givesAgain: boolean;
   #stores = 0;
 
   constructor(seed: number) {
     this.random = new Prng(seed);
     const { random } = this;
+    this.#givesAgain = random.chance(0.5);
     const nodes = Array.from({ length: random.int(4, 7) }, (_, i) => NodeId(i + 1));
     this.seats = random.pick([3, Math.min(5, nodes.length)]);
     this.#founders = nodes.slice(0, this.seats);
@@ -188,7 +187,7 @@ export class WalkCluster {
   decide(decision: Decision): void {
     const { state } = this;
     const changes = decision(state, this.placement.descriptor);
-    if (changes.length > 0) this.#states.push(after(this.#states[this.#states.length - 1], changes));
+    if (changes.length > 0) this.#states.push(inOrder(after(this.#states[this.#states.length - 1], changes)));
     for (const { node } of this.machines) {
       const [was, is] = [nodeStage(state, node), nodeStage(this.state, node)];
       if (was === 'leaving' && is === 'vacant') this.marks.vacated++;
@@ -202,6 +201,7 @@ export class WalkCluster {
         wish,
         signal,
         isThere: false,
+        turns: 0,
         end: (error) => {
           this.#asked = this.#asked.filter((other) => other !== asked);
           if (error === undefined) resolve();
@@ -216,6 +216,7 @@ export class WalkCluster {
 
   #deliver(asked: Asked): void {
     const { wish } = asked;
+    if (++asked.turns > turnsOfStepMax) asked.end(new QuorateError('DEADLINE_EXCEEDED', 'it takes long'));
     if (asked.isThere) return;
     asked.isThere = true;
     this.#group(wish.shard)
@@ -270,7 +271,9 @@ export class WalkCluster {
       if (type === 'remove') this.#emptyDisk(this.machine(node), !isLate || this.random.chance(0.5));
       return;
     }
-    if (leader === undefined) return;
+    const targets = state.removals.get(node)?.moves ?? [];
+    const isStuck = targets.some(({ shard }) => !this.#isReachable(routeOf(state, node, shard)[0]));
+    if (leader === undefined || (order.hasBegun && !this.#givesAgain && !isStuck)) return;
     const isReachable = (other: NodeId): boolean => other === leader.node || this.#isReachable(other);
     const routes = (): string => JSON.stringify([...this.state.removals.values()]);
     const before = routes();
@@ -279,6 +282,7 @@ export class WalkCluster {
         const facts = { groups: groupsOf(known, placement), founders: this.#founders, isReachable };
         return type === 'replace' ? replacementBegin(known, node, facts) : removalBegin(known, node, facts, storeId);
       });
+      order.hasBegun = true;
       if (before !== routes() && state.removals.has(node)) this.marks.retargeted++;
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
@@ -289,6 +293,12 @@ export class WalkCluster {
   /** An operator's wish, on its way for as long as it takes. */
   #wish(wish: Wish): void {
     const { shard, members } = wish;
+    if (members.voters.some((node) => isGone(this.state, node))) {
+      // The operator gives up; what he has done so far stays.
+      this.abandoned.add(shard);
+      this.wishes = this.wishes.filter((other) => other !== wish);
+      return;
+    }
     if (wish.isUnderWay) return;
     wish.isUnderWay = true;
     const group = this.#group(shard);
@@ -354,10 +364,10 @@ export class WalkCluster {
       inService.length > replicasOfShard &&
       this.groups.every((group) => survives(group.descriptor, node))
     ) {
-      this.orders.push({ type: 'replace', node, storeId: machine.storeId });
+      this.orders.push({ type: 'replace', node, storeId: machine.storeId, hasBegun: false });
       this.#emptyDisk(machine, random.chance(0.7));
-    } else if (kind === 'remove' && inService.length > replicasOfShard + 1 && this.orders.length < 2) {
-      this.orders.push({ type: 'remove', node, storeId: machine.storeId });
+    } else if (kind === 'remove' && inService.length > replicasOfShard + 1 && this.orders.length < 3) {
+      this.orders.push({ type: 'remove', node, storeId: machine.storeId, hasBegun: false });
     }
   }
 
@@ -375,9 +385,4 @@ export class WalkCluster {
   close(): void {
     this.#work?.work.close();
   }
-}
-
-/** What waits for nothing but turns of promises has happened. */
-async function settled(): Promise<void> {
-  for (let i = 0; i < 12; i++) await Promise.resolve();
 }

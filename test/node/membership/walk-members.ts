@@ -4,9 +4,26 @@ import { type NodeId, placementShardId, ReplicaId, type ShardId } from '../../..
 import { nodeStage } from '../../../src/placement/node-registry.js';
 import { createConfiguration, isJoint } from '../../../src/raft/config.js';
 import { type GroupDescriptor, newGroup, withConfiguration } from '../../../src/shard/group-descriptor.js';
+import type { WantedMembers } from '../../../src/shard/member-changes.js';
 import type { WalkCluster } from './walk-cluster.js';
 
 export const replicasOfShard = 3;
+
+/** What an operator wants of a node, until it is so. */
+export interface Order {
+  readonly type: 'replace' | 'remove';
+  readonly node: NodeId;
+  readonly storeId: string;
+  /** It was accepted. */
+  hasBegun: boolean;
+}
+
+/** What an operator wants of a shard, until the placement group knows that it is so. */
+export interface Wish {
+  readonly shard: ShardId;
+  readonly members: WantedMembers;
+  isUnderWay: boolean;
+}
 
 /** The group stands without the node for ever. */
 export function survives({ replicas, configuration }: GroupDescriptor, node: NodeId): boolean {
@@ -47,6 +64,7 @@ export function membersFaults(cluster: WalkCluster): string[] {
     const learners = isSeated ? inService.length - voters : (learning.get(shard) ?? 0);
     const says = `shard ${shard} on ${replicas.map((of) => `${of.node} (${of.storeId ?? ''})`).join(', ')}`;
     if (leader === undefined) faults.push(`${says} has no leader`);
+    if (cluster.abandoned.has(shard)) continue;
     if (configuration.voters.length !== voters || isJoint(configuration))
       faults.push(`${says} has voters ${configuration.voters.join(' ')}, not ${voters}`);
     if (configuration.learners.length !== learners)
@@ -67,6 +85,17 @@ export function voterOutOfUse({ state, groups }: WalkCluster): string | undefine
       if (votes && state.retiredStores.has(storeId) && (stage === 'vacant' || stage === 'joining'))
         return `replica ${replica} of shard ${descriptor.shard} votes in ${storeId}, which is out of use`;
     }
+  }
+  return undefined;
+}
+
+/** A shard with fewer voters than one that is replaced leaves, or more than changes on their way explain. */
+export function votersFault({ groups }: WalkCluster): string | undefined {
+  for (const { descriptor } of groups) {
+    const { shard, configuration, replicas } = descriptor;
+    const voters = replicas.filter(({ replica }) => configuration.voters.includes(replica)).map(({ node }) => node);
+    const isFew = voters.length < replicasOfShard - 1 || voters.length >= 2 * replicasOfShard;
+    if (shard !== placementShardId && isFew) return `shard ${shard} has voters on ${voters.join(' ')}`;
   }
   return undefined;
 }

@@ -16,6 +16,10 @@ interface Led {
   readonly alive: readonly [boolean, boolean];
   readonly learner?: 2 | 3;
   readonly isHandingOver?: boolean;
+  /** That leads instead. */
+  readonly leader?: 2 | 3;
+  /** As far as this one knows. */
+  readonly commit?: number;
 }
 
 let underWay: number | undefined;
@@ -40,6 +44,7 @@ function replica(shard: number, led: Led): StallingReplica {
     shard: ShardId(shard),
     isLeader: led.isLeader,
     isHandingOver: led.isHandingOver ?? false,
+    leaderNode: led.isLeader ? NodeId(1) : led.leader && NodeId(led.leader),
     descriptor: {
       shard: ShardId(shard),
       start: emptyBytes,
@@ -47,7 +52,10 @@ function replica(shard: number, led: Led): StallingReplica {
       epoch: { range: 1, membership: 1 },
       replicas: all.map((id) => ({ replica: id, node: NodeId(id), storeId: `store-${id}` })),
     } as unknown as StallingReplica['descriptor'],
-    status: () => ({ stableIndex: LogIndex(5), configuration, followers }) as unknown as RaftStatus,
+    status: () => {
+      const commitIndex = LogIndex(led.commit ?? 5);
+      return { stableIndex: LogIndex(5), commitIndex, configuration, followers } as unknown as RaftStatus;
+    },
     transferLeadership: (to) => {
       handedOver.push(`${shard} to ${to}`);
       return true;
@@ -116,6 +124,13 @@ describe('what, and to whom', () => {
       ['1 to 3', '2 to 3'],
     ],
     ['nothing that others lead', [waiting, { ...idle, isLeader: false }], ['1 to 2']],
+    [
+      'what is idle, to who leads another shard, of which a majority has stored more',
+      [idle, { ...idle, isLeader: false, leader: 3, commit: 7 }],
+      ['1 to 3'],
+    ],
+    ['nothing where no more is committed there', [idle, { ...idle, isLeader: false, leader: 3 }], []],
+    ['nothing where nobody is known to lead there', [idle, { ...idle, isLeader: false, commit: 7 }], []],
   ])('%s', (_, led, wanted) => {
     expect(after(...led.map((each, i) => replica(i + 1, each)))).toEqual(wanted);
   });
