@@ -186,7 +186,7 @@ export const bugs: readonly Bug[] = [
     broken: 'return replicas.length > 3 && replicas.some((replica) => replica.node === node);',
     also: {
       file: 'placement/membership-steps.ts',
-      line: 'groups.filter((group) => !left.has(group.shard) && !unplanned.includes(group))',
+      line: 'groups.filter((group) => isOpen(group) && !unplanned.includes(group))',
       broken: 'groups.filter(({ shard }) => !left.has(shard) && shard === placementShardId)',
     },
     foundBy: { type: 'replaceDisk', violation: /leads in term \d+ with entry \d+ of term \d+, not \d+ as committed/ },

@@ -73,8 +73,8 @@ export class StalledLog {
   }
 }
 
-function nodesSyncing({ isLeader, leaderNode, descriptor, status }: StallingReplica): readonly NodeId[] {
-  const now = status();
-  if (isLeader) return nodesStoringMore(now, descriptor);
-  return leaderNode !== undefined && now.commitIndex > now.stableIndex ? [leaderNode] : [];
+function nodesSyncing(replica: StallingReplica): readonly NodeId[] {
+  const status = replica.status();
+  if (replica.isLeader) return nodesStoringMore(status, replica.descriptor);
+  return replica.leaderNode !== undefined && status.commitIndex > status.stableIndex ? [replica.leaderNode] : [];
 }

@@ -31,37 +31,64 @@ beforeEach(() => {
   handedOver = [];
 });
 
-function replica(shard: number, led: Led): StallingReplica {
-  const all = [1, 2, 3].map((id) => ReplicaId(id));
-  const learners = all.filter((id) => id === led.learner);
-  const configuration = createConfiguration({ voters: all.filter((id) => id !== led.learner), learners });
-  const followers = [0, 1].map((i) => ({
-    replica: all[i + 1],
-    matchIndex: LogIndex(led.match[i]),
-    isAlive: led.alive[i],
-  }));
-  return {
-    shard: ShardId(shard),
-    isLeader: led.isLeader,
-    isHandingOver: led.isHandingOver ?? false,
-    leaderNode: led.isLeader ? NodeId(1) : led.leader && NodeId(led.leader),
-    descriptor: {
-      shard: ShardId(shard),
+const ids = [1, 2, 3];
+
+/** A class, as the real one is: its methods need their object. */
+class TestReplica implements StallingReplica {
+  readonly shard: ShardId;
+  readonly #led: Led;
+
+  constructor(shard: number, led: Led) {
+    this.shard = ShardId(shard);
+    this.#led = led;
+  }
+
+  get isLeader(): boolean {
+    return this.#led.isLeader;
+  }
+
+  get isHandingOver(): boolean {
+    return this.#led.isHandingOver ?? false;
+  }
+
+  get leaderNode(): NodeId | undefined {
+    const leader = this.#led.isLeader ? 1 : this.#led.leader;
+    return leader && NodeId(leader);
+  }
+
+  get descriptor(): StallingReplica['descriptor'] {
+    const replicas = ids.map((id) => ({ replica: ReplicaId(id), node: NodeId(id), storeId: `store-${id}` }));
+    const epoch = { range: 1, membership: 1 };
+    return {
+      shard: this.shard,
       start: emptyBytes,
       end: undefined,
-      epoch: { range: 1, membership: 1 },
-      replicas: all.map((id) => ({ replica: id, node: NodeId(id), storeId: `store-${id}` })),
-    } as unknown as StallingReplica['descriptor'],
-    status: () => {
-      const commitIndex = LogIndex(led.commit ?? 5);
-      return { stableIndex: LogIndex(5), commitIndex, configuration, followers } as unknown as RaftStatus;
-    },
-    transferLeadership: (to) => {
-      handedOver.push(`${shard} to ${to}`);
-      return true;
-    },
-  };
+      epoch,
+      replicas,
+    } as unknown as StallingReplica['descriptor'];
+  }
+
+  status(): RaftStatus {
+    const { match, alive, learner, commit } = this.#led;
+    const all = ids.map((id) => ReplicaId(id));
+    const learners = all.filter((id) => id === learner);
+    const configuration = createConfiguration({ voters: all.filter((id) => id !== learner), learners });
+    const followers = [0, 1].map((i) => ({
+      replica: all[i + 1],
+      matchIndex: LogIndex(match[i]),
+      isAlive: alive[i],
+    }));
+    const commitIndex = LogIndex(commit ?? 5);
+    return { stableIndex: LogIndex(5), commitIndex, configuration, followers } as unknown as RaftStatus;
+  }
+
+  transferLeadership(to: NodeId): boolean {
+    handedOver.push(`${this.shard} to ${to}`);
+    return true;
+  }
 }
+
+const replica = (shard: number, led: Led): StallingReplica => new TestReplica(shard, led);
 
 function stalledLog(...replicas: StallingReplica[]): StalledLog {
   const shards = replicas.map((each) => ({ replica: each }));
@@ -138,7 +165,7 @@ describe('what, and to whom', () => {
   test('what was shown counts for as long as the log is stalled', () => {
     underWay = 7;
     let isLeader = true;
-    const first = { ...replica(1, waiting) };
+    const first = replica(1, waiting);
     Object.defineProperty(first, 'isLeader', { get: () => isLeader });
     const log = stalledLog(first, replica(2, idle));
     tick(log, ticksMax + 1);
