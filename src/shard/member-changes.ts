@@ -25,8 +25,13 @@ export interface WantedMembers {
   readonly learners: readonly NodeId[];
 }
 
+export interface SealedMembers extends WantedMembers {
+  /** A membership epoch. Where nothing else is to change, the same members follow themselves with the next one. */
+  readonly above?: number | undefined;
+}
+
 /** These, or what makes them of whoever belongs to the group by then: the wish may come while it is joint, by an earlier one. */
-export type MembersWanted = WantedMembers | ((now: GroupDescriptor) => WantedMembers);
+export type MembersWanted = SealedMembers | ((now: GroupDescriptor) => SealedMembers);
 
 /** Undefined: these are the members. Otherwise nothing more is done, and what was proposed may still act. */
 export type MembersDone = (error: QuorateError | undefined) => void;
@@ -70,7 +75,7 @@ export function membersFault({ shard }: { readonly shard: ShardId }, members: Wa
   return twice === undefined ? undefined : `node ${twice} is named twice`;
 }
 
-export function membersOfWish(members: MembersWanted, now: GroupDescriptor): WantedMembers {
+export function membersOfWish(members: MembersWanted, now: GroupDescriptor): SealedMembers {
   return typeof members === 'function' ? members(now) : members;
 }
 
@@ -114,11 +119,11 @@ type MemberStep =
 /** What comes next on the way to `wanted`, by the leader `self`. Pure. */
 function nextMemberStep(
   descriptor: GroupDescriptor,
-  wanted: WantedMembers,
+  wanted: SealedMembers,
   self: ReplicaId,
   storeOf: MemberChangesOptions['storeOf'],
 ): MemberStep {
-  const { replicas, configuration } = descriptor;
+  const { replicas, configuration, epoch } = descriptor;
   if (isJoint(configuration)) return { type: 'wait' };
   const missing = [...wanted.voters, ...wanted.learners].filter((node) => replicas.every((of) => of.node !== node));
   const stores = missing.flatMap((node) => {
@@ -142,7 +147,9 @@ function nextMemberStep(
   };
   if (!equalIds(voters, configuration.voters)) return propose(others);
   if (!equalIds(wantedOthers, configuration.learners)) return propose(wantedOthers);
-  return leaves ? { type: 'handOver', to: stay } : { type: 'reached' };
+  if (leaves) return { type: 'handOver', to: stay };
+  const { above = -1 } = wanted;
+  return epoch.membership > above ? { type: 'reached' } : propose(wantedOthers);
 }
 
 function equalIds(a: readonly ReplicaId[], b: readonly ReplicaId[]): boolean {

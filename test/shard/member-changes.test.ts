@@ -37,9 +37,9 @@ class Bench {
     });
   }
 
-  wish(voters: readonly number[], learners: readonly number[] = []): void {
+  wish(voters: readonly number[], learners: readonly number[] = [], above?: number): void {
     const [wanted, learning] = [voters, learners].map((nodes) => nodes.map((node) => NodeId(node)));
-    this.changes.begin({ voters: wanted, learners: learning }, (error) => this.ends.push(error));
+    this.changes.begin({ voters: wanted, learners: learning, above }, (error) => this.ends.push(error));
   }
 
   /** Applies what was proposed last; a joint configuration is left at once. */
@@ -132,6 +132,18 @@ describe('a wish for members', () => {
     const bench = new Bench();
     bench.wish([1, 2, 3]);
     expect([bench.ends, bench.proposed]).toEqual([[undefined], []]);
+  });
+
+  test('above an epoch has the same members follow themselves, once, where nothing else is to change', () => {
+    const bench = new Bench();
+    const { membership } = bench.group.epoch;
+    bench.wish([1, 2, 3], [], membership);
+    expect([bench.ends, bench.proposed.length]).toEqual([[], 1]);
+    bench.apply();
+    expect([bench.ends, bench.proposed.length]).toEqual([[undefined], 1]);
+    expect([bench.members, bench.group.epoch.membership]).toEqual(['1:1 2:2 3:3', membership + 1]);
+    bench.wish([1, 2, 3], [], membership);
+    expect([bench.ends.length, bench.proposed.length]).toEqual([2, 1]);
   });
 
   test('waits while a joint configuration is to be left', () => {

@@ -9,11 +9,18 @@ import type { Clock } from '../../env/clock.js';
 import { inTime } from '../../env/in-time.js';
 import { pause } from '../../env/pause.js';
 import type { NodeStage } from '../../placement/node-registry.js';
+import { equalConfigurations } from '../../raft/config.js';
 import type { WantedReplicas } from '../../rpc/backend.js';
 import type { MemberWish, PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
 import { withLearners, type ShardDescriptor } from '../../shard/descriptor.js';
 import type { GroupDescriptor } from '../../shard/group-descriptor.js';
-import { membersNow, membersWith, type WantedMembers } from '../../shard/member-changes.js';
+import {
+  type MembersWanted,
+  membersNow,
+  membersWith,
+  type SealedMembers,
+  type WantedMembers,
+} from '../../shard/member-changes.js';
 import type { Replica } from '../../shard/replica.js';
 
 /** A shard here, whose replica may lead it. */
@@ -53,25 +60,47 @@ export type MembersWish = Extract<PeerRequest, { type: 'changeMembers' | 'change
 /**
  * By the leader of the shard. Resolves with the group when these are its members; rejects with NOT_LEADER when another must go on, with
  * UNAVAILABLE when it would give a replica to a node that is not in service, or has another data directory than was wished for, or while
- * a change that was proposed before does not act yet, and with EPOCH_MISMATCH what was decided on members that the shard has no more: by a placement leader that was deposed since, or that
- * has a map that is behind (as PD's operators name the region's conf_ver in TiKV).
+ * a change that was proposed before does not act yet, and with EPOCH_MISMATCH what was decided on members that the shard has no more: by
+ * a placement leader that was deposed since, or that has a map that is behind (as PD's operators name the region's conf_ver in TiKV).
  */
 export function changeMembers(
   hosted: LedShard | undefined,
   wish: MembersWish,
   storeOf: (node: NodeId) => string | undefined,
 ): Promise<GroupDescriptor> {
-  const { shard } = wish;
+  return membersReached(hosted, wish.shard, (replica) => {
+    const { descriptor } = replica;
+    const members = wish.type === 'changeMembers' ? wish.members : membersWished(replica, wish, storeOf);
+    const isNew = (node: NodeId): boolean => descriptor.replicas.every((of) => of.node !== node);
+    const absent = [...members.voters, ...members.learners].find((node) => isNew(node) && storeOf(node) === undefined);
+    if (absent !== undefined)
+      throw new QuorateError('UNAVAILABLE', `node ${absent} takes no replicas now`, { shard: wish.shard });
+    return wish.type === 'changeMembers' ? members : (now) => membersAsWished(now, wish);
+  });
+}
+
+/**
+ * By the leader of the shard: these members get another membership epoch, so that what was decided on them before is refused from now
+ * on. Rejects with NOT_LEADER, and with UNAVAILABLE when they are others by then.
+ */
+export async function sealMembers(hosted: LedShard | undefined, sealed: GroupDescriptor): Promise<void> {
+  const { shard, epoch, configuration } = sealed;
+  const asTheyAre = (now: GroupDescriptor): SealedMembers => ({ ...membersNow(now), above: epoch.membership });
+  const now = await membersReached(hosted, shard, () => asTheyAre);
+  if (equalConfigurations(now.configuration, configuration)) return;
+  throw new QuorateError('UNAVAILABLE', `the members of shard ${shard} have changed again`, { shard });
+}
+
+/** By the leader: resolves with the group when its members are these. */
+function membersReached(
+  hosted: LedShard | undefined,
+  shard: ShardId,
+  wanted: (replica: LedShard['replica']) => MembersWanted,
+): Promise<GroupDescriptor> {
   return new Promise((resolve, reject) => {
     if (hosted === undefined) throw new QuorateError('NOT_LEADER', `no replica of shard ${shard} here`, { shard });
     const { replica } = hosted;
-    const { descriptor } = replica;
-    const members = wish.type === 'changeMembers' ? wish.members : membersWished(replica, wish, storeOf);
-    const wanted = wish.type === 'changeMembers' ? members : (now: GroupDescriptor) => membersAsWished(now, wish);
-    const isNew = (node: NodeId): boolean => descriptor.replicas.every((of) => of.node !== node);
-    const absent = [...members.voters, ...members.learners].find((node) => isNew(node) && storeOf(node) === undefined);
-    if (absent !== undefined) throw new QuorateError('UNAVAILABLE', `node ${absent} takes no replicas now`, { shard });
-    replica.changeMembers(wanted, (error) => {
+    replica.changeMembers(wanted(replica), (error) => {
       if (error === undefined) resolve(replica.descriptor);
       else reject(error);
     });
@@ -141,12 +170,15 @@ export class ReplicaChanges {
 
   /**
    * By the leader of the shard. An operator's wish stands only when the placement group knows of it: a node that began to be replaced or
-   * removed meanwhile would get its replica back, or another one in its place.
+   * removed meanwhile would get its replica back, or another one in its place. What was decided on these very members before it knew,
+   * and comes after that, is refused: they are sealed.
    */
   async changeHere(wish: MembersWish): Promise<void> {
     const { hosted, storeOf, tellWanted } = this.#options;
     const descriptor = await changeMembers(hosted(wish.shard), wish, storeOf);
-    if (wish.type === 'changeMembers') await tellWanted(withLearners(descriptor, descriptor.configuration.learners));
+    if (wish.type === 'changeMember') return;
+    await tellWanted(withLearners(descriptor, descriptor.configuration.learners));
+    await sealMembers(hosted(wish.shard), descriptor);
   }
 
   async #carryOut(wanted: MembersWish, timeoutMs: number, signal = this.#closing.signal): Promise<void> {

@@ -77,6 +77,43 @@ test('a request that was decided on members that the shard has no more is refuse
   expect(membersOf(shardGroup)).toEqual({ voters: [1, 2, 5], learners: [] });
 });
 
+test('a request that was decided on the very members that an operator then sealed is refused', async () => {
+  const shardGroup = shardOn(1, 2, 3);
+  const sealed = shardGroup.seal(shardGroup.descriptor);
+  shardGroup.advance();
+  await sealed;
+  const late = {
+    type: 'changeMember',
+    shard,
+    node: NodeId(4),
+    role: 'voter',
+    instead: [],
+    storeId: 'store-4',
+  } as const;
+  await expect(shardGroup.ask({ ...late, membership: 1 })).rejects.toMatchObject({ code: 'EPOCH_MISMATCH' });
+});
+
+test('members that changed before they were sealed are not', async () => {
+  const shardGroup = shardOn(1, 2, 3);
+  const late = {
+    type: 'changeMember',
+    shard,
+    node: NodeId(4),
+    role: 'voter',
+    instead: [],
+    storeId: 'store-4',
+  } as const;
+  const wished = shardGroup.descriptor;
+  const step = shardGroup.ask({ ...late, membership: 1 });
+  const sealed = shardGroup.seal(wished);
+  await expect(step).rejects.toMatchObject({ code: 'NOT_LEADER' });
+  shardGroup.advance();
+  await expect(sealed).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+    message: 'the members of shard 1 have changed again',
+  });
+});
+
 test('a request that comes while the members change is refused: they are about to be others', async () => {
   const shardGroup = shardOn(1, 2, 3);
   const wish = { type: 'changeMember', shard, role: 'voter', instead: [], membership: 1 } as const;

@@ -69,8 +69,8 @@ function changesAtLeader(tell: () => Promise<void>): { events: string[]; changes
     isChangingMembers: false,
     descriptor: newGroup(shard),
     changeMembers: (members, done) => {
-      const { voters } = membersOfWish(members, newGroup(shard));
-      events.push(`members ${voters.join(' ')}`);
+      const { voters, above } = membersOfWish(members, newGroup(shard));
+      events.push(above === undefined ? `members ${voters.join(' ')}` : `seal ${above}`);
       done(undefined);
     },
   };
@@ -99,7 +99,7 @@ test("an operator's wish stands when the placement group knows of it, and not be
   const { events, changes } = changesAtLeader(() => (++tells < 2 ? Promise.reject(refusal) : Promise.resolve()));
   await changes.change(wanted, 10_000);
   // What failed is done again, all of it: the members may have changed meanwhile.
-  expect(events).toEqual(['members 2 3', 'tell', 'members 2 3', 'tell']);
+  expect(events).toEqual(['members 2 3', 'tell', 'members 2 3', 'tell', 'seal 1']);
 });
 
 test('of a step of the placement group that group is not told: it would strike its own plan', async () => {

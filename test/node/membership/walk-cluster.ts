@@ -302,21 +302,25 @@ export class WalkCluster {
     if (wish.isUnderWay) return;
     wish.isUnderWay = true;
     const group = this.#group(shard);
-    const report = (): void => {
+    const report = (descriptor: GroupDescriptor): void => {
       const { leader } = this.placement;
       if (leader === undefined) throw new QuorateError('NOT_LEADER', 'nobody leads');
-      const { descriptor } = group;
       const told = withLearners(descriptor, descriptor.configuration.learners);
       this.decide((state) => membersReported(state, told, true).filter(({ key }) => placementKeyType(key) !== 'shard'));
       if ((this.#mapped.get(shard)?.epoch.membership ?? 0) < descriptor.epoch.membership)
         this.#mapped.set(shard, descriptor);
-      this.learning.set(shard, members.learners.length);
-      this.wishes = this.wishes.filter((other) => other !== wish);
-      this.marks.wished++;
     };
     group
       .ask({ type: 'changeMembers', shard, members })
-      .then(report)
+      .then((descriptor) => {
+        report(descriptor);
+        return group.seal(descriptor);
+      })
+      .then(() => {
+        this.learning.set(shard, members.learners.length);
+        this.wishes = this.wishes.filter((other) => other !== wish);
+        this.marks.wished++;
+      })
       .catch((error: unknown) => {
         if (!(error instanceof QuorateError)) throw error;
         wish.isUnderWay = false;

@@ -1,13 +1,12 @@
 /** A group whose leader has applied all: it takes the steps of its members by itself, one at a time, while a majority lives. */
-import { QuorateError } from '../../../src/base/errors.js';
 import type { NodeId, ReplicaId } from '../../../src/base/ids.js';
 import type { Prng } from '../../../src/base/prng.js';
-import { changeMembers, type MembersWish } from '../../../src/node/membership/replica-changes.js';
+import { changeMembers, type MembersWish, sealMembers } from '../../../src/node/membership/replica-changes.js';
 import { isJoint } from '../../../src/raft/config.js';
 import { leftJoint } from '../../../src/raft/config-change.js';
 import type { ReplicaDescriptor } from '../../../src/shard/descriptor.js';
 import { type GroupDescriptor, withConfiguration } from '../../../src/shard/group-descriptor.js';
-import { MemberChanges, type MembersWanted } from '../../../src/shard/member-changes.js';
+import { MemberChanges, type MembersDone, type MembersWanted } from '../../../src/shard/member-changes.js';
 
 type Propose = ConstructorParameters<typeof MemberChanges>[0]['propose'];
 
@@ -90,17 +89,27 @@ export class WalkGroup {
   }
 
   /** As a request comes to its leader; rejects as that says. */
-  async ask(wish: MembersWish): Promise<void> {
+  ask(wish: MembersWish): Promise<GroupDescriptor> {
     const { leader } = this;
-    if (leader === undefined) throw new QuorateError('NOT_LEADER', 'nobody leads');
-    const replica = {
-      descriptor: this.descriptor,
-      isChangingMembers: this.#changes.isUnderWay,
-      changeMembers: (members: MembersWanted, done: (error?: QuorateError) => void) => {
-        this.#changes.begin(members, done);
-      },
-    };
-    await changeMembers({ replica }, wish, (node) => this.#world.storeOf(node, leader.node));
+    return changeMembers(this.#hosted, wish, (node) => leader && this.#world.storeOf(node, leader.node));
+  }
+
+  /** See `sealMembers`. */
+  seal(members: GroupDescriptor): Promise<void> {
+    return sealMembers(this.#hosted, members);
+  }
+
+  get #hosted(): Parameters<typeof changeMembers>[0] {
+    return this.leader && { replica: this };
+  }
+
+  /** As a replica that leads says. */
+  get isChangingMembers(): boolean {
+    return this.#changes.isUnderWay;
+  }
+
+  changeMembers(members: MembersWanted, done: MembersDone): void {
+    this.#changes.begin(members, done);
   }
 
   /** Applies what was proposed, if anything was, and proposes what is next. */
