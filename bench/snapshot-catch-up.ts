@@ -1,11 +1,17 @@
 /**
  * The suite of a follower that was away for long: one of three real processes is down while a million records are written,
  * then comes back and gets what it lacks as a Raft snapshot. The writes never stop; counted is what is left of their
- * throughput until the follower has all. All of them and the client share this machine: the work of the follower, elsewhere
- * that of another machine, is taken from the leader's here. So it is counted, and what is left is also compared with what the
- * three did before and do afterwards, where the follower has its part of the machine, too.
+ * throughput until the follower has all.
+ *
+ * `together`: all of them and the client share this machine. The work of the follower, elsewhere that of another machine, is taken
+ * from the leader's; so it is counted, and what is left is also compared with what the three did before and do afterwards, where the
+ * follower has its part of the machine, too. `apart`: the follower has a core for itself, as if it were another machine, and all
+ * others the rest, all the time.
  */
+import { execFile } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 import type { ClusterProcess } from '../jepsen-lite/cluster/process-cluster.js';
 import { defined } from '../src/base/assert.js';
@@ -15,8 +21,9 @@ import { readProcessCounters } from './cluster/process-counters.js';
 import type { Row, SuiteOptions } from './measure.js';
 import { startCluster, whenReady } from './real-cluster.js';
 
+/** More than the leader keeps of its log (`limits.shardLogBytesMax`). */
 const recordsByDefault = { quick: 100_000, full: 1_000_000 };
-const valueBytesByDefault = 32;
+const valueBytesByDefault = { quick: 1024, full: 32 };
 const inFlight = 256;
 const keySpace = 10_000_000;
 /** Of each measurement that has no end by itself. */
@@ -26,8 +33,26 @@ const pollEveryMs = 50;
 /** A follower that lacks no more than this has what was written when it was asked. */
 const lagMax = 100;
 
-export async function snapshotCatchUp({ quick, keys, valueBytes, progress }: SuiteOptions): Promise<Row[]> {
-  const records = keys ?? (quick ? recordsByDefault.quick : recordsByDefault.full);
+const parts = ['together', 'apart'] as const;
+type Part = (typeof parts)[number];
+
+export async function snapshotCatchUp(options: SuiteOptions): Promise<Row[]> {
+  const { only = parts, progress } = options;
+  const unknown = only.filter((name) => !parts.some((part) => part === name));
+  if (unknown.length > 0) throw new Error(`parts of the suite are ${parts.join(', ')}, not ${unknown.join(', ')}`);
+  const rows: Row[] = [];
+  for (const part of parts) {
+    if (!only.includes(part)) continue;
+    const isPossible = part === 'together' || (await canPin());
+    if (isPossible) rows.push(...(await catchUp(part, options)));
+    else progress('skipped: apart (needs two cores, and taskset of util-linux)');
+  }
+  return rows;
+}
+
+async function catchUp(part: Part, { quick, keys, valueBytes, progress }: SuiteOptions): Promise<Row[]> {
+  const length = quick ? 'quick' : 'full';
+  const records = keys ?? recordsByDefault[length];
   await using cluster = await startCluster({ shards: 1 });
   await using client = await connect({ endpoints: cluster.endpoints, deadlineMs: 60_000 });
   await whenReady(client);
@@ -36,7 +61,14 @@ export async function snapshotCatchUp({ quick, keys, valueBytes, progress }: Sui
   const follower = cluster.nodes.find(({ id }) => id !== Number(shards[0].leader) && id !== Number(placement.leader));
   if (follower === undefined) throw new Error('three nodes, of which two lead');
 
-  const load = new Load(client, valueBytes ?? valueBytesByDefault);
+  const others = cluster.nodes.filter((node) => node !== follower);
+  const itsCore = availableParallelism() - 1;
+  if (part === 'apart') {
+    await pin(follower, String(itsCore));
+    for (const other of [...others, process]) await pin(other, `0-${itsCore - 1}`);
+  }
+
+  const load = new Load(client, valueBytes ?? valueBytesByDefault[length]);
   await setTimeout(warmUpMs);
   const whole = await load.measure(() => setTimeout(measureMs));
   const firstLacked = (await lookAt(client, follower)).committed;
@@ -49,14 +81,16 @@ export async function snapshotCatchUp({ quick, keys, valueBytes, progress }: Sui
   progress(`node ${follower.id} comes back, and lacks ${lackedIndexes} entries`);
   const during = await load.measure(async () => {
     follower.start();
+    if (part === 'apart') await pin(follower, String(itsCore));
     while ((await lookAt(client, follower)).lacked > lagMax) await setTimeout(pollEveryMs);
   });
   const followerCpuMs = readProcessCounters(defined(follower.pid, 'process of the follower')).cpuMs;
   const after = await load.measure(() => setTimeout(measureMs));
   await load.stop();
+  if (part === 'apart') await pin(process, `0-${itsCore}`);
   const delivered = leader.log.split('\n').filter((line) => line.includes('a follower has the Raft snapshot')).length;
   if (delivered === 0) throw new Error('the follower caught up without a Raft snapshot');
-  const name = `a follower ${records} records behind`;
+  const name = `a follower ${records} records behind${part === 'apart' ? ', on a core of its own' : ''}`;
   return [
     { name: `${name}: entries of the log it lacks`, unit: 'entries', ours: lackedIndexes },
     { name: `${name}: puts before it went down`, unit: 'operations/s', ours: whole.perSecond },
@@ -70,6 +104,19 @@ export async function snapshotCatchUp({ quick, keys, valueBytes, progress }: Sui
     { name: `${name}: start of its process until it has all`, unit: 'ms', ours: during.ms },
     { name: `${name}: Raft snapshots`, unit: 'transfers', ours: delivered },
   ];
+}
+
+async function canPin(): Promise<boolean> {
+  if (availableParallelism() < 2) return false;
+  return promisify(execFile)('taskset', ['--version']).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** All threads of the process run on these cores from now on. */
+async function pin({ pid }: { readonly pid?: number | undefined }, cores: string): Promise<void> {
+  await promisify(execFile)('taskset', ['-a', '-p', '-c', cores, String(defined(pid, 'its process'))]);
 }
 
 function percentOf(part: { readonly perSecond: number }, whole: { readonly perSecond: number }): number {

@@ -56,23 +56,21 @@ function wishesOf(state: PlacementState): MembersWish[] {
   });
 }
 
+/** Decided on the first members that the shard had. */
+function join(node: number, ...instead: readonly number[]): MembersWish {
+  const storeId = `store-${node}`;
+  const of = { shard, node: NodeId(node), storeId, instead: instead.map((other) => NodeId(other)) };
+  return { type: 'changeMember', role: 'voter', membership: 1, ...of };
+}
+
 test('a request that was decided on members that the shard has no more is refused', async () => {
   const shardGroup = shardOn(1, 2, 3);
-  const join = (node: number, instead: number[], membership: number): MembersWish => ({
-    type: 'changeMember',
-    shard,
-    node: NodeId(node),
-    role: 'voter',
-    instead: instead.map(NodeId),
-    storeId: `store-${node}`,
-    membership,
-  });
-  const newer = shardGroup.ask(join(5, [3, 4], 1));
+  const newer = shardGroup.ask(join(5, 3, 4));
   for (let i = 0; i < 8; i++) shardGroup.advance();
   await newer;
   expect(membersOf(shardGroup)).toEqual({ voters: [1, 2, 5], learners: [] });
   // By a placement leader of before, which did not know of node 5: with it the shard would have four voters.
-  await expect(shardGroup.ask(join(4, [3], 1))).rejects.toMatchObject({ code: 'EPOCH_MISMATCH' });
+  await expect(shardGroup.ask(join(4, 3))).rejects.toMatchObject({ code: 'EPOCH_MISMATCH' });
   for (let i = 0; i < 8; i++) shardGroup.advance();
   expect(membersOf(shardGroup)).toEqual({ voters: [1, 2, 5], learners: [] });
 });
@@ -82,29 +80,13 @@ test('a request that was decided on the very members that an operator then seale
   const sealed = shardGroup.seal(shardGroup.descriptor);
   shardGroup.advance();
   await sealed;
-  const late = {
-    type: 'changeMember',
-    shard,
-    node: NodeId(4),
-    role: 'voter',
-    instead: [],
-    storeId: 'store-4',
-  } as const;
-  await expect(shardGroup.ask({ ...late, membership: 1 })).rejects.toMatchObject({ code: 'EPOCH_MISMATCH' });
+  await expect(shardGroup.ask(join(4))).rejects.toMatchObject({ code: 'EPOCH_MISMATCH' });
 });
 
 test('members that changed before they were sealed are not', async () => {
   const shardGroup = shardOn(1, 2, 3);
-  const late = {
-    type: 'changeMember',
-    shard,
-    node: NodeId(4),
-    role: 'voter',
-    instead: [],
-    storeId: 'store-4',
-  } as const;
   const wished = shardGroup.descriptor;
-  const step = shardGroup.ask({ ...late, membership: 1 });
+  const step = shardGroup.ask(join(4));
   const sealed = shardGroup.seal(wished);
   await expect(step).rejects.toMatchObject({ code: 'NOT_LEADER' });
   shardGroup.advance();
@@ -116,9 +98,8 @@ test('members that changed before they were sealed are not', async () => {
 
 test('a request that comes while the members change is refused: they are about to be others', async () => {
   const shardGroup = shardOn(1, 2, 3);
-  const wish = { type: 'changeMember', shard, role: 'voter', instead: [], membership: 1 } as const;
-  const first = shardGroup.ask({ ...wish, node: NodeId(4), storeId: 'store-4' });
-  const second = { ...wish, node: NodeId(5), storeId: 'store-5' };
+  const first = shardGroup.ask(join(4));
+  const second = join(5);
   await expect(shardGroup.ask(second)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   for (let i = 0; i < 4; i++) shardGroup.advance();
   await first;
