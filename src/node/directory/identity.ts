@@ -25,6 +25,8 @@ export interface Identity {
 interface StoredIdentity extends Identity {
   /** While what was in the directory is put aside: the suffix that it gets. */
   readonly aside?: string | undefined;
+  /** It was put aside: where IDENTITY says so, a disk has put what it read or wrote in the wrong place. */
+  readonly retired?: boolean | undefined;
 }
 
 export const identityFileName = 'IDENTITY';
@@ -104,9 +106,9 @@ async function writeAnew(disk: Disk, directory: string, content: Uint8Array): Pr
 }
 
 export function encodeIdentity(identity: StoredIdentity): Uint8Array {
-  const { clusterId, nodeId, storeId, replaces, aside } = identity;
-  const fields = { format: aside === undefined ? format : asideFormat, clusterId, nodeId, storeId, replaces, aside };
-  const content = JSON.stringify(fields);
+  const { clusterId, nodeId, storeId, replaces, aside, retired } = identity;
+  const version = aside === undefined ? format : asideFormat;
+  const content = JSON.stringify({ format: version, clusterId, nodeId, storeId, replaces, aside, retired });
   return utf8(`${content}\n${crc32(utf8(content)).toString(16).padStart(8, '0')}\n`);
 }
 
@@ -120,6 +122,7 @@ function decode(path: string, bytes: Uint8Array): StoredIdentity {
     const message = `${path} is of another release: it says format ${parsed.format}, and this release has format ${format}`;
     throw new QuorateError('INVALID_ARGUMENT', message);
   }
+  if (parsed.retired === true) throw new CorruptionError(path, 0, 'it is of what was put aside');
   const { clusterId, nodeId, storeId, replaces, aside } = parsed;
   return { clusterId, nodeId: NodeId(nodeId), storeId, replaces, aside };
 }

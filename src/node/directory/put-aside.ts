@@ -47,7 +47,8 @@ export async function finishPuttingAside(
   // It may be what a start left whose sync failed: nothing is to be moved on its word before it is durable.
   await replaceFile(disk, directory, identityFileName, encodeIdentity(stored));
   const { replaces: storeId = '', ...rest } = identity;
-  await replaceFile(disk, directory, `${identityFileName}${aside}`, encodeIdentity({ ...rest, storeId }));
+  const retired = encodeIdentity({ ...rest, storeId, retired: true });
+  await replaceFile(disk, directory, `${identityFileName}${aside}`, retired);
   for (const name of moved) await rename(disk, `${directory}/${name}`, `${directory}/${name}${aside}`);
   await syncNames(disk, directory);
   await replaceFile(disk, directory, identityFileName, encodeIdentity(identity));

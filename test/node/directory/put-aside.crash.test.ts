@@ -116,3 +116,13 @@ it('a directory whose disk fails while it is put aside is one or the other at ev
   }
   expect([...seen].sort()).toEqual(['new', 'old']);
 });
+
+it("what was put aside is nobody's identity again, where a disk writes it in the wrong place", async () => {
+  const disk = newDisk(1);
+  const identity = await prepare(disk);
+  await putAside(disk, directory, { identity, ...how });
+  disk.overwrite(`${directory}/IDENTITY`, 0, disk.content(asideOf('IDENTITY')));
+  await expect(recover(disk, identity)).rejects.toThrow(
+    `${directory}/IDENTITY is damaged at offset 0: it is of what was put aside`,
+  );
+});
