@@ -86,6 +86,11 @@ export class BatchWriter {
     return this.#isDeviceFull;
   }
 
+  /** All batches below this one are durable. */
+  get durableBefore(): number {
+    return this.#nextBatch;
+  }
+
   get syncs(): number {
     return this.#syncs;
   }

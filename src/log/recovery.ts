@@ -9,6 +9,7 @@ import type { Disk } from '../env/disk.js';
 import type { Logger } from '../env/logger.js';
 import type { CacheMeter } from './entry-cache.js';
 import type { GroupState } from './group-state.js';
+import { readRecoveryPoint } from './recovery-point.js';
 import { Replay } from './replay.js';
 import { SegmentFile } from './segment-file.js';
 import {
@@ -69,7 +70,8 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
       const header = await readHeader(file, segment === newest);
       if (header !== undefined) segments.push({ file, header });
     }
-    const recovered = await replaySegments(segments, newest, options);
+    const durableBefore = await readRecoveryPoint(disk, directory);
+    const recovered = await replaySegments(segments, { newest, durableBefore }, options);
     for (const file of opened) if (!recovered.segments.all.includes(file)) await removeSegment(disk, file);
     const apart = numbers.slice(0, numbers.length - consecutive.length);
     for (const segment of apart) await disk.remove(`${directory}/${segmentName(segment)}`);
@@ -106,16 +108,23 @@ async function readHeader(file: SegmentFile, isNewest: boolean): Promise<Segment
   }
 }
 
-/** @param newest number of the newest file, even if it was still being made; 0 when there is none */
+/**
+ * @param newest number of the newest file, even if it was still being made; 0 when there is none
+ * @param durableBefore the recovery point
+ */
 async function replaySegments(
   found: readonly OpenSegment[],
-  newest: number,
+  { newest, durableBefore }: { newest: number; durableBefore: number },
   options: RecoveryOptions,
 ): Promise<Recovered> {
   const newestPath = `${options.directory}/${segmentName(newest)}`;
   if (found.length === 0) {
     // Only the very first segment is made while there is no other.
     if (newest > 1) throw new CorruptionError(newestPath, 0, 'no header, and the segments before it are missing');
+    if (durableBefore > 1) {
+      const first = `${options.directory}/${segmentName(1)}`;
+      throw new CorruptionError(first, 0, `the log is empty, though batch ${durableBefore - 1} was durable`);
+    }
     return { segments: new SegmentSet(), groups: new Map(), next: { segment: 1, firstBatch: 1 } };
   }
   const last = found[found.length - 1];
@@ -123,7 +132,7 @@ async function replaySegments(
   const replay = new Replay(segments, options.meter);
   for (const { file } of found) segments.add(file);
   for (let i = 0; i + 1 < found.length; i++) await replayWhole(replay, found[i], found[i + 1].header.firstBatch);
-  const end = await replayLast(replay, last, options.logger);
+  const end = await replayLast(replay, last, { durableBefore, logger: options.logger });
   checkNothingMissing(replay, options.directory);
   const isUnused = end.lastBatchOffset === undefined;
   if (isUnused) segments.takeNewest();
@@ -147,7 +156,11 @@ async function replayWhole(replay: Replay, { file, header }: OpenSegment, endBat
 }
 
 /** The newest segment: its last batch may be torn, and what it holds may not be durable. */
-async function replayLast(replay: Replay, { file, header }: OpenSegment, logger: Logger): Promise<SegmentEnd> {
+async function replayLast(
+  replay: Replay,
+  { file, header }: OpenSegment,
+  { durableBefore, logger }: { durableBefore: number; logger: Logger },
+): Promise<SegmentEnd> {
   const bytes = await file.readAll();
   let end: SegmentEnd = { nextBatch: header.firstBatch, lastBatchOffset: undefined, offset: segmentHeaderBytes };
   for (;;) {
@@ -159,14 +172,14 @@ async function replayLast(replay: Replay, { file, header }: OpenSegment, logger:
       continue;
     }
     const proof = newestBatchHeader(bytes, found.resumeAt, file.segment)?.sequence ?? 0;
-    if (proof > nextBatch) {
+    if (Math.max(proof, durableBefore) > nextBatch) {
       throw new CorruptionError(file.path, found.offset, `${found.reason}, though batch ${nextBatch} was durable`);
     }
     if (proof === nextBatch) return end;
     if (hasRemains(bytes, offset, file.segment)) {
       logger.warn('cut a torn batch off the log', { file: file.path, offset });
     }
-    if (lastBatchOffset !== undefined) {
+    if (lastBatchOffset !== undefined && durableBefore < nextBatch) {
       // Nothing proves that the last batch is durable. A sync alone would not do: after one that failed, the page
       // cache counts as clean what the disk does not have.
       await file.writeAgain(bytes.subarray(lastBatchOffset, offset), lastBatchOffset);

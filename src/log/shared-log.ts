@@ -9,6 +9,7 @@ import { readEntries } from './entry-reader.js';
 import { GroupLog, type GroupLogHost } from './group-log.js';
 import { GroupState } from './group-state.js';
 import { recover, type Recovered } from './recovery.js';
+import { RecoveryPoint } from './recovery-point.js';
 import type { TruncationType } from './record.js';
 import { SegmentFile } from './segment-file.js';
 import { segmentHeaderBytes, segmentName, type SegmentHeader } from './segment-format.js';
@@ -18,7 +19,7 @@ import { SpareSegments } from './spare-segments.js';
 
 export interface SharedLogOptions {
   readonly disk: Disk;
-  /** Holds nothing but the log's segments. Made where it is missing; the folder around it must be durable. */
+  /** Holds nothing but the log's segments and what is said of them. Made where it is missing; the folder around it must be durable. */
   readonly directory: string;
   /**
    * A segment of this size is followed by a new one. A larger one comes only from a single batch that is larger, or
@@ -81,6 +82,7 @@ export class SharedLog {
   /** Groups with entries in memory, the one that appended least recently first. */
   readonly #cachedGroups = new Set<GroupState>();
   readonly #writer: BatchWriter;
+  readonly #recoveryPoint: RecoveryPoint;
   readonly #rewriter: Rewriter;
   readonly #host: GroupLogHost;
   readonly #failureCallbacks: ((error: Error) => void)[] = [];
@@ -120,6 +122,7 @@ export class SharedLog {
       { ...options, segments: recovered.segments, spares: this.#spares, nextBatch: recovered.next.firstBatch },
       { onDurable: () => this.#batchDurable(), onFailure: (error) => this.#writerFailed(error) },
     );
+    this.#recoveryPoint = new RecoveryPoint({ ...options, onFailure: (error) => this.#writer.fail(error) });
     this.#rewriter = new Rewriter({ ...options, segments: this.#segments, groups: this.#states, writer: this.#writer });
     this.#host = {
       isOld: (segment) => this.#segments.isOld(segment),
@@ -218,7 +221,9 @@ export class SharedLog {
 
   /** To be called at regular times. A batch that none follows from one to the next gets its proof on disk. */
   tick(): void {
-    if (!this.#isClosed) this.#writer.tick();
+    if (this.#isClosed || this.#writer.failed !== undefined) return;
+    this.#writer.tick();
+    this.#recoveryPoint.tick(this.#writer.durableBefore);
   }
 
   stats(): SharedLogStats {
@@ -246,6 +251,7 @@ export class SharedLog {
       await rewriterClosed;
       await this.#dropping;
     } finally {
+      await this.#recoveryPoint.close(this.#writer.failed === undefined ? this.#writer.durableBefore : undefined);
       for (const file of this.#segments.all) await file.close();
     }
   }

@@ -5,7 +5,14 @@
 import { CorruptionError, QuorateError } from '../base/errors.js';
 import type { Prng } from '../base/prng.js';
 import { DiskError } from '../env/disk.js';
-import { batchHeaderBytes, newestBatchHeader, segmentHeaderBytes, segmentOfName } from '../log/segment-format.js';
+import { decodeRecoveryPoint, recoveryPointName } from '../log/recovery-point.js';
+import {
+  batchHeaderAt,
+  batchHeaderBytes,
+  newestBatchHeader,
+  segmentHeaderBytes,
+  segmentOfName,
+} from '../log/segment-format.js';
 import type { SimFailure } from './machine.js';
 import type { SimDisk } from './disk.js';
 import { sectorBytes } from './file-state.js';
@@ -13,6 +20,8 @@ import { sectorBytes } from './file-state.js';
 export const damageTypes = [
   'bitFlip',
   'zeroedSector',
+  /** Some blocks in a row are zeros, as where a page of flash or a stripe is lost. */
+  'zeroedBlocks',
   /** A sector has the content of another one, of the same file or of another. */
   'misdirectedWrite',
   /** Reads of it fail with EIO, until it is written. */
@@ -26,7 +35,13 @@ interface Place {
   readonly offset: number;
 }
 
+interface Range extends Place {
+  readonly end: number;
+}
+
 const triesMax = 20;
+const blockBytes = 4096;
+const blocksMax = 16;
 
 /** Damages one place of the disk; returns which. Undefined when there is nothing to damage. */
 export function damage(disk: SimDisk, type: DamageType, random: Prng): Place | undefined {
@@ -41,6 +56,8 @@ export function damage(disk: SimDisk, type: DamageType, random: Prng): Place | u
     case 'zeroedSector':
       disk.overwrite(path, offset, new Uint8Array(sector.length));
       return place;
+    case 'zeroedBlocks':
+      return zeroBlocks(disk, place, random);
     case 'misdirectedWrite': {
       const other = drawPlace(disk, random);
       if (other === undefined) return undefined;
@@ -53,6 +70,17 @@ export function damage(disk: SimDisk, type: DamageType, random: Prng): Place | u
       disk.loseSector(path, offset);
       return place;
   }
+}
+
+/** From the block of the place on. Undefined where nobody could tell. */
+function zeroBlocks(disk: SimDisk, { path, offset }: Place, random: Prng): Place | undefined {
+  const { length } = disk.content(path);
+  const start = offset - (offset % blockBytes);
+  const end = Math.min(start + blockBytes * random.int(2, blocksMax), length);
+  const unproven = batchesAfterRecoveryPoint(disk);
+  if (path === unproven?.path && start < unproven.end && end > unproven.offset) return undefined;
+  disk.overwrite(path, start, new Uint8Array(end - start));
+  return { path, offset: start };
 }
 
 /**
@@ -73,18 +101,46 @@ function drawPlace(disk: SimDisk, random: Prng): Place | undefined {
   return undefined;
 }
 
-function lastBatchWithoutProof(disk: SimDisk): (Place & { readonly end: number }) | undefined {
-  let newest: { readonly path: string; readonly segment: number } | undefined;
-  for (const path of disk.paths()) {
-    const segment = segmentOfName(path.slice(path.lastIndexOf('/') + 1)) ?? 0;
-    if (segment > (newest?.segment ?? 0)) newest = { path, segment };
-  }
-  if (newest === undefined) return undefined;
-  const { path, segment } = newest;
-  const header = newestBatchHeader(disk.content(path), segmentHeaderBytes, segment);
+function lastBatchWithoutProof(disk: SimDisk): Range | undefined {
+  const newest = newestSegment(disk);
+  const header = newest && newestBatchHeader(disk.content(newest.path), segmentHeaderBytes, newest.segment);
   if (header === undefined || header.bodyBytes === 0) return undefined;
   const { offset, bodyBytes } = header;
-  return { path, offset, end: offset + batchHeaderBytes + bodyBytes };
+  return { path: newest?.path ?? '', offset, end: offset + batchHeaderBytes + bodyBytes };
+}
+
+/**
+ * What only the segment itself shows to have been durable: the batches from the recovery point on, to where they end, with the header
+ * where that is all of them.
+ */
+function batchesAfterRecoveryPoint(disk: SimDisk): Range | undefined {
+  const newest = newestSegment(disk);
+  if (newest === undefined) return undefined;
+  const { path, segment } = newest;
+  const bytes = disk.content(path);
+  const point = `${path.slice(0, path.lastIndexOf('/'))}/${recoveryPointName}`;
+  const durableBefore = disk.paths().includes(point) ? decodeRecoveryPoint(disk.content(point)) : 0;
+  let from: number | undefined;
+  let end = segmentHeaderBytes;
+  for (;;) {
+    const header = batchHeaderAt(bytes, end, segment);
+    if (header === undefined || header.bodyBytes === 0) break;
+    if (header.sequence >= durableBefore) from ??= end;
+    end += batchHeaderBytes + header.bodyBytes;
+  }
+  if (from === undefined) return undefined;
+  return { path, offset: from === segmentHeaderBytes ? 0 : from, end };
+}
+
+/** Of the log that is in use: not of what a repair has put aside. */
+function newestSegment(disk: SimDisk): { readonly path: string; readonly segment: number } | undefined {
+  let newest: { readonly path: string; readonly segment: number } | undefined;
+  for (const path of disk.paths()) {
+    const [folder, name] = path.split('/').slice(-2);
+    const segment = folder === 'log' ? (segmentOfName(name) ?? 0) : 0;
+    if (segment > (newest?.segment ?? 0)) newest = { path, segment };
+  }
+  return newest;
 }
 
 function sectorAt(disk: SimDisk, { path, offset }: Place): Uint8Array {

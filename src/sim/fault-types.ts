@@ -177,6 +177,7 @@ export function beginFault(type: FaultType, place: FaultPlace): Fault | undefine
       return nodeOperator.remove();
     case 'bitFlip':
     case 'zeroedSector':
+    case 'zeroedBlocks':
     case 'misdirectedWrite':
     case 'unreadableSector':
       return damageDisk(cluster, machine, type, random);

@@ -53,7 +53,7 @@ async function work(disk: SimDisk, history: History, random: Prng, plan: CrashPl
       );
     }
     if (random.chance(0.5)) await Promise.all(pending.splice(0));
-    if (random.chance(0.3)) log.tick();
+    for (let ticks = random.pick([0, 0, 1, 4]); ticks > 0; ticks--) log.tick();
   }
   await Promise.all(pending);
   await log.close();

@@ -5,6 +5,7 @@ import { LogIndex, ShardId, Term } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
 import { silentLogger, type Logger } from '../../src/env/logger.js';
 import { SegmentFile } from '../../src/log/segment-file.js';
+import { recoveryPointName } from '../../src/log/recovery-point.js';
 import { batchHeaderAt, batchHeaderBytes, segmentHeaderBytes, segmentName } from '../../src/log/segment-format.js';
 import type { SharedLog, SharedLogOptions } from '../../src/log/shared-log.js';
 import { SpareSegments } from '../../src/log/spare-segments.js';
@@ -38,8 +39,9 @@ async function read(disk: SimDisk, more: Partial<SharedLogOptions> = {}): Promis
   return texts.join('\n');
 }
 
-function names(disk: SimDisk): Promise<string[]> {
-  return disk.list(directory);
+/** Of segments and spares. */
+async function names(disk: SimDisk): Promise<string[]> {
+  return (await disk.list(directory)).filter((name) => name !== recoveryPointName);
 }
 
 /** The newest segment, and where what it holds ends: behind the last batch. */

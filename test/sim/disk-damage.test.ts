@@ -43,6 +43,14 @@ test.each<DamageType>(['bitFlip', 'zeroedSector', 'unreadableSector'])(
   },
 );
 
+test('of a log without a recovery point no blocks are lost, and of one with it all is noticed', async () => {
+  expect(await found('zeroedBlocks', pause)).toEqual(new Set([`${batches} entries`]));
+  const whenWritten = async (log: SharedLog): Promise<void> => {
+    for (let i = 0; i < 5; i++) await pause(log);
+  };
+  expect(await found('zeroedBlocks', whenWritten)).toEqual(new Set(['refused', `${batches} entries`]));
+});
+
 test('of one whose last batch has its proof nothing is spared, and all is noticed', async () => {
   expect(await found('bitFlip', pause)).toEqual(new Set(['refused', `${batches} entries`]));
 });

@@ -18,7 +18,7 @@ function segments(scenario: Scenario, node: number): string[] {
   return scenario
     .machine(node)
     .disk.paths()
-    .filter((path) => path.startsWith('/data/log/'));
+    .filter((path) => /^\/data\/log\/\d+\./.test(path));
 }
 
 /** First entries kept and number of segments, of each node. */

@@ -9,6 +9,8 @@ import { Scenario } from './scenario.js';
 const nodes = [1, 2, 3, 4, 5];
 /** A leader finds out within an election timeout that nobody answers; the next election takes another or two. */
 const electMsMax = 5000;
+/** Who was elected hands over to the preferred leader, if it is another one and has been well for so long. */
+const handOverMsMax = 10_000;
 const stableMs = 15_000;
 /** Long enough for groups to fall quiet in between. */
 const writesEveryMs = 5000;
@@ -49,6 +51,8 @@ describe.each(topologies)('%s', (_name, isOpen) => {
       }
     }
     await scenario.run(electMsMax);
+    expect(scenario.leaderOf()).toBeGreaterThan(0);
+    await scenario.run(handOverMsMax);
     const leader = scenario.leaderOf();
     const { term } = scenario.replica(leader);
     const writers = nodes.filter((id) => hasWay(isOpen, id, leader));
