@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { HistoryRecorder, type OpenOperation, type Operation } from '../checker/check.js';
 import type { EdnValue } from './edn.js';
 
@@ -23,8 +24,10 @@ export interface Event {
   readonly value: EdnValue;
 }
 
-/** What a format makes of its events. Both throw an Error with a message for people if a value makes no sense. */
+/** What a format makes of its events. Functions throw an Error with a message for people if a value makes no sense. */
 export interface EventMeaning<Input, Output> {
+  /** The function that is answered with what it read. All others end with the value that they were invoked with. */
+  readonly reads: string;
   input(invoked: Event): Input;
   /**
    * The answer that an `ok` or `fail` event brought; `notApplied` if the operation has no place in the history,
@@ -66,6 +69,9 @@ class EventLog<Input, Output> {
     if (invoked.f !== event.f || invoked.key !== event.key) {
       throw new Error(`process ${process} invoked ${nameOf(invoked)} but ends ${nameOf(event)}`);
     }
+    if (event.f !== this.#meaning.reads && !repeatsValue(event, invoked)) {
+      throw new Error(`process ${process} ends ${nameOf(event)} with another value than it invoked it with`);
+    }
     this.#openByProcess.delete(process);
     if (event.type === 'info') {
       this.#recorder.unknown(handle);
@@ -84,12 +90,19 @@ class EventLog<Input, Output> {
 
 const nameOf = (event: Event): string => (event.key === undefined ? event.f : `${event.f} of key ${event.key}`);
 
+/** Where `ended` is not `ok` it may have a reason in the place of the value, which is a keyword, or nothing. */
+function repeatsValue(ended: Event, invoked: Event): boolean {
+  const { type, value } = ended;
+  const isReason = value === null || (typeof value === 'object' && 'keyword' in value);
+  return (type !== 'ok' && isReason) || isDeepStrictEqual(value, invoked.value);
+}
+
 /**
  * Reads a log with an event per line.
  *
  * @param parseLine the event on a line; undefined for a line that is none.
- * @throws HistoryFormatError at the line that is wrong, or if there is no event at all: a log in another format
- *   must not pass as an empty history.
+ * @throws HistoryFormatError at the line that is wrong; at the first if there is no event at all: a log in another
+ *   format must not pass as an empty history.
  */
 export function readEventLog<Input, Output>(
   text: string,
@@ -97,8 +110,7 @@ export function readEventLog<Input, Output>(
   meaning: EventMeaning<Input, Output>,
 ): Operation<Input, Output>[] {
   const log = new EventLog(meaning);
-  const lines = text.split('\n');
-  lines.forEach((line, index) => {
+  text.split('\n').forEach((line, index) => {
     try {
       const event = parseLine(line.trimEnd());
       if (event !== undefined) log.add(event);
@@ -106,7 +118,7 @@ export function readEventLog<Input, Output>(
       throw new HistoryFormatError(index + 1, error instanceof Error ? error.message : String(error), { cause: error });
     }
   });
-  if (log.events === 0) throw new HistoryFormatError(lines.length, 'no event in the whole file');
+  if (log.events === 0) throw new HistoryFormatError(1, 'no event in the whole file');
   return log.history();
 }
 

@@ -4,9 +4,10 @@
  *
  *     INFO  jepsen.util - 2  :invoke  :cas  [3 0]
  *
- * The register is nil at first. A `:fail` of a cas that repeats its values tells that the register had another one than
- * expected, so it is an answer like others; any other `:fail` (such as `:fail :read :timed-out`) did nothing. Lines of other loggers and of processes that are
- * no clients (`:nemesis`) are skipped.
+ * The register is nil at first. An `:ok` of a write or cas repeats its value. A `:fail` of a cas that repeats its
+ * values tells that the register had another one than expected, so it is an answer like others; any other `:fail`
+ * (such as `:fail :read :timed-out`) did nothing. Lines of other loggers and of processes that are no clients
+ * (`:nemesis`) are skipped.
  */
 import type { Operation, RegisterInput, RegisterOutput } from '../checker/check.js';
 import { parseEdn, type EdnValue } from './edn.js';
@@ -31,6 +32,7 @@ function parseLine(line: string): Event | undefined {
 }
 
 const meaning: EventMeaning<RegisterInput, RegisterOutput> = {
+  reads: 'read',
   input: ({ f, value }) => {
     switch (f) {
       case 'read':

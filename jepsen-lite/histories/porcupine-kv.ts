@@ -1,7 +1,7 @@
 /**
  * The key-value histories of porcupine (github.com/anishathalye/porcupine, test_data/kv): a map a line,
  * `{:process 0, :type :invoke, :f :append, :key "0", :value "x"}`, with f one of get, put, append.
- * The value of a get is nil when invoked and what was read when ok.
+ * The value of a get is nil when invoked and what was read when ok; others repeat theirs.
  */
 import type { AppendStringInput, AppendStringOutput, Operation } from '../checker/check.js';
 import { parseEdn, type EdnValue } from './edn.js';
@@ -29,6 +29,7 @@ function parseLine(line: string): Event | undefined {
 }
 
 const meaning: EventMeaning<AppendStringInput, AppendStringOutput> = {
+  reads: 'get',
   input: ({ f, value }) => {
     switch (f) {
       case 'get':

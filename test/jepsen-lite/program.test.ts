@@ -79,7 +79,7 @@ describe('check', () => {
   test('says what is wrong, and where', async () => {
     expect((await check(['bad'])).err).toContain('bad: client 0, read → "1": no order explains it');
     expect((await check(['hard'], '--memo-entries', '4')).err).toContain('1 of 1 keys undecided; raise --memo-entries');
-    expect((await check(['garbage'])).err).toContain(`${join(folder, 'garbage')}:2: no event in the whole file`);
+    expect((await check(['garbage'])).err).toContain(`${join(folder, 'garbage')}:1: no event in the whole file`);
     expect((await check(['missing'])).err).toContain(`cannot read ${join(folder, 'missing')}: ENOENT`);
     expect((await check(['.'])).err).toContain('EISDIR');
   });

@@ -24,6 +24,8 @@ describe('golden histories', () => {
   });
 });
 
+const anotherValue = 'with another value than it invoked it with';
+
 /** Each lets `read` fail at its last line. */
 function expectRefusal(read: (text: string) => unknown, lines: readonly string[], message: string): void {
   const refusal = (): unknown => read(lines.join('\n'));
@@ -34,6 +36,8 @@ function expectRefusal(read: (text: string) => unknown, lines: readonly string[]
 
 describe('porcupine-kv refuses', () => {
   const invoke = '{:process 0, :type :invoke, :f :get, :key "1", :value nil}';
+  const append = '{:process 0, :type :invoke, :f :append, :key "1", :value "x"}';
+  const put = append.replace(':append', ':put');
   test.each<[name: string, lines: string[], message: string]>([
     ['what is not EDN', [invoke, 'hello'], 'column 1: expected a value, found hello'],
     ['what is not a map', ['[1]'], 'expected a map'],
@@ -50,11 +54,31 @@ describe('porcupine-kv refuses', () => {
       [invoke, invoke.replace(':invoke', ':ok').replace('"1"', '"2"')],
       'process 0 invoked get of key 1 but ends get of key 2',
     ],
+    ['an append of something else', [append, append.replace(':invoke', ':ok').replace('"x"', '"y"')], anotherValue],
+    [
+      'an append of nothing that is said to be ok',
+      [append, '{:process 0, :type :ok, :f :append, :key "1"}'],
+      anotherValue,
+    ],
+    ['a failed put of something else', [put, put.replace(':invoke', ':fail').replace('"x"', '""')], anotherValue],
     ['an answer to a get that is none', [invoke, invoke.replace(':invoke', ':ok')], ':value is not a string'],
     ['an empty file', [''], 'no event'],
   ])('%s', (_, lines, message) => {
     expectRefusal(readPorcupineKv, lines, message);
   });
+});
+
+test('what failed or is unknown may end with a reason, or with nothing', () => {
+  const append = '{:process 0, :type :invoke, :f :append, :key "1", :value "x"}';
+  const end = (type: string, more: string): string => `{:process 0, :type :${type}, :f :append, :key "1"${more}}`;
+  const ends = [
+    end('fail', ''),
+    end('fail', ', :value :refused'),
+    end('info', ', :value nil'),
+    end('info', ', :value :lost'),
+  ];
+  const history = readPorcupineKv(ends.flatMap((ended) => [append, ended]).join('\n'));
+  expect(history).toHaveLength(2);
 });
 
 describe('jepsen-register refuses', () => {
@@ -65,8 +89,22 @@ describe('jepsen-register refuses', () => {
     ['an unknown type', [line('0\t:began\t:read\tnil')], ':began is none of'],
     ['a write of nothing', [line('0\t:invoke\t:write\tnil')], 'not a number'],
     ['a cas of one value', [line('0\t:invoke\t:cas\t[1]')], 'the value of a cas is not [old new]'],
+    ['a write of something else', [line('0\t:invoke\t:write\t1'), line('0\t:ok\t:write\t2')], anotherValue],
+    ['a reason why a write is ok', [line('0\t:invoke\t:write\t1'), line('0\t:ok\t:write\t:timed-out')], anotherValue],
+    ['a cas of something else', [line('0\t:invoke\t:cas\t[1 2]'), line('0\t:ok\t:cas\t[1 3]')], anotherValue],
+    [
+      'a cas of something else that failed',
+      [line('0\t:invoke\t:cas\t[1 2]'), line('0\t:fail\t:cas\t[2 1]')],
+      anotherValue,
+    ],
+    ['an unknown write of something else', [line('0\t:invoke\t:write\t1'), line('0\t:info\t:write\t2')], anotherValue],
     ['a log without history', ['INFO  jepsen.core - hello'], 'no event'],
   ])('%s', (_, lines, message) => {
     expectRefusal(readJepsenRegister, lines, message);
+  });
+
+  test('a log without history at its first line', () => {
+    const refusal = (): unknown => readJepsenRegister('hello\nhello\n');
+    expect(refusal).toThrow(expect.objectContaining({ line: 1 }));
   });
 });
