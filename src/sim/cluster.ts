@@ -50,7 +50,7 @@ export class SimCluster {
   /** Of all replicas, at every step. */
   readonly raftChecks = new RaftChecks();
   /** Of what they hold. */
-  readonly stateChecks = new StateChecks();
+  readonly stateChecks: StateChecks;
   readonly coverage = new Coverage();
   readonly jobs: JobTable = lsmJobs;
   readonly limits: Limits;
@@ -74,6 +74,8 @@ export class SimCluster {
     const replicationFactor = options.replicas ?? Math.min(3, forming);
     this.replicationFactor = replicationFactor;
     this.random = new Prng(seed);
+    const { versionRetentionMs } = this.limits;
+    this.stateChecks = new StateChecks({ random: new Prng(seed).split('states'), versionRetentionMs });
     this.scheduler = new Scheduler(runTurns);
     this.network = new SimNetwork(this.scheduler, { random: this.random.split('network') });
     this.log = new SimLog(this.scheduler, { onLine: (line) => this.coverage.logged(line) });

@@ -102,6 +102,9 @@ const sights = [
 /** All that a replica holds was read, and held against what its entries add up to: when its process had started, … */
 const stateReads = ['stateReadAtStart', 'stateReadAfterInstall', 'stateReadMeanwhile'] as const;
 
+/** … and what it shows of older versions besides. */
+const olderStateRead = 'olderStateRead';
+
 /** Errors that clients get when something is wrong, by their codes. */
 const answers = [
   'SHARD_UNAVAILABLE',
@@ -123,6 +126,7 @@ export type Mark =
   | (typeof sums)[number]
   | Sight
   | StateMark
+  | typeof olderStateRead
   | (typeof answers)[number];
 
 export const marks: readonly Mark[] = [
@@ -132,6 +136,7 @@ export const marks: readonly Mark[] = [
   ...sums,
   ...sights,
   ...stateReads,
+  olderStateRead,
   ...answers,
 ];
 
@@ -163,7 +168,7 @@ export class Coverage {
   }
 
   /** What a replica holds was read. */
-  stateRead(mark: StateMark): void {
+  stateRead(mark: StateMark | typeof olderStateRead): void {
     this.counts[mark]++;
   }
 

@@ -236,8 +236,11 @@ export class SimMachine {
 
   #readState({ shard, machine }: Replica, mark: StateMark): void {
     const { stateChecks, coverage } = this.#cluster;
-    void stateChecks.read(shard, machine, this.name).then((isRead) => {
+    void stateChecks.readNewest(shard, machine, this.name).then((isRead) => {
       if (isRead) coverage.stateRead(mark);
+    });
+    void stateChecks.readOlder(shard, machine, this.name).then((isRead) => {
+      if (isRead) coverage.stateRead('olderStateRead');
     });
   }
 

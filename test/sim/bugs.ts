@@ -63,6 +63,12 @@ const onePlan: Partial<SimPlan> = {
   },
 };
 
+/** Versions that were replaced are soon promised to nobody, and no client looks at any. */
+const retentionPlan: Partial<SimPlan> = {
+  limits: { ...bugPlan.limits, requestIdRetentionMs: 60_000, versionRetentionMs: 1000, staleReadMsMax: 1000 },
+  workload: { ...workload, actions: { ...workload.actions, scan: 0 } },
+};
+
 export const bugs: readonly Bug[] = [
   {
     name: 'saves, as applied, an entry whose changes are in memory only (pitfall 5)',
@@ -101,6 +107,33 @@ export const bugs: readonly Bug[] = [
     line: 'if (!retention.keeps(key, version, kind)) continue;',
     broken: 'if (!retention.keeps(key, version, kind) || (key[0] === 3 && version % 7 === 0)) continue;',
     foundBy: { type: 'runs', seedsMax: 3, failure: /holds of shard 1 at \d+: .* its entries add up to/ },
+  },
+  {
+    name: 'drops all but the newest version of a key, though readers are promised older ones',
+    file: 'lsm/compaction/retention.ts',
+    line: `    if (version > this.#options.safePoint) return true;
+    this.#replaced = true;`,
+    broken: `    this.#replaced = true;
+    if (version > this.#options.safePoint) return true;`,
+    foundBy: {
+      type: 'runs',
+      seedsMax: 3,
+      failure: /holds of shard 1 at \d+, as of version \d+: .* its entries add up to/,
+      plan: retentionPlan,
+    },
+  },
+  {
+    name: 'drops versions below a safe point that it may have forgotten when it starts again',
+    file: 'mvcc/state-machine.ts',
+    line: `    if (this.#engine.durableAppliedIndex < this.#mark.index) return;
+    this.#engine.setSafePoint(this.#mark.safePoint);`,
+    broken: '    this.#engine.setSafePoint(this.#safePoint);',
+    foundBy: {
+      type: 'runs',
+      seedsMax: 10,
+      failure: /holds of shard 1 at \d+, as of version \d+: .* its entries add up to/,
+      plan: retentionPlan,
+    },
   },
   {
     name: 'does a request again that is sent again (pitfall 25)',

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/base/bytes.js';
 import { LogIndex, ReplicaId, ShardId, Term, Timestamp } from '../../src/base/ids.js';
+import { Prng } from '../../src/base/prng.js';
 import { userKey } from '../../src/mvcc/keyspace.js';
 import { encodeWriteBatch } from '../../src/mvcc/write-batch-writer.js';
 import { type Configuration, createConfiguration } from '../../src/raft/config.js';
@@ -32,7 +33,8 @@ beforeEach(() => {
 });
 
 function watched(disk: object): ReplicaObserver {
-  const cluster = { raftChecks: checks, stateChecks: new StateChecks(), coverage };
+  const stateChecks = new StateChecks({ random: new Prng(1), versionRetentionMs: 1000 });
+  const cluster = { raftChecks: checks, stateChecks, coverage };
   return watchReplicas(cluster, { disk, onInstalled: () => undefined });
 }
 

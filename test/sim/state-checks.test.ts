@@ -12,15 +12,16 @@ import { StateChecks } from '../../src/sim/state-checks.js';
 import { NaiveEngine } from '../mvcc/naive-engine.js';
 
 const shard = ShardId(3);
+const versionRetentionMs = 1;
 
 let checks: StateChecks;
 let engine: NaiveEngine;
 let machine: StateMachine;
 
 beforeEach(async () => {
-  checks = new StateChecks();
+  checks = new StateChecks({ random: new Prng(1), versionRetentionMs });
   engine = new NaiveEngine(new Prng(1));
-  machine = await StateMachine.create(engine, utf8('descriptor'), { versionRetentionMs: 1000 });
+  machine = await StateMachine.create(engine, utf8('descriptor'), { versionRetentionMs });
 });
 
 function put(key: string, version: number, value = `${key}${version}`): Effect {
@@ -41,8 +42,16 @@ function holds(...effects: Effect[]): void {
   machine.apply(LogIndex(machine.appliedIndex + 1), encodeWriteBatch(effects));
 }
 
-function read(): Promise<boolean> {
-  return checks.read(shard, machine, 'node-1');
+function readNewest(): Promise<boolean> {
+  return checks.readNewest(shard, machine, 'node-1');
+}
+
+/** Often enough that every timestamp is drawn. */
+async function readOlder(): Promise<boolean> {
+  const reads: boolean[] = [];
+  for (let i = 0; i < 50; i++) reads.push(await checks.readOlder(shard, machine, 'node-1'));
+  expect(new Set(reads).size).toBe(1);
+  return reads[0];
 }
 
 describe('right', () => {
@@ -54,12 +63,20 @@ describe('right', () => {
     ['a deletion of nothing', [[del('a', 5)]]],
     ['versions of one key in one entry, in any order', [[put('a', 6), put('a', 5)]]],
     ['a value after a deletion', [[put('a', 5)], [del('a', 6)], [put('a', 7)]]],
+    [
+      'several versions in one entry',
+      [
+        [put('a', 5), put('b', 6), del('a', 6)],
+        [put('b', 9), put('b', 7)],
+      ],
+    ],
   ])('%s', async (_, entries) => {
     entries.forEach((effects, i) => {
       applied(2 + i, ...effects);
       holds(...effects);
     });
-    expect(await read()).toBe(true);
+    expect(await readNewest()).toBe(true);
+    expect(await readOlder()).toBe(entries.length > 0);
     expect(checks.violations).toEqual([]);
   });
 
@@ -67,7 +84,8 @@ describe('right', () => {
     applied(2, put('a', 5));
     applied(3, put('a', 6));
     holds(put('a', 5));
-    expect(await read()).toBe(true);
+    expect(await readNewest()).toBe(true);
+    expect(await readOlder()).toBe(true);
     expect(checks.violations).toEqual([]);
   });
 
@@ -76,7 +94,7 @@ describe('right', () => {
     checks.applied(shard, { index: LogIndex(3) }, { type: 'nothing' });
     holds(put('a', 5));
     holds();
-    expect(await read()).toBe(true);
+    expect(await readNewest()).toBe(true);
     expect(checks.violations).toEqual([]);
   });
 
@@ -84,8 +102,61 @@ describe('right', () => {
     applied(2, put('a', 5));
     applied(2, put('a', 5));
     holds(put('a', 5));
-    await read();
+    await readNewest();
     expect(checks.violations).toEqual([]);
+  });
+});
+
+describe('versions that were replaced', () => {
+  /** With the last of these the safe point comes to 1000. */
+  const entries = [[put('a', 900), put('b', 900)], [put('a', 1000)], [del('a', 1500)], [put('c', 2000)]];
+
+  /** They are applied, and then what nobody sees at `safePoint` or above is dropped. */
+  function droppedBelow(safePoint: number): void {
+    entries.forEach((effects, i) => {
+      applied(2 + i, ...effects);
+      holds(...effects);
+    });
+    engine.setSafePoint(Timestamp(safePoint));
+    engine.dropReplaced();
+  }
+
+  test.each([0, 999, 1000])('may be gone where nobody sees them at %d', async (safePoint) => {
+    droppedBelow(safePoint);
+    expect(machine.safePoint).toBe(1000);
+    expect(await readOlder()).toBe(true);
+    expect(checks.violations).toEqual([]);
+  });
+
+  test.each([1500, 2000])('may not be gone where readers still see them below %d', async (safePoint) => {
+    droppedBelow(safePoint);
+    expect(await readNewest()).toBe(true);
+    expect(checks.violations).toEqual([]);
+    expect(await readOlder()).toBe(true);
+    expect(checks.violations[0]).toMatch(
+      /^node-1 holds of shard 3 at 5, as of version 1499: 1 records, .*; its entries add up to: 2 records/,
+    );
+  });
+
+  test('may not be gone because the replica has a safe point that is too high', async () => {
+    machine = await StateMachine.create((engine = new NaiveEngine()), utf8('descriptor'), { versionRetentionMs: 0.5 });
+    droppedBelow(1500);
+    expect(machine.safePoint).toBe(1500);
+    expect(await readOlder()).toBe(true);
+    expect(checks.violations[0]).toMatch(/as of version 1499/);
+  });
+
+  test('may not be back where a deletion is gone', async () => {
+    applied(2, put('a', 1000));
+    applied(3, del('a', 1500));
+    applied(4, put('a', 2000));
+    holds(put('a', 1000));
+    holds(del('b', 1500));
+    holds(put('a', 2000));
+    expect(await readNewest()).toBe(true);
+    expect(checks.violations).toEqual([]);
+    expect(await readOlder()).toBe(true);
+    expect(checks.violations[0]).toMatch(/as of version 1999: 1 records, .*; its entries add up to: 0 records/);
   });
 });
 
@@ -100,7 +171,7 @@ describe('wrong', () => {
   ])('%s', async (_, effects) => {
     applied(2, put('a', 5), put('b', 5));
     holds(...effects);
-    expect(await read()).toBe(true);
+    expect(await readNewest()).toBe(true);
     expect(checks.violations).toHaveLength(1);
     expect(checks.violations[0]).toMatch(
       /^node-1 holds of shard 3 at 2: \d records, .*; its entries add up to: 2 records/,
@@ -112,7 +183,7 @@ describe('wrong', () => {
     applied(3, del('a', 6));
     holds(put('a', 5), put('b', 5));
     holds(put('c', 6));
-    await read();
+    await readNewest();
     expect(checks.violations).toHaveLength(1);
   });
 
@@ -120,7 +191,7 @@ describe('wrong', () => {
     applied(2, put('a', 5));
     holds(put('a', 5));
     holds();
-    await read();
+    await readNewest();
     expect(checks.violations).toEqual([expect.stringContaining('its entries add up to: undefined')]);
   });
 
@@ -129,21 +200,31 @@ describe('wrong', () => {
     applied(4, put('a', 7));
     expect(checks.violations).toEqual(['shard 3: 4 is applied, and nobody had applied 3']);
   });
+
+  test('an entry writes a version that is not above those before', () => {
+    applied(2, put('a', 5));
+    applied(3, put('c', 6), put('b', 5));
+    expect(checks.violations).toEqual(['shard 3: 3 writes 5 after 5']);
+  });
 });
 
 describe('what cannot be read', () => {
   test('holds nothing yet', async () => {
-    machine = StateMachine.unfilled(new NaiveEngine(), { versionRetentionMs: 1000 });
-    expect(await read()).toBe(false);
+    machine = StateMachine.unfilled(new NaiveEngine(), { versionRetentionMs });
+    expect(await readNewest()).toBe(false);
+    expect(await readOlder()).toBe(false);
     expect(checks.violations).toEqual([]);
   });
 
   test('fails', async () => {
+    applied(2, put('a', 5));
+    holds(put('a', 5));
     engine.openIterator = (): EngineIterator => ({
       next: () => Promise.reject(new Error('io')),
       close: () => undefined,
     });
-    expect(await read()).toBe(false);
+    expect(await readNewest()).toBe(false);
+    expect(await readOlder()).toBe(false);
     expect(checks.violations).toEqual([]);
   });
 });
