@@ -24,8 +24,11 @@ import { scanPage, type ScanResult, type ScanSpec } from './scan.js';
 import { decodeWriteBatch } from './write-batch-reader.js';
 
 export interface StateMachineOptions {
-  /** Versions that a newer one replaced stay readable at least this long, by the shard's timestamps. */
-  readonly versionRetentionMs: number;
+  /**
+   * What a newer version has replaced stays readable up to so much below the highest one: as versions are counted, for timestamps in
+   * microseconds.
+   */
+  readonly retention: number;
 }
 
 interface StoredState {
@@ -47,7 +50,7 @@ const initialVersion = Timestamp(1);
 
 export class StateMachine implements EngineReader {
   readonly #engine: Engine;
-  readonly #retentionMicros: number;
+  readonly #retention: number;
   #descriptor: Uint8Array;
   /** Under which it is stored. */
   #descriptorVersion: Timestamp;
@@ -62,7 +65,7 @@ export class StateMachine implements EngineReader {
 
   private constructor(engine: Engine, stored: StoredState, options: StateMachineOptions) {
     this.#engine = engine;
-    this.#retentionMicros = options.versionRetentionMs * 1000;
+    this.#retention = options.retention;
     this.#descriptor = stored.descriptor;
     this.#descriptorVersion = stored.descriptorVersion;
     this.#maxVersion = stored.maxVersion;
@@ -161,7 +164,7 @@ export class StateMachine implements EngineReader {
       return;
     }
     assert(version > this.#maxVersion, `entry ${index} writes ${version}, the shard has ${this.#maxVersion}`);
-    const safePoint = Timestamp(Math.max(this.#safePoint, version - this.#retentionMicros));
+    const safePoint = Timestamp(Math.max(this.#safePoint, version - this.#retention));
     changes.put(maxVersionKey, version, encodeSafePoint(safePoint));
     this.#engine.write(changes, index);
     this.#maxVersion = version;

@@ -11,6 +11,7 @@ import { Prng } from '../base/prng.js';
 import type { JobTable } from '../env/background.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import { lsmJobs } from '../lsm/jobs.js';
+import { machineOptions } from '../node/replicas/shard-folders.js';
 import { defaultRaftTiming } from '../node/options.js';
 import type { InitialNode, NodeOptions, RaftTiming, RepairMode } from '../node/options.js';
 import { Coverage } from './coverage.js';
@@ -74,8 +75,10 @@ export class SimCluster {
     const replicationFactor = options.replicas ?? Math.min(3, forming);
     this.replicationFactor = replicationFactor;
     this.random = new Prng(seed);
-    const { versionRetentionMs } = this.limits;
-    this.stateChecks = new StateChecks({ random: new Prng(seed).split('states'), versionRetentionMs });
+    this.stateChecks = new StateChecks({
+      random: new Prng(seed).split('states'),
+      retentionOf: (shard) => machineOptions(shard, this.limits).retention,
+    });
     this.scheduler = new Scheduler(runTurns);
     this.network = new SimNetwork(this.scheduler, { random: this.random.split('network') });
     this.log = new SimLog(this.scheduler, { onLine: (line) => this.coverage.logged(line) });

@@ -20,8 +20,8 @@ import type { EntryEffect } from '../shard/entry-effect.js';
 export interface StateChecksOptions {
   /** Draws the timestamps. */
   readonly random: Prng;
-  /** As all nodes have it. */
-  readonly versionRetentionMs: number;
+  /** As all nodes have it; see `StateMachineOptions`. */
+  readonly retentionOf: (shard: ShardId) => number;
 }
 
 /** Of records, in any order. */
@@ -132,12 +132,12 @@ export class StateChecks {
   /** What was wrong, as soon as it was seen. */
   readonly violations: string[] = [];
   readonly #random: Prng;
-  readonly #retentionMicros: number;
+  readonly #retentionOf: StateChecksOptions['retentionOf'];
   readonly #shards = new Map<ShardId, Contents>();
 
-  constructor({ random, versionRetentionMs }: StateChecksOptions) {
+  constructor({ random, retentionOf }: StateChecksOptions) {
     this.#random = random;
-    this.#retentionMicros = versionRetentionMs * 1000;
+    this.#retentionOf = retentionOf;
   }
 
   /** A replica has applied `entry`. */
@@ -173,7 +173,7 @@ export class StateChecks {
     const { appliedIndex: index } = machine;
     const contents = this.#contents(shard);
     // The replica's own safe point may be what is wrong.
-    const safePoint = (contents.newestAt(index)?.version ?? 0) - this.#retentionMicros;
+    const safePoint = (contents.newestAt(index)?.version ?? 0) - this.#retentionOf(shard);
     const older = contents.drawOlderAt(index, safePoint, this.#random);
     if (older === undefined) return false;
     const { seenLast: at, described: wanted } = older;

@@ -23,7 +23,7 @@ import {
 import type { Entry } from '../../src/raft/types.js';
 import { NaiveEngine } from './naive-engine.js';
 
-const retention = { versionRetentionMs: 1 };
+const retention = { retention: 1000 };
 const group = newGroup({
   shard: ShardId(1),
   start: emptyBytes,

@@ -52,7 +52,7 @@ export class Leader {
   }
 
   async machine(): Promise<StateMachine> {
-    this.#machine ??= await StateMachine.create(this.engine, utf8('shard'), { versionRetentionMs: 60_000 });
+    this.#machine ??= await StateMachine.create(this.engine, utf8('shard'), { retention: 60_000_000 });
     return this.#machine;
   }
 

@@ -25,7 +25,7 @@ import { plain, plainValue, SequentialModel, type PlainResult } from './sequenti
 
 const userKeys = ['a', 'b', 'ba', 'c', 'd'];
 const requestIdRetentionMs = 4;
-export const versionRetentionMs = 3;
+export const retention = 3000;
 
 interface InFlight {
   readonly batch: Uint8Array;

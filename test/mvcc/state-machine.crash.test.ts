@@ -13,10 +13,10 @@ import { initialIndex, StateMachine } from '../../src/mvcc/state-machine.js';
 import { SimDisk, type CrashKeeps } from '../../src/sim/disk.js';
 import { processIsDead } from '../lsm/harness.js';
 import { NaiveEngine } from './naive-engine.js';
-import { RandomLeader, versionRetentionMs } from './random-leader.js';
+import { RandomLeader, retention } from './random-leader.js';
 import { smallTree, treeResources } from './real-tree.js';
 
-const options = { versionRetentionMs };
+const options = { retention };
 const descriptors = [utf8('descriptor'), utf8('the next one')] as const;
 const tiny = { ...smallTree, memtableBytesMax: 700, levelBytesBase: 1024 };
 

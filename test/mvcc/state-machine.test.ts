@@ -12,7 +12,7 @@ import { encodeWriteBatch } from '../../src/mvcc/write-batch-writer.js';
 import { NaiveEngine } from './naive-engine.js';
 
 const descriptor = utf8('descriptor');
-const options = { versionRetentionMs: 1 };
+const options = { retention: 1000 };
 
 function put(key: string, version: number, value = `${key}${version}`): Effect {
   return { type: 'put', key: userKey(utf8(key)), version: Timestamp(version), value: utf8(value) };
@@ -165,7 +165,7 @@ describe('the safe point', () => {
     const machine = await newMachine(engine);
     applyNext(machine, put('k', 9000));
     await engine.flush();
-    const reopened = await reopen(engine.reopened(), { versionRetentionMs: 5 });
+    const reopened = await reopen(engine.reopened(), { retention: 5000 });
     expect(reopened.safePoint).toBe(8000);
     applyNext(reopened, put('k', 12_000));
     expect(reopened.safePoint).toBe(8000);

@@ -7,10 +7,10 @@ import { userKey } from '../../src/mvcc/keyspace.js';
 import { initialIndex, StateMachine } from '../../src/mvcc/state-machine.js';
 import { SimDisk } from '../../src/sim/disk.js';
 import { NaiveEngine } from './naive-engine.js';
-import { RandomLeader, versionRetentionMs } from './random-leader.js';
+import { RandomLeader, retention } from './random-leader.js';
 import { smallTree, treeResources } from './real-tree.js';
 
-const options = { versionRetentionMs };
+const options = { retention };
 const descriptor = utf8('descriptor');
 
 describe('the state machine over a tree', () => {

@@ -56,7 +56,7 @@ export class PlacementBench {
 
   static async make(): Promise<PlacementBench> {
     return new PlacementBench(
-      await StateMachine.create(new NaiveEngine(), utf8('descriptor'), { versionRetentionMs: 60_000 }),
+      await StateMachine.create(new NaiveEngine(), utf8('descriptor'), { retention: 60_000_000 }),
     );
   }
 

@@ -16,7 +16,7 @@ import { newDisk, treeDirectory, treeResources } from '../lsm/harness.js';
 test('a descriptor is written above the safe point of the engine', async () => {
   const disk = newDisk();
   await disk.makeDirectory('node');
-  const options = { versionRetentionMs: 1 };
+  const options = { retention: 1000 };
   const tree = await Tree.create(treeDirectory, treeResources(disk));
   const machine = await StateMachine.create(tree, utf8('first'), options);
   const next = (): LogIndex => LogIndex(machine.appliedIndex + 1);

@@ -39,7 +39,7 @@ export class Bench {
 
   static async make(): Promise<Bench> {
     const engine = new NaiveEngine();
-    const options = { versionRetentionMs: 60_000 };
+    const options = { retention: 60_000_000 };
     return new Bench(engine, await StateMachine.create(engine, encodeGroupDescriptor(group), options));
   }
 

@@ -81,7 +81,7 @@ export class ScriptedExecutor {
   #turn: (() => void)[] = [];
 
   static async make(limits: Partial<Limits> = {}): Promise<ScriptedExecutor> {
-    const machine = await StateMachine.create(new NaiveEngine(), utf8('descriptor'), { versionRetentionMs: 60_000 });
+    const machine = await StateMachine.create(new NaiveEngine(), utf8('descriptor'), { retention: 60_000_000 });
     return new ScriptedExecutor(machine, { ...defaultLimits, ...limits });
   }
 

@@ -33,7 +33,7 @@ beforeEach(() => {
 });
 
 function watched(disk: object): ReplicaObserver {
-  const stateChecks = new StateChecks({ random: new Prng(1), versionRetentionMs: 1000 });
+  const stateChecks = new StateChecks({ random: new Prng(1), retentionOf: () => 1_000_000 });
   const cluster = { raftChecks: checks, stateChecks, coverage };
   return watchReplicas(cluster, { disk, onInstalled: () => undefined });
 }

@@ -12,16 +12,16 @@ import { StateChecks } from '../../src/sim/state-checks.js';
 import { NaiveEngine } from '../mvcc/naive-engine.js';
 
 const shard = ShardId(3);
-const versionRetentionMs = 1;
+const retention = 1000;
 
 let checks: StateChecks;
 let engine: NaiveEngine;
 let machine: StateMachine;
 
 beforeEach(async () => {
-  checks = new StateChecks({ random: new Prng(1), versionRetentionMs });
+  checks = new StateChecks({ random: new Prng(1), retentionOf: () => retention });
   engine = new NaiveEngine(new Prng(1));
-  machine = await StateMachine.create(engine, utf8('descriptor'), { versionRetentionMs });
+  machine = await StateMachine.create(engine, utf8('descriptor'), { retention });
 });
 
 function put(key: string, version: number, value = `${key}${version}`): Effect {
@@ -139,7 +139,7 @@ describe('versions that were replaced', () => {
   });
 
   test('may not be gone because the replica has a safe point that is too high', async () => {
-    machine = await StateMachine.create((engine = new NaiveEngine()), utf8('descriptor'), { versionRetentionMs: 0.5 });
+    machine = await StateMachine.create((engine = new NaiveEngine()), utf8('descriptor'), { retention: 500 });
     droppedBelow(1500);
     expect(machine.safePoint).toBe(1500);
     expect(await readOlder()).toBe(true);
@@ -210,7 +210,7 @@ describe('wrong', () => {
 
 describe('what cannot be read', () => {
   test('holds nothing yet', async () => {
-    machine = StateMachine.unfilled(new NaiveEngine(), { versionRetentionMs });
+    machine = StateMachine.unfilled(new NaiveEngine(), { retention });
     expect(await readNewest()).toBe(false);
     expect(await readOlder()).toBe(false);
     expect(checks.violations).toEqual([]);

@@ -4,7 +4,7 @@
  * Beside it lie those of Raft snapshots (snapshots/folders.ts), and what is left of replicas that are gone (tombstones.ts).
  */
 import { CorruptionError } from '../../base/errors.js';
-import { ReplicaId, ShardId } from '../../base/ids.js';
+import { placementShardId, ReplicaId, ShardId } from '../../base/ids.js';
 import type { NodeId } from '../../base/ids.js';
 import type { Limits } from '../../base/limits.js';
 import type { Env } from '../../env/env.js';
@@ -15,7 +15,7 @@ import { RowCache } from '../../lsm/row-cache.js';
 import { OpenFiles } from '../../lsm/sstable/open-files.js';
 import { Tree } from '../../lsm/tree.js';
 import type { TreeResources } from '../../lsm/tree.js';
-import { StateMachine } from '../../mvcc/state-machine.js';
+import { StateMachine, type StateMachineOptions } from '../../mvcc/state-machine.js';
 import { encodeDescriptor, replicaOn } from '../../shard/descriptor.js';
 import type { ShardDescriptor } from '../../shard/descriptor.js';
 import { decodeGroupDescriptor, type GroupDescriptor, unknownGroup } from '../../shard/group-descriptor.js';
@@ -47,6 +47,8 @@ export interface OpenedShard {
   readonly machine: StateMachine;
   readonly tree: ShardTree;
 }
+
+type TreeLimits = Pick<Limits, 'memtableBytesMax' | 'sealedMemtablesMax' | 'largeValueBytesMin'>;
 
 export class ShardFolders {
   readonly #folder: string;
@@ -147,7 +149,7 @@ export class ShardFolders {
   /** Makes the folder of a new shard's replica. */
   create(descriptor: ShardDescriptor): Promise<void> {
     return this.#create(descriptor.shard, async (tree) => {
-      await StateMachine.create(tree, encodeDescriptor(descriptor), this.#machineOptions());
+      await StateMachine.create(tree, encodeDescriptor(descriptor), machineOptions(descriptor.shard, this.#limits));
     });
   }
 
@@ -166,7 +168,7 @@ export class ShardFolders {
     const path = this.path(shard);
     const aside = `${path}.new`;
     await disk.removeTree(aside);
-    const tree = await Tree.create(aside, this.#resources, this.#treeOptions());
+    const tree = await Tree.create(aside, this.#resources, treeOptions(shard, this.#limits));
     await fill(tree, aside);
     await tree.close();
     await disk.rename(aside, path);
@@ -184,13 +186,13 @@ export class ShardFolders {
     const { disk } = this.#resources;
     const path = this.path(shard);
     await finishInstall(disk, path, log);
-    const openTree = (): Promise<Tree> => Tree.open(path, this.#resources, this.#treeOptions());
+    const openTree = (): Promise<Tree> => Tree.open(path, this.#resources, treeOptions(shard, this.#limits));
     const tree = new ShardTree(await openTree(), async () => {
       await switchFolders(disk, this.#folder, path);
       return openTree();
     });
     try {
-      const machine = await StateMachine.open(tree, this.#machineOptions());
+      const machine = await StateMachine.open(tree, machineOptions(shard, this.#limits));
       if (machine === undefined) return await this.#openUnfilled(path, shard, tree);
       const descriptor = decodeGroupDescriptor(machine.descriptor);
       return { descriptor, replicaId: replicaOn(descriptor, this.#nodeId), machine, tree };
@@ -204,16 +206,29 @@ export class ShardFolders {
     const marks = (await this.#resources.disk.list(path)).map((name) => unfilledMark.exec(name)?.[1]);
     const mark = marks.find((id) => id !== undefined);
     if (mark === undefined) throw new CorruptionError(path, 0, 'it holds no shard');
-    const machine = StateMachine.unfilled(tree, this.#machineOptions());
+    const machine = StateMachine.unfilled(tree, machineOptions(shard, this.#limits));
     return { descriptor: unknownGroup(shard), replicaId: ReplicaId(Number(mark)), machine, tree };
   }
+}
 
-  #treeOptions(): Pick<Limits, 'memtableBytesMax' | 'sealedMemtablesMax' | 'largeValueBytesMin'> {
-    const { memtableBytesMax, sealedMemtablesMax, largeValueBytesMin } = this.#limits;
-    return { memtableBytesMax, sealedMemtablesMax, largeValueBytesMin };
-  }
+/**
+ * Versions of the placement group count its changes, of which there is one every 1.5 s where timestamps are asked for: the high water is
+ * raised. Nobody reads what was so long ago; whoever reads its state, which all do after each change, steps over what is still there.
+ */
+const placementRetention = 1000;
+/** So what has been replaced leaves memory after some minutes, and is dropped from tables within an hour or so. */
+const placementMemtableBytesMax = 64 * 1024;
 
-  #machineOptions(): { versionRetentionMs: number } {
-    return { versionRetentionMs: this.#limits.versionRetentionMs };
-  }
+/** How the state machine of the shard is opened. */
+export function machineOptions(
+  shard: ShardId,
+  { versionRetentionMs }: Pick<Limits, 'versionRetentionMs'>,
+): StateMachineOptions {
+  return { retention: shard === placementShardId ? placementRetention : versionRetentionMs * 1000 };
+}
+
+function treeOptions(shard: ShardId, limits: Limits): TreeLimits {
+  const { sealedMemtablesMax, largeValueBytesMin } = limits;
+  const bytesMax = shard === placementShardId ? placementMemtableBytesMax : limits.memtableBytesMax;
+  return { memtableBytesMax: Math.min(limits.memtableBytesMax, bytesMax), sealedMemtablesMax, largeValueBytesMin };
 }

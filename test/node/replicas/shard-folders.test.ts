@@ -1,11 +1,16 @@
 import { expect, test } from 'vitest';
-import { utf8 } from '../../../src/base/bytes.js';
-import { NodeId, ReplicaId, ShardId } from '../../../src/base/ids.js';
+import { emptyBytes, utf8 } from '../../../src/base/bytes.js';
+import { LogIndex, NodeId, placementShardId, ReplicaId, ShardId, Timestamp } from '../../../src/base/ids.js';
 import { defaultLimits } from '../../../src/base/limits.js';
 import { makeDurableDirectory } from '../../../src/env/disk.js';
 import { silentLogger } from '../../../src/env/logger.js';
+import { userKey } from '../../../src/mvcc/keyspace.js';
+import { encodeWriteBatch } from '../../../src/mvcc/write-batch-writer.js';
 import { ShardFolders } from '../../../src/node/replicas/shard-folders.js';
 import { incomingFolder, installFolder } from '../../../src/node/snapshots/folders.js';
+import { SystemClock } from '../../../src/platform/clock.js';
+import { encodeHighWater, highWaterKey } from '../../../src/placement/placement-format.js';
+import { loadPlacementState } from '../../../src/placement/placement-state.js';
 import { inlineBackground, ManualClock, newDisk } from '../../lsm/harness.js';
 
 test('the trees of shards keep values apart from the size on that the limits say, by default none', async () => {
@@ -20,6 +25,38 @@ test('the trees of shards keep values apart from the size on that the limits say
     const files = disk.paths().filter((path) => path.endsWith('.val'));
     expect(files.length > 0).toBe(limits.largeValueBytesMin === 1);
   }
+});
+
+test('what the placement group has replaced is dropped: who reads its state steps over what is there', async () => {
+  const bytesAfter = async (changes: number): Promise<number> => {
+    const disk = newDisk();
+    await makeDurableDirectory(disk, 'node/shards');
+    const env = { disk, background: inlineBackground(disk), logger: silentLogger, clock: new SystemClock() };
+    const folders = new ShardFolders({ env, directory: 'node', nodeId: NodeId(1), limits: defaultLimits });
+    const replicas = [{ replica: ReplicaId(1), node: NodeId(1) }];
+    const epoch = { membership: 1, range: 1 };
+    const descriptor = { shard: placementShardId, start: emptyBytes, end: emptyBytes, epoch, replicas };
+    await folders.create(descriptor);
+    const log = { firstIndex: LogIndex(2), truncatePrefix: () => undefined };
+    const { tree, machine } = await folders.open(placementShardId, { log, sync: () => Promise.resolve() });
+    for (let version = 1; version <= changes; version++) {
+      const put = {
+        key: userKey(highWaterKey),
+        version: Timestamp(version),
+        value: encodeHighWater(Timestamp(version)),
+      };
+      machine.apply(LogIndex(machine.appliedIndex + 1), encodeWriteBatch([{ type: 'put', ...put }]));
+      if (version % 100 === 0) await new Promise(setImmediate);
+      await tree.writeStall();
+    }
+    expect((await loadPlacementState(machine)).highWater).toBe(changes);
+    const { bytes, memtableBytes } = tree.stats();
+    await tree.close();
+    return bytes + memtableBytes;
+  };
+  const bytes = await bytesAfter(10_000);
+  expect(bytes).toBeLessThan(300_000);
+  expect(await bytesAfter(50_000)).toBeLessThan(1.5 * bytes);
 });
 
 test("what a Raft snapshot has left for a replica that goes is in nobody's place after the next start", async () => {
