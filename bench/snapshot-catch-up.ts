@@ -80,8 +80,13 @@ async function catchUp(part: Part, { quick, keys, valueBytes, progress }: SuiteO
   const lackedIndexes = (await lookAt(client, follower)).committed - firstLacked;
   progress(`node ${follower.id} comes back, and lacks ${lackedIndexes} entries`);
   const during = await load.measure(async () => {
+    // What a process may run on when it starts decides how many threads it has.
+    if (part === 'apart') await pin(process, `0-${itsCore}`);
     follower.start();
-    if (part === 'apart') await pin(follower, String(itsCore));
+    if (part === 'apart') {
+      await pin(follower, String(itsCore));
+      await pin(process, `0-${itsCore - 1}`);
+    }
     while ((await lookAt(client, follower)).lacked > lagMax) await setTimeout(pollEveryMs);
   });
   const followerCpuMs = readProcessCounters(defined(follower.pid, 'process of the follower')).cpuMs;
