@@ -103,10 +103,12 @@ function drawPlace(disk: SimDisk, random: Prng): Place | undefined {
 
 function lastBatchWithoutProof(disk: SimDisk): Range | undefined {
   const newest = newestSegment(disk);
-  const header = newest && newestBatchHeader(disk.content(newest.path), segmentHeaderBytes, newest.segment);
+  if (newest === undefined) return undefined;
+  const { path, segment } = newest;
+  const header = newestBatchHeader(disk.content(path), segmentHeaderBytes, segment);
   if (header === undefined || header.bodyBytes === 0) return undefined;
   const { offset, bodyBytes } = header;
-  return { path: newest?.path ?? '', offset, end: offset + batchHeaderBytes + bodyBytes };
+  return { path, offset, end: offset + batchHeaderBytes + bodyBytes };
 }
 
 /**

@@ -229,6 +229,6 @@ export function machineOptions(
 
 function treeOptions(shard: ShardId, limits: Limits): TreeLimits {
   const { sealedMemtablesMax, largeValueBytesMin } = limits;
-  const bytesMax = shard === placementShardId ? placementMemtableBytesMax : limits.memtableBytesMax;
+  const bytesMax = shard === placementShardId ? placementMemtableBytesMax : Infinity;
   return { memtableBytesMax: Math.min(limits.memtableBytesMax, bytesMax), sealedMemtablesMax, largeValueBytesMin };
 }
