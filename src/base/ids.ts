@@ -11,7 +11,10 @@ type Branded<Name extends string> = number & { readonly [brand]: Name };
 export type Term = Branded<'Term'>;
 /** Position of an entry in a Raft log, from 1; 0 means "before the first". */
 export type LogIndex = Branded<'LogIndex'>;
-/** MVCC version: microseconds since {@link timestampEpochMs}, made unique by the oracle; 0 means "never". */
+/**
+ * MVCC version: microseconds since {@link timestampEpochMs}, made unique by the oracle; of the placement group a count of
+ * its changes. 0 means "never".
+ */
 export type Timestamp = Branded<'Timestamp'>;
 /** A node (process), from 1. */
 export type NodeId = Branded<'NodeId'>;

@@ -206,6 +206,7 @@ export class BatchWriter {
       segments.newest.end > segmentHeaderBytes &&
       segments.newest.end + batch.bytes + batchHeaderBytes > segmentBytesMax;
     const isStuck = isSegmentDue && !(await this.#startSegment());
+    this.#throwIfFailed();
     const file = segments.newest;
     const place = { segment: file.segment, offset: file.end, sequence: this.#nextBatch };
     const bytes = batch.encode(this.#encoder, place);
@@ -213,6 +214,7 @@ export class BatchWriter {
     await this.#writeBatch(file, bytes);
     this.#syncs++;
     const hasReserve = await this.#growAhead(end);
+    this.#throwIfFailed();
     const isDeviceFull = isStuck || !hasReserve;
     if (this.#isDeviceFull !== isDeviceFull) this.#deviceChanged(isDeviceFull);
     this.#writtenBytes += bytes.length;
@@ -221,6 +223,11 @@ export class BatchWriter {
     this.#nextBatch++;
     batch.applyDurable(file.segment);
     this.#onDurable();
+  }
+
+  /** Of a sync of the folder elsewhere, perhaps, that has lost the name of the newest segment: its own succeeded all the same. */
+  #throwIfFailed(): void {
+    if (this.#failed !== undefined) throw this.#failed;
   }
 
   /**

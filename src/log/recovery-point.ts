@@ -6,7 +6,7 @@
  */
 import { maskedCrc32 } from '../base/checksum.js';
 import { getU32, getU53, putU32, putU53 } from '../base/coding.js';
-import { DiskError, readWholeFile, type Disk, type DiskFile } from '../env/disk.js';
+import { DiskError, readWholeFile, syncNames, type Disk, type DiskFile } from '../env/disk.js';
 
 export const recoveryPointName = 'RECOVERY-POINT';
 
@@ -16,19 +16,19 @@ const fileBytes = 8192;
 const formatVersion = 1;
 /** 'QLRP' in the order of the bytes. */
 const magic = 0x50524c51;
-/** While batches are written, the file is once in so many ticks. */
+/** While batches are written, the file is once in so many ticks: half a second, at the default length of a tick. */
 const ticksPerWrite = 10;
 
 /** All batches below this one were durable; 0 where nothing says so. */
 export async function readRecoveryPoint(disk: Disk, directory: string): Promise<number> {
   const path = `${directory}/${recoveryPointName}`;
   if (!(await disk.exists(path))) return 0;
-  return decodeRecoveryPoint(await readWholeFile(disk, path));
+  return Math.max(...slotsOf(await readWholeFile(disk, path)));
 }
 
-/** As {@link readRecoveryPoint}, of the file's bytes. */
-export function decodeRecoveryPoint(bytes: Uint8Array): number {
-  return Math.max(...slotOffsets.map((offset) => decodeSlot(bytes, offset)));
+/** What each slot says. */
+export function slotsOf(bytes: Uint8Array): readonly number[] {
+  return slotOffsets.map((offset) => decodeSlot(bytes, offset));
 }
 
 function encodeSlot(durableBefore: number): Uint8Array {
@@ -81,8 +81,9 @@ export class RecoveryPoint {
   }
 
   /** With the last word, if the log has not failed. */
-  async close(durableBefore: number | undefined): Promise<void> {
+  async close(lastWord: () => number | undefined): Promise<void> {
     await this.#running;
+    const durableBefore = lastWord();
     if (durableBefore !== undefined && durableBefore !== this.#written) await this.#write(durableBefore);
     await this.#file?.close();
   }
@@ -102,16 +103,16 @@ export class RecoveryPoint {
   async #open(): Promise<DiskFile> {
     const { disk, directory } = this.#options;
     const path = `${directory}/${recoveryPointName}`;
-    if (await disk.exists(path)) {
-      const bytes = await readWholeFile(disk, path);
-      const [first, second] = slotOffsets.map((offset) => decodeSlot(bytes, offset));
+    const isThere = await disk.exists(path);
+    if (isThere) {
+      const [first, second] = slotsOf(await readWholeFile(disk, path));
       this.#nextSlot = first > second ? 1 : 0;
-      return disk.open(path, 'readWriteDurable');
     }
-    const file = await disk.open(path, 'createDurable');
+    const file = await disk.open(path, isThere ? 'readWriteDurable' : 'createDurable');
     try {
-      await file.write(new Uint8Array(fileBytes), 0);
-      await disk.syncDirectory(directory);
+      if (!isThere) await file.write(new Uint8Array(fileBytes), 0);
+      // Also where it is there: an earlier try may have found no room. A failed one may have lost the name of a new segment, too.
+      await syncNames(disk, directory);
       return file;
     } catch (error) {
       await file.close().catch(() => undefined);

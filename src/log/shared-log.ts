@@ -251,7 +251,9 @@ export class SharedLog {
       await rewriterClosed;
       await this.#dropping;
     } finally {
-      await this.#recoveryPoint.close(this.#writer.failed === undefined ? this.#writer.durableBefore : undefined);
+      await this.#recoveryPoint.close(() =>
+        this.#writer.failed === undefined ? this.#writer.durableBefore : undefined,
+      );
       for (const file of this.#segments.all) await file.close();
     }
   }

@@ -262,7 +262,7 @@ export class StateMachine implements EngineReader {
 
   #checkReadable(at: Timestamp): void {
     if (at >= this.#safePoint) return;
-    const message = `a read at ${at} is below the safe point ${this.#safePoint} (versionRetentionMs)`;
+    const message = `a read at ${at} is below the safe point ${this.#safePoint}`;
     throw new QuorateError('READ_TOO_OLD', message);
   }
 }

@@ -3,15 +3,14 @@
  * and clock. Everything that happens follows from the seed.
  */
 import { assert, defined } from '../base/assert.js';
-import { NodeId } from '../base/ids.js';
-import type { LogIndex } from '../base/ids.js';
+import { NodeId, placementShardId } from '../base/ids.js';
+import type { LogIndex, ShardId } from '../base/ids.js';
 import { checkLimits, defaultLimits } from '../base/limits.js';
 import type { Limits } from '../base/limits.js';
 import { Prng } from '../base/prng.js';
 import type { JobTable } from '../env/background.js';
 import type { Operation, OperationResult } from '../mvcc/operations.js';
 import { lsmJobs } from '../lsm/jobs.js';
-import { machineOptions } from '../node/replicas/shard-folders.js';
 import { defaultRaftTiming } from '../node/options.js';
 import type { InitialNode, NodeOptions, RaftTiming, RepairMode } from '../node/options.js';
 import { Coverage } from './coverage.js';
@@ -77,7 +76,7 @@ export class SimCluster {
     this.random = new Prng(seed);
     this.stateChecks = new StateChecks({
       random: new Prng(seed).split('states'),
-      retentionOf: (shard) => machineOptions(shard, this.limits).retention,
+      retentionOf: (shard) => promisedVersions(shard, this.limits),
     });
     this.scheduler = new Scheduler(runTurns);
     this.network = new SimNetwork(this.scheduler, { random: this.random.split('network') });
@@ -173,6 +172,11 @@ export class SimCluster {
   stop(): void {
     for (const machine of this.machines) machine.crash('all');
   }
+}
+
+/** What readers are promised, in units of versions: microseconds, and changes of the placement group. Said apart from the nodes' own code. */
+function promisedVersions(shard: ShardId, { versionRetentionMs }: Limits): number {
+  return shard === placementShardId ? 1000 : versionRetentionMs * 1000;
 }
 
 function member(id: number): InitialNode {

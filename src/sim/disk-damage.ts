@@ -5,7 +5,7 @@
 import { CorruptionError, QuorateError } from '../base/errors.js';
 import type { Prng } from '../base/prng.js';
 import { DiskError } from '../env/disk.js';
-import { decodeRecoveryPoint, recoveryPointName } from '../log/recovery-point.js';
+import { recoveryPointName, slotsOf } from '../log/recovery-point.js';
 import {
   batchHeaderAt,
   batchHeaderBytes,
@@ -121,7 +121,7 @@ function batchesAfterRecoveryPoint(disk: SimDisk): Range | undefined {
   const { path, segment } = newest;
   const bytes = disk.content(path);
   const point = `${path.slice(0, path.lastIndexOf('/'))}/${recoveryPointName}`;
-  const durableBefore = disk.paths().includes(point) ? decodeRecoveryPoint(disk.content(point)) : 0;
+  const durableBefore = disk.paths().includes(point) ? Math.min(...slotsOf(disk.content(point))) : 0;
   let from: number | undefined;
   let end = segmentHeaderBytes;
   for (;;) {

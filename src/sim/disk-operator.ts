@@ -2,7 +2,7 @@
  * What an operator does whose machine has a damaged or lost disk: keeps the process down, has the node replaced by asking some other
  * one, again and again until it is done, and starts it with an empty disk, again where it was refused.
  */
-import { loadPlacementState } from '../placement/placement-state.js';
+import { loadPlacementState, type PlacementState } from '../placement/placement-state.js';
 import { placementShardId } from '../base/ids.js';
 import type { Prng } from '../base/prng.js';
 import { nodeStage } from '../placement/node-registry.js';
@@ -81,17 +81,24 @@ export class DiskOperator {
   /** As the leader of the placement group has it. */
   #lookWhetherDone(): void {
     this.#machine.start();
-    const { id, node: itself } = this.#machine;
+    const { node: itself } = this.#machine;
     for (const { node } of this.#cluster.machines) {
       const replica = node?.host.shard(placementShardId)?.replica;
       if (replica?.isReadyLeader !== true || itself?.isReady !== true) continue;
-      void loadPlacementState(replica.machine).then((state) => {
-        const isMember = state.nodes.has(id) && nodeStage(state, id) === undefined;
-        if (!isMember || this.#state !== 'rejoining') return;
-        this.#state = 'done';
-        this.#machine.trust();
-        this.#cluster.scheduler.note(`${this.#machine.name} was replaced`);
-      });
+      void loadPlacementState(replica.machine).then(
+        (state) => this.#lookAt(state),
+        // It will be asked again.
+        () => undefined,
+      );
     }
+  }
+
+  #lookAt(state: PlacementState): void {
+    const { id } = this.#machine;
+    const isMember = state.nodes.has(id) && nodeStage(state, id) === undefined;
+    if (!isMember || this.#state !== 'rejoining') return;
+    this.#state = 'done';
+    this.#machine.trust();
+    this.#cluster.scheduler.note(`${this.#machine.name} was replaced`);
   }
 }

@@ -10,6 +10,7 @@ import { contentOf, directory, entries, newDisk, openLog, settle } from './suppo
 
 const options = { segmentBytesMax: 64 * 1024 };
 const shard = ShardId(1);
+const recoverySlotBytes = 24;
 /** Of a log, between two writes of its recovery point. */
 const ticks = 10;
 const file = `${directory}/${recoveryPointName}`;
@@ -40,6 +41,11 @@ function zeros(disk: SimDisk, segment: number, from: number, to = disk.content(p
   disk.overwrite(path(segment), from, new Uint8Array(to - from));
 }
 
+/** Behind its last byte that is not zero. */
+function endOf(disk: SimDisk, segment: number): number {
+  return disk.content(path(segment)).findLastIndex((byte) => byte !== 0) + 1;
+}
+
 async function truncate(disk: SimDisk, segment: number, length: number): Promise<void> {
   const opened = await disk.open(path(segment), 'readWrite');
   await opened.truncate(length);
@@ -48,17 +54,21 @@ async function truncate(disk: SimDisk, segment: number, length: number): Promise
 
 describe('a log that was closed', () => {
   let closed: SimDisk;
+  let beginOfLast: number;
 
   beforeAll(async () => {
     closed = newDisk();
     const log = await openLog(closed, options);
-    await append(log, 1, 500);
+    await append(log, 1, 499);
+    beginOfLast = endOf(closed, 3);
+    await append(log, 500, 500);
     await log.close();
     expect(closed.paths()).toEqual([path(1), path(2), path(3), file]);
     expect(await lastEntry(closed.clone(new Prng(1)))).toBe(500);
   });
 
   test.each<{ lost: string; damage: (disk: SimDisk) => void | Promise<void>; segment: number }>([
+    { lost: 'the last batch alone, with its proof', damage: lastBatch, segment: 3 },
     { lost: 'two blocks, the last of which has the proof', damage: lastBlocks(2), segment: 3 },
     { lost: '16 KiB at its end', damage: lastBlocks(4), segment: 3 },
     { lost: 'all of the newest segment but its header', damage: (disk) => zeros(disk, 3, 32), segment: 3 },
@@ -85,10 +95,11 @@ describe('a log that was closed', () => {
   });
 
   function lastBlocks(count: number): (disk: SimDisk) => void {
-    return (disk) => {
-      const end = disk.content(path(3)).findLastIndex((byte) => byte !== 0);
-      zeros(disk, 3, 4096 * (Math.floor(end / 4096) - count + 1));
-    };
+    return (disk) => zeros(disk, 3, 4096 * (Math.ceil(endOf(disk, 3) / 4096) - count));
+  }
+
+  function lastBatch(disk: SimDisk): void {
+    zeros(disk, 3, beginOfLast);
   }
 
   async function removeAll(disk: SimDisk, ...segments: readonly number[]): Promise<void> {
@@ -130,12 +141,68 @@ describe('while the log is written', () => {
     const disk = newDisk();
     const log = await openLog(disk, options);
     await append(log, 1, 3);
-    const end = disk.content(path(1)).findLastIndex((byte) => byte !== 0) + 1;
+    const end = endOf(disk, 1);
     await tick(log, ticks);
     await append(log, 4, 5);
     disk.crash({ keep: 'all' });
     zeros(disk, 1, end);
     expect(await lastEntry(disk)).toBe(3);
+  });
+
+  test('a log that is opened again writes it over the older slot, durably', async () => {
+    const disk = newDisk();
+    for (let i = 1; i <= 4; i++) {
+      const log = await openLog(disk, options);
+      const before = disk.paths().includes(file) ? disk.content(file) : undefined;
+      await append(log, i, i);
+      await tick(log, ticks);
+      const cut = disk.clone(new Prng(1));
+      cut.crash({ keep: 'none' });
+      expect(await readRecoveryPoint(cut, directory)).toBe(i + 1);
+      if (before !== undefined) {
+        const written = disk.content(file).findIndex((byte, at) => byte !== before[at]);
+        cut.overwrite(file, written, new Uint8Array(recoverySlotBytes));
+        expect(await readRecoveryPoint(cut, directory)).toBe(i);
+      }
+      await log.close();
+    }
+  });
+
+  test('its slots lie in different blocks, so that no torn write has both', async () => {
+    const disk = newDisk();
+    const log = await openLog(disk, options);
+    const blocks = new Set<number>();
+    for (let i = 1; i <= 4; i++) {
+      const before = disk.paths().includes(file) ? disk.content(file) : new Uint8Array(2 * 4096);
+      await append(log, i, i);
+      await tick(log, ticks);
+      disk.content(file).forEach((byte, at) => byte !== before[at] && blocks.add(Math.floor(at / 4096)));
+    }
+    expect(blocks).toEqual(new Set([0, 1]));
+    await log.close();
+  });
+
+  test('one is written after the other, however slow the disk is', async () => {
+    const disk = newDisk();
+    const log = await openLog(disk, options);
+    await append(log, 1, 1);
+    await tick(log, ticks);
+    await append(log, 2, 2);
+    await tick(log, ticks - 1);
+    let writes = 0;
+    disk.fault = (operation, at) => {
+      if (at !== file || operation !== 'write') return undefined;
+      if (++writes === 1) disk.stall();
+      return undefined;
+    };
+    log.tick();
+    await tick(log, 3 * ticks);
+    expect(writes).toBe(1);
+    const closed = log.close();
+    await settle();
+    disk.unstall();
+    await closed;
+    expect(await readRecoveryPoint(disk, directory)).toBe(3);
   });
 
   test('a write of it that is torn leaves the one before', async () => {
@@ -175,6 +242,52 @@ test('on a full disk there is none, and the log goes on', async () => {
   await tick(log, ticks);
   expect(await readRecoveryPoint(disk, directory)).toBe(4);
   await log.close();
+});
+
+test('one that was refused for room and made later is there after a power loss', async () => {
+  const disk = newDisk();
+  const log = await openLog(disk, options);
+  await append(log, 1, 1);
+  disk.quotaBytes = disk.usedBytes();
+  await tick(log, ticks);
+  disk.quotaBytes = Infinity;
+  await append(log, 2, 2);
+  await tick(log, ticks);
+  disk.crash({ keep: 'none' });
+  expect(await readRecoveryPoint(disk, directory)).toBe(3);
+});
+
+test('a batch that a failed sync has left in the page cache is made durable, whatever the point says of those before', async () => {
+  const disk = newDisk();
+  const log = await openLog(disk, options);
+  await append(log, 1, 1);
+  await tick(log, ticks);
+  disk.fault = (operation) => (operation === 'sync' ? 'io' : undefined);
+  await expect(append(log, 2, 2)).rejects.toMatchObject({ code: 'io' });
+  disk.fault = undefined;
+  await log.close();
+  expect(await lastEntry(disk)).toBe(2);
+  disk.crash({ keep: 'none' });
+  expect(await lastEntry(disk)).toBe(2);
+});
+
+test('one whose sync has failed is not written again', async () => {
+  const disk = newDisk();
+  const log = await openLog(disk, options);
+  await append(log, 1, 1);
+  await tick(log, ticks);
+  await append(log, 2, 2);
+  await tick(log, ticks - 1);
+  const asked: string[] = [];
+  disk.fault = (operation, at) => {
+    if (at !== file) return undefined;
+    asked.push(operation);
+    return operation === 'sync' ? 'io' : undefined;
+  };
+  log.tick();
+  await log.close().catch(() => undefined);
+  expect(log.failed).toBeDefined();
+  expect(asked).toEqual(['write', 'sync', 'close']);
 });
 
 test('a disk that fails it fails the log', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { ShardId } from '../../src/base/ids.js';
 import { Prng } from '../../src/base/prng.js';
+import { recoveryPointName } from '../../src/log/recovery-point.js';
 import type { SharedLog } from '../../src/log/shared-log.js';
 import { damage, type DamageType } from '../../src/sim/disk-damage.js';
 import { entries, newDisk, openLog, perform, settle } from '../log/support.js';
@@ -45,10 +46,41 @@ test.each<DamageType>(['bitFlip', 'zeroedSector', 'unreadableSector'])(
 
 test('of a log without a recovery point no blocks are lost, and of one with it all is noticed', async () => {
   expect(await found('zeroedBlocks', pause)).toEqual(new Set([`${batches} entries`]));
+  /** Twice, so that each slot protects some blocks. */
   const whenWritten = async (log: SharedLog): Promise<void> => {
+    for (let first = batches + 1; first <= 40; first++) {
+      await perform(log, { type: 'append', shard: 1, entries: entries(first, 1, 1, 700) });
+      if (first === 30) for (let i = 0; i < 5; i++) await pause(log);
+    }
     for (let i = 0; i < 5; i++) await pause(log);
   };
-  expect(await found('zeroedBlocks', whenWritten)).toEqual(new Set(['refused', `${batches} entries`]));
+  expect(await found('zeroedBlocks', whenWritten)).toEqual(new Set(['refused', '40 entries']));
+});
+
+test('while the recovery point is being written nothing is spared by it yet: a power loss takes it back', async () => {
+  const disk = newDisk();
+  const log = await openLog(disk, { segmentBytesMax: 64 * 1024 });
+  const append = (first: number): Promise<void> =>
+    perform(log, { type: 'append', shard: 1, entries: entries(first, 1, 1, 700) });
+  await append(1);
+  for (let i = 0; i < 5; i++) await pause(log);
+  for (let first = 2; first <= 12; first++) await append(first);
+  disk.fault = (operation, path) => {
+    if (operation === 'write' && path.endsWith(recoveryPointName)) disk.stall();
+    return undefined;
+  };
+  for (let i = 0; i < 5; i++) await pause(log);
+  expect(disk.isStalled).toBe(true);
+  const ends = new Set<string>();
+  const random = new Prng(7);
+  for (let i = 0; i < draws; i++) {
+    const copy = disk.clone(new Prng(i));
+    damage(copy, 'zeroedBlocks', random);
+    copy.crash({ keep: 'none' });
+    const again = await openLog(copy, { segmentBytesMax: 64 * 1024 }).catch(() => undefined);
+    ends.add(again === undefined ? 'refused' : `${again.group(ShardId(1)).lastIndex} entries`);
+  }
+  expect([...ends].filter((end) => end !== 'refused')).toEqual(['12 entries']);
 });
 
 test('of one whose last batch has its proof nothing is spared, and all is noticed', async () => {

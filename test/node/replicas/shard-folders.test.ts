@@ -6,7 +6,7 @@ import { makeDurableDirectory } from '../../../src/env/disk.js';
 import { silentLogger } from '../../../src/env/logger.js';
 import { userKey } from '../../../src/mvcc/keyspace.js';
 import { encodeWriteBatch } from '../../../src/mvcc/write-batch-writer.js';
-import { ShardFolders } from '../../../src/node/replicas/shard-folders.js';
+import { machineOptions, ShardFolders } from '../../../src/node/replicas/shard-folders.js';
 import { incomingFolder, installFolder } from '../../../src/node/snapshots/folders.js';
 import { SystemClock } from '../../../src/platform/clock.js';
 import { encodeHighWater, highWaterKey } from '../../../src/placement/placement-format.js';
@@ -25,6 +25,12 @@ test('the trees of shards keep values apart from the size on that the limits say
     const files = disk.paths().filter((path) => path.endsWith('.val'));
     expect(files.length > 0).toBe(limits.largeValueBytesMin === 1);
   }
+});
+
+test('versions are kept as long as the limits say; of the placement group, as many as its page says', () => {
+  const limits = { versionRetentionMs: 600_000 };
+  expect(machineOptions(ShardId(1), limits)).toEqual({ retention: 600_000_000 });
+  expect(machineOptions(placementShardId, limits)).toEqual({ retention: 1000 });
 });
 
 test('what the placement group has replaced is dropped: who reads its state steps over what is there', async () => {
