@@ -3,8 +3,12 @@
  * then comes back and gets what it lacks as a Raft snapshot. The writes never stop; counted is what is left of their
  * throughput until the follower has all.
  *
+ * While nodes that share a core compact, they do half of what they do otherwise, and one compaction may last as long as a
+ * follower takes to catch up: so it comes back several times, and the spans that this is compared with are as many records
+ * long as it was away. Every record is written once before, so that compactions are of one size.
+ *
  * `together`: all of them and the client share this machine. The work of the follower, elsewhere that of another machine, is taken
- * from the leader's; so it is counted, and what is left is also compared with what the three did before and do afterwards, where the
+ * from the leader's; so it is counted, and what is left is also compared with what the three do afterwards, where the
  * follower has its part of the machine, too. `apart`: the follower has a core for itself, as if it were another machine, and all
  * others the rest, all the time.
  */
@@ -24,11 +28,12 @@ import { startCluster, whenReady } from './real-cluster.js';
 /** More than the leader keeps of its log (`limits.shardLogBytesMax`). */
 const recordsByDefault = { quick: 100_000, full: 1_000_000 };
 const valueBytesByDefault = { quick: 1024, full: 32 };
+const roundsOf = { quick: 1, full: 6 };
 const inFlight = 256;
-const keySpace = 10_000_000;
-/** Of each measurement that has no end by itself. */
-const measureMs = 10_000;
-const warmUpMs = 5000;
+/** Prime, and more than there are records: keys come in an order of their own, each as often as the others. */
+const stride = 7_919_773;
+/** Short: else what each round replaced stays, and the compactions of the last one take longer than it. */
+const versionRetentionMs = 10_000;
 const pollEveryMs = 50;
 /** A follower that lacks no more than this has what was written when it was asked. */
 const lagMax = 100;
@@ -53,7 +58,7 @@ export async function snapshotCatchUp(options: SuiteOptions): Promise<Row[]> {
 async function catchUp(part: Part, { quick, keys, valueBytes, progress }: SuiteOptions): Promise<Row[]> {
   const length = quick ? 'quick' : 'full';
   const records = keys ?? recordsByDefault[length];
-  await using cluster = await startCluster({ shards: 1 });
+  await using cluster = await startCluster({ shards: 1, settings: { limits: { versionRetentionMs } } });
   await using client = await connect({ endpoints: cluster.endpoints, deadlineMs: 60_000 });
   await whenReady(client);
   const { shards, placement } = await client.status();
@@ -68,45 +73,49 @@ async function catchUp(part: Part, { quick, keys, valueBytes, progress }: SuiteO
     for (const other of [...others, process]) await pin(other, `0-${itsCore - 1}`);
   }
 
-  const load = new Load(client, valueBytes ?? valueBytesByDefault[length]);
-  await setTimeout(warmUpMs);
-  const whole = await load.measure(() => setTimeout(measureMs));
-  const firstLacked = (await lookAt(client, follower)).committed;
-  await follower.signal('SIGKILL');
-  progress(`${records} records are written while node ${follower.id} is down`);
-  const upTo = load.done + records;
-  while (load.done < upTo) await setTimeout(pollEveryMs);
-  const before = await load.measure(() => setTimeout(measureMs));
-  const lackedIndexes = (await lookAt(client, follower)).committed - firstLacked;
-  progress(`node ${follower.id} comes back, and lacks ${lackedIndexes} entries`);
-  const during = await load.measure(async () => {
-    // What a process may run on when it starts decides how many threads it has.
-    if (part === 'apart') await pin(process, `0-${itsCore}`);
-    follower.start();
-    if (part === 'apart') {
-      await pin(follower, String(itsCore));
-      await pin(process, `0-${itsCore - 1}`);
-    }
-    while ((await lookAt(client, follower)).lacked > lagMax) await setTimeout(pollEveryMs);
-  });
-  const followerCpuMs = readProcessCounters(defined(follower.pid, 'process of the follower')).cpuMs;
-  const after = await load.measure(() => setTimeout(measureMs));
+  const load = new Load(client, records, valueBytes ?? valueBytesByDefault[length]);
+  await load.wrote(records);
+  const withTwo = new Measured();
+  const during = new Measured();
+  const withThree = new Measured();
+  let lackedIndexes = 0;
+  let followerCpuMs = 0;
+  for (let round = 1; round <= roundsOf[length]; round++) {
+    const firstLacked = (await lookAt(client, follower)).committed;
+    await follower.signal('SIGKILL');
+    progress(`${round} of ${roundsOf[length]}: ${records} records are written while node ${follower.id} is down`);
+    await load.measure(withTwo, () => load.wrote(records));
+    lackedIndexes += (await lookAt(client, follower)).committed - firstLacked;
+    await load.measure(during, async () => {
+      // What a process may run on when it starts decides how many threads it has.
+      if (part === 'apart') await pin(process, `0-${itsCore}`);
+      follower.start();
+      if (part === 'apart') {
+        await pin(follower, String(itsCore));
+        await pin(process, `0-${itsCore - 1}`);
+      }
+      while ((await lookAt(client, follower)).lacked > lagMax) await setTimeout(pollEveryMs);
+    });
+    followerCpuMs += readProcessCounters(defined(follower.pid, 'process of the follower')).cpuMs;
+    // Of another length each time, so that it comes back at another point of the cycle in which memtables are flushed and compacted.
+    await load.measure(withThree, () => load.wrote(Math.round(records * (0.5 + round / roundsOf[length]))));
+  }
   await load.stop();
   if (part === 'apart') await pin(process, `0-${itsCore}`);
   const delivered = leader.log.split('\n').filter((line) => line.includes('a follower has the Raft snapshot')).length;
-  if (delivered === 0) throw new Error('the follower caught up without a Raft snapshot');
+  if (delivered < roundsOf[length])
+    throw new Error(`of ${roundsOf[length]} times the follower had ${delivered} Raft snapshots`);
   const name = `a follower ${records} records behind${part === 'apart' ? ', on a core of its own' : ''}`;
+  const each = (total: number) => Math.round(total / roundsOf[length]);
   return [
-    { name: `${name}: entries of the log it lacks`, unit: 'entries', ours: lackedIndexes },
-    { name: `${name}: puts before it went down`, unit: 'operations/s', ours: whole.perSecond },
-    { name: `${name}: puts before it comes back`, unit: 'operations/s', ours: before.perSecond },
-    { name: `${name}: puts while it catches up`, unit: 'operations/s', ours: during.perSecond },
-    { name: `${name}: puts afterwards`, unit: 'operations/s', ours: after.perSecond },
-    { name: `${name}: throughput kept, of three nodes' before`, unit: '%', ours: percentOf(during, whole) },
-    { name: `${name}: throughput kept, of two nodes'`, unit: '%', ours: percentOf(during, before) },
-    { name: `${name}: throughput kept, of three nodes' afterwards`, unit: '%', ours: percentOf(during, after) },
-    { name: `${name}: processor time of the follower meanwhile`, unit: 'ms', ours: followerCpuMs },
-    { name: `${name}: start of its process until it has all`, unit: 'ms', ours: during.ms },
+    { name: `${name}: entries of the log it lacks`, unit: 'entries', ours: each(lackedIndexes) },
+    { name: `${name}: puts while it is down`, unit: 'operations/s', ours: withTwo.perSecond, samples: withTwo.rates },
+    { name: `${name}: puts while it catches up`, unit: 'operations/s', ours: during.perSecond, samples: during.rates },
+    { name: `${name}: puts afterwards`, unit: 'operations/s', ours: withThree.perSecond, samples: withThree.rates },
+    { name: `${name}: throughput kept, of two nodes'`, unit: '%', ours: percentOf(during, withTwo) },
+    { name: `${name}: throughput kept, of three nodes' afterwards`, unit: '%', ours: percentOf(during, withThree) },
+    { name: `${name}: processor time of the follower meanwhile`, unit: 'ms', ours: each(followerCpuMs) },
+    { name: `${name}: start of its process until it has all`, unit: 'ms', ours: each(during.ms) },
     { name: `${name}: Raft snapshots`, unit: 'transfers', ours: delivered },
   ];
 }
@@ -124,7 +133,7 @@ async function pin({ pid }: { readonly pid?: number | undefined }, cores: string
   await promisify(execFile)('taskset', ['-a', '-p', '-c', cores, String(defined(pid, 'its process'))]);
 }
 
-function percentOf(part: { readonly perSecond: number }, whole: { readonly perSecond: number }): number {
+function percentOf(part: Measured, whole: Measured): number {
   return Math.round((100 * part.perSecond) / whole.perSecond);
 }
 
@@ -136,17 +145,36 @@ async function lookAt(client: Client, { id }: ClusterProcess): Promise<{ committ
   return { committed, lacked: replica?.live === true ? committed - replica.appliedIndex : Infinity };
 }
 
+/** What was done in all spans of one kind. */
+class Measured {
+  done = 0;
+  ms = 0;
+  readonly rates: number[] = [];
+
+  add(done: number, ms: number): void {
+    this.done += done;
+    this.ms += ms;
+    this.rates.push(Math.round((done * 1000) / ms));
+  }
+
+  get perSecond(): number {
+    return Math.round((this.done * 1000) / this.ms);
+  }
+}
+
 /** A closed loop of puts that goes on until it is stopped. */
 class Load {
   readonly #client: Client;
+  readonly #records: number;
   readonly #valueBytes: number;
   readonly #callers: Promise<void>[];
   #isStopped = false;
   #next = 0;
-  done = 0;
+  #done = 0;
 
-  constructor(client: Client, valueBytes: number) {
+  constructor(client: Client, records: number, valueBytes: number) {
     this.#client = client;
+    this.#records = records;
     this.#valueBytes = valueBytes;
     this.#callers = Array.from({ length: inFlight }, () => this.#call());
   }
@@ -154,17 +182,22 @@ class Load {
   async #call(): Promise<void> {
     while (!this.#isStopped) {
       const n = this.#next++;
-      await this.#client.put(`key-${(n * 7_919_773) % keySpace}`, valueOf(this.#valueBytes, n));
-      this.done++;
+      await this.#client.put(`key-${(n * stride) % this.#records}`, valueOf(this.#valueBytes, n));
+      this.#done++;
     }
   }
 
-  async measure(meanwhile: () => Promise<unknown>): Promise<{ readonly perSecond: number; readonly ms: number }> {
+  /** Resolves when that many more are. */
+  async wrote(records: number): Promise<void> {
+    const upTo = this.#done + records;
+    while (this.#done < upTo) await setTimeout(pollEveryMs);
+  }
+
+  async measure(measured: Measured, meanwhile: () => Promise<unknown>): Promise<void> {
     const startMs = performance.now();
-    const { done } = this;
+    const before = this.#done;
     await meanwhile();
-    const ms = Math.round(performance.now() - startMs);
-    return { ms, perSecond: Math.round(((this.done - done) * 1000) / ms) };
+    measured.add(this.#done - before, performance.now() - startMs);
   }
 
   async stop(): Promise<void> {
