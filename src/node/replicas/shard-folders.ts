@@ -7,6 +7,7 @@ import { CorruptionError } from '../../base/errors.js';
 import { placementShardId, ReplicaId, ShardId } from '../../base/ids.js';
 import type { NodeId } from '../../base/ids.js';
 import type { Limits } from '../../base/limits.js';
+import { syncNames } from '../../env/disk.js';
 import type { Env } from '../../env/env.js';
 import { BlockCache } from '../../lsm/block-cache.js';
 import { Throttle } from '../../env/throttle.js';
@@ -142,7 +143,7 @@ export class ShardFolders {
     await dropInstall(disk, this.#folder, this.path(shard));
     await disk.removeTree(aside);
     await disk.rename(this.path(shard), aside);
-    await disk.syncDirectory(this.#folder);
+    await syncNames(disk, this.#folder);
     await disk.removeTree(aside);
   }
 
@@ -173,7 +174,7 @@ export class ShardFolders {
     await tree.close();
     await disk.rename(aside, path);
     try {
-      await disk.syncDirectory(this.#folder);
+      await syncNames(disk, this.#folder);
     } catch (error) {
       // Seen after a restart it would be taken for durable, and no later sync would make it so.
       await disk.rename(path, aside).catch(() => undefined);

@@ -5,7 +5,7 @@
  * a later one of the shard takes its place: messages may be held for as long (pitfalls 17, 29).
  */
 import { ReplicaId, ShardId } from '../../base/ids.js';
-import type { Disk } from '../../env/disk.js';
+import { syncNames, type Disk } from '../../env/disk.js';
 import { dropInstall } from '../snapshots/install.js';
 
 /** Of a replica that was removed. */
@@ -32,7 +32,7 @@ export async function bury(disk: Disk, folder: string, tombstone: Tombstone): Pr
   await dropInstall(disk, folder, shardFolder);
   await disk.rename(shardFolder, grave);
   try {
-    await disk.syncDirectory(folder);
+    await syncNames(disk, folder);
   } catch (error) {
     // Seen after a restart it would be taken for durable, and no later sync would make it so.
     await disk.rename(grave, shardFolder).catch(() => undefined);

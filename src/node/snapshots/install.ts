@@ -11,7 +11,7 @@
  */
 import { CorruptionError } from '../../base/errors.js';
 import { DecodeError } from '../../base/coding.js';
-import { readWholeFile, type Disk } from '../../env/disk.js';
+import { readWholeFile, syncNames, type Disk } from '../../env/disk.js';
 import type { GroupLog } from '../../log/group-log.js';
 import { incomingFolder, installFolder, replacedFolder } from './folders.js';
 import { decodeManifest, manifestName } from './manifest.js';
@@ -21,7 +21,7 @@ export async function decideInstall(disk: Disk, shardsFolder: string, shardFolde
   const [incoming, install] = [incomingFolder(shardFolder), installFolder(shardFolder)];
   await disk.rename(incoming, install);
   try {
-    await disk.syncDirectory(shardsFolder);
+    await syncNames(disk, shardsFolder);
   } catch (error) {
     // Seen after a restart it would be taken for durable, and no later sync would make it so.
     await disk.rename(install, incoming).catch(() => undefined);
@@ -38,7 +38,7 @@ export async function switchFolders(disk: Disk, shardsFolder: string, shardFolde
   }
   await disk.rename(installFolder(shardFolder), shardFolder);
   try {
-    await disk.syncDirectory(shardsFolder);
+    await syncNames(disk, shardsFolder);
   } catch (error) {
     // As above: it is to be done again.
     await disk.rename(shardFolder, installFolder(shardFolder)).catch(() => undefined);
@@ -51,7 +51,7 @@ export async function switchFolders(disk: Disk, shardsFolder: string, shardFolde
 export async function dropInstall(disk: Disk, shardsFolder: string, shardFolder: string): Promise<void> {
   await disk.removeTree(installFolder(shardFolder));
   await disk.removeTree(incomingFolder(shardFolder));
-  await disk.syncDirectory(shardsFolder);
+  await syncNames(disk, shardsFolder);
 }
 
 /** The shard's part of the log. */
