@@ -58,6 +58,7 @@ export class SimMachine {
   #repairs = 0;
   #isOut = false;
   #isWithdrawn = false;
+  #isKeptDown = false;
 
   constructor(cluster: MachineCluster, options: NodeOptions, random: Prng) {
     this.#cluster = cluster;
@@ -133,6 +134,16 @@ export class SimMachine {
     this.#isWithdrawn = false;
   }
 
+  /** Has no process run until {@link letUp}, whatever operators do with it meanwhile. */
+  keepDown(): void {
+    this.#isKeptDown = true;
+  }
+
+  /** Processes may run again, unless an operator has withdrawn the machine. */
+  letUp(): void {
+    this.#isKeptDown = false;
+  }
+
   /** Operations that the running process was given and has not answered. */
   get callsUnderWay(): number {
     return this.#callsUnderWay;
@@ -186,7 +197,7 @@ export class SimMachine {
 
   /** Starts a process; it opens the directory in virtual time. No effect when one runs, or none is to run any more. */
   start(): void {
-    if (this.#process !== undefined || this.#isWithdrawn) return;
+    if (this.#process !== undefined || this.#isWithdrawn || this.#isKeptDown) return;
     const { scheduler, network, log } = this.#cluster;
     const process = new SimProcess(scheduler, this.name);
     this.#process = process;

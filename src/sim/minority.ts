@@ -81,7 +81,7 @@ export function killMinority(minority: Minority, random: Prng): void {
   for (const [machine, way] of minority) {
     if (way !== 'deadMinority') continue;
     machine.crash(random.pick(['all', 'none', 'random']));
-    machine.withdraw();
+    machine.keepDown();
   }
 }
 
@@ -97,12 +97,12 @@ export function breakMinority(cluster: SimCluster, minority: Minority, random: P
     else if (way === 'cutOffMinority') cluster.network.partition([[name], others(cluster, machine)]);
   }
   return () => {
-    for (const [machine, way] of minority) mend(machine, way);
+    for (const machine of minority.keys()) mend(machine);
   };
 }
 
-function mend(machine: SimMachine, way: WayToBreak): void {
-  if (way === 'deadMinority') machine.putInService(machine.disk);
+function mend(machine: SimMachine): void {
+  machine.letUp();
   machine.process?.resume();
   machine.disk.unstall();
   machine.disk.quotaBytes = Infinity;

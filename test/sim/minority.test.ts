@@ -104,6 +104,19 @@ describe.each(waysToBreak)('a leader in the %s', (way) => {
   });
 });
 
+test('a machine that an operator takes out of service while it is dead stays out of service (seed 8060235)', async () => {
+  const { scenario, mend, healed } = await withBrokenLeader('deadMinority');
+  const [[dead]] = healed.minority;
+  dead.withdraw();
+  mend();
+  dead.start();
+  expect(dead).toMatchObject({ isWithdrawn: true, isUp: false });
+  dead.putInService(dead.disk);
+  dead.start();
+  expect(dead.isUp).toBe(true);
+  expect(scenario.cluster.inService).toContain(dead);
+});
+
 test('a line between two machines is any, and keeps nobody from a write and a read through any node', async () => {
   const lines = new Set<string>();
   for (let seed = 0; seed < 20; seed++) {

@@ -144,7 +144,7 @@ describe('the voters of a shard', () => {
     scenario.machine(away).crash('none');
     scenario.machine(away).start();
     await scenario.ready();
-    expect(votersOn(scenario, away)).toEqual(others);
+    await scenario.until('it knows again', () => votersOn(scenario, away).join() === others.join());
     await scenario.run(2000);
     expect(await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree())).toBe(true);
   });
