@@ -84,7 +84,7 @@ const sums = [
   'entriesRewritten',
 ] as const;
 
-/** What an operator sees who adds nodes and removes them (node-operator.ts), and what stays broken at first when faults end. */
+/** What an operator sees who adds nodes and removes them (node-operator.ts), how machines were partitioned, and what stays broken at first when faults end. */
 const sights = [
   /** A shard has moved to a node that was added. */
   'addedNodeUsed',
@@ -94,6 +94,8 @@ const sights = [
   'removedNodeWasTold',
   /** It has joined anew, under its old id. */
   'removedNodeCameAgain',
+  /** Each machine saw two others only, while a partition lasted. */
+  'ring',
   ...waysToBreak,
   /** One line between two machines, instead of a minority. */
   'cutLine',

@@ -82,6 +82,8 @@ export const clockRates = { min: 0.8, max: 1.25 } as const;
 /** Where leaders have leases, which rest on clocks that differ less. */
 const clockRatesWithLeases = { min: 0.92, max: 1.1 } as const;
 const clockJumpMsMax = 120_000;
+/** Of partitions of more than three machines. */
+const ringChance = 0.3;
 export const faultOfMinutesMs = { min: oldMs, max: 180_000 } as const;
 /** Sooner than a node takes the other side for dead. */
 const trickleEveryMs = 500;
@@ -130,6 +132,8 @@ export function beginFault(type: FaultType, place: FaultPlace): Fault | undefine
       return longHold(cluster, oneDirection(machine, some(others, random), random), random);
     case 'partition': {
       const machines = random.shuffle([...cluster.machines]);
+      // Of three all are neighbours.
+      if (machines.length > 3 && random.chance(ringChance)) return ring(cluster, machines);
       const minority = machines.splice(0, machines.length >> 1);
       return changeLinks(cluster, bothDirections(minority, machines), { state: 'blocked' });
     }
@@ -304,6 +308,17 @@ function hasStopped(cluster: SimCluster, machine: SimMachine, failures: number):
 /** As many as all or only one, whichever: a full partition, a bridge, or one line that is cut. */
 function some(machines: readonly SimMachine[], random: Prng): SimMachine[] {
   return random.shuffle([...machines]).slice(0, random.int(1, machines.length));
+}
+
+/** Each sees the one before it and the one after it. */
+function ring(cluster: SimCluster, machines: readonly SimMachine[]): Fault {
+  cluster.coverage.operated('ring');
+  const apart = machines.flatMap((machine, i) => {
+    // What comes after the next one; the last is the one before the first.
+    const others = machines.slice(i + 2, i === 0 ? -1 : undefined);
+    return bothDirections([machine], others);
+  });
+  return changeLinks(cluster, apart, { state: 'blocked' });
 }
 
 type Direction = readonly [from: string, to: string];

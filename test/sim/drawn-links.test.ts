@@ -32,6 +32,15 @@ function drawnOfSize(type: FaultType, nodes: number, size: number): string[] {
   return [...new Set(drawn.filter((links) => links.length === size).map((links) => links.join(' ')))].sort();
 }
 
+test('a partition of five machines is a ring in every order by some seed; of three each machine sees nobody, or one other', () => {
+  const rings = drawnOfSize('partition', 5, 10);
+  expect(rings).toHaveLength(12);
+  for (const links of rings)
+    for (const id of [1, 2, 3, 4, 5])
+      expect(links.split(' ').filter((link) => link.startsWith(`${id}>`))).toHaveLength(2);
+  expect(drawnOfSize('partition', 3, 4)).toHaveLength(3);
+});
+
 describe.each([3, 5])('of %i machines', (nodes) => {
   test('each two are cut off from each other alone by some seed', () => {
     const lines = directions(nodes).filter((direction) => direction[0] < direction[2]);
