@@ -88,7 +88,7 @@ export class RecoveryPoint {
     await this.#file?.close();
   }
 
-  /** A full device may refuse it: what is missing proves nothing, and nothing false. */
+  /** A full device may refuse its bytes: what is missing proves nothing, and nothing false. */
   async #write(durableBefore: number): Promise<void> {
     try {
       this.#file ??= await this.#open();
@@ -115,7 +115,8 @@ export class RecoveryPoint {
       await syncNames(disk, directory);
       return file;
     } catch (error) {
-      await file.close().catch(() => undefined);
+      // The log is to know at once: what is under way there may be lost with the names.
+      void file.close().catch(() => undefined);
       throw error;
     }
   }

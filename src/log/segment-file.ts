@@ -1,5 +1,5 @@
 import { deferred, type Deferred } from '../base/promises.js';
-import { DiskError, type Disk, type DiskFile } from '../env/disk.js';
+import { DiskError, syncNames, type Disk, type DiskFile } from '../env/disk.js';
 import { encodeSegmentHeader, segmentHeaderBytes, segmentName, type SegmentHeader } from './segment-format.js';
 
 /** Files grow by so much at a time, in zeros, so that most batches change no metadata (docs/decisions). */
@@ -55,7 +55,7 @@ export class SegmentFile {
       const bytes = new Uint8Array(spare === undefined ? allocatedBytes : segmentHeaderBytes);
       bytes.set(encodeSegmentHeader(header));
       await file.write(bytes, 0);
-      await disk.syncDirectory(directory);
+      await syncNames(disk, directory);
       return new SegmentFile(header.segment, file, { end: segmentHeaderBytes, allocatedBytes });
     } catch (error) {
       await file.close().catch(() => undefined);
@@ -64,7 +64,7 @@ export class SegmentFile {
   }
 
   /**
-   * As {@link create}; undefined when the device has no room. Of the file nothing may come back then, since its header would
+   * As {@link create}; undefined when the device has no room for the file. Of that nothing may come back then, since its header would
    * say that the segment before it has ended. A spare is gone, too.
    */
   static async createIfRoom(
@@ -83,7 +83,7 @@ export class SegmentFile {
     for (const left of spare === undefined ? [path] : [path, spare.path]) {
       if (await disk.exists(left)) await disk.remove(left);
     }
-    await disk.syncDirectory(directory);
+    await syncNames(disk, directory);
     return undefined;
   }
 

@@ -127,9 +127,12 @@ export class NodeDisk implements Disk {
     const fd = await call<number>(path, 'syncDirectory', (done) => fs.open(path, 'r', done));
     try {
       await call(path, 'syncDirectory', (done) => fs.fsync(fd, done));
-    } finally {
-      await call(path, 'syncDirectory', (done) => fs.close(fd, done));
+    } catch (error) {
+      // Who counts on names in this folder is to know at once.
+      fs.close(fd, () => undefined);
+      throw error;
     }
+    await call(path, 'syncDirectory', (done) => fs.close(fd, done));
   }
 }
 

@@ -94,7 +94,7 @@ const sights = [
   'removedNodeWasTold',
   /** It has joined anew, under its old id. */
   'removedNodeCameAgain',
-  /** Each machine saw two others only, while a partition lasted. */
+  /** A partition left each machine the lines to two others only. */
   'ring',
   ...waysToBreak,
   /** One line between two machines, instead of a minority. */

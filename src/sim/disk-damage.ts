@@ -112,8 +112,8 @@ function lastBatchWithoutProof(disk: SimDisk): Range | undefined {
 }
 
 /**
- * What only the segment itself shows to have been durable: the batches from the recovery point on, to where they end, with the header
- * where that is all of them.
+ * What perhaps only the segment itself shows to have been durable: the batches from the older slot of the recovery point on (the newer
+ * one may not be durable yet), to where they end, with the header where that is all of them.
  */
 function batchesAfterRecoveryPoint(disk: SimDisk): Range | undefined {
   const newest = newestSegment(disk);

@@ -87,8 +87,8 @@ export class DiskOperator {
       if (replica?.isReadyLeader !== true || itself?.isReady !== true) continue;
       void loadPlacementState(replica.machine).then(
         (state) => this.#lookAt(state),
-        // It will be asked again.
-        () => undefined,
+        // It is asked again.
+        (error: unknown) => this.#cluster.scheduler.note(`the operator is told: ${String(error)}`),
       );
     }
   }

@@ -33,11 +33,13 @@ function drawnOfSize(type: FaultType, nodes: number, size: number): string[] {
 }
 
 test('a partition of five machines is a ring in every order by some seed; of three each machine sees nobody, or one other', () => {
-  const rings = drawnOfSize('partition', 5, 10);
-  expect(rings).toHaveLength(12);
-  for (const links of rings)
-    for (const id of [1, 2, 3, 4, 5])
-      expect(links.split(' ').filter((link) => link.startsWith(`${id}>`))).toHaveLength(2);
+  expect(drawnOfSize('partition', 5, 10)).toHaveLength(12);
+  // Halves of six machines have as many lines between them as a ring lacks.
+  for (const nodes of [4, 5, 7, 8]) {
+    const [links] = drawnOfSize('partition', nodes, nodes * (nodes - 3));
+    for (let id = 1; id <= nodes; id++)
+      expect(links.split(' ').filter((link) => link.startsWith(`${id}>`))).toHaveLength(nodes - 3);
+  }
   expect(drawnOfSize('partition', 3, 4)).toHaveLength(3);
 });
 

@@ -107,6 +107,8 @@ describe.each(waysToBreak)('a leader in the %s', (way) => {
 test('a machine that an operator takes out of service while it is dead stays out of service (seed 8060235)', async () => {
   const { scenario, mend, healed } = await withBrokenLeader('deadMinority');
   const [[dead]] = healed.minority;
+  dead.start();
+  expect(dead.isUp).toBe(false);
   dead.withdraw();
   mend();
   dead.start();
