@@ -27,6 +27,17 @@ async function tick(log: SharedLog, count: number): Promise<void> {
   }
 }
 
+/** The recovery point is there, and the next tick writes it again. */
+async function beforeSecondWrite(): Promise<{ disk: SimDisk; log: SharedLog }> {
+  const disk = newDisk();
+  const log = await openLog(disk, options);
+  await append(log, 1, 1);
+  await tick(log, ticks);
+  await append(log, 2, 2);
+  await tick(log, ticks - 1);
+  return { disk, log };
+}
+
 /** The last entry of the log, or what it is refused with. */
 async function lastEntry(disk: SimDisk): Promise<unknown> {
   try {
@@ -183,12 +194,7 @@ describe('while the log is written', () => {
   });
 
   test('one is written after the other, however slow the disk is', async () => {
-    const disk = newDisk();
-    const log = await openLog(disk, options);
-    await append(log, 1, 1);
-    await tick(log, ticks);
-    await append(log, 2, 2);
-    await tick(log, ticks - 1);
+    const { disk, log } = await beforeSecondWrite();
     let writes = 0;
     disk.fault = (operation, at) => {
       if (at !== file || operation !== 'write') return undefined;
@@ -272,12 +278,7 @@ test('a batch that a failed sync has left in the page cache is made durable, wha
 });
 
 test('one whose sync has failed is not written again', async () => {
-  const disk = newDisk();
-  const log = await openLog(disk, options);
-  await append(log, 1, 1);
-  await tick(log, ticks);
-  await append(log, 2, 2);
-  await tick(log, ticks - 1);
+  const { disk, log } = await beforeSecondWrite();
   const asked: string[] = [];
   disk.fault = (operation, at) => {
     if (at !== file) return undefined;
