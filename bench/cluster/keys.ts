@@ -3,14 +3,19 @@ import { zipfian } from '../zipfian.js';
 
 /** Bytes of every key: those that the figures of others were made with. */
 const keyBytes = 32;
-/** Shares no factor with 256, so that of 256 keys in a row each begins with another byte. */
-const step = 37;
+/** What a new cluster expects keys to begin with, each as often, when it makes its shards. */
+const characters = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const beginnings = characters.length ** 2;
+/** A prime, so that keys in a row begin differently, until all pairs of characters have come. */
+const step = 1237;
 
-/** Key `n`: they begin with all bytes in turn, so that every shard gets its part. */
+/** Key `n`: they begin with all pairs of characters in turn, so that every shard gets as many. */
 export function keyOf(n: number): Uint8Array {
   const key = Buffer.alloc(keyBytes, '.');
-  key[0] = (n * step) % 256;
-  key.write(String(n), 1, 'latin1');
+  const beginning = (n * step) % beginnings;
+  key[0] = characters.charCodeAt(Math.floor(beginning / characters.length));
+  key[1] = characters.charCodeAt(beginning % characters.length);
+  key.write(String(n), 2, 'latin1');
   return key;
 }
 

@@ -23,6 +23,7 @@ import type {
 } from '../rpc/backend.js';
 import type { ShardDescriptor } from '../shard/descriptor.js';
 import { KvExecutor } from '../shard/kv-executor.js';
+import { CommonStarts } from '../shard/common-starts.js';
 import { PageReads } from '../shard/page-reads.js';
 import { Admin, type ProcessFacts } from './admin.js';
 import { AssignedShards } from './replicas/assigned-shards.js';
@@ -131,12 +132,12 @@ export class Node implements KvBackend, AdminBackend {
       waitingMax: limits.nodeOperationsInFlightMax,
     });
     const pageReads = new PageReads(limits.scansInFlightMax, clock);
+    const ofAllShards = { timestamps, clock, limits, logger, space: this.host, pageReads, starts: new CommonStarts() };
     this.#assigned = new AssignedShards({
       nodeId,
       host: this.host,
       clock,
-      newExecutor: (replica) =>
-        new KvExecutor(replica, { timestamps, clock, limits, logger, space: this.host, pageReads }),
+      newExecutor: (replica) => new KvExecutor(replica, ofAllShards),
       onFailure: (error) => this.fail(error),
     });
     const isReachable = this.#peers.isReachable.bind(this.#peers);

@@ -15,6 +15,7 @@ import type { Clock } from '../env/clock.js';
 import type { Logger } from '../env/logger.js';
 import type { GetOperation, Operation, OperationResult, WriteOperation } from '../mvcc/operations.js';
 import type { ScanResult, ScanSpec } from '../mvcc/scan.js';
+import type { CommonStarts } from './common-starts.js';
 import type { ShardEpoch } from './descriptor.js';
 import { strayKey } from './descriptor.js';
 import { LookupWatch } from './lookup-watch.js';
@@ -38,6 +39,8 @@ export interface KvExecutorOptions {
   readonly space: { readonly isDiskFull: boolean };
   /** Of the whole node. */
   readonly pageReads: PageReads;
+  /** Of the whole node. */
+  readonly starts: CommonStarts;
 }
 
 export class KvExecutor {

@@ -11,6 +11,7 @@ import type { Limits } from '../base/limits.js';
 import type { Clock } from '../env/clock.js';
 import { Evaluator } from '../mvcc/evaluator.js';
 import type { OperationResult, WriteOperation } from '../mvcc/operations.js';
+import type { CommonStarts } from './common-starts.js';
 import { encodeEntry } from './entry-format.js';
 import type { LookupWatch } from './lookup-watch.js';
 import { notLeaderError } from './not-leader.js';
@@ -35,6 +36,8 @@ export interface WriteBatchesOptions {
   readonly limits: Limits;
   /** What batches depend on is looked up under it. */
   readonly lookups: LookupWatch;
+  /** Of the whole node. */
+  readonly starts: CommonStarts;
 }
 
 interface Waiter {
@@ -49,6 +52,7 @@ export class WriteBatches {
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #lookups: LookupWatch;
+  readonly #starts: CommonStarts;
   readonly #window: WriteWindow;
   readonly #queue: WriteQueue;
   #running = 0;
@@ -61,12 +65,13 @@ export class WriteBatches {
   /** For a batch and all before it. */
   #waiters: Waiter[] = [];
 
-  constructor(replica: Replica, { timestamps, clock, limits, lookups }: WriteBatchesOptions) {
+  constructor(replica: Replica, { timestamps, clock, limits, lookups, starts }: WriteBatchesOptions) {
     this.#replica = replica;
     this.#timestamps = timestamps;
     this.#clock = clock;
     this.#limits = limits;
     this.#lookups = lookups;
+    this.#starts = starts;
     this.#window = new WriteWindow(limits);
     this.#queue = new WriteQueue(() => this.#window.arrived(clock.monotonicMs()));
     this.#evaluator = new Evaluator(replica.machine, { requestIdRetentionMs: limits.requestIdRetentionMs });
@@ -107,7 +112,20 @@ export class WriteBatches {
 
   /** Starts the next batch at the end of this turn, if it is due; whatever may make it due comes here. */
   #pump(): void {
-    if (this.#batchUnderWay || !this.#isBatchDue || !this.#replica.isReadyLeader) return;
+    if (this.#batchUnderWay || this.#queue.length === 0 || !this.#replica.isReadyLeader) return;
+    if (this.#isBatchDue) {
+      this.#start();
+      this.#starts.startAll();
+    } else this.#starts.wait(this.#join);
+  }
+
+  /** Together with another shard's batch. Leadership may have been lost meanwhile. */
+  readonly #join = (): void => {
+    if (!this.#batchUnderWay && this.#queue.length > 0 && this.#replica.isReadyLeader) this.#start();
+  };
+
+  #start(): void {
+    this.#starts.forget(this.#join);
     this.#batchUnderWay = true;
     this.#clock.endOfTurn(() => {
       void this.#runBatch().finally(() => {
@@ -119,14 +137,16 @@ export class WriteBatches {
 
   /**
    * Most of what an entry costs does not depend on how many writes it has. So fewer writes than are in flight wait for those, or for
-   * more of their kind: half of all are in flight at least, in few entries (docs/decisions/2026-11-21-cost-of-a-put.md).
+   * more of their kind: half of all are in flight at least, in few entries (docs/decisions/2026-11-21-cost-of-a-put.md). Or for
+   * another shard's batch, beside which theirs costs little.
    */
   get #isBatchDue(): boolean {
-    return this.#queue.length > 0 && this.#queue.length >= this.#running;
+    return this.#queue.length >= this.#running;
   }
 
   #leadershipLost(): void {
     this.#evaluator.reset();
+    this.#starts.forget(this.#join);
     const error = notLeaderError(this.#replica.shard);
     for (const task of this.#queue.clear()) task.settle({ type: 'failed', error });
   }

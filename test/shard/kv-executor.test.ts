@@ -3,6 +3,7 @@ import { QuorateError } from '../../src/base/errors.js';
 import { Term } from '../../src/base/ids.js';
 import { keyPrefix } from '../../src/mvcc/keyspace.js';
 import { del, put } from '../mvcc/leader.js';
+import { CommonStarts } from '../../src/shard/common-starts.js';
 import { ScriptedExecutor, descriptor, get, specAt } from './scripted-executor.js';
 
 describe('writes', () => {
@@ -70,6 +71,50 @@ describe('writes', () => {
     expect(await begun()).toEqual([]);
     await scripted.lose(new QuorateError('NODE_STOPPING', 'stopping', { outcome: 'unknown' }));
     expect(await begun()).toEqual([2]);
+  });
+
+  test('that wait for those in flight begin with a batch of another shard of the node', async () => {
+    const starts = new CommonStarts();
+    const [one, other] = [await ScriptedExecutor.make({}, starts), await ScriptedExecutor.make({}, starts)];
+    const begun = async (scripted: ScriptedExecutor): Promise<number[]> => {
+      await scripted.turn();
+      const counts = scripted.asked.map(({ count }) => count);
+      while (scripted.asked.length > 0) await scripted.giveTimestamps();
+      return counts;
+    };
+    const start = (scripted: ScriptedExecutor, count: number): void => {
+      for (let i = 0; i < count; i++) scripted.start(put('a', 'v'));
+    };
+    start(one, 3);
+    expect(await begun(one)).toEqual([3]);
+    start(one, 2);
+    expect(await begun(one)).toEqual([]);
+    start(other, 1);
+    expect(await begun(one)).toEqual([2]);
+    expect(await begun(other)).toEqual([1]);
+    // Five are in flight. Nothing is left of the wait before: each begins with the other again, and once.
+    start(one, 4);
+    expect(await begun(one)).toEqual([]);
+    start(other, 1);
+    expect([await begun(one), await begun(other)]).toEqual([[4], [1]]);
+    start(other, 2);
+    expect([await begun(one), await begun(other)]).toEqual([[], [2]]);
+  });
+
+  test('that wait do not begin with a batch of another shard when leadership was lost', async () => {
+    const starts = new CommonStarts();
+    const [one, other] = [await ScriptedExecutor.make({}, starts), await ScriptedExecutor.make({}, starts)];
+    one.start(put('a', '1'));
+    one.start(put('b', '2'));
+    await one.turn();
+    await one.giveTimestamps();
+    const waiting = one.start(put('c', '3'));
+    await one.changeLeadership(false);
+    expect(waiting.results).toMatchObject([{ type: 'failed', error: { code: 'NOT_LEADER', outcome: 'notApplied' } }]);
+    other.start(put('a', '1'));
+    await other.turn();
+    await one.turn();
+    expect([one.asked.length, other.asked.length]).toEqual([0, 1]);
   });
 
   test('are cut into entries of at most entryBytesMax, but never below one', async () => {

@@ -13,6 +13,7 @@ import { silentLogger } from '../../src/env/logger.js';
 import type { GetOperation, Operation, OperationResult } from '../../src/mvcc/operations.js';
 import type { ScanSpec } from '../../src/mvcc/scan.js';
 import { StateMachine, initialIndex } from '../../src/mvcc/state-machine.js';
+import { CommonStarts } from '../../src/shard/common-starts.js';
 import type { ShardDescriptor } from '../../src/shard/descriptor.js';
 import { decodeEntry } from '../../src/shard/entry-format.js';
 import { KvExecutor } from '../../src/shard/kv-executor.js';
@@ -80,12 +81,13 @@ export class ScriptedExecutor {
   readonly #listeners: ((leading: boolean) => void)[] = [];
   #turn: (() => void)[] = [];
 
-  static async make(limits: Partial<Limits> = {}): Promise<ScriptedExecutor> {
+  /** @param starts of the node, where a test has several shards of one */
+  static async make(limits: Partial<Limits> = {}, starts = new CommonStarts()): Promise<ScriptedExecutor> {
     const machine = await StateMachine.create(new NaiveEngine(), utf8('descriptor'), { retention: 60_000_000 });
-    return new ScriptedExecutor(machine, { ...defaultLimits, ...limits });
+    return new ScriptedExecutor(machine, { ...defaultLimits, ...limits }, starts);
   }
 
-  private constructor(machine: StateMachine, limits: Limits) {
+  private constructor(machine: StateMachine, limits: Limits, starts: CommonStarts) {
     this.#machine = machine;
     const replica = {
       shard: descriptor.shard,
@@ -122,6 +124,7 @@ export class ScriptedExecutor {
       logger: silentLogger,
       space: this.space,
       pageReads: new PageReads(limits.scansInFlightMax, clock),
+      starts,
       timestamps: {
         request: (count) => {
           const answer = deferred<Timestamp>();

@@ -3,17 +3,26 @@ import { etcdCalls, quorateCalls } from '../../../bench/cluster/calls.js';
 import { grpcFrame } from '../../../bench/cluster/grpc-frame.js';
 import { keyOf, popularKeys, spreadKey, valueOf } from '../../../bench/cluster/keys.js';
 import { scenariosOf } from '../../../bench/cluster/scenarios.js';
-import { equalBytes } from '../../../src/base/bytes.js';
+import { compareBytes, emptyBytes, equalBytes } from '../../../src/base/bytes.js';
+import { splitKeys } from '../../../src/placement/bootstrap.js';
 import { readAtomicBatch } from '../../../src/rpc/atomic-batch-codec.js';
 import { WireReader } from '../../../src/rpc/wire-reader.js';
 
 const requestId = { session: new Uint8Array(16), seq: 1 };
 
-test('keys have 32 bytes, begin with all bytes, and each comes once in a round', () => {
+test('keys have 32 bytes, and each comes once in a round', () => {
   const keys = Array.from({ length: 10_000 }, (_, n) => spreadKey(n, 10_000));
   expect(new Set(keys.map((key) => Buffer.from(key).toString('hex'))).size).toBe(10_000);
-  expect(new Set(keys.map((key) => key[0])).size).toBe(256);
   expect(keys.every((key) => key.length === 32)).toBe(true);
+});
+
+test.each([2, 8, 16])('each of the first %i shards gets as many keys, within 5 %%', (shards) => {
+  const keys = Array.from({ length: 10_000 }, (_, n) => keyOf(n));
+  const bounds = [emptyBytes, ...splitKeys(shards)];
+  const from = bounds.map((bound) => keys.filter((key) => compareBytes(bound, key) <= 0).length);
+  for (const [i, count] of from.entries()) {
+    expect(Math.abs((count - (from[i + 1] ?? 0)) / (keys.length / shards) - 1)).toBeLessThan(0.05);
+  }
 });
 
 test('few of the popular keys take most of the draws', () => {

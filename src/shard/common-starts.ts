@@ -1,0 +1,26 @@
+/**
+ * Batches of a node's shards that start together: when one is due, those of other shards that have writes waiting do not wait any
+ * longer. So they share a question for timestamps, a write of the log and a frame to each follower, which cost more than
+ * their entries do. No shard ever waits for another one.
+ */
+export class CommonStarts {
+  /** In the order in which they began to wait. */
+  #waiting = new Set<() => void>();
+
+  /** Starts are those of the shards; the same function each time, called once at most until it is given again. */
+  wait(start: () => void): void {
+    this.#waiting.add(start);
+  }
+
+  /** It has nothing more to start. */
+  forget(start: () => void): void {
+    this.#waiting.delete(start);
+  }
+
+  startAll(): void {
+    if (this.#waiting.size === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = new Set();
+    for (const start of waiting) start();
+  }
+}
