@@ -48,6 +48,8 @@ export class NodeConnection {
   readonly #reachability: Reachability;
   readonly #events: NodeConnectionEvents;
   #state: ConnectionState = { type: 'idle' };
+  /** Of each operation in the queue. */
+  readonly #queued: OperationState;
   readonly #queue = new OperationQueue();
   readonly #sent = new Map<number, PendingOperation>();
   #nextId = 1;
@@ -63,6 +65,7 @@ export class NodeConnection {
     dependencies: { readonly reachability: Reachability; readonly events: NodeConnectionEvents },
   ) {
     this.address = address;
+    this.#queued = { type: 'queued', address };
     this.#options = options;
     this.#reachability = dependencies.reachability;
     this.#events = dependencies.events;
@@ -74,7 +77,7 @@ export class NodeConnection {
   }
 
   enqueue(operation: PendingOperation): void {
-    operation.state = { type: 'queued', address: this.address };
+    operation.state = this.#queued;
     this.#queue.push(operation);
     this.#scheduleFlush();
   }

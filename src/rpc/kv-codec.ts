@@ -15,11 +15,30 @@ const leftOutRetryMs = 20;
 /** An operation, or why what came is none: one bad operation does not concern the others of its message. */
 export type DecodedOperation = Operation | QuorateError;
 
+/** What an operation on one key takes besides it and values, at most. A batch has its writer grow. */
+const operationOverheadBytes = 128;
+const smallBytesMax = 4096;
+let smallWriter = new WireWriter(smallBytesMax);
+
 /** `Operation`, for a message that takes it as it is. */
-export function encodeOperation(operation: Operation): Buffer {
-  const writer = new WireWriter(payloadBytes(operation) + 128);
+export function encodeOperation(operation: Operation): Uint8Array {
+  const bytes = payloadBytes(operation) + operationOverheadBytes;
+  if (operation.type !== 'atomicBatch' && bytes <= smallBytesMax) return encodeSmallOperation(operation);
+  const writer = new WireWriter(bytes);
   writeOperation(writer, operation);
   return writer.finish();
+}
+
+/** By one writer for all: most operations are small, and a buffer for each costs more than to copy what is in it. */
+function encodeSmallOperation(operation: Operation): Uint8Array {
+  try {
+    writeOperation(smallWriter, operation);
+    return smallWriter.finishCopy();
+  } catch (error) {
+    // Half an operation is in it.
+    smallWriter = new WireWriter(smallBytesMax);
+    throw error;
+  }
 }
 
 /** `GetResponse`, `PutResponse`, `DeleteResponse`, `AtomicBatchResponse`: whichever the operation has. */

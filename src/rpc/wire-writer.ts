@@ -1,5 +1,6 @@
 import { assert, assertWholeNumber } from '../base/assert.js';
 import { putVarint } from '../base/coding.js';
+import { copyOfPart } from './copies.js';
 import { WireType } from './wire-format.js';
 
 /**
@@ -87,6 +88,13 @@ export class WireWriter {
   /** What was written, owned by the caller; the writer is not used any more. */
   finish(): Buffer {
     return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** A copy of what was written: for what is kept in great number, and would take more than it has. The writer is as new then. */
+  finishCopy(): Uint8Array {
+    const copy = copyOfPart(this.#buffer, 0, this.#length);
+    this.#length = 0;
+    return copy;
   }
 
   #reserve(extra: number): void {

@@ -50,6 +50,29 @@ describe('messages of clients, through the twin', () => {
     );
   });
 
+  it('operations that are encoded one after the other, small and large ones, each keep their bytes', () => {
+    const requestId = { session: new Uint8Array(16).fill(7), seq: 300 };
+    const put = (fill: number, bytes: number): Operation => {
+      const value = new Uint8Array(bytes).fill(fill);
+      return { type: 'put', key: utf8(`key ${fill}`), value, condition: { type: 'valueEquals', value }, requestId };
+    };
+    const operations = [0, 10, 100, 1900, 2000, 5000, 100].map((bytes, i) => put(i, bytes));
+    const encoded = operations.map((operation, i) => {
+      const bytes = encodeOperation(operation);
+      // One that cannot be encoded leaves nothing behind for the next.
+      const wrong = { ...put(i, 50), requestId: { ...requestId, seq: -1 } };
+      expect(() => encodeOperation(wrong)).toThrow();
+      return bytes;
+    });
+    const writer = new WireWriter();
+    for (const [i, bytes] of encoded.entries()) writeStreamOperation(writer, { id: i, bytes, timeoutMs: 1 });
+    const decoded = decodeStreamRequest(throughTwin('quorate.v1.StreamRequest', writer.finish()), rules);
+    deepStrictEqual(
+      decoded.map(({ operation }) => operation),
+      operations,
+    );
+  });
+
   it('StreamResponse', () => {
     const result = fc.record({ id, result: resultArbitrary }, { noNullPrototype: true });
     fc.assert(
