@@ -1,4 +1,4 @@
-/** Three real processes on loopback with settings as users have them, shards too, but for what a suite says: what the suites of whole clusters measure. */
+/** Three real processes on loopback, as the suites of whole clusters measure them: settings and shards of users, but for what a suite says. */
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 

@@ -3,8 +3,9 @@
  * then comes back and gets what it lacks as a Raft snapshot. The writes never stop; counted is what is left of their
  * throughput until the follower has all.
  *
- * While nodes that share a core compact, they do half of what they do otherwise, and one compaction may last as long as a
- * follower takes to catch up: so it comes back several times, and what this is compared with is several times as long. Every record is written once before, so that compactions are of one size.
+ * A compaction of nodes that share a core halves what they do, and may last as long as a follower takes to catch up. So it comes
+ * back several times, and is compared with several times as long. Every record is written once before: so compactions are of one
+ * size.
  *
  * `together`: all of them and the client share this machine. The work of the follower, elsewhere that of another machine, is taken
  * from the leader's; so it is counted, and what is left is also compared with what the three do afterwards, where the

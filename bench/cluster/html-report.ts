@@ -116,17 +116,7 @@ function compared(
 
 /** A row for each process, of the last round. */
 function usageTable(all: readonly Measured[]): string {
-  const head = [
-    '',
-    'process',
-    'µs an operation',
-    '% of a core',
-    'syncs /s',
-    'GC %',
-    'loop delay p99 ms',
-    'RSS MiB',
-    'written MiB',
-  ];
+  const head = ['', 'process', 'µs an operation', '% of a core', 'syncs /s', 'GC %', 'loop delay p99 ms', 'RSS MiB'];
   const cells = (one: ProcessUsage, { operations }: Outcome): string[] => [
     escapeXml(one.name),
     shown((1000 * one.cpuMs) / operations),
@@ -135,7 +125,6 @@ function usageTable(all: readonly Measured[]): string {
     shown(one.gcPercent),
     one.loopDelayP99Ms === undefined ? '' : shown(one.loopDelayP99Ms),
     shown(one.rssMib),
-    shown(one.writtenBytes / 2 ** 20),
   ];
   const body = all.flatMap(({ scenario, ours, theirs, isBorrowed }) =>
     [ours.at(-1), isBorrowed ? undefined : theirs.at(-1)].flatMap((last) =>

@@ -1,11 +1,9 @@
-/** What the operating system has counted for a process (Linux). */
-import { readFileSync } from 'node:fs';
+/** What the operating system has counted for a process, and for a disk (Linux). */
+import { existsSync, readFileSync, statSync } from 'node:fs';
 
 export interface ProcessCounters {
   /** Of all threads, in the kernel too. */
   readonly cpuMs: number;
-  /** Handed to the disk, as the kernel attributes it: the page cache included, what was only overwritten there not. */
-  readonly writtenBytes: number;
   readonly rssBytes: number;
 }
 
@@ -14,7 +12,7 @@ const tickMs = 10;
 
 export function readProcessCounters(pid: number): ProcessCounters {
   const read = (name: string): string => readFileSync(`/proc/${pid}/${name}`, 'utf8');
-  return parseProcessCounters({ stat: read('stat'), io: read('io'), status: read('status') });
+  return parseProcessCounters({ stat: read('stat'), status: read('status') });
 }
 
 /** Processor time of this process' children that have ended, and of theirs. */
@@ -26,16 +24,27 @@ export function parseChildrenCpuMs(stat: string): number {
   return sumOfTicks(fieldsOf(stat).slice(13, 15));
 }
 
-export function parseProcessCounters(files: {
-  readonly stat: string;
-  readonly io: string;
-  readonly status: string;
-}): ProcessCounters {
+export function parseProcessCounters(files: { readonly stat: string; readonly status: string }): ProcessCounters {
   return {
     cpuMs: sumOfTicks(fieldsOf(files.stat).slice(11, 13)),
-    writtenBytes: numberAfter('write_bytes:', files.io),
     rssBytes: numberAfter('VmRSS:', files.status) * 1024,
   };
+}
+
+/**
+ * What the device that has `folder` was given to write, by whomever; undefined where that is no block device. The kernel counts for
+ * processes too (`write_bytes`), but what becomes dirty, and newer ones count a large folio of a file that is overwritten for
+ * each of its pages.
+ */
+export function readDiskWrittenBytes(folder: string): number | undefined {
+  const { dev } = statSync(folder);
+  const file = `/sys/dev/block/${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}/stat`;
+  return existsSync(file) ? parseDiskWrittenBytes(readFileSync(file, 'utf8')) : undefined;
+}
+
+/** The seventh figure, in sectors of 512 bytes whatever the disk has (Documentation/block/stat.rst). */
+export function parseDiskWrittenBytes(stat: string): number {
+  return Number(stat.trim().split(/\s+/)[6]) * 512;
 }
 
 /** From the state of the process on. The name of the program, in brackets before it, may have anything in it. */

@@ -7,6 +7,7 @@ import type { ProcessUsage } from './usage.js';
 export interface Measurement {
   readonly outcome: Outcome;
   readonly usage: readonly ProcessUsage[];
+  readonly diskWrittenBytes: number | undefined;
   /** Processor time of what made the load. */
   readonly generatorCpuMs: number;
 }
@@ -53,11 +54,11 @@ const figures: readonly Figure[] = [
     of: ({ outcome, usage }) => (1000 * total(usage, ({ cpuMs }) => cpuMs)) / outcome.operations,
   },
   {
-    suffix: ', written by all nodes for each byte of keys and values',
+    suffix: ', written by the disk for each byte of keys and values',
     unit: 'B',
     isDetail: true,
-    of: ({ outcome, usage }) =>
-      outcome.payloadBytes === 0 ? undefined : total(usage, ({ writtenBytes }) => writtenBytes) / outcome.payloadBytes,
+    of: ({ outcome: { payloadBytes }, diskWrittenBytes }) =>
+      payloadBytes === 0 || diskWrittenBytes === undefined ? undefined : diskWrittenBytes / payloadBytes,
   },
   { suffix: ', lost', unit: 'operations', of: ({ outcome }) => outcome.lost },
 ];

@@ -145,13 +145,13 @@ async function measureAll(
 async function measure({ scenario, run }: Step, { processes }: RunningSystem, seconds: number): Promise<Measurement> {
   const watchesLoop = scenario.isInSeries !== true;
   const generatorCpuMs = scenario.needsH2load ? readChildrenCpuMs : ownCpuMs;
-  const timed = async (): Promise<Omit<Measurement, 'usage'>> => {
+  const timed = async (): Promise<Pick<Measurement, 'outcome' | 'generatorCpuMs'>> => {
     const beforeMs = generatorCpuMs();
     const outcome = await run(seconds);
     return { outcome, generatorCpuMs: generatorCpuMs() - beforeMs };
   };
-  const { result, usage } = await whileRunning(processes, timed, { watchesLoop });
-  return { ...result, usage };
+  const { result, ...used } = await whileRunning(processes, timed, { watchesLoop });
+  return { ...result, ...used };
 }
 
 function ownCpuMs(): number {

@@ -1,5 +1,7 @@
 /** What a cluster's processes used while something ran. */
-import { readProcessCounters } from './process-counters.js';
+import { tmpdir } from 'node:os';
+
+import { readDiskWrittenBytes, readProcessCounters } from './process-counters.js';
 import type { CountersNow, LookOptions, MeasuredProcess } from './system.js';
 
 export interface ProcessUsage {
@@ -7,7 +9,6 @@ export interface ProcessUsage {
   /** Percent of a core. */
   readonly cpuPercent: number;
   readonly cpuMs: number;
-  readonly writtenBytes: number;
   readonly syncsPerSecond: number;
   /** Percent of the time. */
   readonly gcPercent: number;
@@ -18,18 +19,28 @@ export interface ProcessUsage {
   readonly rssMib: number;
 }
 
+export interface Used<T> {
+  readonly result: T;
+  readonly usage: readonly ProcessUsage[];
+  /** By the disk that the processes write to; undefined where it does not tell. */
+  readonly diskWrittenBytes: number | undefined;
+}
+
 export async function whileRunning<T>(
   processes: readonly MeasuredProcess[],
   run: () => Promise<T>,
   options?: LookOptions,
-): Promise<{ readonly result: T; readonly usage: readonly ProcessUsage[] }> {
+): Promise<Used<T>> {
   const before = await Promise.all(processes.map((one) => countersOf(one, options)));
+  const diskBefore = readDiskWrittenBytes(tmpdir());
   const beganMs = performance.now();
   const result = await run();
   const elapsedMs = performance.now() - beganMs;
+  const diskAfter = readDiskWrittenBytes(tmpdir());
   const after = await Promise.all(processes.map((one) => countersOf(one, options)));
   const usage = processes.map(({ name }, i) => usageOf({ name, before: before[i], after: after[i], elapsedMs }));
-  return { result, usage };
+  const isTold = diskBefore !== undefined && diskAfter !== undefined;
+  return { result, usage, diskWrittenBytes: isTold ? diskAfter - diskBefore : undefined };
 }
 
 async function countersOf({ pid, inner }: MeasuredProcess, options?: LookOptions): Promise<CountersNow> {
@@ -48,7 +59,6 @@ export function usageOf(of: {
     name,
     cpuPercent: (100 * cpuMs) / elapsedMs,
     cpuMs,
-    writtenBytes: after.writtenBytes - before.writtenBytes,
     syncsPerSecond: (1000 * (after.syncs - before.syncs)) / elapsedMs,
     gcPercent: (100 * (after.gcMs - before.gcMs)) / elapsedMs,
     loopDelayP99Ms: after.loopDelayP99Ms,

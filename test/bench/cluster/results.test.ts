@@ -10,7 +10,6 @@ const usage: ProcessUsage = {
   name: 'node 1',
   cpuPercent: 50,
   cpuMs: 100,
-  writtenBytes: 3000,
   syncsPerSecond: 20,
   gcPercent: 2,
   loopDelayP99Ms: 3,
@@ -20,7 +19,7 @@ const usage: ProcessUsage = {
 
 function measurement(perSecond: number, p50Ms: number): Measurement {
   const outcome = { perSecond, operations: 1000, payloadBytes: 1000, p50Ms, p99Ms: 10 * p50Ms, p999Ms: 20 * p50Ms };
-  return { outcome, usage: [usage, { ...usage, cpuMs: 300 }], generatorCpuMs: 50 };
+  return { outcome, usage: [usage, { ...usage, cpuMs: 300 }], diskWrittenBytes: 6000, generatorCpuMs: 50 };
 }
 
 const measured: Measured = {
@@ -51,7 +50,7 @@ test('rows have medians of the rounds, and ratios of them that are above 1 where
   expect(rows[1]).toMatchObject({ name: 'put <1>, p50', unit: 'ms', ours: 2, theirs: 5, ratio: 2.5 });
   const byName = new Map(rows.map((row) => [row.name, row]));
   expect(byName.get('put <1>, processor time of all nodes')).toMatchObject({ ours: 400, unit: 'µs/operation' });
-  expect(byName.get('put <1>, written by all nodes for each byte of keys and values')).toMatchObject({ ours: 6 });
+  expect(byName.get('put <1>, written by the disk for each byte of keys and values')).toMatchObject({ ours: 6 });
   expect(byName.get('put <1>, process 1: processor time')).toMatchObject({ ours: 100, theirs: 100, isDetail: true });
   expect(byName.get('put <1>, process 2: processor time')).toMatchObject({ ours: 300, unit: 'µs/operation' });
   expect(byName.get('put <1>, generator: processor time')).toMatchObject({ ours: 50, theirs: 50, isDetail: true });
