@@ -18,7 +18,7 @@ export type DecodedOperation = Operation | QuorateError;
 /** What an operation on one key takes besides it and values, at most. A batch has its writer grow. */
 const operationOverheadBytes = 128;
 const smallBytesMax = 4096;
-let smallWriter = new WireWriter(smallBytesMax);
+let spareWriter: WireWriter | undefined;
 
 /** `Operation`, for a message that takes it as it is. */
 export function encodeOperation(operation: Operation): Uint8Array {
@@ -31,14 +31,13 @@ export function encodeOperation(operation: Operation): Uint8Array {
 
 /** By one writer for all: most operations are small, and a buffer for each costs more than to copy what is in it. */
 function encodeSmallOperation(operation: Operation): Uint8Array {
-  try {
-    writeOperation(smallWriter, operation);
-    return smallWriter.finishCopy();
-  } catch (error) {
-    // Half an operation is in it.
-    smallWriter = new WireWriter(smallBytesMax);
-    throw error;
-  }
+  const writer = spareWriter ?? new WireWriter(smallBytesMax);
+  // Not for who comes in between, nor after an error: half an operation is in it.
+  spareWriter = undefined;
+  writeOperation(writer, operation);
+  const bytes = writer.finishCopy();
+  spareWriter = writer;
+  return bytes;
 }
 
 /** `GetResponse`, `PutResponse`, `DeleteResponse`, `AtomicBatchResponse`: whichever the operation has. */

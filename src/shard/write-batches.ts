@@ -2,8 +2,8 @@
  * The writes of one shard, on the node that leads it. What gathers while one batch is under way becomes the next batch
  * (no timers). A batch asks for its timestamps, looks up what it depends on, is evaluated in one go on top of the
  * effects in flight, and proposed as one entry. The next batch does not wait for the entry, but for as many writes as are
- * in flight. Results are told when the entry is applied, so a failed condition, too, was true at a moment when this replica
- * led; that is why a batch without effects is proposed as well.
+ * in flight, or for a batch of another shard of the node. Results are told when the entry is applied, so a failed condition,
+ * too, was true at a moment when this replica led; that is why a batch without effects is proposed as well.
  */
 import { QuorateError } from '../base/errors.js';
 import type { Timestamp } from '../base/ids.js';
@@ -26,6 +26,9 @@ export interface TimestampSource {
   /** The first of `count` consecutive timestamps. Rejects with TIMESTAMP_UNAVAILABLE within a bounded time. */
   request(count: number): Promise<Timestamp>;
 }
+
+/** For each write that waits so many may be in flight where they join another shard's batch. */
+const inFlightPerJoining = 4;
 
 /** Of a shard that has more to do than it can. */
 const overloadRetryMs = 100;
@@ -119,9 +122,13 @@ export class WriteBatches {
     } else this.#starts.wait(this.#join);
   }
 
-  /** Together with another shard's batch. Leadership may have been lost meanwhile. */
+  /**
+   * Together with another shard's batch, unless that few wait beside many in flight: a shard that has most of the node's writes would
+   * have an entry for each batch of the others.
+   */
   readonly #join = (): void => {
-    if (!this.#batchUnderWay && this.#queue.length > 0 && this.#replica.isReadyLeader) this.#start();
+    if (this.#queue.length * inFlightPerJoining >= this.#running) this.#start();
+    else this.#starts.wait(this.#join);
   };
 
   #start(): void {

@@ -6,7 +6,7 @@ import { utf8 } from '../../src/base/bytes.js';
 import { DecodeError } from '../../src/base/coding.js';
 import { QuorateError } from '../../src/base/errors.js';
 import { Timestamp } from '../../src/base/ids.js';
-import type { Operation } from '../../src/mvcc/operations.js';
+import type { Operation, RequestId } from '../../src/mvcc/operations.js';
 import { decodeClusterStatus, decodeShardMap, encodeClusterStatus, encodeShardMap } from '../../src/rpc/admin-codec.js';
 import { decodeBatchRequest, encodeOperation, type OperationRules } from '../../src/rpc/kv-codec.js';
 import { requireRequestId } from '../../src/rpc/request-id-codec.js';
@@ -59,9 +59,12 @@ describe('messages of clients, through the twin', () => {
     const operations = [0, 10, 100, 1900, 2000, 5000, 100].map((bytes, i) => put(i, bytes));
     const encoded = operations.map((operation, i) => {
       const bytes = encodeOperation(operation);
-      // One that cannot be encoded leaves nothing behind for the next.
+      // One that cannot be encoded leaves nothing behind for the next, nor one that has another encoded in between.
       const wrong = { ...put(i, 50), requestId: { ...requestId, seq: -1 } };
       expect(() => encodeOperation(wrong)).toThrow();
+      const nested = { ...put(i, 50) } as Operation & { requestId: RequestId };
+      Object.defineProperty(nested, 'requestId', { get: () => (encodeOperation(put(1, 10)), requestId) });
+      deepStrictEqual(encodeOperation(nested), encodeOperation(put(i, 50)));
       return bytes;
     });
     const writer = new WireWriter();

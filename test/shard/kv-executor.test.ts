@@ -73,48 +73,79 @@ describe('writes', () => {
     expect(await begun()).toEqual([2]);
   });
 
-  test('that wait for those in flight begin with a batch of another shard of the node', async () => {
-    const starts = new CommonStarts();
-    const [one, other] = [await ScriptedExecutor.make({}, starts), await ScriptedExecutor.make({}, starts)];
-    const begun = async (scripted: ScriptedExecutor): Promise<number[]> => {
-      await scripted.turn();
-      const counts = scripted.asked.map(({ count }) => count);
-      while (scripted.asked.length > 0) await scripted.giveTimestamps();
-      return counts;
+  test('that come before the leader may evaluate begin when it may', async () => {
+    const scripted = await ScriptedExecutor.make();
+    scripted.ready = false;
+    scripted.start(put('a', '1'));
+    await scripted.turn();
+    expect(scripted.asked).toEqual([]);
+    scripted.ready = true;
+    await scripted.changeLeadership(true);
+    expect(scripted.asked.map(({ count }) => count)).toEqual([1]);
+  });
+
+  describe('beside those of other shards of the node', () => {
+    const shards = async (count: number): Promise<ScriptedExecutor[]> => {
+      const starts = new CommonStarts();
+      return Promise.all(Array.from({ length: count }, () => ScriptedExecutor.make({}, starts)));
     };
     const start = (scripted: ScriptedExecutor, count: number): void => {
       for (let i = 0; i < count; i++) scripted.start(put('a', 'v'));
     };
-    start(one, 3);
-    expect(await begun(one)).toEqual([3]);
-    start(one, 2);
-    expect(await begun(one)).toEqual([]);
-    start(other, 1);
-    expect(await begun(one)).toEqual([2]);
-    expect(await begun(other)).toEqual([1]);
-    // Five are in flight. Nothing is left of the wait before: each begins with the other again, and once.
-    start(one, 4);
-    expect(await begun(one)).toEqual([]);
-    start(other, 1);
-    expect([await begun(one), await begun(other)]).toEqual([[4], [1]]);
-    start(other, 2);
-    expect([await begun(one), await begun(other)]).toEqual([[], [2]]);
-  });
+    /** Of each shard the batches that began. */
+    const begun = async (...all: readonly ScriptedExecutor[]): Promise<number[][]> => {
+      for (const scripted of all) await scripted.turn();
+      return Promise.all(
+        all.map(async (scripted) => {
+          const counts = scripted.asked.map(({ count }) => count);
+          while (scripted.asked.length > 0) await scripted.giveTimestamps();
+          return counts;
+        }),
+      );
+    };
 
-  test('that wait do not begin with a batch of another shard when leadership was lost', async () => {
-    const starts = new CommonStarts();
-    const [one, other] = [await ScriptedExecutor.make({}, starts), await ScriptedExecutor.make({}, starts)];
-    one.start(put('a', '1'));
-    one.start(put('b', '2'));
-    await one.turn();
-    await one.giveTimestamps();
-    const waiting = one.start(put('c', '3'));
-    await one.changeLeadership(false);
-    expect(waiting.results).toMatchObject([{ type: 'failed', error: { code: 'NOT_LEADER', outcome: 'notApplied' } }]);
-    other.start(put('a', '1'));
-    await other.turn();
-    await one.turn();
-    expect([one.asked.length, other.asked.length]).toEqual([0, 1]);
+    test('begin with theirs, where they wait for those in flight', async () => {
+      const [one, two, other] = await shards(3);
+      start(one, 3);
+      start(two, 2);
+      expect(await begun(one, two)).toEqual([[3], [2]]);
+      start(one, 2);
+      start(two, 1);
+      expect(await begun(one, two)).toEqual([[], []]);
+      start(other, 1);
+      expect(await begun(one, two, other)).toEqual([[2], [1], [1]]);
+      // Five and three are in flight, and nothing waits any more.
+      start(other, 1);
+      expect(await begun(one, two, other)).toEqual([[], [], [1]]);
+      start(one, 4);
+      start(two, 1);
+      expect(await begun(one, two)).toEqual([[], []]);
+      start(other, 2);
+      expect(await begun(one, two, other)).toEqual([[4], [1], [2]]);
+    });
+
+    test('wait on when they are less than a quarter of those in flight, until they are', async () => {
+      const [hot, cold] = await shards(2);
+      start(hot, 9);
+      expect(await begun(hot)).toEqual([[9]]);
+      start(hot, 2);
+      start(cold, 1);
+      expect(await begun(hot, cold)).toEqual([[], [1]]);
+      start(hot, 1);
+      start(cold, 1);
+      expect(await begun(hot, cold)).toEqual([[3], [1]]);
+    });
+
+    test('do not begin when leadership was lost', async () => {
+      const [one, other] = await shards(2);
+      start(one, 2);
+      expect(await begun(one)).toEqual([[2]]);
+      const waiting = one.start(put('c', '3'));
+      await one.changeLeadership(false);
+      expect(waiting.results).toMatchObject([{ type: 'failed', error: { code: 'NOT_LEADER', outcome: 'notApplied' } }]);
+      start(other, 1);
+      expect(await begun(other, one)).toEqual([[1], []]);
+    });
   });
 
   test('are cut into entries of at most entryBytesMax, but never below one', async () => {

@@ -68,6 +68,8 @@ export class ScriptedExecutor {
   readonly proposed: Proposed[] = [];
   readonly permits: ReadPermit[] = [];
   leading = true;
+  /** Whether a leader has applied an entry of its own term. */
+  ready = true;
   term = Term(1);
   stalenessMs = 0;
   timesWoken = 0;
@@ -108,7 +110,7 @@ export class ScriptedExecutor {
     };
     Object.defineProperties(replica, {
       isLeader: { get: () => this.leading },
-      isReadyLeader: { get: () => this.leading },
+      isReadyLeader: { get: () => this.leading && this.ready },
       term: { get: () => this.term },
       stalenessMs: { get: () => this.stalenessMs },
     });
