@@ -7,12 +7,12 @@ export class CommonStarts {
   /** In the order in which they began to wait. */
   #waiting = new Set<() => void>();
 
-  /** Starts are those of the shards; the same function each time, called once at most until it is given again. */
+  /** Has `start` called at the next {@link startAll}, once; it may wait again from then on. */
   wait(start: () => void): void {
     this.#waiting.add(start);
   }
 
-  /** It has nothing more to start. */
+  /** There is nothing to start any more. */
   forget(start: () => void): void {
     this.#waiting.delete(start);
   }
