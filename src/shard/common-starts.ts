@@ -1,6 +1,6 @@
 /**
- * Batches of a node's shards that start together: when one is due, those of other shards that have writes waiting do not wait any
- * longer. So they share a question for timestamps, a write of the log and a frame to each follower, which cost more than
+ * Batches of a node's shards that start together: when one is due, those of other shards in which writes wait may start with
+ * it. So they share a question for timestamps, a write of the log and a frame to each follower, which cost more than
  * their entries do. No shard ever waits for another one.
  */
 export class CommonStarts {

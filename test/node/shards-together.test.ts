@@ -5,7 +5,7 @@ import { fromUtf8 } from '../../src/base/bytes.js';
 import { CommonStarts } from '../../src/shard/common-starts.js';
 import { Scenario, type Call } from '../sim/scenario.js';
 
-/** A cluster whose leaders are where they stay, and the shards that node 1 leads. */
+/** A cluster of three, and the third of the shards that node 1 leads. */
 async function balanced(): Promise<{ readonly scenario: Scenario; readonly shards: readonly number[] }> {
   const all = [1, 2, 3, 4, 5, 6, 7, 8, 9];
   const scenario = await Scenario.formed({ seed: 1, shards: all.length });
