@@ -1,5 +1,6 @@
 /** What the host was given in `Ready`s so far, and what of that is durable. */
 import { assert } from '../base/assert.js';
+import type { LogIndex } from '../base/ids.js';
 import type { HardState, SoftState } from './types.js';
 
 /** The part of a `Ready` that depends on earlier ones. */
@@ -14,12 +15,26 @@ export interface Handed {
 export class HandedOut {
   #hardState: HardState;
   #softState: SoftState;
+  /** The commit index that is durable, or will be with what was handed over to be. */
+  #keptCommit: LogIndex;
+  /** The commit index is to be made durable once it is no longer behind this. */
+  #commitToKeep: LogIndex;
   #syncsAsked = 0;
   #syncsDone = 0;
 
   constructor(hardState: HardState, softState: SoftState) {
     this.#hardState = hardState;
     this.#softState = softState;
+    this.#keptCommit = this.#commitToKeep = hardState.commit;
+  }
+
+  /** That everything up to `index` is committed must be durable soon, even if nothing else is to be. */
+  keepCommit(index: LogIndex): void {
+    this.#commitToKeep = index;
+  }
+
+  get #owesCommit(): boolean {
+    return this.#commitToKeep > this.#keptCommit;
   }
 
   /** Whether all that was handed over to be made durable is. */
@@ -28,20 +43,23 @@ export class HandedOut {
   }
 
   isNews(hardState: HardState, softState: SoftState): boolean {
-    return !equalHardStates(this.#hardState, hardState) || !equalSoftStates(this.#softState, softState);
+    const areEqual = equalHardStates(this.#hardState, hardState) && equalSoftStates(this.#softState, softState);
+    return !areEqual || this.#owesCommit;
   }
 
   hand(hardState: HardState, softState: SoftState, hasEntries: boolean): Handed {
     const before = this.#hardState;
-    const mustSync = hasEntries || hardState.term !== before.term || hardState.vote !== before.vote;
+    const owesCommit = this.#owesCommit;
+    const mustSync = hasEntries || owesCommit || hardState.term !== before.term || hardState.vote !== before.vote;
     const handed: Handed = {
-      hardState: equalHardStates(before, hardState) ? undefined : hardState,
+      hardState: equalHardStates(before, hardState) && !owesCommit ? undefined : hardState,
       softState: equalSoftStates(this.#softState, softState) ? undefined : softState,
       mustSync,
       sequence: mustSync ? ++this.#syncsAsked : 0,
     };
     this.#hardState = hardState;
     this.#softState = softState;
+    if (mustSync) this.#keptCommit = hardState.commit;
     return handed;
   }
 

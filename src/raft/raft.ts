@@ -269,9 +269,13 @@ export class Raft {
     this.#roles.onApplied();
   }
 
-  /** The host has applied the entry at `index`, which changes the configuration: it acts from now on. */
+  /**
+   * The host has applied the entry at `index`, which changes the configuration: it acts from now on. Also after a restart: that it is
+   * committed is made durable, or replicas that all lost power would act by one before, and may not have its quorum.
+   */
   applyConfiguration(index: LogIndex, configuration: Configuration): void {
     this.#log.appliedTo(index);
+    this.#handedOut.keepCommit(index);
     this.#membership.change(configuration);
     this.#roles.reconfigure();
     this.#roles.onApplied();
