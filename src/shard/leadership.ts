@@ -3,7 +3,8 @@
  *
  * Invariants
  * - A leader is ready, and its beginning announced, only when it has applied an entry of its own term (pitfall 6).
- * - Every end is announced, also of a leadership that was lost before it was ready: nothing may wait for it.
+ * - Every end is announced, also of a leadership that was lost before it was ready, and of one that ends with its
+ *   replica: nothing may wait for it.
  */
 import { LogIndex } from '../base/ids.js';
 import type { ReplicaId, ShardId, Term } from '../base/ids.js';
@@ -49,9 +50,14 @@ export class Leadership {
 
   /** The core has another role, or the same in another term. */
   roleChanged(leading: boolean, term: Term): void {
-    const led = this.#from > 0;
-    this.#from = leading ? this.#options.raft.lastIndex : LogIndex(0);
-    if (leading || !led) return;
+    if (!leading) this.#end(term);
+    else this.#from = this.#options.raft.lastIndex;
+  }
+
+  /** It leads nothing any more, if it did. */
+  #end(term: Term): void {
+    if (this.#from === 0) return;
+    this.#from = LogIndex(0);
     this.#isAnnounced = false;
     this.#options.logger.info('leads no more', { shard: this.#options.shard, term });
     for (const listener of this.#listeners) listener(false);
@@ -89,8 +95,9 @@ export class Leadership {
     this.transfer();
   }
 
-  /** The replica ends: it leads nothing any more. Nobody is told. */
+  /** The replica ends, and so does what it leads. */
   close(): void {
     this.#closed = true;
+    this.#end(this.#options.raft.term);
   }
 }

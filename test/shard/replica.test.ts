@@ -28,12 +28,29 @@ describe('listeners of leadership', () => {
   });
 });
 
-test('a replica that is closed leads nothing', async () => {
-  const bench = await Bench.make();
-  await bench.win();
-  await bench.acknowledge(two);
-  bench.replica.close();
-  expect([bench.replica.isLeader, bench.replica.isReadyLeader]).toEqual([false, false]);
+describe('a replica that is closed', () => {
+  test('leads nothing', async () => {
+    const bench = await Bench.make();
+    await bench.win();
+    await bench.acknowledge(two);
+    bench.replica.close();
+    expect([bench.replica.isLeader, bench.replica.isReadyLeader]).toEqual([false, false]);
+  });
+
+  test('tells listeners that its leadership ends, once', async () => {
+    const bench = await Bench.make();
+    await bench.win();
+    await bench.acknowledge(two);
+    bench.replica.close();
+    bench.replica.close();
+    expect(bench.roles).toEqual([true, false]);
+  });
+
+  test('tells nobody when it did not lead', async () => {
+    const bench = await Bench.make();
+    bench.replica.close();
+    expect(bench.roles).toEqual([]);
+  });
 });
 
 describe('a replica that retires', () => {
