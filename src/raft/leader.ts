@@ -135,6 +135,14 @@ export class Leader {
     return this.hasCommittedInTerm && this.#reads.isConfirmed(this.#awakeRound);
   }
 
+  /**
+   * At once, to a leader's last followers: the change that ends its leadership is committed. They may not be a majority by the
+   * configuration before, so that nobody could lead if it were lost now.
+   */
+  tellCommit(): void {
+    this.#sendHeartbeats();
+  }
+
   #sendHeartbeats(): void {
     const { term, log, outbox } = this.#context;
     const from = this.#context.options.self;

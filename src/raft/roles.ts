@@ -155,8 +155,10 @@ export class Roles {
   /** The configuration has changed. A leader that does not belong to it any more has done what it could. */
   reconfigure(): void {
     if (this.#state.type === 'follower') return;
-    if (!this.#membership.mayLead) this.#becomeFollower(this.#term, 0);
-    else if (this.#state.type === 'leader') {
+    if (!this.#membership.mayLead) {
+      if (this.#state.type === 'leader') this.#state.leader.tellCommit();
+      this.#becomeFollower(this.#term, 0);
+    } else if (this.#state.type === 'leader') {
       this.#state.leader.reconfigure();
       this.#tellUnreachable(this.#state.leader);
     }

@@ -50,13 +50,12 @@ export class Leadership {
 
   /** The core has another role, or the same in another term. */
   roleChanged(leading: boolean, term: Term): void {
-    if (!leading) this.#end(term);
-    else this.#from = this.#options.raft.lastIndex;
+    if (leading) this.#from = this.#options.raft.lastIndex;
+    else if (this.#from > 0) this.#end(term);
   }
 
-  /** It leads nothing any more, if it did. */
+  /** It leads nothing any more. */
   #end(term: Term): void {
-    if (this.#from === 0) return;
     this.#from = LogIndex(0);
     this.#isAnnounced = false;
     this.#options.logger.info('leads no more', { shard: this.#options.shard, term });
@@ -97,7 +96,9 @@ export class Leadership {
 
   /** The replica ends, and so does what it leads. */
   close(): void {
+    // Or the core has only just won: tasks are taken from then on.
+    const leads = this.#from > 0 || this.isLeader;
     this.#closed = true;
-    this.#end(this.#options.raft.term);
+    if (leads) this.#end(this.#options.raft.term);
   }
 }

@@ -391,9 +391,9 @@ export class Replica {
     this.#applyLoop.close();
     this.#logWork.close();
     this.snapshots.close();
-    this.#leadership.close();
     this.#group.close();
     this.reads.close();
+    this.#leadership.close();
     const stopping = { shard: this.shard, outcome: 'unknown' } as const;
     this.#proposals.lose(error ?? new QuorateError('NODE_STOPPING', 'the node is stopping', stopping));
   }

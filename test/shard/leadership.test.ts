@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { LogIndex, ReplicaId, ShardId } from '../../src/base/ids.js';
+import { describe, expect, test } from 'vitest';
+import { LogIndex, ReplicaId, ShardId, Term } from '../../src/base/ids.js';
 import { silentLogger } from '../../src/env/logger.js';
 import { createConfiguration } from '../../src/raft/config.js';
 import { Leadership } from '../../src/shard/leadership.js';
@@ -21,13 +21,55 @@ function leading(acknowledged: Record<number, number>, dead?: ReplicaId): RaftBe
   return core;
 }
 
+function leadershipOf({ raft }: RaftBench): Leadership {
+  return new Leadership({ raft, shard: ShardId(5), logger: silentLogger, appliedIndex: () => LogIndex(4) });
+}
+
+describe('the end of a leadership is told once,', () => {
+  test.each<[string, boolean[], (leadership: Leadership) => void]>([
+    ['when the role is lost', [false], (leadership) => leadership.roleChanged(false, Term(2))],
+    [
+      'not by another change of the role',
+      [false],
+      (leadership) => {
+        leadership.roleChanged(false, Term(2));
+        leadership.roleChanged(false, Term(3));
+      },
+    ],
+    ['when the replica ends', [false], (leadership) => leadership.close()],
+    [
+      'not when the replica ends after it',
+      [true, false],
+      (leadership) => {
+        leadership.applied();
+        leadership.close();
+        leadership.close();
+      },
+    ],
+  ])('%s', (_what, told, end) => {
+    const leadership = leadershipOf(leading({}));
+    const heard: boolean[] = [];
+    leadership.onChange((leads) => heard.push(leads));
+    leadership.roleChanged(true, Term(1));
+    end(leadership);
+    expect(heard).toEqual(told);
+  });
+
+  test('also of one that its replica had not heard of', () => {
+    const leadership = leadershipOf(leading({}));
+    const heard: boolean[] = [];
+    leadership.onChange((leads) => heard.push(leads));
+    leadership.close();
+    expect(heard).toEqual([false]);
+  });
+});
+
 test.each<[string, Record<number, number>, ReplicaId | undefined, ReplicaId]>([
   ['the voter that has most', { 2: 3, 3: 4 }, undefined, three],
   ['no learner, though it has more', { 2: 3, 3: 2, 4: 4 }, undefined, peer],
   ['nobody who cannot be reached', { 2: 3, 3: 4 }, three, peer],
 ])('leadership goes to %s', (_what, acknowledged, dead, to) => {
-  const { raft } = leading(acknowledged, dead);
-  const leadership = new Leadership({ raft, shard: ShardId(5), logger: silentLogger, appliedIndex: () => LogIndex(4) });
-  expect(leadership.transfer()).toBe(true);
-  expect(raft.transferTarget).toBe(to);
+  const bench = leading(acknowledged, dead);
+  expect(leadershipOf(bench).transfer()).toBe(true);
+  expect(bench.raft.transferTarget).toBe(to);
 });
