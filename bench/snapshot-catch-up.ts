@@ -177,6 +177,8 @@ class Load {
     this.#records = records;
     this.#valueBytes = valueBytes;
     this.#callers = Array.from({ length: inFlight }, () => this.#call());
+    // Whoever stops it learns what went wrong; what else has gone wrong by then is not to be hidden by it.
+    for (const caller of this.#callers) caller.catch(() => undefined);
   }
 
   async #call(): Promise<void> {
