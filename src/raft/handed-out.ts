@@ -17,7 +17,7 @@ export class HandedOut {
   #softState: SoftState;
   /** The commit index that is durable, or will be with what was handed over to be. */
   #keptCommit: LogIndex;
-  /** The commit index is to be made durable once it is no longer behind this. */
+  /** The commit index must be durable up to here. */
   #commitToKeep: LogIndex;
   #syncsAsked = 0;
   #syncsDone = 0;

@@ -1,6 +1,6 @@
 /**
- * Copies of parts of a buffer, one that came in or one that is written again and again, for whoever keeps them. A typed array of more than 64 bytes has memory of its own,
- * which V8 takes from the system and must give back: three times what the copy costs. So copies of medium size are put one
+ * Copies of parts of a buffer, one that came in or one that is written again and again, for whoever keeps them. A typed array
+ * of more than 64 bytes has memory of its own, which V8 takes from the system and must give back: three times what the copy costs. So copies of medium size are put one
  * after the other into slabs, as Node does for its Buffers. Whoever keeps one of these keeps at most a slab in memory. So they are
  * for what is kept for as long as an operation takes, or is its caller's; not for a cache, which counts what it keeps.
  */

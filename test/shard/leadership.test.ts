@@ -38,7 +38,7 @@ describe('the end of a leadership is told once,', () => {
     ],
     ['when the replica ends', [false], (leadership) => leadership.close()],
     [
-      'not when the replica ends after it',
+      'when the replica ends that was ready, and not when it ends again',
       [true, false],
       (leadership) => {
         leadership.applied();
