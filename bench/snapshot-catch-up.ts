@@ -35,6 +35,8 @@ const stride = 7_919_801;
 /** Short: else what each round replaced stays, and the compactions of the last one take longer than it. */
 const versionRetentionMs = 10_000;
 const pollEveryMs = 50;
+/** Many times what it takes: then it does not happen any more. */
+const waitMsMax = 300_000;
 /** A follower that lacks no more than this has what was written when it was asked. */
 const lagMax = 100;
 
@@ -94,7 +96,8 @@ async function catchUp(part: Part, { quick, keys, valueBytes, progress }: SuiteO
         await pin(follower, String(itsCore));
         await pin(process, `0-${itsCore - 1}`);
       }
-      while ((await lookAt(client, follower)).lacked > lagMax) await setTimeout(pollEveryMs);
+      const hasAll = async (): Promise<boolean> => (await lookAt(client, follower)).lacked <= lagMax;
+      await load.until(`node ${follower.id} has what it lacked`, hasAll);
     });
     followerCpuMs += readProcessCounters(defined(follower.pid, 'process of the follower')).cpuMs;
     const delivered = leader.log.split('\n').filter((line) => line.includes('a follower has the Raft snapshot')).length;
@@ -169,6 +172,7 @@ class Load {
   readonly #valueBytes: number;
   readonly #callers: Promise<void>[];
   #isStopped = false;
+  #failure: Error | undefined;
   #next = 0;
   #done = 0;
 
@@ -177,8 +181,8 @@ class Load {
     this.#records = records;
     this.#valueBytes = valueBytes;
     this.#callers = Array.from({ length: inFlight }, () => this.#call());
-    // Whoever stops it learns what went wrong; what else has gone wrong by then is not to be hidden by it.
-    for (const caller of this.#callers) caller.catch(() => undefined);
+    // Whoever waits or stops it learns what went wrong.
+    for (const caller of this.#callers) caller.catch((error: Error) => (this.#failure ??= error));
   }
 
   async #call(): Promise<void> {
@@ -192,7 +196,17 @@ class Load {
   /** Resolves when that many more are. */
   async wrote(records: number): Promise<void> {
     const upTo = this.#done + records;
-    while (this.#done < upTo) await setTimeout(pollEveryMs);
+    await this.until(`${records} records are written`, () => this.#done >= upTo);
+  }
+
+  /** Rejects when the load has failed, or this takes longer than {@link waitMsMax}. */
+  async until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+    const deadlineMs = performance.now() + waitMsMax;
+    while (!(await isSo())) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (performance.now() > deadlineMs) throw new Error(`not within ${waitMsMax / 1000} s: ${what}`);
+      await setTimeout(pollEveryMs);
+    }
   }
 
   async measure(measured: Measured, meanwhile: () => Promise<unknown>): Promise<void> {

@@ -64,7 +64,7 @@ export interface Limits {
   readonly logBytesRewrite: number;
   /**
    * A shard's entries in its leader's log take no more than this for the sake of followers that lack them: these get a Raft
-   * snapshot. While one is on its way, twice as much.
+   * snapshot. While they catch up, by one or by entries, it is four times as much, or as much as the shard's data.
    */
   readonly shardLogBytesMax: number;
   /** Bytes of Raft snapshots that a node sends in a second, on average. */

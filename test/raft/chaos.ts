@@ -209,10 +209,10 @@ export class Chaos implements Surroundings {
   /** The state machine saves, memory is freed, and what may leave the log does. */
   #maintain(replica: TestReplica): void {
     replica.flush();
-    const { firstIndex, lastIndex } = replica.log;
-    replica.log.memoryFrom = LogIndex(this.#random.int(firstIndex, lastIndex + 1));
+    replica.log.memoryFrom = LogIndex(this.#random.int(replica.log.firstIndex, replica.log.lastIndex + 1));
     if (replica.installing !== undefined || this.#random.chance(0.5)) return;
-    const droppable = droppableIndex(replica.raft.status(), this.#random.pick([0, 5, 1000]));
+    const away = this.#random.pick([0, 5, 1000]);
+    const droppable = droppableIndex(replica.raft.status(), { away, catchingUp: 2 * away });
     replica.dropLogTo(LogIndex(Math.min(droppable, replica.durable.appliedIndex)));
   }
 

@@ -43,7 +43,10 @@ describe('a leader drops entries', () => {
   test.each<[string, readonly Follower[], number]>([
     ['up to what it has applied', [follower(1000)], 990],
     ['up to what its slowest follower has', [follower(1000), follower(950)], 950],
-    ['without waiting for one that lags too far', [follower(1000), follower(100)], 990],
+    ['up to what one has that is catching up', [follower(1000), follower(600)], 600],
+    ['without waiting for one that lags too far', [follower(1000), follower(599)], 990],
+    ['up to what one has that is away', [follower(1000), follower(900, { isAlive: false })], 900],
+    ['without waiting for one that lags and is away', [follower(1000), follower(899, { isAlive: false })], 990],
     ['without waiting for one that needs a snapshot', [follower(1000), follower(950, { state: 'snapshot' })], 990],
     [
       'nothing that one may lack of which a new leader does not know yet what it has',
@@ -62,6 +65,6 @@ describe('a leader drops entries', () => {
       700,
     ],
   ])('%s', (_what, followers, upTo) => {
-    expect(droppableIndex(leader(followers), 100)).toBe(upTo);
+    expect(droppableIndex(leader(followers), { away: 100, catchingUp: 400 })).toBe(upTo);
   });
 });

@@ -10,8 +10,8 @@ import type { Logger } from '../../env/logger.js';
 import { droppableIndex } from '../../raft/log-truncation.js';
 import { encodeEntry } from '../../shard/entry-format.js';
 import { nodesLacking } from '../../shard/followers.js';
-import type { Replica } from '../../shard/replica.js';
 import type { HostedShard } from './hosted-shard.js';
+import { logAllowance } from './log-allowance.js';
 
 /** Entries that a log may gather before its leader has them dropped, when nobody needs them. */
 const truncateEntriesMin = 1000;
@@ -59,7 +59,8 @@ export class LogKeeper {
    */
   #dropEntries(isLong: boolean): void {
     const isTimeForFew = this.#ticks % truncateFewTicks === 0;
-    for (const { replica } of this.#options.shards()) {
+    for (const hosted of this.#options.shards()) {
+      const { replica } = hosted;
       if (!replica.isReadyLeader) continue;
       // What this proposes is an entry, too: one alone is not worth the next.
       const isTooLong = replica.logPrefix.bytes > this.#options.limits.shardLogBytesMax;
@@ -68,21 +69,22 @@ export class LogKeeper {
       const { allowedIndex } = replica.logPrefix;
       // Of a thousand quiet shards there is no need to ask what their followers have.
       if (replica.lastIndex - allowedIndex < enough) continue;
-      const upTo = this.#droppableIndex(replica);
+      const upTo = this.#droppableIndex(hosted);
       if (upTo - allowedIndex >= enough) replica.propose(encodeEntry({ type: 'truncateLog', upTo }), () => undefined);
     }
   }
 
   /** Up to what the followers have, as far as the shard's log is not too long for the sake of the slowest. */
-  #droppableIndex(replica: Replica): LogIndex {
+  #droppableIndex({ replica, tree }: HostedShard): LogIndex {
     const { shard, logPrefix, lastIndex } = replica;
     const { limits, snapshotIndex } = this.#options;
     const { bytes, firstIndex } = logPrefix;
     const entries = lastIndex - firstIndex + 1;
     // Half of the limit at once, so that the next does not come at the next look.
-    const entriesKeptMax =
-      bytes <= limits.shardLogBytesMax ? Infinity : (entries * limits.shardLogBytesMax) / (2 * bytes);
-    return LogIndex(Math.min(droppableIndex(replica.status(), entriesKeptMax), snapshotIndex(shard) ?? Infinity));
+    const keptOf = (bytesMax: number): number => (bytes <= bytesMax ? Infinity : (entries * bytesMax) / (2 * bytes));
+    const { away, catchingUp } = logAllowance(tree.stats().bytes, limits);
+    const upTo = droppableIndex(replica.status(), { away: keptOf(away), catchingUp: keptOf(catchingUp) });
+    return LogIndex(Math.min(upTo, snapshotIndex(shard) ?? Infinity));
   }
 
   /** Flushes the trees that keep a long log from shrinking. */

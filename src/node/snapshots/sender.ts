@@ -18,6 +18,7 @@ import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
 import { descriptorOf } from '../../shard/descriptor.js';
 import type { Replica } from '../../shard/replica.js';
 import type { HostedShard } from '../replicas/hosted-shard.js';
+import { logAllowance } from '../replicas/log-allowance.js';
 import type { Checkpoint, Checkpoints } from './checkpoints.js';
 
 export type SenderLimits = Pick<
@@ -161,18 +162,24 @@ export class SnapshotSender {
 
   /** Gives up what is of no use or too slow. */
   tick(): void {
-    const { shard: find, limits, checkpoints } = this.#options;
+    const { shard: find, checkpoints } = this.#options;
     for (const { shard, term, giveUp } of this.#transfers) {
-      const replica = find(shard)?.replica;
-      if (replica?.isLeader !== true || replica.term !== term) {
+      const hosted = find(shard);
+      if (hosted?.replica.isLeader !== true || hosted.replica.term !== term) {
         giveUp.abort(new QuorateError('NOT_LEADER', 'this replica leads no more', { shard }));
-      } else if (pinnedBytes(replica, checkpoints.pinnedIndex(shard)) > 2 * limits.shardLogBytesMax) {
+      } else if (this.#isLogTooLong(hosted)) {
         checkpoints.outdate(shard);
         giveUp.abort(
           new QuorateError('OVERLOADED', 'the log grows faster than it is sent (shardLogBytesMax)', { shard }),
         );
       }
     }
+  }
+
+  #isLogTooLong({ replica, tree }: HostedShard): boolean {
+    const { limits, checkpoints } = this.#options;
+    const pinned = pinnedBytes(replica, checkpoints.pinnedIndex(replica.shard));
+    return pinned > logAllowance(tree.stats().bytes, limits).catchingUp;
   }
 
   /** Begins nothing any more, and gives up what is under way. */

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { emptyBytes, utf8 } from '../../../src/base/bytes.js';
 import { defined } from '../../../src/base/assert.js';
 import { LogIndex, NodeId, ReplicaId, Term } from '../../../src/base/ids.js';
-import { defaultLimits } from '../../../src/base/limits.js';
+import { defaultLimits, type Limits } from '../../../src/base/limits.js';
 import { Prng } from '../../../src/base/prng.js';
 import type { Env } from '../../../src/env/env.js';
 import { silentLogger } from '../../../src/env/logger.js';
@@ -56,7 +56,7 @@ export class Leader {
   }
 
   /** With learners 2 and 3, which have nothing. */
-  static async start(): Promise<Leader> {
+  static async start(changes: Partial<Limits> = {}): Promise<Leader> {
     const [disk, clock, random] = [newDisk(), new ManualClock(), new Prng(1)];
     await disk.makeDirectory('node');
     const unused = (): never => {
@@ -64,7 +64,13 @@ export class Leader {
     };
     const network = { connect: unused, listen: unused };
     const env: Env = { disk, background: inlineBackground(disk), clock, random, network, logger: silentLogger };
-    const host = await ShardHost.open({ env, directory: 'node', nodeId: NodeId(1), limits, timing });
+    const host = await ShardHost.open({
+      env,
+      directory: 'node',
+      nodeId: NodeId(1),
+      limits: { ...limits, ...changes },
+      timing,
+    });
     host.storeOf = (node) => `store-${node}`;
     const of = { start: utf8(''), end: utf8(''), epoch: { membership: 1, range: 1 } };
     await host.create({ shard, ...of, replicas: [{ replica: ReplicaId(1), node: NodeId(1) }] });
