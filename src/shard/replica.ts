@@ -7,6 +7,7 @@
  * - A proposal's `done` is called exactly once, in the turn in which its entry is applied (or known to be lost).
  * - All work of one turn is gathered: inputs only mark the replica, `handleReady` runs at the end of the turn.
  */
+import { assert } from '../base/assert.js';
 import { emptyBytes } from '../base/bytes.js';
 import { CorruptionError, errorOf, QuorateError } from '../base/errors.js';
 import type { LogIndex, NodeId, ReplicaId, ShardId, Term } from '../base/ids.js';
@@ -33,6 +34,9 @@ import type { ProposalEnd } from './proposals.js';
 import { ReadGate } from './read-gate.js';
 import type { ReplicaHost, ReplicaParts } from './replica-host.js';
 import { ReplicaSnapshots } from './replica-snapshots.js';
+
+/** In one turn. A few are usual; without an end the node would hang, where it has to stop. */
+const readyRoundsMax = 1000;
 
 export type ProposalRefusal = 'notLeader' | 'transferring' | 'overloaded';
 
@@ -107,22 +111,10 @@ export class Replica {
       onFailure: (error) => this.#fail(error),
     });
     this.#freshness = new Freshness(host.random.split(`freshness-${descriptor.shard}`));
-    this.messenger = new Messenger({
-      self: replicaId,
-      shard: this.shard,
-      raft,
-      host,
-      descriptor: () => this.descriptor,
-      appliedIndex,
-      freshness: this.#freshness,
-    });
-    this.reads = new ReadGate({
-      raft,
-      shard: this.shard,
-      clock: host.clock,
-      schedule,
-      onProven: (asOfMs) => this.#freshness.proven(asOfMs),
-    });
+    const speaking = { raft, host, descriptor: () => this.descriptor, appliedIndex, freshness: this.#freshness };
+    this.messenger = new Messenger({ self: replicaId, shard: this.shard, ...speaking });
+    const onProven = (asOfMs: number): void => this.#freshness.proven(asOfMs);
+    this.reads = new ReadGate({ raft, shard: this.shard, clock: host.clock, schedule, onProven });
     this.#schedule();
   }
 
@@ -305,7 +297,10 @@ export class Replica {
   handleReady(): void {
     if (this.#closed) return;
     this.reads.startRound(this.isReadyLeader);
-    while (this.#raft.hasReady()) this.#carryOut(this.#raft.takeReady());
+    for (let rounds = 0; this.#raft.hasReady(); rounds++) {
+      assert(rounds < readyRoundsMax, 'the core of a replica finds no end in a turn');
+      this.#carryOut(this.#raft.takeReady());
+    }
     this.reads.applied(this.appliedIndex);
     this.#applyLoop.run();
   }

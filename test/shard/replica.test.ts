@@ -1,9 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { emptyBytes } from '../../src/base/bytes.js';
 import { LogIndex, NodeId, ReplicaId, Term } from '../../src/base/ids.js';
 import { TreeBatch } from '../../src/lsm/tree-batch.js';
 import { initialIndex } from '../../src/mvcc/state-machine.js';
 import { createConfiguration } from '../../src/raft/config.js';
+import { Raft } from '../../src/raft/raft.js';
 import type { AppendRequest, SnapshotRequest } from '../../src/raft/types.js';
 import { encodeEntry } from '../../src/shard/entry-format.js';
 import { withConfiguration } from '../../src/shard/group-descriptor.js';
@@ -200,6 +201,16 @@ describe('what a replica proposes', () => {
     expect(ends).toEqual(['NOT_LEADER unknown', 'NOT_LEADER unknown']);
     expect(bench.replica.appliedIndex).toBe(4);
   });
+});
+
+test('a core that finds no end is an error, not a node that hangs', async () => {
+  const bench = await Bench.make();
+  const hasReady = vi.spyOn(Raft.prototype, 'hasReady').mockReturnValue(true);
+  try {
+    expect(() => bench.replica.handleReady()).toThrow('finds no end');
+  } finally {
+    hasReady.mockRestore();
+  }
 });
 
 describe('a change of the members', () => {
