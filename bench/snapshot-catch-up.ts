@@ -35,8 +35,10 @@ const stride = 7_919_801;
 /** Short: else what each round replaced stays, and the compactions of the last one take longer than it. */
 const versionRetentionMs = 10_000;
 const pollEveryMs = 50;
+/** Then a leader keeps no more for a follower than `limits.shardLogBytesMax`: it counts as away after 10 s. */
+const downMsMin = 15_000;
 /** Many times what it takes: then it does not happen any more. */
-const waitMsMax = 300_000;
+const catchUpMsMax = 300_000;
 /** A follower that lacks no more than this has what was written when it was asked. */
 const lagMax = 100;
 
@@ -85,8 +87,10 @@ async function catchUp(part: Part, { quick, keys, valueBytes, progress }: SuiteO
   for (let round = 1; round <= roundsOf[length]; round++) {
     const firstLacked = (await lookAt(client, follower)).committed;
     await follower.signal('SIGKILL');
-    progress(`${round} of ${roundsOf[length]}: ${records} records are written while node ${follower.id} is down`);
-    await load.measure(withTwo, () => load.wrote(records));
+    progress(
+      `${round} of ${roundsOf[length]}: at least ${records} records are written while node ${follower.id} is down`,
+    );
+    await load.measure(withTwo, () => Promise.all([load.wrote(records), setTimeout(downMsMin)]));
     lackedIndexes += (await lookAt(client, follower)).committed - firstLacked;
     await load.measure(during, async () => {
       // What a process may run on when it starts decides how many threads it has.
@@ -97,7 +101,8 @@ async function catchUp(part: Part, { quick, keys, valueBytes, progress }: SuiteO
         await pin(process, `0-${itsCore - 1}`);
       }
       const hasAll = async (): Promise<boolean> => (await lookAt(client, follower)).lacked <= lagMax;
-      await load.until(`node ${follower.id} has what it lacked`, hasAll);
+      const failed = `node ${follower.id} has not caught up within ${catchUpMsMax / 1000} s`;
+      await load.until(hasAll, { msMax: catchUpMsMax, failed });
     });
     followerCpuMs += readProcessCounters(defined(follower.pid, 'process of the follower')).cpuMs;
     const delivered = leader.log.split('\n').filter((line) => line.includes('a follower has the Raft snapshot')).length;
@@ -196,15 +201,18 @@ class Load {
   /** Resolves when that many more are. */
   async wrote(records: number): Promise<void> {
     const upTo = this.#done + records;
-    await this.until(`${records} records are written`, () => this.#done >= upTo);
+    await this.until(() => this.#done >= upTo);
   }
 
-  /** Rejects when the load has failed, or this takes longer than {@link waitMsMax}. */
-  async until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-    const deadlineMs = performance.now() + waitMsMax;
+  /** Rejects when the load has failed, or this takes too long. */
+  async until(
+    isSo: () => boolean | Promise<boolean>,
+    { msMax, failed }: { readonly msMax: number; readonly failed?: string } = { msMax: Infinity },
+  ): Promise<void> {
+    const deadlineMs = performance.now() + msMax;
     while (!(await isSo())) {
       if (this.#failure !== undefined) throw this.#failure;
-      if (performance.now() > deadlineMs) throw new Error(`not within ${waitMsMax / 1000} s: ${what}`);
+      if (performance.now() > deadlineMs) throw new Error(failed);
       await setTimeout(pollEveryMs);
     }
   }

@@ -63,8 +63,8 @@ export interface Limits {
   /** A log of more than this, of which less than a third is needed, has its oldest needed entries written again. */
   readonly logBytesRewrite: number;
   /**
-   * A shard's entries in its leader's log take no more than this for the sake of followers that lack them: these get a Raft
-   * snapshot. While they catch up, by one or by entries, it is four times as much, or as much as the shard's data.
+   * A shard's entries in the logs of its replicas take no more than this for the sake of a follower that is away and lacks them:
+   * it gets a Raft snapshot. For one that lives it is twice as much, or as much as the shard's tables take, whichever is more.
    */
   readonly shardLogBytesMax: number;
   /** Bytes of Raft snapshots that a node sends in a second, on average. */

@@ -5,25 +5,25 @@ import type { RaftStatus } from './status.js';
 /** For one follower; one that lacks more gets a snapshot instead. */
 export interface EntriesKeptMax {
   readonly away: number;
-  /** It takes entries: a snapshot would cost it more than these, and while it is put in place it would lack others. */
+  /** It takes entries, or a snapshot: another would cost more than these, and while it is put in place more would be lacking. */
   readonly catchingUp: number;
 }
 
 /**
  * Entries up to the result are applied here, and are not needed for anyone, except for followers that lack more than is kept
- * for them. Of one that is alive it is known within moments what it has, and so long nothing that it may lack is dropped.
- * What follows a snapshot that is on its way stays, however long that takes (pitfall 18): the host ends those that are too slow.
+ * for them. One that will go on after a snapshot lacks what follows that. While it is sent nothing of this goes, however long that
+ * takes (pitfall 18): the host sees to it, and ends those that are too slow.
  */
 export function droppableIndex(status: RaftStatus, entriesKeptMax: EntriesKeptMax): LogIndex {
-  let upTo: number = status.appliedIndex;
-  for (const { state, matchIndex, pinnedIndex, isAlive } of status.followers) {
-    if (pinnedIndex > 0) upTo = Math.min(upTo, pinnedIndex);
-    else if (state === 'snapshot') continue;
-    else if (state === 'probe' && isAlive) upTo = Math.min(upTo, matchIndex);
-    else {
-      const keptMax = isAlive ? entriesKeptMax.catchingUp : entriesKeptMax.away;
-      if (status.lastIndex - matchIndex <= keptMax) upTo = Math.min(upTo, matchIndex);
-    }
+  const { appliedIndex, lastIndex, followers } = status;
+  let upTo: number = appliedIndex;
+  for (const { state, matchIndex, pinnedIndex, isAway } of followers) {
+    if (state === 'snapshot' && pinnedIndex === 0) continue;
+    const has = Math.max(matchIndex, pinnedIndex);
+    const keptMax = isAway ? entriesKeptMax.away : entriesKeptMax.catchingUp;
+    if (lastIndex - has <= keptMax) upTo = Math.min(upTo, has);
+    // A new leader does not know yet what it has; mostly that is nearly all.
+    else if (has === 0 && !isAway) upTo = Math.min(upTo, lastIndex - keptMax);
   }
-  return LogIndex(upTo);
+  return LogIndex(Math.floor(upTo));
 }

@@ -23,6 +23,9 @@ export type ProgressState =
  */
 export type NextAppend = 'nothing' | 'entries' | 'empty';
 
+/** Quorum checks, one for each shortest election timeout: 10 s with the default timing. */
+const awayChecks = 20;
+
 type ProgressOptions = Pick<RaftOptions, 'appendsInFlightMax' | 'commitNoticeTicks'>;
 
 export class Progress {
@@ -45,7 +48,8 @@ export class Progress {
 
   /** Heard of since the last quorum check. */
   active = true;
-  #wasActive = true;
+  /** Quorum checks in a row that found it silent. */
+  #silentChecks = 0;
   /** The host says that its node cannot be reached. */
   #isSuspected = false;
   #isReachable = true;
@@ -178,7 +182,12 @@ export class Progress {
 
   /** Heard of since the quorum check before the last: unlike `active` not false for a moment after each check. */
   get isAlive(): boolean {
-    return this.#isReachable && (this.active || this.#wasActive);
+    return this.#isReachable && (this.active || this.#silentChecks === 0);
+  }
+
+  /** Not heard of for so long that it will hardly be back in a moment, as from a pause or a broken connection. */
+  get isAway(): boolean {
+    return !this.active && this.#silentChecks >= awayChecks;
   }
 
   /** Its node can be reached, as the host said or the follower itself has shown since. */
@@ -206,7 +215,7 @@ export class Progress {
 
   /** The leader has checked its quorum, and listens anew. */
   quorumChecked(): void {
-    this.#wasActive = this.active;
+    this.#silentChecks = this.active ? 0 : this.#silentChecks + 1;
     if (this.#isSuspected && !this.active) this.#isReachable = false;
     this.active = false;
   }

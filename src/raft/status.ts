@@ -37,6 +37,8 @@ interface FollowerStatus {
   readonly active: boolean;
   /** Heard of since the quorum check before the last. */
   readonly isAlive: boolean;
+  /** Not heard of for twenty quorum checks. */
+  readonly isAway: boolean;
 }
 
 export function statusOf({ self, configuration }: Membership, roles: Roles, log: RaftLog): RaftStatus {
@@ -50,6 +52,7 @@ export function statusOf({ self, configuration }: Membership, roles: Roles, log:
     pinnedIndex: progress.pinnedIndex,
     active: progress.active,
     isAlive: progress.isAlive,
+    isAway: progress.isAway,
   }));
   const { firstIndex, lastIndex, stableIndex, commitIndex, appliedIndex } = log;
   return {

@@ -16,6 +16,7 @@ function follower(matchIndex: number, changes: Partial<Follower> = {}): Follower
     pinnedIndex: LogIndex(0),
     active: true,
     isAlive: true,
+    isAway: false,
     ...changes,
   };
 }
@@ -45,15 +46,16 @@ describe('a leader drops entries', () => {
     ['up to what its slowest follower has', [follower(1000), follower(950)], 950],
     ['up to what one has that is catching up', [follower(1000), follower(600)], 600],
     ['without waiting for one that lags too far', [follower(1000), follower(599)], 990],
-    ['up to what one has that is away', [follower(1000), follower(900, { isAlive: false })], 900],
-    ['without waiting for one that lags and is away', [follower(1000), follower(899, { isAlive: false })], 990],
+    ['up to what one has that is away', [follower(1000), follower(900, { isAway: true })], 900],
+    ['without waiting for one that lags and is away', [follower(1000), follower(899, { isAway: true })], 990],
+    ['up to what one has that was silent for a moment', [follower(1000), follower(600, { isAlive: false })], 600],
     ['without waiting for one that needs a snapshot', [follower(1000), follower(950, { state: 'snapshot' })], 990],
     [
-      'nothing that one may lack of which a new leader does not know yet what it has',
+      'little that one may lack of which a new leader does not know yet what it has',
       [follower(1000), follower(0, { state: 'probe' })],
-      0,
+      600,
     ],
-    ['without waiting for one that lags too far and is dead', [follower(0, { state: 'probe', isAlive: false })], 990],
+    ['without waiting for one that is away and not known', [follower(0, { state: 'probe', isAway: true })], 990],
     [
       'up to a snapshot that is on its way',
       [follower(1000), follower(100, { state: 'snapshot', pinnedIndex: LogIndex(700) })],
@@ -63,6 +65,16 @@ describe('a leader drops entries', () => {
       'up to one that was delivered and is not acknowledged',
       [follower(1000), follower(100, { state: 'probe', pinnedIndex: LogIndex(700) })],
       700,
+    ],
+    [
+      'without waiting for one that lags too far behind the snapshot that it has',
+      [follower(1000), follower(100, { state: 'probe', pinnedIndex: LogIndex(599) })],
+      990,
+    ],
+    [
+      'without waiting for one that is away with the snapshot that it has',
+      [follower(1000), follower(100, { state: 'probe', pinnedIndex: LogIndex(700), isAway: true })],
+      990,
     ],
   ])('%s', (_what, followers, upTo) => {
     expect(droppableIndex(leader(followers), { away: 100, catchingUp: 400 })).toBe(upTo);

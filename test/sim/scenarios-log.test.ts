@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { defined } from '../../src/base/assert.js';
 import { newestBatchHeader, segmentOfName } from '../../src/log/segment-format.js';
+import type { SimDisk } from '../../src/sim/disk.js';
 import { Scenario } from './scenario.js';
 
 /** More than the entries that a leader lets gather, and enough bytes for several flushes and segments. */
@@ -8,6 +9,13 @@ const writes = 1100;
 const valueBytes = 200;
 /** `logBytesFlush` of 256 KiB in segments of 64 KiB, and the newest one. The placement group's few entries are older than all of it. */
 const segmentsMax = 5;
+
+/** So that tables take no more than the log may. */
+const shortRetention = { requestIdRetentionMs: 60_000, versionRetentionMs: 1000, staleReadMsMax: 1000 };
+
+function isOfTable(operation: string, path: string): boolean {
+  return operation === 'write' && path.includes('/shards/');
+}
 
 /** Each write an entry of its own: the next begins when the one before is answered. */
 async function writeMany(scenario: Scenario, node: number): Promise<void> {
@@ -107,6 +115,41 @@ describe('the log', () => {
     expect(reports(scenario).slice(0, 2)).toEqual(held);
     expect(new Set(reports(scenario).slice(2))).toEqual(new Set(released));
     expect((await scenario.scan(follower)).get('key-99')).toBe(String(writes - 1).padEnd(valueBytes, '.'));
+    await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree());
+  });
+
+  test.each<[string, (disk: SimDisk) => void]>([
+    ['does not sync', (disk) => disk.stall()],
+    [
+      'has no room for tables',
+      (disk) => (disk.fault = (operation, path) => (isOfTable(operation, path) ? 'noSpace' : undefined)),
+    ],
+  ])('of the others does not grow for ever for one that lives and whose disk %s', async (_what, breakDisk) => {
+    const scenario = await Scenario.formed({ seed: 53, limits: shortRetention });
+    const leader = scenario.leaderOf();
+    const [follower = leader] = scenario.others(leader).filter((id) => id !== scenario.placementLeader);
+    const healthy = [1, 2, 3].filter((id) => id !== follower);
+    const { disk } = scenario.machine(follower);
+    scenario.machine(follower).crash('none');
+    await writeMany(scenario, leader);
+    await scenario.run(3000);
+    scenario.machine(follower).start();
+    breakDisk(disk);
+    const { logBytesFlush, segmentBytesMax } = scenario.cluster.limits;
+    for (let round = 0; round < 4; round++) {
+      await writeMany(scenario, leader);
+      await scenario.run(3000);
+      for (const id of healthy) {
+        expect(scenario.replica(id).logPrefix.bytes).toBeLessThan(logBytesFlush + 2 * segmentBytesMax);
+      }
+    }
+
+    disk.unstall();
+    disk.fault = undefined;
+    await scenario.ready();
+    const caughtUp = (): boolean =>
+      scenario.replica(follower).appliedIndex >= scenario.replica(scenario.leaderOf()).appliedIndex;
+    await scenario.until('the follower has caught up', caughtUp, 60_000);
     await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree());
   });
 });

@@ -23,6 +23,7 @@ const truncateFewTicks = 200;
 export interface LogKeeperOptions {
   readonly shards: () => Iterable<HostedShard>;
   readonly logBytes: () => number;
+  readonly isDiskFull: () => boolean;
   /** Entries after it are needed for a Raft snapshot that is being sent, if there is one. */
   readonly snapshotIndex: (shard: ShardId) => LogIndex | undefined;
   readonly limits: Pick<Limits, 'logBytesFlush' | 'shardLogBytesMax'>;
@@ -77,13 +78,14 @@ export class LogKeeper {
   /** Up to what the followers have, as far as the shard's log is not too long for the sake of the slowest. */
   #droppableIndex({ replica, tree }: HostedShard): LogIndex {
     const { shard, logPrefix, lastIndex } = replica;
-    const { limits, snapshotIndex } = this.#options;
+    const { limits, snapshotIndex, isDiskFull } = this.#options;
     const { bytes, firstIndex } = logPrefix;
     const entries = lastIndex - firstIndex + 1;
-    // Half of the limit at once, so that the next does not come at the next look.
-    const keptOf = (bytesMax: number): number => (bytes <= bytesMax ? Infinity : (entries * bytesMax) / (2 * bytes));
+    const keptOf = (bytesMax: number): number => (bytes <= bytesMax ? Infinity : (entries * bytesMax) / bytes);
     const { away, catchingUp } = logAllowance(tree.stats().bytes, limits);
-    const upTo = droppableIndex(replica.status(), { away: keptOf(away), catchingUp: keptOf(catchingUp) });
+    // What is written is worth more than the time of one that lags.
+    const keptMax = { away: keptOf(away), catchingUp: keptOf(isDiskFull() ? away : catchingUp) };
+    const upTo = droppableIndex(replica.status(), keptMax);
     return LogIndex(Math.min(upTo, snapshotIndex(shard) ?? Infinity));
   }
 

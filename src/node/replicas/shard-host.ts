@@ -105,6 +105,7 @@ export class ShardHost implements ReplicaHost {
     this.#logKeeper = new LogKeeper({
       shards: () => this.#shards.values(),
       logBytes: () => this.#log.stats().bytes,
+      isDiskFull: () => this.isDiskFull,
       snapshotIndex: (shard) => this.snapshots.pinnedIndex(shard),
       limits: this.limits,
       logger: this.logger,

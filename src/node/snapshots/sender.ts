@@ -169,9 +169,8 @@ export class SnapshotSender {
         giveUp.abort(new QuorateError('NOT_LEADER', 'this replica leads no more', { shard }));
       } else if (this.#isLogTooLong(hosted)) {
         checkpoints.outdate(shard);
-        giveUp.abort(
-          new QuorateError('OVERLOADED', 'the log grows faster than it is sent (shardLogBytesMax)', { shard }),
-        );
+        const reason = 'the log grows faster than it is sent (snapshotBytesPerSecondMax)';
+        giveUp.abort(new QuorateError('OVERLOADED', reason, { shard }));
       }
     }
   }

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { QuorateError } from '../../../src/base/errors.js';
 import { type NodeId, ReplicaId } from '../../../src/base/ids.js';
 import { type Deferred, deferred } from '../../../src/base/promises.js';
+import type { Limits } from '../../../src/base/limits.js';
 import { silentLogger } from '../../../src/env/logger.js';
 import { checkpointFolder } from '../../../src/node/snapshots/folders.js';
 import { manifestName } from '../../../src/node/snapshots/manifest.js';
@@ -34,12 +35,12 @@ function request(node: NodeId, body: PeerRequest, timeoutMs: number): Promise<Pe
 }
 
 /** The log of a leader begins after all that there is; its followers have nothing of it. */
-beforeEach(async () => {
-  leader = await Leader.start();
+async function start(changes: Partial<Limits> = {}): Promise<void> {
+  leader = await Leader.start(changes);
   [offers, failures] = [[], []];
   const { host, checkpoints, clock } = leader;
   sender = new SnapshotSender({
-    limits: { ...limits, snapshotBytesPerSecondMax: bytesPerSecond },
+    limits: { ...limits, snapshotBytesPerSecondMax: bytesPerSecond, ...changes },
     clock,
     logger: silentLogger,
     checkpoints,
@@ -53,6 +54,10 @@ beforeEach(async () => {
   };
   await leader.write(5);
   await leader.dropLog();
+}
+
+beforeEach(async () => {
+  await start();
 });
 
 /** It shows life, so that the core finds out what it needs. */
@@ -117,6 +122,38 @@ describe('a Raft snapshot', () => {
       [learner, offers[0].checkpoint],
     ]);
   });
+});
+
+describe('a Raft snapshot is given up, and another offered, when the log after it becomes longer', () => {
+  test('than twice what is kept for a follower that is away', async () => {
+    await start({ shardLogBytesMax: 2000 });
+    await expectGivenUpAt(4000);
+  });
+
+  test('than the tables of the shard are', async () => {
+    await start({ shardLogBytesMax: 1 });
+    const { bytes } = leader.hosted.tree.stats();
+    expect(bytes).toBeGreaterThan(200);
+    await expectGivenUpAt(bytes);
+  });
+
+  async function expectGivenUpAt(logBytes: number): Promise<void> {
+    const { logPrefix } = leader.hosted.replica;
+    const isSent = async (): Promise<boolean> => {
+      sender.tick();
+      await turn();
+      return leader.checkpoints.pinnedIndex(shard) !== undefined;
+    };
+    await showLife();
+    while (logPrefix.bytes < logBytes - 100) await leader.write();
+    expect(await isSent()).toBe(true);
+    while (logPrefix.bytes < logBytes + 100) await leader.write();
+    expect(await isSent()).toBe(false);
+    await afterPause();
+    await showLife();
+    expect(offers).toHaveLength(2);
+    expect(offers[1].checkpoint).not.toBe(offers[0].checkpoint);
+  }
 });
 
 describe('a leader that leads no more', () => {
