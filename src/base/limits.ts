@@ -64,7 +64,8 @@ export interface Limits {
   readonly logBytesRewrite: number;
   /**
    * A shard's entries in the logs of its replicas take no more than this for the sake of a follower that is away and lacks them:
-   * it gets a Raft snapshot. For one that lives it is twice as much, or as much as the shard's tables take, whichever is more.
+   * it gets a Raft snapshot. For one that lives it is twice as much, or as much as the shard's tables take, whichever is more,
+   * unless the leader's disk is full.
    */
   readonly shardLogBytesMax: number;
   /** Bytes of Raft snapshots that a node sends in a second, on average. */

@@ -187,7 +187,7 @@ export class Progress {
 
   /** Not heard of for so long that it will hardly be back in a moment, as from a pause or a broken connection. */
   get isAway(): boolean {
-    return !this.active && this.#silentChecks >= awayChecks;
+    return this.#silentChecks >= awayChecks;
   }
 
   /** Its node can be reached, as the host said or the follower itself has shown since. */
@@ -210,6 +210,7 @@ export class Progress {
   /** The follower has sent something. */
   heard(): void {
     this.active = true;
+    this.#silentChecks = 0;
     this.#isReachable = true;
   }
 
@@ -218,6 +219,11 @@ export class Progress {
     this.#silentChecks = this.active ? 0 : this.#silentChecks + 1;
     if (this.#isSuspected && !this.active) this.#isReachable = false;
     this.active = false;
+  }
+
+  /** The group becomes quiet, and cannot tell it: its silence is not counted any more. */
+  leftBehind(): void {
+    this.#silentChecks = awayChecks;
   }
 
   becomeProbe(nextIndex: LogIndex = LogIndex(this.#matchIndex + 1)): void {

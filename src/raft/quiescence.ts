@@ -65,6 +65,7 @@ export class Quiescence {
     for (const [member, progress] of this.#replication.followers) {
       if (progress.isReachable && !this.#quietFollowers.has(member)) return;
     }
+    for (const progress of this.#replication.followers.values()) if (!progress.isReachable) progress.leftBehind();
     this.#isQuiet = true;
   }
 

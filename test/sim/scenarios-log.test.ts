@@ -118,6 +118,22 @@ describe('the log', () => {
     await scenario.cluster.scheduler.complete(scenario.cluster.checkReplicasAgree());
   });
 
+  test('is no longer than for a follower that is away also where the shard falls quiet at once', async () => {
+    const shardLogBytesMax = 64 * 1024;
+    const limits = { ...shortRetention, shardLogBytesMax };
+    const scenario = await Scenario.formed({ seed: 53, limits, raft: { quiesceTicks: 60 } });
+    const leader = scenario.leaderOf();
+    const [follower] = scenario.others(leader);
+    scenario.machine(follower).crash('none');
+    // Beyond what is kept for one that is away, within what is for one that lives.
+    for (let i = 0; i < 170; i++) await scenario.written(scenario.put(leader, `key-${i % 20}`, 'x'.repeat(500)));
+    const { logPrefix } = scenario.replica(leader);
+    expect(logPrefix.bytes).toBeGreaterThan(shardLogBytesMax);
+    await scenario.run(10_000);
+    expect(scenario.replica(leader).status().isQuiet).toBe(true);
+    expect(logPrefix.bytes).toBeLessThan(shardLogBytesMax);
+  });
+
   test.each<[string, (disk: SimDisk) => void]>([
     ['does not sync', (disk) => disk.stall()],
     [

@@ -11,7 +11,7 @@ import { droppableIndex } from '../../raft/log-truncation.js';
 import { encodeEntry } from '../../shard/entry-format.js';
 import { nodesLacking } from '../../shard/followers.js';
 import type { HostedShard } from './hosted-shard.js';
-import { logAllowance } from './log-allowance.js';
+import type { LogAllowance } from './log-allowance.js';
 
 /** Entries that a log may gather before its leader has them dropped, when nobody needs them. */
 const truncateEntriesMin = 1000;
@@ -23,7 +23,7 @@ const truncateFewTicks = 200;
 export interface LogKeeperOptions {
   readonly shards: () => Iterable<HostedShard>;
   readonly logBytes: () => number;
-  readonly isDiskFull: () => boolean;
+  readonly allowance: (hosted: HostedShard) => LogAllowance;
   /** Entries after it are needed for a Raft snapshot that is being sent, if there is one. */
   readonly snapshotIndex: (shard: ShardId) => LogIndex | undefined;
   readonly limits: Pick<Limits, 'logBytesFlush' | 'shardLogBytesMax'>;
@@ -76,16 +76,15 @@ export class LogKeeper {
   }
 
   /** Up to what the followers have, as far as the shard's log is not too long for the sake of the slowest. */
-  #droppableIndex({ replica, tree }: HostedShard): LogIndex {
+  #droppableIndex(hosted: HostedShard): LogIndex {
+    const { replica } = hosted;
     const { shard, logPrefix, lastIndex } = replica;
-    const { limits, snapshotIndex, isDiskFull } = this.#options;
+    const { allowance, snapshotIndex } = this.#options;
     const { bytes, firstIndex } = logPrefix;
     const entries = lastIndex - firstIndex + 1;
     const keptOf = (bytesMax: number): number => (bytes <= bytesMax ? Infinity : (entries * bytesMax) / bytes);
-    const { away, catchingUp } = logAllowance(tree.stats().bytes, limits);
-    // What is written is worth more than the time of one that lags.
-    const keptMax = { away: keptOf(away), catchingUp: keptOf(isDiskFull() ? away : catchingUp) };
-    const upTo = droppableIndex(replica.status(), keptMax);
+    const { away, catchingUp } = allowance(hosted);
+    const upTo = droppableIndex(replica.status(), { away: keptOf(away), catchingUp: keptOf(catchingUp) });
     return LogIndex(Math.min(upTo, snapshotIndex(shard) ?? Infinity));
   }
 

@@ -22,6 +22,7 @@ import { isFromLeader } from '../../shard/messenger.js';
 import { Replica } from '../../shard/replica.js';
 import type { LogRecords, ReplicaHost, ReplicaObserver, ReplicaTiming, Scheduled } from '../../shard/replica-host.js';
 import type { HostedShard } from './hosted-shard.js';
+import { type LogAllowance, logAllowance } from './log-allowance.js';
 import { LogKeeper } from './log-keeper.js';
 import { ProtocolError } from '../peers/protocol-error.js';
 import { type OpenedReplica, ReplicaStore } from './replica-store.js';
@@ -105,7 +106,7 @@ export class ShardHost implements ReplicaHost {
     this.#logKeeper = new LogKeeper({
       shards: () => this.#shards.values(),
       logBytes: () => this.#log.stats().bytes,
-      isDiskFull: () => this.isDiskFull,
+      allowance: (hosted) => this.logAllowance(hosted),
       snapshotIndex: (shard) => this.snapshots.pinnedIndex(shard),
       limits: this.limits,
       logger: this.logger,
@@ -146,6 +147,11 @@ export class ShardHost implements ReplicaHost {
   /** Log or tables have no space to grow: what is left is for what was accepted before. */
   get isDiskFull(): boolean {
     return this.#areTablesOutOfSpace || this.#log.isDiskFull;
+  }
+
+  /** How long the log of one of the shards may become for the sake of followers. */
+  logAllowance({ tree }: HostedShard): LogAllowance {
+    return logAllowance({ tableBytes: tree.stats().bytes, isDiskFull: this.isDiskFull }, this.limits);
   }
 
   /** Where the folders of the shards are. */

@@ -18,13 +18,10 @@ import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
 import { descriptorOf } from '../../shard/descriptor.js';
 import type { Replica } from '../../shard/replica.js';
 import type { HostedShard } from '../replicas/hosted-shard.js';
-import { logAllowance } from '../replicas/log-allowance.js';
+import type { LogAllowance } from '../replicas/log-allowance.js';
 import type { Checkpoint, Checkpoints } from './checkpoints.js';
 
-export type SenderLimits = Pick<
-  Limits,
-  'snapshotBytesPerSecondMax' | 'snapshotChunkBytesMax' | 'snapshotsInFlightMax' | 'shardLogBytesMax'
->;
+export type SenderLimits = Pick<Limits, 'snapshotBytesPerSecondMax' | 'snapshotChunkBytesMax' | 'snapshotsInFlightMax'>;
 
 export interface SnapshotSenderOptions {
   readonly limits: SenderLimits;
@@ -32,6 +29,8 @@ export interface SnapshotSenderOptions {
   readonly logger: Logger;
   readonly checkpoints: Checkpoints;
   readonly shard: (id: ShardId) => HostedShard | undefined;
+  /** See `ShardHost.logAllowance`. */
+  readonly allowance: (hosted: HostedShard) => LogAllowance;
   /** A bug, or files of this node are damaged: it must stop. */
   readonly onFailure: (error: Error) => void;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
@@ -175,10 +174,10 @@ export class SnapshotSender {
     }
   }
 
-  #isLogTooLong({ replica, tree }: HostedShard): boolean {
-    const { limits, checkpoints } = this.#options;
-    const pinned = pinnedBytes(replica, checkpoints.pinnedIndex(replica.shard));
-    return pinned > logAllowance(tree.stats().bytes, limits).catchingUp;
+  #isLogTooLong(hosted: HostedShard): boolean {
+    const { allowance, checkpoints } = this.#options;
+    const { replica } = hosted;
+    return pinnedBytes(replica, checkpoints.pinnedIndex(replica.shard)) > allowance(hosted).catchingUp;
   }
 
   /** Begins nothing any more, and gives up what is under way. */

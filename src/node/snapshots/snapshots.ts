@@ -4,6 +4,8 @@ import type { Limits } from '../../base/limits.js';
 import type { Env } from '../../env/env.js';
 import type { PeerRequest, PeerResponse } from '../../rpc/peer-messages.js';
 import type { HostedShard } from '../replicas/hosted-shard.js';
+import type { LogAllowance } from '../replicas/log-allowance.js';
+import type { ShardHost } from '../replicas/shard-host.js';
 import { Checkpoints } from './checkpoints.js';
 import { SnapshotReceiver, type ReceiverStats } from './receiver.js';
 import { SnapshotSender } from './sender.js';
@@ -13,11 +15,7 @@ export interface SnapshotsOptions {
   readonly limits: Limits;
   /** Of this node's data directory. */
   readonly storeId: string;
-  /** Of all shards. */
-  readonly shardsFolder: string;
-  readonly shard: (id: ShardId) => HostedShard | undefined;
-  /** See `ShardHost.spokenTo`. */
-  readonly spokenTo: (shard: ShardId, replica: ReplicaId) => void;
+  readonly host: Pick<ShardHost, 'shardsFolder' | 'shard' | 'spokenTo' | 'logAllowance'>;
   readonly request: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
   /** As `request`, on a connection of its own. */
   readonly requestBulk: (node: NodeId, body: PeerRequest, timeoutMs: number) => Promise<PeerResponse>;
@@ -39,13 +37,17 @@ export class Snapshots {
   readonly #receiver: SnapshotReceiver;
 
   constructor(options: SnapshotsOptions) {
-    const { env, limits, storeId, shardsFolder, shard, spokenTo, request, requestBulk, onFailure } = options;
+    const { env, limits, storeId, host, request, requestBulk, onFailure } = options;
     const { disk, clock, random, logger } = env;
+    const { shardsFolder } = host;
+    const shard = (id: ShardId): HostedShard | undefined => host.shard(id);
+    const spokenTo = (id: ShardId, replica: ReplicaId): void => host.spokenTo(id, replica, true);
+    const allowance = (hosted: HostedShard): LogAllowance => host.logAllowance(hosted);
     const folderOf = (id: ShardId): string => `${shardsFolder}/${id}`;
     const common = { limits, clock, logger, shard, onFailure };
     const firstNumber = random.split('checkpoints').u32() + 1;
     this.#checkpoints = new Checkpoints({ disk, folderOf, firstNumber, unusedTicksMax, logger });
-    this.#sender = new SnapshotSender({ ...common, checkpoints: this.#checkpoints, request });
+    this.#sender = new SnapshotSender({ ...common, allowance, checkpoints: this.#checkpoints, request });
     // No longer than the sender has it.
     const leftOverTicksMax = unusedTicksMax.failed;
     const receiving = { disk, storeId, folderOf, shardsFolder, spokenTo, leftOverTicksMax, request: requestBulk };

@@ -128,12 +128,10 @@ async function look(leader: Leader, learnerHas: LogIndex | 'heartbeats' | 'silen
 }
 
 test.each([
-  [0, 200],
-  [199, 200],
-  [5000, 5000],
-])(
-  'a shard whose tables take %i bytes may have a log of %i for a follower that is catching up',
-  (bytes, catchingUp) => {
-    expect(logAllowance(bytes, { shardLogBytesMax: 100 })).toEqual({ away: 100, catchingUp });
-  },
-);
+  { tableBytes: 0, isDiskFull: false, catchingUp: 200 },
+  { tableBytes: 199, isDiskFull: false, catchingUp: 200 },
+  { tableBytes: 5000, isDiskFull: false, catchingUp: 5000 },
+  { tableBytes: 5000, isDiskFull: true, catchingUp: 100 },
+])('a shard may have a log of that many bytes: %j', ({ catchingUp, ...room }) => {
+  expect(logAllowance(room, { shardLogBytesMax: 100 })).toEqual({ away: 100, catchingUp });
+});

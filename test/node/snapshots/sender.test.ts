@@ -1,5 +1,5 @@
 /** When a leader's node offers a Raft snapshot, how long it waits, and when it gives up. */
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { QuorateError } from '../../../src/base/errors.js';
 import { type NodeId, ReplicaId } from '../../../src/base/ids.js';
 import { type Deferred, deferred } from '../../../src/base/promises.js';
@@ -45,6 +45,7 @@ async function start(changes: Partial<Limits> = {}): Promise<void> {
     logger: silentLogger,
     checkpoints,
     shard: (id) => host.shard(id),
+    allowance: (hosted) => host.logAllowance(hosted),
     onFailure: (error) => failures.push(error),
     request,
   });
@@ -135,6 +136,12 @@ describe('a Raft snapshot is given up, and another offered, when the log after i
     const { bytes } = leader.hosted.tree.stats();
     expect(bytes).toBeGreaterThan(200);
     await expectGivenUpAt(bytes);
+  });
+
+  test('than what is kept for a follower that is away, on a full disk', async () => {
+    await start({ shardLogBytesMax: 2000 });
+    vi.spyOn(leader.host, 'isDiskFull', 'get').mockReturnValue(true);
+    await expectGivenUpAt(2000);
   });
 
   async function expectGivenUpAt(logBytes: number): Promise<void> {
