@@ -207,12 +207,12 @@ class Load {
   /** Rejects when the load has failed, or this takes too long. */
   async until(
     isSo: () => boolean | Promise<boolean>,
-    { msMax, failed }: { readonly msMax: number; readonly failed?: string } = { msMax: Infinity },
+    limit?: { readonly msMax: number; readonly failed: string },
   ): Promise<void> {
-    const deadlineMs = performance.now() + msMax;
+    const deadlineMs = performance.now() + (limit?.msMax ?? Infinity);
     while (!(await isSo())) {
       if (this.#failure !== undefined) throw this.#failure;
-      if (performance.now() > deadlineMs) throw new Error(failed);
+      if (performance.now() > deadlineMs) throw new Error(limit?.failed);
       await setTimeout(pollEveryMs);
     }
   }

@@ -2,10 +2,11 @@
 import { LogIndex } from '../base/ids.js';
 import type { RaftStatus } from './status.js';
 
-/** For one follower; one that lacks more gets a snapshot instead. */
+/** Entries that are kept for the sake of one follower; one that lacks more gets a snapshot instead. */
 export interface EntriesKeptMax {
+  /** Of one that is away, see `FollowerStatus`. */
   readonly away: number;
-  /** It takes entries, or a snapshot: another would cost more than these, and while it is put in place more would be lacking. */
+  /** Of any other. */
   readonly catchingUp: number;
 }
 

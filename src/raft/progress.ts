@@ -48,7 +48,7 @@ export class Progress {
 
   /** Heard of since the last quorum check. */
   active = true;
-  /** Quorum checks in a row that found it silent. */
+  /** Quorum checks that found it silent, since it was heard of last. */
   #silentChecks = 0;
   /** The host says that its node cannot be reached. */
   #isSuspected = false;
@@ -216,12 +216,12 @@ export class Progress {
 
   /** The leader has checked its quorum, and listens anew. */
   quorumChecked(): void {
-    this.#silentChecks = this.active ? 0 : this.#silentChecks + 1;
+    if (!this.active) this.#silentChecks++;
     if (this.#isSuspected && !this.active) this.#isReachable = false;
     this.active = false;
   }
 
-  /** The group becomes quiet, and cannot tell it: its silence is not counted any more. */
+  /** The group becomes quiet without it: from now on nobody counts its silence, so it is away until it is heard of. */
   leftBehind(): void {
     this.#silentChecks = awayChecks;
   }

@@ -37,7 +37,7 @@ interface FollowerStatus {
   readonly active: boolean;
   /** Heard of since the quorum check before the last. */
   readonly isAlive: boolean;
-  /** Not heard of for twenty quorum checks. */
+  /** Not heard of for twenty quorum checks, or since the group fell quiet without it. */
   readonly isAway: boolean;
 }
 

@@ -23,6 +23,7 @@ const truncateFewTicks = 200;
 export interface LogKeeperOptions {
   readonly shards: () => Iterable<HostedShard>;
   readonly logBytes: () => number;
+  /** See `ShardHost.logAllowance`. */
   readonly allowance: (hosted: HostedShard) => LogAllowance;
   /** Entries after it are needed for a Raft snapshot that is being sent, if there is one. */
   readonly snapshotIndex: (shard: ShardId) => LogIndex | undefined;

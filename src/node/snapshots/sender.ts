@@ -168,7 +168,7 @@ export class SnapshotSender {
         giveUp.abort(new QuorateError('NOT_LEADER', 'this replica leads no more', { shard }));
       } else if (this.#isLogTooLong(hosted)) {
         checkpoints.outdate(shard);
-        const reason = 'the log grows faster than it is sent (snapshotBytesPerSecondMax)';
+        const reason = 'the log grows faster than it is sent (snapshotBytesPerSecondMax), or the disk is full';
         giveUp.abort(new QuorateError('OVERLOADED', reason, { shard }));
       }
     }
